@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <string.h>
+
+#include "ferry_errno.h"
+
+const char *
+ferry_strerror(int result)
+{
+	const char *text;
+
+	switch (result) {
+	case FERRY_OK:
+		return "success";
+	case FERRY_E_FULL:
+		return "channel is full";
+	case FERRY_E_CLOSED:
+		return "channel was closed by its other end";
+	case FERRY_E_PEER_GONE:
+		return "the process at the other end died";
+	case FERRY_E_TOO_LONG:
+		return "message is longer than a slot of the channel";
+	case FERRY_E_VERSION:
+		return "shared memory was laid out by another version of ferry";
+	case FERRY_E_HUB_GONE:
+		return "the hub is gone";
+	case FERRY_E_CORRUPT:
+		return "shared memory is corrupt";
+	case FERRY_E_NO_ROOM:
+		return "not enough hub memory for the channel";
+	}
+	/* glibc's own table: constant strings, unlike strerror(). */
+	text = result < 0 ? strerrordesc_np(-result) : NULL;
+	return text != NULL ? text : "unknown result";
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_ERRNO_H
+#define FERRY_ERRNO_H
+
+/**
+ * @file
+ * Results of ferry's calls.
+ *
+ * Control calls return 0 or a negative number: a negative errno, or one of the
+ * codes below where errno has no word of its own. Burst calls return how many
+ * items they dealt with; 0 means "nothing now, try later", a negative code
+ * means that trying again is of no use.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Results that errno has no word for. All lie below -4095, the last errno. */
+enum ferry_result {
+	FERRY_OK = 0,
+	/** No free slot now: the consumer has not released enough yet. */
+	FERRY_E_FULL = -5001,
+	/** The other end closed the channel, and all it had sent is received. */
+	FERRY_E_CLOSED = -5002,
+	/** The process at the other end died. */
+	FERRY_E_PEER_GONE = -5003,
+	/** The message is longer than a slot of this channel. */
+	FERRY_E_TOO_LONG = -5004,
+	/** Shared memory written by another version or build of ferry. */
+	FERRY_E_VERSION = -5005,
+	/** The hub process died or was shut down. */
+	FERRY_E_HUB_GONE = -5006,
+	/** Shared memory holds what no correct peer writes. */
+	FERRY_E_CORRUPT = -5007,
+	/** The channel's memory does not fit into what the hub has left. */
+	FERRY_E_NO_ROOM = -5008,
+};
+
+/**
+ * Describe a result in a few words.
+ *
+ * @param result
+ *   What a ferry call returned: 0, a code of ferry_result, or -errno.
+ * @return
+ *   A constant string, never NULL. Thread-safe.
+ */
+const char *ferry_strerror(int result);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_ERRNO_H */

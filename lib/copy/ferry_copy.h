@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_COPY_H
+#define FERRY_COPY_H
+
+/**
+ * @file
+ * Copy jobs and the lanes that carry them out.
+ *
+ * A lane is one thread's handle on something that copies memory: the cores'
+ * own SIMD units (driver "cpu"), or a virtual channel of a DMA device (driver
+ * "dmadev"). Jobs go in with ferry_lane_submit(), become visible to the device
+ * with ferry_lane_flush(), and come back as completions from
+ * ferry_lane_poll(), in any order, each carrying the cookie of its job.
+ *
+ *     submit ──> [queued] ──flush──> [copying] ──poll──> completion
+ *
+ * Ownership: from submit until its completion is polled, a job's source must
+ * not be written and its destination must be neither read nor written.
+ *
+ * Thread-safety: a lane belongs to one thread at a time. Different lanes are
+ * independent.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ferry_lane;
+struct ferry_copy_driver;
+
+/** Where the destination's bytes should end up. */
+enum ferry_placement {
+	/** The lane decides by size. */
+	FERRY_PLACE_AUTO = 0,
+	/** In the cache: the consumer reads them at once. */
+	FERRY_PLACE_CACHE,
+	/** In memory, around the cache: nobody reads them soon. */
+	FERRY_PLACE_MEMORY,
+};
+
+/** How a job ended. */
+enum ferry_copy_status {
+	/** All bytes are at the destination. */
+	FERRY_COPY_OK = 0,
+	/** An address could not be read or written. */
+	FERRY_COPY_E_ADDRESS,
+	/** The device failed in some other way. */
+	FERRY_COPY_E_DEVICE,
+	/** Not carried out: the lane was stopped, or an earlier job failed. */
+	FERRY_COPY_E_ABORTED,
+};
+
+/** One copy from src to dst. The two ranges must not overlap. */
+struct ferry_copy_job {
+	void *dst;
+	const void *src;
+	/** Bytes, 0 upwards. At most ferry_lane_info.max_job. */
+	uint64_t len;
+	/** The submitter's own word, handed back in the completion. */
+	uint64_t cookie;
+	enum ferry_placement place;
+};
+
+/** What became of one job. */
+struct ferry_copy_done {
+	/** ferry_copy_job.cookie. */
+	uint64_t cookie;
+	/**
+	 * Bytes from the start of the job known to be at the destination:
+	 * len if status is FERRY_COPY_OK, otherwise a lower bound, so that
+	 * another lane can redo the rest.
+	 */
+	uint64_t bytes;
+	enum ferry_copy_status status;
+};
+
+/** @name ferry_lane_info.flags
+ * @{
+ */
+/** Failed jobs are reported; without it, a failure may go unnoticed. */
+#define FERRY_LANE_REPORTS_ERRORS (UINT32_C(1) << 0)
+/** A job's placement wish is carried out. */
+#define FERRY_LANE_PLACES (UINT32_C(1) << 1)
+/** The copy is done when submit returns: no flush, no waiting. */
+#define FERRY_LANE_SYNC (UINT32_C(1) << 2)
+/** @} */
+
+/** Which memory a lane reaches. */
+enum ferry_reach {
+	/** All the process's memory. */
+	FERRY_REACH_PROCESS = 0,
+	/** Only memory DPDK knows: its hugepages and registered externals. */
+	FERRY_REACH_DPDK,
+};
+
+/** What a lane can do. Constant while the lane is open. */
+struct ferry_lane_info {
+	/** Driver and device, such as "cpu" or "dmadev:dma0/0". */
+	char name[48];
+	/** Longest job in bytes. Longer transfers are the caller's to split. */
+	uint64_t max_job;
+	/** Most jobs that can be outstanding. */
+	uint32_t depth;
+	/** FERRY_LANE_*. */
+	uint32_t flags;
+	enum ferry_reach reach;
+};
+
+/** What a lane has done so far. */
+struct ferry_lane_stats {
+	/** Jobs and bytes completed with FERRY_COPY_OK. */
+	uint64_t jobs;
+	uint64_t bytes;
+	/** Jobs completed with an error. */
+	uint64_t errors;
+	/** Jobs refused by submit because the lane was full. */
+	uint64_t refused;
+	/** Jobs whose placement wish (not AUTO) the lane could not honour. */
+	uint64_t misplaced;
+};
+
+/**
+ * How long a lane takes, for the scheduler's predictions:
+ * t0_ns + bytes / bytes_per_ns, behind the bytes already waiting in the lane.
+ */
+struct ferry_lane_model {
+	/** Fixed cost of one job waited for, in nanoseconds. */
+	double t0_ns;
+	/** Bandwidth in bytes per nanosecond, which is GB/s. Above 0. */
+	double bytes_per_ns;
+};
+
+/**
+ * Open a lane.
+ *
+ * @param[out] lane
+ *   The new lane, to be closed with ferry_lane_close().
+ * @param driver
+ *   What is to copy: ferry_copy_cpu(), ferry_copy_dmadev().
+ * @param config
+ *   The driver's own parameters, described with the driver; NULL where it has
+ *   none or has defaults.
+ * @param socket
+ *   NUMA node for the lane's own memory, or SOCKET_ID_ANY.
+ * @return
+ *   0, -EINVAL for a bad argument, -ENOMEM, or the driver's error.
+ */
+int ferry_lane_open(struct ferry_lane **lane,
+		const struct ferry_copy_driver *driver, const void *config,
+		int socket);
+
+/**
+ * Close a lane. Jobs still in it are waited for or, where the device no longer
+ * answers, the device is stopped: when this returns, nothing of this lane will
+ * touch any destination again. Completions not yet polled are lost.
+ * NULL is accepted.
+ */
+void ferry_lane_close(struct ferry_lane *lane);
+
+/** What the lane can do. Valid until the lane is closed. */
+const struct ferry_lane_info *ferry_lane_info(const struct ferry_lane *lane);
+
+/** What the lane did. May be read from any thread; then values may be stale. */
+void ferry_lane_stats(const struct ferry_lane *lane,
+		struct ferry_lane_stats *stats);
+
+/** The lane's cost model; a seed until somebody measures and sets it. */
+struct ferry_lane_model ferry_lane_model(const struct ferry_lane *lane);
+
+/** Replace the lane's cost model. -EINVAL if it is not a possible one. */
+int ferry_lane_set_model(struct ferry_lane *lane,
+		const struct ferry_lane_model *model);
+
+/** The driver that copies with the calling core. It takes no config. */
+const struct ferry_copy_driver *ferry_copy_cpu(void);
+
+/** Which DMA channel a dmadev lane drives. */
+struct ferry_copy_dmadev_config {
+	/** Device, configured and started by the application. */
+	int16_t dev_id;
+	/**
+	 * Virtual channel, set up for RTE_DMA_DIR_MEM_TO_MEM. The lane is its
+	 * only user.
+	 */
+	uint16_t vchan;
+	/**
+	 * Longest transfer the device takes in bytes; 0 for a safe default.
+	 * dmadev itself cannot tell (the default is FERRY_DMADEV_MAX_TRANSFER).
+	 */
+	uint32_t max_transfer;
+	/** Descriptors the virtual channel was set up with; 0: ask the device. */
+	uint16_t nb_desc;
+};
+
+/** Longest transfer asked of a dmadev whose limit nobody stated: 1 MiB. */
+#define FERRY_DMADEV_MAX_TRANSFER (UINT32_C(1) << 20)
+
+/** The driver that copies with any started rte_dma device. Hub process only. */
+const struct ferry_copy_driver *ferry_copy_dmadev(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_COPY_H */

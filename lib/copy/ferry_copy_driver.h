@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_COPY_DRIVER_H
+#define FERRY_COPY_DRIVER_H
+
+/**
+ * @file
+ * What a copy driver implements.
+ *
+ * A driver is a constant table of functions. ferry_lane_open() makes the
+ * struct ferry_lane, sets drv, calls open(), which fills in info, model and
+ * priv. Everything in the struct is written by the lane's one thread; the driver
+ * keeps backlog, inflight and stats true with the two account functions below.
+ */
+
+#include "ferry_copy.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The operations of a driver. Arguments have been checked by the caller. */
+struct ferry_copy_driver {
+	/** Short name, such as "cpu". */
+	const char *name;
+	/** Fill in lane->info, ->model and ->priv. 0 or negative errno. */
+	int (*open)(struct ferry_lane *lane, const void *config, int socket);
+	/** Undo open(); see ferry_lane_close(). */
+	void (*close)(struct ferry_lane *lane);
+	/** See ferry_lane_submit(). Must accept a prefix of the jobs. */
+	uint16_t (*submit)(struct ferry_lane *lane,
+			const struct ferry_copy_job *jobs, uint16_t n);
+	/** See ferry_lane_flush(). */
+	void (*flush)(struct ferry_lane *lane);
+	/** See ferry_lane_poll(). */
+	uint16_t (*poll)(struct ferry_lane *lane,
+			struct ferry_copy_done *done, uint16_t n);
+};
+
+/** A lane. Public so that the calls in ferry_lane.h can be inline. */
+struct ferry_lane {
+	const struct ferry_copy_driver *drv;
+	/** The driver's own. */
+	void *priv;
+	/** Bytes accepted and not yet completed; kept by the driver. */
+	uint64_t backlog;
+	/** Jobs accepted and not yet completed; kept by the driver. */
+	uint32_t inflight;
+	/** NUMA node given to ferry_lane_open(). */
+	int socket;
+	struct ferry_lane_model model;
+	struct ferry_lane_stats stats;
+	struct ferry_lane_info info;
+};
+
+/** Account for a job that submit accepted. */
+static inline void
+ferry_lane_account_in(struct ferry_lane *lane, uint64_t len)
+{
+	lane->backlog += len;
+	lane->inflight++;
+}
+
+/** Account for a job of len bytes that ended with status. */
+static inline void
+ferry_lane_account_out(struct ferry_lane *lane, uint64_t len,
+		enum ferry_copy_status status)
+{
+	lane->backlog -= len;
+	lane->inflight--;
+	if (status == FERRY_COPY_OK) {
+		lane->stats.jobs++;
+		lane->stats.bytes += len;
+	} else {
+		lane->stats.errors++;
+	}
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_COPY_DRIVER_H */

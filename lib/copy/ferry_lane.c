@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "ferry_copy_driver.h"
+
+static bool
+model_valid(const struct ferry_lane_model *model)
+{
+	return isfinite(model->t0_ns) && model->t0_ns >= 0 &&
+		isfinite(model->bytes_per_ns) && model->bytes_per_ns > 0;
+}
+
+int
+ferry_lane_open(struct ferry_lane **lane,
+		const struct ferry_copy_driver *driver, const void *config,
+		int socket)
+{
+	struct ferry_lane *l;
+	int ret;
+
+	if (lane == NULL || driver == NULL)
+		return -EINVAL;
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return -ENOMEM;
+	l->drv = driver;
+	l->socket = socket;
+	ret = driver->open(l, config, socket);
+	if (ret < 0) {
+		free(l);
+		return ret;
+	}
+	*lane = l;
+	return 0;
+}
+
+void
+ferry_lane_close(struct ferry_lane *lane)
+{
+	if (lane == NULL)
+		return;
+	lane->drv->close(lane);
+	free(lane);
+}
+
+const struct ferry_lane_info *
+ferry_lane_info(const struct ferry_lane *lane)
+{
+	return &lane->info;
+}
+
+void
+ferry_lane_stats(const struct ferry_lane *lane, struct ferry_lane_stats *stats)
+{
+	*stats = lane->stats;
+}
+
+struct ferry_lane_model
+ferry_lane_model(const struct ferry_lane *lane)
+{
+	return lane->model;
+}
+
+int
+ferry_lane_set_model(struct ferry_lane *lane,
+		const struct ferry_lane_model *model)
+{
+	if (lane == NULL || model == NULL || !model_valid(model))
+		return -EINVAL;
+	lane->model = *model;
+	return 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_LANE_H
+#define FERRY_LANE_H
+
+/**
+ * @file
+ * The fast path of copying: submit, flush, poll. See ferry_copy.h for the
+ * rules of ownership.
+ */
+
+#include "ferry_copy_driver.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Hand a burst of jobs to a lane.
+ *
+ * Lanes may hold jobs back until ferry_lane_flush() or until a batch is full.
+ *
+ * @param lane
+ *   An open lane.
+ * @param jobs
+ *   The jobs; not referred to after the call.
+ * @param n
+ *   Number of jobs.
+ * @return
+ *   How many jobs, from the first, the lane took. Fewer than n means that the
+ *   lane is full (poll it), or that the next job is not one it can do: longer
+ *   than max_job, or outside the memory it reaches.
+ */
+static inline uint16_t
+ferry_lane_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
+		uint16_t n)
+{
+	uint16_t taken = lane->drv->submit(lane, jobs, n);
+
+	lane->stats.refused += n - taken;
+	return taken;
+}
+
+/** Start all jobs submitted so far. Cheap when there are none. */
+static inline void
+ferry_lane_flush(struct ferry_lane *lane)
+{
+	lane->drv->flush(lane);
+}
+
+/**
+ * Take completions from a lane.
+ *
+ * A completion orders: what the job wrote is visible to the calling thread,
+ * and to whomever it then releases to.
+ *
+ * @param lane
+ *   An open lane.
+ * @param[out] done
+ *   Room for n completions.
+ * @param n
+ *   The most to take; see design decision 13 for why it should be bounded.
+ * @return
+ *   How many were written to done.
+ */
+static inline uint16_t
+ferry_lane_poll(struct ferry_lane *lane, struct ferry_copy_done *done,
+		uint16_t n)
+{
+	return lane->drv->poll(lane, done, n);
+}
+
+/** Jobs submitted whose completion has not been polled. */
+static inline uint32_t
+ferry_lane_inflight(const struct ferry_lane *lane)
+{
+	return lane->inflight;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_LANE_H */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_SCHED_H
+#define FERRY_SCHED_H
+
+/**
+ * @file
+ * The scheduler: which lane gets a copy.
+ *
+ * Pure policy. It sees lanes as numbers and touches neither memory nor devices,
+ * so every branch can be tested with plain values.
+ */
+
+#include "ferry_copy.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What the scheduler knows of a lane at the moment of choice. */
+struct ferry_sched_lane {
+	struct ferry_lane_model model;
+	/** Bytes waiting in the lane. */
+	uint64_t backlog;
+	/** The lane can do this job at all: reach, room, not broken. */
+	bool usable;
+};
+
+/** Predicted nanoseconds until a job of len bytes, queued now, is done. */
+static inline double
+ferry_sched_predict(const struct ferry_sched_lane *lane, uint64_t len)
+{
+	return lane->model.t0_ns +
+		(double)(lane->backlog + len) / lane->model.bytes_per_ns;
+}
+
+/**
+ * Choose the lane with the smallest predicted time; on a tie the first.
+ *
+ * @return
+ *   Index of the lane, or -1 if none is usable.
+ */
+int ferry_sched_pick(const struct ferry_sched_lane *lanes, unsigned int n,
+		uint64_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_SCHED_H */
