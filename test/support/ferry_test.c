@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_common.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "ferry_test.h"
+
+#define MAX_ARGS 32
+/* What -m below needs, in 2 MiB pages. */
+#define EAL_PAGES 32
+
+/* The EAL keeps pointers into its arguments. */
+struct eal_args {
+	char text[MAX_ARGS][128];
+	char *argv[MAX_ARGS + 1];
+	int argc;
+};
+
+static int
+arg_add(struct eal_args *args, const char *text)
+{
+	if (args->argc == MAX_ARGS ||
+			strlen(text) >= sizeof(args->text[0]))
+		return -E2BIG;
+	strcpy(args->text[args->argc], text);
+	args->argv[args->argc] = args->text[args->argc];
+	args->argc++;
+	return 0;
+}
+
+/* lcore 0 on any of (the first few of) the process's CPUs. */
+static void
+lcores_floating(char *text, size_t size)
+{
+	size_t used = (size_t)snprintf(text, size, "0@(");
+	const char *comma = "";
+	unsigned int cpu;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	sched_getaffinity(0, sizeof(set), &set);
+	for (cpu = 0; cpu < CPU_SETSIZE && used + 8 < size; cpu++) {
+		if (!CPU_ISSET(cpu, &set))
+			continue;
+		used += (size_t)snprintf(text + used, size - used, "%s%u",
+			comma, cpu);
+		comma = ",";
+	}
+	snprintf(text + used, size - used, ")");
+}
+
+int
+ferry_test_eal_start(const char *lcores, ...)
+{
+	static const char *const fixed[] = {
+		"ferry-test", "--in-memory", "--no-pci", "--no-telemetry",
+		"--log-level=warning", "-m", "64", "--lcores",
+	};
+	static struct eal_args args;
+	char floating[64];
+	const char *text;
+	unsigned int i;
+	va_list ap;
+	int ret = 0;
+
+	if (args.argc != 0)
+		return -EALREADY;
+	for (i = 0; i < RTE_DIM(fixed); i++)
+		ret |= arg_add(&args, fixed[i]);
+	lcores_floating(floating, sizeof(floating));
+	ret |= arg_add(&args, lcores != NULL ? lcores : floating);
+	va_start(ap, lcores);
+	while ((text = va_arg(ap, const char *)) != NULL)
+		ret |= arg_add(&args, text);
+	va_end(ap);
+	if (ret != 0)
+		return -E2BIG;
+	if (rte_eal_init(args.argc, args.argv) < 0)
+		return -rte_errno;
+	return 0;
+}
+
+const char *
+ferry_test_eal_skip_reason(void)
+{
+	unsigned long pages = 0;
+	int found;
+	FILE *f;
+
+	/* A running EAL has its pages. */
+	if (rte_eal_get_runtime_dir() != NULL &&
+			rte_eal_get_runtime_dir()[0] != '\0')
+		return NULL;
+	f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
+		"r");
+	if (f == NULL)
+		return "the kernel has no 2 MiB hugepages";
+	found = fscanf(f, "%lu", &pages);
+	fclose(f);
+	if (found != 1 || pages < EAL_PAGES)
+		return "no free 2 MiB hugepages";
+	return NULL;
+}
+
+uint64_t
+ferry_test_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+unsigned int
+ferry_test_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	return (unsigned int)CPU_COUNT(&set);
+}
+
+/* Mixes all bits of the input into all bits of the result (splitmix64). */
+static uint64_t
+mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+uint64_t
+ferry_test_random(uint64_t *state)
+{
+	*state += UINT64_C(0x9e3779b97f4a7c15);
+	return mix(*state);
+}
+
+void
+ferry_test_fill(void *buf, size_t len, uint64_t seed)
+{
+	uint8_t *p = buf;
+	size_t i;
+
+	for (i = 0; i < len; i += sizeof(uint64_t)) {
+		uint64_t word = mix(mix(seed) + i);
+
+		memcpy(p + i, &word, RTE_MIN(sizeof(word), len - i));
+	}
+}
+
+int64_t
+ferry_test_check(const void *buf, size_t len, uint64_t seed)
+{
+	const uint8_t *p = buf;
+	size_t i, j;
+
+	for (i = 0; i < len; i += sizeof(uint64_t)) {
+		uint64_t word = mix(mix(seed) + i);
+		const uint8_t *want = (const uint8_t *)&word;
+		size_t n = RTE_MIN(sizeof(word), len - i);
+
+		if (memcmp(p + i, want, n) == 0)
+			continue;
+		for (j = 0; p[i + j] == want[j]; j++)
+			;
+		return (int64_t)(i + j);
+	}
+	return -1;
+}

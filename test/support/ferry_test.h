@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_TEST_H
+#define FERRY_TEST_H
+
+/**
+ * @file
+ * What several tests need: an EAL, a clock, and buffers that tell where they
+ * were damaged. Include after the headers that cmocka.h asks for.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * Start the EAL for a test of one process: memory of its own (--in-memory),
+ * no PCI devices, no telemetry, warnings only. Once per process.
+ *
+ * @param lcores
+ *   Argument of --lcores, such as "0" or "0@0,1@1"; NULL: lcore 0, not pinned
+ *   to one CPU.
+ * @param ...
+ *   More EAL arguments (const char *), such as "--vdev=dma_skeleton", ended by
+ *   NULL. They come last and so win over those above.
+ * @return
+ *   0 or negative errno.
+ */
+int ferry_test_eal_start(const char *lcores, ...) __attribute__((sentinel));
+
+/**
+ * Why ferry_test_eal_start() cannot work on this machine, such as
+ * "no free 2 MiB hugepages"; NULL if it can. Constant text.
+ */
+const char *ferry_test_eal_skip_reason(void);
+
+/** Skip the cmocka test that calls this if there cannot be an EAL. */
+#define ferry_test_need_eal() do { \
+	const char *reason_ = ferry_test_eal_skip_reason(); \
+	if (reason_ != NULL) { \
+		print_message("skipped: %s\n", reason_); \
+		skip(); \
+	} \
+} while (0)
+
+/** CLOCK_MONOTONIC in nanoseconds. */
+uint64_t ferry_test_now_ns(void);
+
+/** CPUs this process may run on. */
+unsigned int ferry_test_cpus(void);
+
+/** Next value of a small random generator; *state may start at anything. */
+uint64_t ferry_test_random(uint64_t *state);
+
+/** Fill a buffer with the pattern of a seed. */
+void ferry_test_fill(void *buf, size_t len, uint64_t seed);
+
+/**
+ * Compare a buffer with the pattern of a seed.
+ *
+ * @return
+ *   Offset of the first byte that differs, or -1 if none does.
+ */
+int64_t ferry_test_check(const void *buf, size_t len, uint64_t seed);
+
+#endif /* FERRY_TEST_H */
