@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <sched.h>
+#include <string.h>
+
+#include <rte_cpuflags.h>
+#include <rte_power_intrinsics.h>
+
+#include "ferry_wait.h"
+
+/* See the table in ferry_wait.h. */
+#define POWER_NAPS UINT32_C(16)
+#define SLEEP_YIELDS UINT32_C(32)
+/* Linux's default limit of one umwait or tpause. */
+#define UMWAIT_CYCLES 100000
+/* No ring ends a tpause: twice its own wake-up time, 1 us at 2 GHz. */
+#define TPAUSE_CYCLES 2000
+/* Longest nap before a deadline while the TSC's frequency is not known. */
+#define BLIND_NAP_NS UINT64_C(1000000)
+
+/* struct ferry_wait.cpu */
+#define CPU_MONITOR (1 << 0)
+#define CPU_PAUSE (1 << 1)
+
+static const struct {
+	const char *name;
+	uint16_t spin;
+} policies[] = {
+	[FERRY_WAIT_SPIN] = { "spin", 4096 },
+	[FERRY_WAIT_POWER] = { "power", 64 },
+	[FERRY_WAIT_YIELD] = { "yield", 64 },
+	[FERRY_WAIT_SLEEP] = { "sleep", 256 },
+};
+
+static uint8_t
+cpu_abilities(void)
+{
+	struct rte_cpu_intrinsics cpu;
+	uint8_t abilities = 0;
+
+	rte_cpu_get_intrinsics_support(&cpu);
+	if (cpu.power_monitor)
+		abilities |= CPU_MONITOR;
+	if (cpu.power_pause)
+		abilities |= CPU_PAUSE;
+	return abilities;
+}
+
+int
+ferry_wait_init(struct ferry_wait *w, enum ferry_wait_policy policy)
+{
+	if (w == NULL || (unsigned int)policy >= RTE_DIM(policies))
+		return -EINVAL;
+	w->round = 0;
+	w->spin = policies[policy].spin;
+	w->policy = (uint8_t)policy;
+	w->cpu = policy == FERRY_WAIT_POWER ? cpu_abilities() : 0;
+	return 0;
+}
+
+int
+ferry_wait_set_policy(struct ferry_wait *w, enum ferry_wait_policy policy)
+{
+	return ferry_wait_init(w, policy);
+}
+
+bool
+ferry_wait_may_sleep(enum ferry_wait_policy policy)
+{
+	switch (policy) {
+	case FERRY_WAIT_SLEEP:
+		return true;
+	case FERRY_WAIT_POWER:
+		return (cpu_abilities() & CPU_MONITOR) != 0;
+	case FERRY_WAIT_SPIN:
+	case FERRY_WAIT_YIELD:
+		break;
+	}
+	return false;
+}
+
+const char *
+ferry_wait_policy_name(enum ferry_wait_policy policy)
+{
+	if ((unsigned int)policy >= RTE_DIM(policies))
+		return "unknown";
+	return policies[policy].name;
+}
+
+int
+ferry_wait_policy_parse(const char *name, enum ferry_wait_policy *policy)
+{
+	unsigned int i;
+
+	if (name == NULL || policy == NULL)
+		return -EINVAL;
+	for (i = 0; i < RTE_DIM(policies); i++) {
+		if (strcmp(name, policies[i].name) == 0) {
+			*policy = (enum ferry_wait_policy)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static void
+power_nap(struct ferry_wait *w, struct ferry_bell *bell,
+		ferry_bell_ready_t ready, void *arg, uint64_t deadline_tsc)
+{
+	uint64_t now = rte_get_tsc_cycles();
+
+	if (w->round == w->spin + POWER_NAPS) {
+		w->round = w->spin;
+		sched_yield();
+		return;
+	}
+	w->round++;
+	if (bell != NULL && ready != NULL && (w->cpu & CPU_MONITOR)) {
+		if (ferry_bell_watch(bell, ready, arg,
+				RTE_MIN(now + UMWAIT_CYCLES, deadline_tsc)) == 0)
+			return;
+		/* Not an lcore: no need to be told each time. */
+		w->cpu &= ~CPU_MONITOR;
+	}
+	if (!(w->cpu & CPU_PAUSE) || rte_power_pause(
+			RTE_MIN(now + TPAUSE_CYCLES, deadline_tsc)) != 0)
+		sched_yield();
+}
+
+/* How long to sleep: a bounded nap, not beyond the deadline. */
+static uint64_t
+nap_ns(uint64_t deadline_tsc)
+{
+	uint64_t now, hz, left;
+
+	if (deadline_tsc == FERRY_WAIT_FOREVER)
+		return FERRY_BELL_NAP_NS;
+	hz = rte_get_tsc_hz();
+	if (hz == 0)
+		return BLIND_NAP_NS;
+	now = rte_get_tsc_cycles();
+	left = deadline_tsc > now ? deadline_tsc - now : 0;
+	/* Compared in seconds first, as the product could overflow. */
+	if (left / hz > FERRY_BELL_NAP_NS / NS_PER_S)
+		return FERRY_BELL_NAP_NS;
+	return RTE_MIN(left * NS_PER_S / hz, FERRY_BELL_NAP_NS);
+}
+
+int
+ferry_wait_idle_deep(struct ferry_wait *w, struct ferry_bell *bell,
+		ferry_bell_ready_t ready, void *arg, uint64_t deadline_tsc)
+{
+	switch ((enum ferry_wait_policy)w->policy) {
+	case FERRY_WAIT_SPIN:
+		w->round = 0;
+		break;
+	case FERRY_WAIT_POWER:
+		power_nap(w, bell, ready, arg, deadline_tsc);
+		return 0;
+	case FERRY_WAIT_YIELD:
+		break;
+	case FERRY_WAIT_SLEEP:
+		if (bell == NULL || ready == NULL)
+			break;
+		if (w->round < w->spin + SLEEP_YIELDS) {
+			w->round++;
+			break;
+		}
+		/*
+		 * If ready() is true and the caller still finds nothing, it
+		 * must not turn here for ever: yield before the next attempt.
+		 */
+		if (ferry_bell_sleep(bell, ready, arg,
+				nap_ns(deadline_tsc)) == -EAGAIN)
+			w->round = w->spin;
+		return 0;
+	}
+	sched_yield();
+	return 0;
+}
