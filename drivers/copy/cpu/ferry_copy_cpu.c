@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+
+#include "ferry_copy_driver.h"
+#include "ferry_copy_kernel.h"
+
+/* Completions that can wait to be polled. A power of two. */
+#define DEPTH UINT32_C(256)
+
+/*
+ * Seed of the cost model: a short copy takes a call and a few vectors, a long
+ * one what one core reaches on cold data (design decision 8).
+ */
+#define SEED_T0_NS 20.0
+#define SEED_BYTES_PER_NS 10.0
+
+struct cpu_lane {
+	void (*temporal)(void *dst, const void *src, size_t len);
+	void (*nontemporal)(void *dst, const void *src, size_t len);
+	/* From how many bytes each placement goes around the cache. */
+	uint64_t nt_min[FERRY_PLACE_MEMORY + 1];
+	/* Completions put in and taken out so far. */
+	uint32_t in;
+	uint32_t out;
+	struct ferry_copy_done done[DEPTH];
+};
+
+static int
+cpu_open(struct ferry_lane *lane, const void *config, int socket)
+{
+	const struct ferry_copy_cpu_config *cfg = config;
+	const struct ferry_copy_kernel *temporal = NULL, *nontemporal = NULL;
+	struct cpu_lane *cpu;
+
+	RTE_SET_USED(socket);
+	if (cfg != NULL) {
+		temporal = cfg->temporal;
+		nontemporal = cfg->nontemporal;
+	}
+	if (temporal == NULL)
+		temporal = ferry_copy_kernel_best(false);
+	if (nontemporal == NULL)
+		nontemporal = ferry_copy_kernel_best(true);
+	if (ferry_copy_kernel_obstacle(temporal) != NULL ||
+			ferry_copy_kernel_obstacle(nontemporal) != NULL)
+		return -ENOTSUP;
+
+	/* Private to one thread: its first touch places it, not the socket. */
+	cpu = calloc(1, sizeof(*cpu));
+	if (cpu == NULL)
+		return -ENOMEM;
+	cpu->temporal = temporal->copy;
+	cpu->nontemporal = nontemporal->copy;
+	cpu->nt_min[FERRY_PLACE_AUTO] = ferry_copy_kernel_auto_min_here();
+	cpu->nt_min[FERRY_PLACE_CACHE] = UINT64_MAX;
+	cpu->nt_min[FERRY_PLACE_MEMORY] = FERRY_COPY_KERNEL_NT_MIN;
+
+	lane->priv = cpu;
+	lane->model.t0_ns = SEED_T0_NS;
+	lane->model.bytes_per_ns = SEED_BYTES_PER_NS;
+	memcpy(lane->info.name, "cpu", sizeof("cpu"));
+	lane->info.max_job = SIZE_MAX;
+	lane->info.depth = DEPTH;
+	lane->info.flags = FERRY_LANE_PLACES | FERRY_LANE_SYNC;
+	lane->info.reach = FERRY_REACH_PROCESS;
+	return 0;
+}
+
+static void
+cpu_close(struct ferry_lane *lane)
+{
+	free(lane->priv);
+	lane->priv = NULL;
+}
+
+static uint16_t
+cpu_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
+		uint16_t n)
+{
+	struct cpu_lane *cpu = lane->priv;
+	uint32_t room = DEPTH - (cpu->in - cpu->out);
+	uint16_t i, most = RTE_MIN(n, room);
+
+	for (i = 0; i < most; i++) {
+		const struct ferry_copy_job *job = &jobs[i];
+		struct ferry_copy_done *done = &cpu->done[cpu->in % DEPTH];
+
+		/* A place from a newer or broken peer is not one we can do. */
+		if ((unsigned int)job->place >= RTE_DIM(cpu->nt_min))
+			break;
+		if (job->len >= cpu->nt_min[job->place])
+			cpu->nontemporal(job->dst, job->src, job->len);
+		else
+			cpu->temporal(job->dst, job->src, job->len);
+		done->cookie = job->cookie;
+		done->bytes = job->len;
+		done->status = FERRY_COPY_OK;
+		cpu->in++;
+		ferry_lane_account_in(lane, job->len);
+	}
+	return i;
+}
+
+static void
+cpu_flush(struct ferry_lane *lane)
+{
+	/* Nothing waits: submit has copied. */
+	RTE_SET_USED(lane);
+}
+
+static uint16_t
+cpu_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
+{
+	struct cpu_lane *cpu = lane->priv;
+	uint32_t waiting = cpu->in - cpu->out;
+	uint16_t i, taken = RTE_MIN(n, waiting);
+
+	for (i = 0; i < taken; i++) {
+		done[i] = cpu->done[cpu->out % DEPTH];
+		cpu->out++;
+		ferry_lane_account_out(lane, done[i].bytes, done[i].status);
+	}
+	return taken;
+}
+
+static const struct ferry_copy_driver cpu_driver = {
+	.name = "cpu",
+	.open = cpu_open,
+	.close = cpu_close,
+	.submit = cpu_submit,
+	.flush = cpu_flush,
+	.poll = cpu_poll,
+};
+
+const struct ferry_copy_driver *
+ferry_copy_cpu(void)
+{
+	return &cpu_driver;
+}

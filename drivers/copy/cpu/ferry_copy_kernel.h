@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_COPY_KERNEL_H
+#define FERRY_COPY_KERNEL_H
+
+/**
+ * @file
+ * The copy kernels behind the "cpu" driver. Not installed: for ferry's own
+ * driver, benchmarks and tests.
+ *
+ * A kernel is one way of copying memory with one core. Which ones may run
+ * depends on the CPU, the operating system and EAL's limit on the SIMD width
+ * (--force-max-simd-bitwidth, rte_vect_set_max_simd_bitwidth()). 128 bits are
+ * the floor: SSE2 is part of x86-64 and every compiler uses it anyway.
+ *
+ * Thread-safety: everything here may be called by any thread at any time.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** All kernels. "NT" stores around the cache, the others into it. */
+enum ferry_copy_kernel_id {
+	/** rep movsb: what it does is up to the CPU's microcode. */
+	FERRY_COPY_KERNEL_REP,
+	FERRY_COPY_KERNEL_SSE2,
+	FERRY_COPY_KERNEL_AVX2,
+	FERRY_COPY_KERNEL_AVX512,
+	/** Non-temporal, front to back. */
+	FERRY_COPY_KERNEL_SSE2_NT,
+	FERRY_COPY_KERNEL_AVX2_NT,
+	FERRY_COPY_KERNEL_AVX512_NT,
+	/** Non-temporal, four pages at once, the next four prefetched. */
+	FERRY_COPY_KERNEL_SSE2_NT4,
+	FERRY_COPY_KERNEL_AVX2_NT4,
+	FERRY_COPY_KERNEL_AVX512_NT4,
+	/** Number of kernels. */
+	FERRY_COPY_KERNEL_MAX
+};
+
+/** One kernel. */
+struct ferry_copy_kernel {
+	/** Such as "avx2-nt4". */
+	const char *name;
+	/**
+	 * Copy len bytes, 0 upwards, of any alignment. The ranges must not
+	 * overlap. When it returns, the stores are ordered before every later
+	 * store of the calling thread, non-temporal or not.
+	 */
+	void (*copy)(void *dst, const void *src, size_t len);
+	enum ferry_copy_kernel_id id;
+	/** SIMD register width used, in bits; 0 if none. */
+	uint16_t bits;
+	/** Stores go around the cache (except ragged ends and tiny copies). */
+	bool nontemporal;
+};
+
+/**
+ * Config of the "cpu" driver for ferry_lane_open(): kernels to use instead of
+ * the best ones, for calibration and tests. They must be able to run here.
+ */
+struct ferry_copy_cpu_config {
+	/** For jobs that go to the cache; NULL: the best temporal kernel. */
+	const struct ferry_copy_kernel *temporal;
+	/** For jobs that go to memory; NULL: the best non-temporal kernel. */
+	const struct ferry_copy_kernel *nontemporal;
+};
+
+/** Any kernel, whether it may run here or not. NULL for a bad id. */
+const struct ferry_copy_kernel *
+ferry_copy_kernel_get(enum ferry_copy_kernel_id id);
+
+/**
+ * Why a kernel may not run here and now.
+ *
+ * @return
+ *   A constant text, or NULL if the kernel may run.
+ */
+const char *ferry_copy_kernel_obstacle(const struct ferry_copy_kernel *kernel);
+
+/**
+ * List the kernels that may run here and now, in the order of their ids.
+ *
+ * @param[out] list
+ *   Room for n pointers; FERRY_COPY_KERNEL_MAX is always enough.
+ * @param n
+ *   The most to list.
+ * @return
+ *   How many were written to list.
+ */
+unsigned int ferry_copy_kernel_list(const struct ferry_copy_kernel **list,
+		unsigned int n);
+
+/** The best kernel that may run here, temporal or not. Never NULL. */
+const struct ferry_copy_kernel *ferry_copy_kernel_best(bool nontemporal);
+
+/**
+ * From how many bytes a job of placement AUTO goes around the cache.
+ *
+ * @param l2
+ *   Bytes of level 2 cache, 0 if unknown.
+ * @param l3_share
+ *   Bytes of level 3 cache per thread sharing it, 0 if unknown or none.
+ */
+size_t ferry_copy_kernel_auto_min(size_t l2, size_t l3_share);
+
+/** ferry_copy_kernel_auto_min() of the calling core's caches. */
+size_t ferry_copy_kernel_auto_min_here(void);
+
+/**
+ * From how many bytes a non-temporal kernel is worth its fence: shorter jobs
+ * are copied temporally whatever their placement.
+ *
+ * Measured, cold, on AMD Zen 3: see doc on FERRY_COPY_KERNEL_NT_MIN's use in
+ * ferry_copy_cpu.c.
+ */
+#define FERRY_COPY_KERNEL_NT_MIN ((size_t)4096)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_COPY_KERNEL_H */
