@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+/* RTE_LOG_REGISTER_SUFFIX() puts this before the suffix. */
+#define RTE_LOG_DEFAULT_LOGTYPE ferry.copy
+
+#include <rte_common.h>
+#include <rte_cycles.h>
+#include <rte_dmadev.h>
+#include <rte_log.h>
+#include <rte_malloc.h>
+#include <rte_memory.h>
+
+#include "dmadev_log.h"
+#include "dmadev_plan.h"
+#include "dmadev_probe.h"
+#include "ferry_copy_driver.h"
+
+/* Design decision 13: one doorbell for so many operations. */
+#define DOORBELL_OPS 32
+/* Completions taken from the device in one poll, at least. */
+#define REAP_OPS UINT16_C(128)
+/* Nothing but arithmetic limits a job; this keeps sums of them far from 2^64. */
+#define MAX_JOB (UINT64_C(1) << 40)
+/* A closing lane gives the device so long for its next completion. */
+#define CLOSE_WAIT_MS 1000
+#define CLOSE_NAP_US 20
+
+/* Guesses until the lane is calibrated: published figures of a DSA. */
+#define SEED_T0_NS 1000
+#define SEED_BYTES_PER_NS 30
+
+RTE_LOG_REGISTER_SUFFIX(copy_dmadev_logtype, dmadev, NOTICE)
+
+/* A job from submit until its completion is polled. */
+struct dmadev_job {
+	uint64_t src;
+	uint64_t dst;
+	uint64_t len;
+	uint64_t cookie;
+	/* Bytes from the start whose operations have succeeded. */
+	uint64_t good;
+	/* Its operations in the device. */
+	uint32_t ops;
+	/* Of its first failure. No more operations are made after it. */
+	enum ferry_copy_status status;
+	bool cached;
+};
+
+/* An operation in the device. */
+struct dmadev_flight {
+	uint32_t job;
+	uint32_t len;
+};
+
+/*
+ * Two rings, both indexed by free-running counters. Jobs leave theirs in the
+ * order they came, operations complete in the order they were made (dmadev
+ * promises it), so a job is done when it is fully cut up and has no operation
+ * left in the device.
+ *
+ * jobs:  head (oldest not polled) <= cut (being cut up) <= tail
+ * ops:   op_head (oldest in the device) <= op_tail
+ *
+ * The count a device returns is believed, not its last_idx: not every driver
+ * of DPDK 22.11 fills that in as documented (cnxk starts again at 0).
+ */
+struct dmadev_lane {
+	int16_t dev_id;
+	uint16_t vchan;
+	/* Room last reported by the device, less what was made since. */
+	uint16_t room;
+	/* Operations that the device has not been told of. */
+	uint16_t unrung;
+	uint32_t max_transfer;
+	/* NULL if the device takes the process's addresses. */
+	dmadev_page_fn page;
+	uint32_t mask;
+	uint32_t head, cut, tail;
+	uint32_t op_head, op_tail;
+	/* The plan below belongs to jobs[cut]. */
+	bool cutting;
+	/* The device claimed what cannot be; it is not touched any more. */
+	bool broken;
+	struct dmadev_plan plan;
+	struct dmadev_job *jobs;
+	struct dmadev_flight *ops;
+	enum rte_dma_status_code *codes;
+};
+
+/* The page of a memory segment that DPDK knows. */
+static bool
+memseg_page(uint64_t va, struct dmadev_page *page)
+{
+	const struct rte_memseg *ms;
+	uint64_t offset;
+
+	ms = rte_mem_virt2memseg((const void *)(uintptr_t)va, NULL);
+	if (ms == NULL || ms->addr == NULL || ms->iova == RTE_BAD_IOVA)
+		return false;
+	offset = va - ms->addr_64;
+	if (offset >= ms->len)
+		return false;
+	page->iova = ms->iova + offset;
+	page->len = ms->len - offset;
+	return true;
+}
+
+static enum ferry_copy_status
+status_of(enum rte_dma_status_code code)
+{
+	switch (code) {
+	case RTE_DMA_STATUS_SUCCESSFUL:
+		return FERRY_COPY_OK;
+	case RTE_DMA_STATUS_USER_ABORT:
+	case RTE_DMA_STATUS_NOT_ATTEMPTED:
+		return FERRY_COPY_E_ABORTED;
+	case RTE_DMA_STATUS_INVALID_SRC_ADDR:
+	case RTE_DMA_STATUS_INVALID_DST_ADDR:
+	case RTE_DMA_STATUS_INVALID_ADDR:
+	case RTE_DMA_STATUS_PAGE_FAULT:
+		return FERRY_COPY_E_ADDRESS;
+	default:
+		return FERRY_COPY_E_DEVICE;
+	}
+}
+
+/* The oldest operation in the device ended. */
+static void
+op_retire(struct dmadev_lane *dl, enum ferry_copy_status status)
+{
+	const struct dmadev_flight *op = &dl->ops[dl->op_head & dl->mask];
+	struct dmadev_job *job = &dl->jobs[op->job & dl->mask];
+
+	dl->op_head++;
+	job->ops--;
+	if (status == FERRY_COPY_OK) {
+		if (job->status == FERRY_COPY_OK)
+			job->good += op->len;
+	} else if (job->status == FERRY_COPY_OK ||
+			job->status == FERRY_COPY_E_ABORTED) {
+		/* The cause says more than its consequences. */
+		job->status = status;
+	}
+}
+
+static void
+break_lane(struct dmadev_lane *dl, uint32_t claimed, uint32_t possible)
+{
+	DMADEV_LOG(ERR, "device %d claims %u completions of %u operations",
+		dl->dev_id, claimed, possible);
+	dl->broken = true;
+}
+
+/* Take completions from the device: at most limit of those without error. */
+static void
+reap(struct dmadev_lane *dl, uint16_t limit)
+{
+	uint32_t flying = dl->op_tail - dl->op_head;
+	bool failed = false;
+	uint16_t last_idx, i, n;
+
+	if (flying == 0 || dl->broken)
+		return;
+	n = rte_dma_completed(dl->dev_id, dl->vchan, RTE_MIN(flying, limit),
+		&last_idx, &failed);
+	if (n > flying) {
+		break_lane(dl, n, flying);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		op_retire(dl, FERRY_COPY_OK);
+	flying -= n;
+	if (!failed || flying == 0)
+		return;
+	/*
+	 * Room for all at once: idxd of DPDK 22.11 loses track of a failed
+	 * batch that is taken in pieces.
+	 */
+	n = rte_dma_completed_status(dl->dev_id, dl->vchan, flying, &last_idx,
+		dl->codes);
+	if (n > flying) {
+		break_lane(dl, n, flying);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		op_retire(dl, status_of(dl->codes[i]));
+}
+
+/* Tell the device of all operations made. If it fails, a later call does. */
+static void
+doorbell(struct dmadev_lane *dl)
+{
+	if (dl->unrung > 0 && rte_dma_submit(dl->dev_id, dl->vchan) == 0)
+		dl->unrung = 0;
+}
+
+static bool
+has_room(struct dmadev_lane *dl)
+{
+	if (dl->op_tail - dl->op_head > dl->mask)
+		return false;
+	if (dl->room == 0)
+		dl->room = rte_dma_burst_capacity(dl->dev_id, dl->vchan);
+	if (dl->room == 0 && dl->unrung > 0) {
+		/* The limit may be that of one batch: begin another. */
+		doorbell(dl);
+		dl->room = rte_dma_burst_capacity(dl->dev_id, dl->vchan);
+	}
+	return dl->room > 0;
+}
+
+/* Make operations of the job at cut. False if the device has no room for all. */
+static bool
+job_cut(struct dmadev_lane *dl, struct dmadev_job *job)
+{
+	uint64_t flags = job->cached ? RTE_DMA_OP_FLAG_LLC : 0;
+	struct dmadev_op op;
+	int ret;
+
+	while (job->status == FERRY_COPY_OK && dl->plan.left > 0) {
+		if (!has_room(dl))
+			return false;
+		if (!dmadev_plan_next(&dl->plan, &op)) {
+			/* It was there at submit. */
+			job->status = FERRY_COPY_E_ADDRESS;
+			break;
+		}
+		ret = rte_dma_copy(dl->dev_id, dl->vchan, op.src, op.dst,
+			op.len, flags);
+		if (ret == -ENOSPC) {
+			dl->room = 0;
+			doorbell(dl);
+			return false;
+		}
+		if (ret < 0) {
+			job->status = FERRY_COPY_E_DEVICE;
+			break;
+		}
+		dl->ops[dl->op_tail & dl->mask] = (struct dmadev_flight) {
+			.job = dl->cut,
+			.len = op.len,
+		};
+		dl->op_tail++;
+		job->ops++;
+		dl->room--;
+		dmadev_plan_take(&dl->plan, op.len);
+		if (++dl->unrung >= DOORBELL_OPS)
+			doorbell(dl);
+	}
+	return true;
+}
+
+/* Make operations as long as there are jobs and room. */
+static void
+pump(struct dmadev_lane *dl)
+{
+	while (dl->cut != dl->tail && !dl->broken) {
+		struct dmadev_job *job = &dl->jobs[dl->cut & dl->mask];
+
+		if (!dl->cutting) {
+			dmadev_plan_start(&dl->plan, dl->page,
+				dl->max_transfer, job->src, job->dst,
+				job->len);
+			dl->cutting = true;
+		}
+		if (!job_cut(dl, job))
+			return;
+		dl->cutting = false;
+		dl->cut++;
+	}
+}
+
+static bool
+job_possible(const struct dmadev_lane *dl, const struct ferry_copy_job *job)
+{
+	uint64_t src = (uintptr_t)job->src;
+	uint64_t dst = (uintptr_t)job->dst;
+
+	if (job->len > MAX_JOB || src + job->len < src || dst + job->len < dst)
+		return false;
+	return dmadev_plan_reaches(dl->page, src, job->len) &&
+		dmadev_plan_reaches(dl->page, dst, job->len);
+}
+
+static uint16_t
+dmadev_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
+		uint16_t n)
+{
+	struct dmadev_lane *dl = lane->priv;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct ferry_copy_job *job = &jobs[i];
+
+		if (dl->broken || dl->tail - dl->head > dl->mask ||
+				!job_possible(dl, job))
+			break;
+		dl->jobs[dl->tail & dl->mask] = (struct dmadev_job) {
+			.src = (uintptr_t)job->src,
+			.dst = (uintptr_t)job->dst,
+			.len = job->len,
+			.cookie = job->cookie,
+			.status = FERRY_COPY_OK,
+			.cached = job->place == FERRY_PLACE_CACHE,
+		};
+		dl->tail++;
+		/* The flag is a hint that no driver of DPDK 22.11 looks at. */
+		if (job->place != FERRY_PLACE_AUTO)
+			lane->stats.misplaced++;
+		ferry_lane_account_in(lane, job->len);
+	}
+	pump(dl);
+	return i;
+}
+
+static void
+dmadev_flush(struct ferry_lane *lane)
+{
+	struct dmadev_lane *dl = lane->priv;
+
+	pump(dl);
+	if (!dl->broken)
+		doorbell(dl);
+}
+
+static uint16_t
+dmadev_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
+{
+	struct dmadev_lane *dl = lane->priv;
+	uint16_t i;
+
+	reap(dl, RTE_MAX(n, REAP_OPS));
+	dmadev_flush(lane);
+	for (i = 0; i < n && dl->head != dl->cut; i++) {
+		const struct dmadev_job *job = &dl->jobs[dl->head & dl->mask];
+
+		if (job->ops > 0)
+			break;
+		done[i] = (struct ferry_copy_done) {
+			.cookie = job->cookie,
+			.bytes = job->good,
+			.status = job->status,
+		};
+		dl->head++;
+		ferry_lane_account_out(lane, job->len, job->status);
+	}
+	return i;
+}
+
+/* Let the device finish. False if it does not get on. */
+static bool
+drain(struct ferry_lane *lane)
+{
+	const uint64_t limit = rte_get_timer_hz() / 1000 * CLOSE_WAIT_MS;
+	struct dmadev_lane *dl = lane->priv;
+	uint64_t since = rte_get_timer_cycles();
+
+	while (!dl->broken &&
+			(dl->cut != dl->tail || dl->op_head != dl->op_tail)) {
+		uint32_t head = dl->op_head, cut = dl->cut;
+
+		reap(dl, REAP_OPS);
+		dmadev_flush(lane);
+		if (dl->op_head != head || dl->cut != cut) {
+			since = rte_get_timer_cycles();
+			continue;
+		}
+		if (rte_get_timer_cycles() - since > limit)
+			break;
+		rte_delay_us_sleep(CLOSE_NAP_US);
+	}
+	/* Jobs never given to the device may be dropped. */
+	return !dl->broken && dl->op_head == dl->op_tail;
+}
+
+static void
+dmadev_free(struct dmadev_lane *dl)
+{
+	if (dl == NULL)
+		return;
+	rte_free(dl->jobs);
+	rte_free(dl->ops);
+	rte_free(dl->codes);
+	rte_free(dl);
+}
+
+static void
+dmadev_close(struct ferry_lane *lane)
+{
+	struct dmadev_lane *dl = lane->priv;
+	int ret;
+
+	if (!drain(lane)) {
+		DMADEV_LOG(ERR, "%s: %u operations do not end, stopping device",
+			lane->info.name, dl->op_tail - dl->op_head);
+		ret = rte_dma_stop(dl->dev_id);
+		if (ret != 0)
+			DMADEV_LOG(CRIT, "%s: device cannot be stopped: %d",
+				lane->info.name, ret);
+	}
+	dmadev_free(dl);
+}
+
+static struct dmadev_lane *
+dmadev_alloc(uint32_t depth, int socket)
+{
+	struct dmadev_lane *dl;
+
+	dl = rte_zmalloc_socket("ferry_dmadev", sizeof(*dl),
+		RTE_CACHE_LINE_SIZE, socket);
+	if (dl == NULL)
+		return NULL;
+	dl->mask = depth - 1;
+	dl->jobs = rte_zmalloc_socket("ferry_dmadev", depth * sizeof(*dl->jobs),
+		RTE_CACHE_LINE_SIZE, socket);
+	dl->ops = rte_zmalloc_socket("ferry_dmadev", depth * sizeof(*dl->ops),
+		RTE_CACHE_LINE_SIZE, socket);
+	dl->codes = rte_zmalloc_socket("ferry_dmadev",
+		depth * sizeof(*dl->codes), RTE_CACHE_LINE_SIZE, socket);
+	if (dl->jobs == NULL || dl->ops == NULL || dl->codes == NULL) {
+		dmadev_free(dl);
+		return NULL;
+	}
+	return dl;
+}
+
+static int
+dmadev_open(struct ferry_lane *lane, const void *config, int socket)
+{
+	const struct ferry_copy_dmadev_config *cfg = config;
+	struct rte_dma_info info;
+	struct dmadev_lane *dl;
+	uint16_t last_idx, i;
+	uint32_t depth;
+	int ret;
+
+	ret = dmadev_probe(cfg, &info);
+	if (ret < 0)
+		return ret;
+	depth = dmadev_probe_depth(cfg, &info);
+	dl = dmadev_alloc(depth, socket);
+	if (dl == NULL)
+		return -ENOMEM;
+	dl->dev_id = cfg->dev_id;
+	dl->vchan = cfg->vchan;
+	dl->max_transfer = cfg->max_transfer != 0 ? cfg->max_transfer :
+		FERRY_DMADEV_MAX_TRANSFER;
+	dl->page = info.dev_capa & RTE_DMA_CAPA_SVA ? NULL : memseg_page;
+
+	/* What an earlier user left unread would be taken for ours. */
+	for (i = 0; i < UINT16_MAX; i++) {
+		if (rte_dma_completed_status(dl->dev_id, dl->vchan, depth,
+				&last_idx, dl->codes) == 0)
+			break;
+	}
+
+	snprintf(lane->info.name, sizeof(lane->info.name), "dmadev:%s/%u",
+		info.dev_name, cfg->vchan);
+	lane->info.max_job = MAX_JOB;
+	lane->info.depth = depth;
+	if (info.dev_capa & RTE_DMA_CAPA_HANDLES_ERRORS)
+		lane->info.flags |= FERRY_LANE_REPORTS_ERRORS;
+	lane->info.reach = dl->page == NULL ? FERRY_REACH_PROCESS :
+		FERRY_REACH_DPDK;
+	lane->model.t0_ns = SEED_T0_NS;
+	lane->model.bytes_per_ns = SEED_BYTES_PER_NS;
+	lane->priv = dl;
+	return 0;
+}
+
+const struct ferry_copy_driver *
+ferry_copy_dmadev(void)
+{
+	static const struct ferry_copy_driver driver = {
+		.name = "dmadev",
+		.open = dmadev_open,
+		.close = dmadev_close,
+		.submit = dmadev_submit,
+		.flush = dmadev_flush,
+		.poll = dmadev_poll,
+	};
+
+	return &driver;
+}
