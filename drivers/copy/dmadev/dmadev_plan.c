@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <stddef.h>
+
 #include "dmadev_plan.h"
 
 static uint64_t
