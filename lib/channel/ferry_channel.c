@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <stdlib.h>
+
+#include <rte_cycles.h>
+
+#include "ferry_cache.h"
+#include "ferry_channel.h"
+#include "ferry_copier.h"
+
+/* Payloads copied before the first of them is published: enough to amortise
+ * the ring, not so many bytes that the consumer waits for a long burst. */
+#define WINDOW_MSGS 32
+#define WINDOW_BYTES (256 * 1024)
+/*
+ * Up to this length libc's memcpy beats the detour through lanes: the
+ * scheduler's look at its lanes takes about as long as copying 1 KiB.
+ */
+#define INLINE_COPY 1024
+
+static void
+end_open(struct ferry_channel_end *end,
+		const struct ferry_channel_attach *attach)
+{
+	end->endpoint = attach->endpoint;
+	end->epoch = attach->epoch;
+	__atomic_store_n(&end->may_sleep, 0, __ATOMIC_RELAXED);
+	/* Pairs with ferry_end_result(): a known end has its bell's number. */
+	__atomic_store_n(&end->state, FERRY_END_OPEN, __ATOMIC_RELEASE);
+}
+
+/* Only an open end becomes a closed one: what the hub wrote stays. */
+static void
+end_close(struct ferry_channel_end *end)
+{
+	uint32_t open = FERRY_END_OPEN;
+
+	__atomic_compare_exchange_n(&end->state, &open, FERRY_END_CLOSED,
+			false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+static void
+end_shout(const struct ferry_channel_end *end, struct ferry_bell *bells,
+		uint32_t n_bells)
+{
+	if (end->state != FERRY_END_ABSENT && end->endpoint < n_bells)
+		ferry_bell_shout(&bells[end->endpoint]);
+}
+
+static int
+attach_valid(const struct ferry_channel_attach *attach)
+{
+	if (attach == NULL || attach->shared == NULL || attach->bells == NULL ||
+			attach->endpoint >= attach->n_bells ||
+			attach->epoch == 0 || attach->epoch == UINT32_MAX)
+		return -EINVAL;
+	return ferry_channel_valid(attach->shared, attach->size);
+}
+
+int
+ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
+{
+	struct ferry_channel_shared *ch;
+	struct ferry_tx *tx;
+	uint32_t places;
+	int ret = attach_valid(attach);
+
+	if (ret != 0 || out == NULL)
+		return ret != 0 ? ret : -EINVAL;
+	ch = attach->shared;
+	places = rte_align32pow2(ch->n_slots);
+	tx = calloc(1, sizeof(*tx));
+	if (tx == NULL)
+		return -ENOMEM;
+	tx->free = calloc(places, sizeof(*tx->free));
+	if (tx->free == NULL) {
+		free(tx);
+		return -ENOMEM;
+	}
+	tx->free_mask = places - 1;
+	tx->shared = ch;
+	tx->fwd = ferry_channel_fwd(ch);
+	tx->back = ferry_channel_back(ch);
+	tx->held = ferry_channel_at(ch, ch->off_tx_held);
+	tx->cells = ferry_channel_at(ch, ch->off_cells);
+	tx->slots = ferry_channel_at(ch, ch->off_slots);
+	tx->stride = ch->stride;
+	tx->slot_size = ch->slot_size;
+	tx->n_slots = ch->n_slots;
+	tx->epoch = attach->epoch;
+	tx->bells = attach->bells;
+	tx->n_bells = attach->n_bells;
+	tx->endpoint = attach->endpoint;
+	tx->copier = attach->copier;
+	tx->cell_limit = FERRY_N_CELLS;
+	ferry_wait_init(&tx->wait, FERRY_WAIT_SPIN);
+	ferry_tx_set_placement(tx, FERRY_PLACE_AUTO);
+	end_open(&ch->tx, attach);
+	*out = tx;
+	return 0;
+}
+
+void
+ferry_tx_stop(struct ferry_tx *tx)
+{
+	if (tx == NULL)
+		return;
+	end_close(&tx->shared->tx);
+	end_shout(&tx->shared->rx, tx->bells, tx->n_bells);
+	free(tx->free);
+	free(tx);
+}
+
+int
+ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
+{
+	struct ferry_channel_shared *ch;
+	struct ferry_rx *rx;
+	int ret = attach_valid(attach);
+
+	if (ret != 0 || out == NULL)
+		return ret != 0 ? ret : -EINVAL;
+	ch = attach->shared;
+	rx = calloc(1, sizeof(*rx));
+	if (rx == NULL)
+		return -ENOMEM;
+	rx->shared = ch;
+	rx->fwd = ferry_channel_fwd(ch);
+	rx->back = ferry_channel_back(ch);
+	rx->held = ferry_channel_at(ch, ch->off_rx_held);
+	rx->cells = ferry_channel_at(ch, ch->off_cells);
+	rx->slots = ferry_channel_at(ch, ch->off_slots);
+	rx->stride = ch->stride;
+	rx->slot_size = ch->slot_size;
+	rx->n_slots = ch->n_slots;
+	rx->epoch = attach->epoch;
+	rx->bells = attach->bells;
+	rx->n_bells = attach->n_bells;
+	rx->endpoint = attach->endpoint;
+	ferry_wait_init(&rx->wait, FERRY_WAIT_SPIN);
+	end_open(&ch->rx, attach);
+	*out = rx;
+	return 0;
+}
+
+void
+ferry_rx_stop(struct ferry_rx *rx)
+{
+	if (rx == NULL)
+		return;
+	end_close(&rx->shared->rx);
+	end_shout(&rx->shared->tx, rx->bells, rx->n_bells);
+	free(rx);
+}
+
+/* Copy and publish up to a window of payloads: how many, or FERRY_E_*. */
+static int
+send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
+{
+	struct ferry_copy_job jobs[WINDOW_MSGS];
+	struct ferry_desc descs[WINDOW_MSGS];
+	uint64_t bytes = 0;
+	uint16_t n_jobs = 0;
+	uint32_t i;
+	int ret;
+
+	n = ferry_tx_has(tx, RTE_MIN(n, (uint32_t)WINDOW_MSGS));
+	for (i = 0; i < n && bytes < WINDOW_BYTES; i++) {
+		const struct ferry_buf *buf = &bufs[i];
+		uint32_t slot;
+		void *dst;
+
+		if (buf->len > tx->slot_size)
+			break;
+		slot = tx->free[(tx->free_head + i) & tx->free_mask];
+		dst = ferry_tx_slot(tx, slot);
+		descs[i].slot = slot;
+		descs[i].len = buf->len;
+		descs[i].tag = buf->tag;
+		bytes += buf->len;
+		if (buf->len <= INLINE_COPY) {
+			memcpy(dst, buf->data, buf->len);
+			continue;
+		}
+		jobs[n_jobs].dst = dst;
+		jobs[n_jobs].src = buf->data;
+		jobs[n_jobs].len = buf->len;
+		jobs[n_jobs].cookie = i;
+		jobs[n_jobs++].place = tx->place;
+	}
+	if (i == 0)
+		return n == 0 ? 0 : FERRY_E_TOO_LONG;
+	if (n_jobs > 0) {
+		/* Returns when every byte is there: publish only then. */
+		ret = ferry_copier_copy(tx->copier, jobs, n_jobs);
+		if (ret < 0)
+			return ret;
+	}
+	tx->free_head += i;
+	ferry_tx_publish(tx, descs, i);
+	return (int)i;
+}
+
+int
+ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
+		uint16_t n)
+{
+	uint32_t sent = 0;
+	int ret = 0;
+
+	while (sent < n) {
+		ret = send_window(tx, bufs + sent, n - sent);
+		if (ret <= 0)
+			break;
+		sent += ret;
+	}
+	if (sent > 0)
+		return (int)sent;
+	tx->stats.empty += ret == 0;
+	return ret;
+}
+
+static uint64_t
+deadline_after(uint64_t timeout_ns)
+{
+	uint64_t cycles;
+
+	/* A century is for ever, and does not overflow below. */
+	if (timeout_ns >= UINT64_C(100) * 365 * 86400 * 1000000000)
+		return FERRY_WAIT_FOREVER;
+	cycles = (uint64_t)((double)timeout_ns * (double)rte_get_tsc_hz() / 1e9);
+	return rte_get_tsc_cycles() + cycles;
+}
+
+/*
+ * Wait for ready, the end of the other side, or the deadline. result is what
+ * the other side's end means when ready stays false.
+ */
+static int
+end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
+		bool (*ready)(void *), bool (*wake)(void *), void *handle,
+		const struct ferry_channel_end *other, uint64_t timeout_ns)
+{
+	uint64_t deadline = FERRY_WAIT_FOREVER;
+	int ret;
+
+	if (ready(handle))
+		return 0;
+	if (timeout_ns != 0)
+		deadline = deadline_after(timeout_ns);
+	ferry_wait_reset(wait);
+	for (;;) {
+		ret = ferry_end_result(other);
+		if (ret != 0)
+			return ready(handle) ? 0 : ret;
+		if (timeout_ns == 0)
+			return -ETIMEDOUT;
+		ret = ferry_wait_idle(wait, bell, wake, handle, deadline);
+		if (ready(handle))
+			return 0;
+		if (ret != 0)
+			return ret;
+	}
+}
+
+static bool
+rx_ready(void *handle)
+{
+	const struct ferry_rx *rx = handle;
+	const struct ferry_cell *cell =
+		&rx->cells[rx->cell_tail % FERRY_N_CELLS];
+
+	rte_prefetch0(&cell->data[RTE_CACHE_LINE_SIZE -
+			offsetof(struct ferry_cell, data)]);
+	return __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) == rx->seq + 1 ||
+		__atomic_load_n(&rx->fwd->prod.tail, __ATOMIC_ACQUIRE) !=
+		rx->fwd->cons.tail;
+}
+
+static bool
+rx_wake(void *handle)
+{
+	const struct ferry_rx *rx = handle;
+
+	return rx_ready(handle) || ferry_end_result(&rx->shared->tx) != 0;
+}
+
+static bool
+tx_ready(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+
+	return tx->free_head != tx->free_tail ||
+		__atomic_load_n(&tx->back->prod.tail, __ATOMIC_ACQUIRE) !=
+		tx->back->cons.tail;
+}
+
+static bool
+tx_wake(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+
+	return tx_ready(handle) || ferry_end_result(&tx->shared->rx) != 0;
+}
+
+/*
+ * Nothing sent is in flight or in the consumer's hands: the cells are freed,
+ * and every slot is either in the back ring or in this end's own hands.
+ */
+static bool
+tx_drained(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+	uint32_t mine, i;
+
+	if (__atomic_load_n(&tx->shared->cells_freed, __ATOMIC_ACQUIRE) !=
+			tx->cell_head)
+		return false;
+	if (__atomic_load_n(&tx->fwd->cons.tail, __ATOMIC_ACQUIRE) !=
+			tx->fwd->prod.tail)
+		return false;
+	mine = __atomic_load_n(&tx->back->prod.tail, __ATOMIC_ACQUIRE) -
+		tx->back->cons.tail;
+	for (i = 0; i < tx->n_slots; i++)
+		mine += tx->held[i] != 0;
+	return mine == tx->n_slots;
+}
+
+static bool
+tx_drained_wake(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+
+	return tx_drained(handle) || ferry_end_result(&tx->shared->rx) != 0;
+}
+
+int
+ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
+{
+	int ret = ferry_end_result(&tx->shared->rx);
+
+	/* Free slots are of no use once nobody is there to receive. */
+	if (ret != 0)
+		return ret;
+	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_ready, tx_wake,
+			tx, &tx->shared->rx, timeout_ns);
+}
+
+int
+ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
+{
+	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
+			tx_drained_wake, tx, &tx->shared->rx, timeout_ns);
+}
+
+int
+ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns)
+{
+	return end_wait(&rx->wait, &rx->bells[rx->endpoint], rx_ready, rx_wake,
+			rx, &rx->shared->tx, timeout_ns);
+}
+
+static void
+end_set_wait(struct ferry_channel_end *end, struct ferry_wait *wait,
+		enum ferry_wait_policy policy)
+{
+	uint32_t may_sleep;
+
+	if (ferry_wait_set_policy(wait, policy) != 0)
+		return;
+	may_sleep = ferry_wait_may_sleep(policy);
+	if (may_sleep == end->may_sleep)
+		return;
+	__atomic_store_n(&end->may_sleep, may_sleep, __ATOMIC_RELAXED);
+	/*
+	 * Without a barrier on every CPU the other end might not see the flag
+	 * in time for the first sleep. Where there is none, naps are bounded.
+	 */
+	if (may_sleep)
+		ferry_bell_settle();
+}
+
+void
+ferry_tx_set_wait(struct ferry_tx *tx, enum ferry_wait_policy policy)
+{
+	end_set_wait(&tx->shared->tx, &tx->wait, policy);
+}
+
+void
+ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy)
+{
+	end_set_wait(&rx->shared->rx, &rx->wait, policy);
+}
+
+void
+ferry_tx_set_placement(struct ferry_tx *tx, enum ferry_placement place)
+{
+	/*
+	 * The slots are used in turn, so all of them pass through the cache.
+	 * Where they do not fit into it, their bytes would be written back
+	 * before they are read.
+	 */
+	if (place == FERRY_PLACE_AUTO)
+		place = (uint64_t)tx->n_slots * tx->stride <=
+			ferry_cache_budget() ?
+			FERRY_PLACE_CACHE : FERRY_PLACE_MEMORY;
+	tx->place = place;
+}
+
+enum ferry_end_state
+ferry_tx_peer(const struct ferry_tx *tx)
+{
+	return (enum ferry_end_state)__atomic_load_n(&tx->shared->rx.state,
+			__ATOMIC_ACQUIRE);
+}
+
+enum ferry_end_state
+ferry_rx_peer(const struct ferry_rx *rx)
+{
+	return (enum ferry_end_state)__atomic_load_n(&rx->shared->tx.state,
+			__ATOMIC_ACQUIRE);
+}
+
+const struct ferry_channel_shared *
+ferry_tx_channel(const struct ferry_tx *tx)
+{
+	return tx->shared;
+}
+
+const struct ferry_channel_shared *
+ferry_rx_channel(const struct ferry_rx *rx)
+{
+	return rx->shared;
+}
+
+void
+ferry_tx_stats(const struct ferry_tx *tx, struct ferry_end_stats *stats)
+{
+	*stats = tx->stats;
+}
+
+void
+ferry_rx_stats(const struct ferry_rx *rx, struct ferry_end_stats *stats)
+{
+	*stats = rx->stats;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_CHANNEL_H
+#define FERRY_CHANNEL_H
+
+/**
+ * @file
+ * Channels: one producer (struct ferry_tx), one consumer (struct ferry_rx).
+ *
+ * Handles come from ferry_tx_open() and ferry_rx_open() in ferry_endpoint.h.
+ * Messages arrive once, whole and in the order sent. There are two ways to
+ * send:
+ *
+ *  - loan: ferry_tx_loan() gives slots of shared memory, the payload is built
+ *    there, ferry_tx_commit() passes them on. Nothing is copied; the cost does
+ *    not depend on the length.
+ *  - copy: ferry_tx_send() copies each payload once, into memory that the
+ *    consumer then owns. The payload may be reused when the call returns.
+ *
+ * The consumer reads messages in place and gives them back with
+ * ferry_rx_release(), in any order. Slots not given back are credits the
+ * producer lacks: that is the back-pressure, and it shows as 0 from
+ * ferry_tx_loan() and ferry_tx_send().
+ *
+ * An end's life (only the hub writes GONE and HUB_GONE):
+ *
+ *     ABSENT ──open──> OPEN ──close──> CLOSED
+ *                        ├──process dies──> GONE
+ *                        └──hub ends──> HUB_GONE
+ *
+ * A producer may send before its consumer exists; the messages wait in the
+ * slots. When the producer has ended, the consumer still receives all that was
+ * published and then FERRY_E_CLOSED or FERRY_E_PEER_GONE. When the consumer
+ * has ended, the producer gets that result at once. A channel lives as long as
+ * one of its ends is open; to go on after the other end has ended, close and
+ * open again. ferry_tx_drain() tells when everything sent has been consumed.
+ *
+ * Thread-safety: a handle belongs to the thread of its endpoint.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry_channel_layout.h"
+#include "ferry_copy.h"
+#include "ferry_errno.h"
+#include "ferry_wait.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ferry_tx;
+struct ferry_rx;
+struct ferry_copier;
+
+/** A message in shared memory, loaned to the producer or the consumer. */
+struct ferry_msg {
+	/** The payload. */
+	void *data;
+	/** Bytes of payload. On a loan: the slot's size, to be set before commit. */
+	uint32_t len;
+	/** A number that travels with the message, for the application. */
+	uint32_t tag;
+	/** Which slot or cell it is in. Not for the application. */
+	uint32_t id;
+};
+
+/** A payload anywhere in the sender's memory, to be copied. */
+struct ferry_buf {
+	const void *data;
+	uint32_t len;
+	uint32_t tag;
+};
+
+/** What went through one end since it was opened. */
+struct ferry_end_stats {
+	uint64_t msgs;
+	uint64_t bytes;
+	/** Calls that found no slot (tx) or no message (rx). */
+	uint64_t empty;
+};
+
+/** What an end was given by the hub. Internal to ferry: see ferry_endpoint.h. */
+struct ferry_channel_attach {
+	/** The channel and the bytes that are known to belong to it. */
+	struct ferry_channel_shared *shared;
+	uint64_t size;
+	/** Bells of all endpoints, one of which is this one's. */
+	struct ferry_bell *bells;
+	uint32_t n_bells;
+	uint32_t endpoint;
+	uint32_t epoch;
+	/** What copies for this endpoint; it outlives the handle. */
+	struct ferry_copier *copier;
+};
+
+/** @name Handles
+ * Made and unmade by lib/hub; applications use ferry_tx_open() and so on.
+ * The end goes to OPEN in start, to CLOSED in stop.
+ * @return 0, -ENOMEM, FERRY_E_VERSION or FERRY_E_CORRUPT.
+ * @{
+ */
+int ferry_tx_start(struct ferry_tx **tx,
+		const struct ferry_channel_attach *attach);
+void ferry_tx_stop(struct ferry_tx *tx);
+int ferry_rx_start(struct ferry_rx **rx,
+		const struct ferry_channel_attach *attach);
+void ferry_rx_stop(struct ferry_rx *rx);
+/** @} */
+
+/**
+ * Wait until a slot is free for ferry_tx_loan() or ferry_tx_send().
+ *
+ * @param timeout_ns
+ *   Longest wait in nanoseconds; 0 only looks, UINT64_MAX waits for ever.
+ * @return
+ *   0, -ETIMEDOUT, or why no slot will ever be free again: FERRY_E_CLOSED,
+ *   FERRY_E_PEER_GONE, FERRY_E_HUB_GONE.
+ */
+int ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns);
+
+/**
+ * Wait until the consumer has released every message sent. Loans not committed
+ * do not count.
+ *
+ * @return
+ *   0, -ETIMEDOUT, or as for ferry_tx_wait() if the consumer ended before it
+ *   had released all of them.
+ */
+int ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns);
+
+/**
+ * Wait until ferry_rx_recv() has a message.
+ *
+ * @return
+ *   0, -ETIMEDOUT, or why none will come: FERRY_E_CLOSED, FERRY_E_PEER_GONE,
+ *   FERRY_E_HUB_GONE.
+ */
+int ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns);
+
+/** @name How an end waits
+ * In the calls above. May be changed at any time by the end's own thread.
+ * The default is FERRY_WAIT_SPIN.
+ * @{
+ */
+void ferry_tx_set_wait(struct ferry_tx *tx, enum ferry_wait_policy policy);
+void ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy);
+/** @} */
+
+/**
+ * Where ferry_tx_send() should leave the bytes. The default, FERRY_PLACE_AUTO,
+ * is the cache where the slots of the channel fit into it, else memory.
+ */
+void ferry_tx_set_placement(struct ferry_tx *tx, enum ferry_placement place);
+
+/** State of the other end. */
+enum ferry_end_state ferry_tx_peer(const struct ferry_tx *tx);
+enum ferry_end_state ferry_rx_peer(const struct ferry_rx *rx);
+
+/** The channel a handle is an end of; constant until the handle is closed. */
+const struct ferry_channel_shared *ferry_tx_channel(const struct ferry_tx *tx);
+const struct ferry_channel_shared *ferry_rx_channel(const struct ferry_rx *rx);
+
+/** What went through the handle. */
+void ferry_tx_stats(const struct ferry_tx *tx, struct ferry_end_stats *stats);
+void ferry_rx_stats(const struct ferry_rx *rx, struct ferry_end_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#include "ferry_channel_fast.h"
+
+#endif /* FERRY_CHANNEL_H */

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_CHANNEL_FAST_H
+#define FERRY_CHANNEL_FAST_H
+
+/**
+ * @file
+ * The fast path of a channel: loan, commit, send, recv, release. Included by
+ * ferry_channel.h.
+ *
+ * Cache lines that move between the two cores, in the steady state:
+ *
+ *  - a message of up to 48 bytes in a cell: 1 (the cell); up to 112 bytes: 2,
+ *    fetched at the same time. The credit line moves once in FERRY_N_CELLS.
+ *  - a burst of b messages in slots: the payload's lines, the ring's tail (1),
+ *    b/4 lines of descriptors; back: the tail (1) and b/16 lines of slot
+ *    numbers. The held tables never move: each has one writer and no reader.
+ *
+ * Synchronisation edges (release at the left pairs with acquire at the right):
+ *
+ *    C1 tx: cell->stamp = seq + 1        rx: load cell->stamp in rx_take_cell
+ *    C2 rx: cells_freed = n              tx: load cells_freed in tx_has_cell
+ *    R1 tx: fwd.prod.tail (rte_ring)     rx: fwd dequeue start
+ *    R2 rx: back.prod.tail (rte_ring)    tx: back dequeue start
+ *    E1 one end: state = CLOSED          other end: ferry_end_result()
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_prefetch.h>
+#include <rte_ring_elem.h>
+#include <rte_ring_peek_zc.h>
+
+#include "ferry_bell.h"
+#include "ferry_channel.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * Longest burst that travels in cells. A cell saves two line transfers in a
+ * row, which a lone message waits for; a longer burst shares those transfers
+ * among its messages and is cheaper in slots, where payloads lie closer.
+ */
+#define FERRY_CELL_BURST 4
+
+/** Set in ferry_msg.id when the message is in a cell. */
+#define FERRY_MSG_CELL (UINT32_C(1) << 31)
+
+/** A producer's handle. The fields are not for the application. */
+struct ferry_tx {
+	struct ferry_channel_shared *shared;
+	struct rte_ring *fwd;
+	struct rte_ring *back;
+	/** Slots in this end's hands: the epoch, or 0. */
+	uint32_t *held;
+	struct ferry_cell *cells;
+	uint8_t *slots;
+	uint64_t stride;
+	uint32_t slot_size;
+	uint32_t n_slots;
+	uint32_t epoch;
+	uint32_t n_bells;
+	struct ferry_bell *bells;
+
+	/** Sequence number of the next message. */
+	uint64_t seq;
+	/** Cells filled so far, and how many may be. */
+	uint64_t cell_head;
+	uint64_t cell_limit;
+	/** Slots held but not loaned: a queue of free_mask + 1 places. */
+	uint32_t *free;
+	uint32_t free_mask;
+	uint32_t free_head;
+	uint32_t free_tail;
+
+	enum ferry_placement place;
+	struct ferry_copier *copier;
+	struct ferry_end_stats stats;
+	uint32_t endpoint;
+	struct ferry_wait wait;
+};
+
+/** A consumer's handle. The fields are not for the application. */
+struct ferry_rx {
+	struct ferry_channel_shared *shared;
+	struct rte_ring *fwd;
+	struct rte_ring *back;
+	/** Slots in this end's hands: the epoch, or 0. */
+	uint32_t *held;
+	struct ferry_cell *cells;
+	uint8_t *slots;
+	uint64_t stride;
+	uint32_t slot_size;
+	uint32_t n_slots;
+	uint32_t epoch;
+	uint32_t n_bells;
+	struct ferry_bell *bells;
+
+	/** Sequence number of the next message. */
+	uint64_t seq;
+	/** Cells received so far, and how many of them are given back. */
+	uint64_t cell_tail;
+	uint64_t cell_freed;
+	/** Cells in the application's hands, one bit each. */
+	uint64_t cells_held;
+
+	struct ferry_end_stats stats;
+	uint32_t endpoint;
+	struct ferry_wait wait;
+};
+
+/** What the other end's state means to this end: 0 or FERRY_E_*. */
+static inline int
+ferry_end_result(const struct ferry_channel_end *end)
+{
+	/* E1: what the end published before it ended is visible after this. */
+	uint32_t state = __atomic_load_n(&end->state, __ATOMIC_ACQUIRE);
+
+	if (likely(state <= FERRY_END_OPEN))
+		return 0;
+	if (state == FERRY_END_CLOSED)
+		return FERRY_E_CLOSED;
+	return state == FERRY_END_GONE ? FERRY_E_PEER_GONE : FERRY_E_HUB_GONE;
+}
+
+/** Wake the other end's endpoint if it may be asleep. */
+static inline void
+ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
+		uint32_t n_bells)
+{
+	const uint32_t bell = __atomic_load_n(&end->endpoint, __ATOMIC_RELAXED);
+
+	if (likely(bell < n_bells))
+		ferry_bell_ring_if(&end->may_sleep, &bells[bell]);
+}
+
+/** Take released slots out of the back ring into the handle's queue. */
+static inline void
+ferry_tx_refill(struct ferry_tx *tx)
+{
+	const uint32_t room = tx->free_mask + 1 -
+		(tx->free_tail - tx->free_head);
+	struct rte_ring_zc_data zcd;
+	const uint32_t *slots;
+	unsigned int n, i;
+
+	/* R2 */
+	n = rte_ring_dequeue_zc_burst_elem_start(tx->back, sizeof(uint32_t),
+			room, &zcd, NULL);
+	if (n == 0)
+		return;
+	for (i = 0; i < n; i++) {
+		uint32_t slot;
+
+		slots = i < zcd.n1 ? zcd.ptr1 : zcd.ptr2;
+		slot = slots[i < zcd.n1 ? i : i - zcd.n1];
+		if (unlikely(slot >= tx->n_slots))
+			continue; /* a corrupt peer's; the slot is lost */
+		/* Held before it leaves the ring: see the layout's rule. */
+		__atomic_store_n(&tx->held[slot], tx->epoch, __ATOMIC_RELAXED);
+		tx->free[tx->free_tail++ & tx->free_mask] = slot;
+	}
+	rte_ring_dequeue_zc_elem_finish(tx->back, n);
+}
+
+/** Slots that can be loaned now, at most n. */
+static inline uint32_t
+ferry_tx_has(struct ferry_tx *tx, uint32_t n)
+{
+	uint32_t have = tx->free_tail - tx->free_head;
+
+	if (have < n) {
+		ferry_tx_refill(tx);
+		have = tx->free_tail - tx->free_head;
+	}
+	return have < n ? have : n;
+}
+
+static inline void *
+ferry_tx_slot(const struct ferry_tx *tx, uint32_t slot)
+{
+	return tx->slots + slot * tx->stride;
+}
+
+/**
+ * Borrow slots to build messages in.
+ *
+ * @param[out] msgs
+ *   Room for n; data and len (the slot's size) are set.
+ * @return
+ *   How many were loaned; 0 if none is free now (FERRY_E_FULL in words);
+ *   FERRY_E_CLOSED, FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer
+ *   has ended.
+ */
+static inline int
+ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
+{
+	int ret = ferry_end_result(&tx->shared->rx);
+	uint32_t have, i;
+
+	if (unlikely(ret != 0))
+		return ret;
+	have = ferry_tx_has(tx, n);
+	tx->stats.empty += have == 0;
+	for (i = 0; i < have; i++) {
+		uint32_t slot = tx->free[tx->free_head++ & tx->free_mask];
+
+		msgs[i].data = ferry_tx_slot(tx, slot);
+		msgs[i].len = tx->slot_size;
+		msgs[i].tag = 0;
+		msgs[i].id = slot;
+	}
+	return (int)have;
+}
+
+/** Publish n <= 64 filled descriptors and let go of their slots. */
+static inline void
+ferry_tx_publish(struct ferry_tx *tx, struct ferry_desc *descs, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		descs[i].seq = (uint32_t)tx->seq++;
+		tx->stats.bytes += descs[i].len;
+	}
+	tx->stats.msgs += n;
+	/* R1. Never short: the ring has room for all slots there are. */
+	rte_ring_sp_enqueue_bulk_elem(tx->fwd, descs, sizeof(descs[0]), n,
+			NULL);
+	/* Let go only when the ring has them; release keeps the order. */
+	for (i = 0; i < n; i++)
+		__atomic_store_n(&tx->held[descs[i].slot], 0,
+				__ATOMIC_RELEASE);
+	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+}
+
+/**
+ * Pass loaned messages on to the consumer, in this order.
+ *
+ * @param msgs
+ *   From ferry_tx_loan(), with len set. They belong to the consumer from the
+ *   moment of the call.
+ * @return
+ *   n; or, if nothing was sent: FERRY_E_TOO_LONG if a len exceeds the slot,
+ *   -EINVAL if a message is not on loan. A consumer that has ended is not an
+ *   error here: the slots just never come back.
+ */
+static inline int
+ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
+{
+	struct ferry_desc descs[64];
+	uint32_t i, k;
+
+	for (i = 0; i < n; i++) {
+		if (unlikely(msgs[i].id >= tx->n_slots ||
+				tx->held[msgs[i].id] != tx->epoch))
+			return -EINVAL;
+		if (unlikely(msgs[i].len > tx->slot_size))
+			return FERRY_E_TOO_LONG;
+	}
+	for (i = 0; i < n; i += k) {
+		for (k = 0; k < RTE_DIM(descs) && i + k < n; k++) {
+			descs[k].slot = msgs[i + k].id;
+			descs[k].len = msgs[i + k].len;
+			descs[k].tag = msgs[i + k].tag;
+		}
+		ferry_tx_publish(tx, descs, k);
+	}
+	return n;
+}
+
+/** Give loaned messages back unsent. -EINVAL if one is not on loan. */
+static inline int
+ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (unlikely(msgs[i].id >= tx->n_slots ||
+				tx->held[msgs[i].id] != tx->epoch))
+			return -EINVAL;
+		tx->free[tx->free_tail++ & tx->free_mask] = msgs[i].id;
+	}
+	return 0;
+}
+
+/** Whether a cell is free. Looks at the consumer's line only when it must. */
+static inline bool
+ferry_tx_has_cell(struct ferry_tx *tx)
+{
+	if (likely(tx->cell_head < tx->cell_limit))
+		return true;
+	/* C2 */
+	tx->cell_limit = FERRY_N_CELLS + __atomic_load_n(
+			&tx->shared->cells_freed, __ATOMIC_ACQUIRE);
+	return tx->cell_head < tx->cell_limit;
+}
+
+/** Copy sends through slots; the part of ferry_tx_send() that cells are not. */
+int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
+		uint16_t n);
+
+/**
+ * Copy payloads into shared memory and pass them on, in this order.
+ *
+ * @param bufs
+ *   Payloads anywhere in memory; the caller's again when the call returns.
+ * @return
+ *   How many, from the first, were sent; 0 if the channel is full now
+ *   (FERRY_E_FULL in words). If none was sent because none can be:
+ *   FERRY_E_TOO_LONG (the first payload), FERRY_E_CLOSED, FERRY_E_PEER_GONE,
+ *   FERRY_E_HUB_GONE.
+ */
+static inline int
+ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
+{
+	int ret = ferry_end_result(&tx->shared->rx);
+	uint32_t i;
+
+	if (unlikely(ret != 0))
+		return ret;
+	for (i = 0; i < n; i++) {
+		const struct ferry_buf *buf = &bufs[i];
+		struct ferry_cell *cell;
+
+		if (n > FERRY_CELL_BURST || buf->len > FERRY_CELL_DATA ||
+				buf->len > tx->slot_size ||
+				!ferry_tx_has_cell(tx))
+			break;
+		cell = &tx->cells[tx->cell_head++ % FERRY_N_CELLS];
+		cell->len = buf->len;
+		cell->tag = buf->tag;
+		memcpy(cell->data, buf->data, buf->len);
+		/* C1 */
+		__atomic_store_n(&cell->stamp, ++tx->seq, __ATOMIC_RELEASE);
+		tx->stats.bytes += buf->len;
+	}
+	if (i > 0) {
+		tx->stats.msgs += i;
+		ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+	}
+	if (i < n) {
+		ret = ferry_tx_send_slots(tx, bufs + i, (uint16_t)(n - i));
+		if (ret > 0)
+			i += ret;
+		else if (i == 0)
+			return ret;
+	}
+	return (int)i;
+}
+
+/** Take the next message if it is in a cell. */
+static inline bool
+ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
+{
+	const uint32_t at = rx->cell_tail % FERRY_N_CELLS;
+	struct ferry_cell *cell = &rx->cells[at];
+
+	/* The second line is fetched while the first one is awaited. */
+	rte_prefetch0(&cell->data[RTE_CACHE_LINE_SIZE -
+			offsetof(struct ferry_cell, data)]);
+	/* C1 */
+	if (__atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) != rx->seq + 1)
+		return false;
+	msg->data = cell->data;
+	msg->len = cell->len;
+	msg->tag = cell->tag;
+	msg->id = FERRY_MSG_CELL | at;
+	if (unlikely(msg->len > FERRY_CELL_DATA))
+		msg->len = FERRY_CELL_DATA; /* a corrupt peer's */
+	rx->cells_held |= UINT64_C(1) << at;
+	rx->cell_tail++;
+	rx->seq++;
+	return true;
+}
+
+/** Take the messages that are next in the forward ring, at most n. */
+static inline int
+ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
+{
+	struct rte_ring_zc_data zcd;
+	uint32_t have, i;
+	int ret = 0;
+
+	/* R1 */
+	have = rte_ring_dequeue_zc_burst_elem_start(rx->fwd,
+			sizeof(struct ferry_desc), n, &zcd, NULL);
+	if (have == 0)
+		return 0;
+	for (i = 0; i < have; i++) {
+		const struct ferry_desc *at = i < zcd.n1 ?
+			(const struct ferry_desc *)zcd.ptr1 + i :
+			(const struct ferry_desc *)zcd.ptr2 + i - zcd.n1;
+		const struct ferry_desc desc = *at;
+
+		if (desc.seq != (uint32_t)rx->seq)
+			break; /* the next message is in a cell */
+		if (unlikely(desc.slot >= rx->n_slots ||
+				desc.len > rx->slot_size)) {
+			ret = FERRY_E_CORRUPT;
+			break;
+		}
+		msgs[i].data = rx->slots + desc.slot * rx->stride;
+		msgs[i].len = desc.len;
+		msgs[i].tag = desc.tag;
+		msgs[i].id = desc.slot;
+		rte_prefetch0(msgs[i].data);
+		/* Held before it leaves the ring: see the layout's rule. */
+		__atomic_store_n(&rx->held[desc.slot], rx->epoch,
+				__ATOMIC_RELAXED);
+		rx->seq++;
+	}
+	rte_ring_dequeue_zc_elem_finish(rx->fwd, i);
+	return i > 0 ? (int)i : ret;
+}
+
+/** Take what is there, wherever it is: a count, or FERRY_E_CORRUPT. */
+static inline int
+ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
+{
+	uint32_t i = 0;
+	int ret = 0;
+
+	while (i < n) {
+		if (ferry_rx_take_cell(rx, &msgs[i])) {
+			rx->stats.bytes += msgs[i++].len;
+			continue;
+		}
+		ret = ferry_rx_take_ring(rx, &msgs[i], n - i);
+		if (ret <= 0)
+			break;
+		for (; ret > 0; ret--)
+			rx->stats.bytes += msgs[i++].len;
+	}
+	rx->stats.msgs += i;
+	return i > 0 ? (int)i : ret;
+}
+
+/**
+ * Take messages, in the order sent.
+ *
+ * @param[out] msgs
+ *   Room for n. The payloads are the caller's to read and write until
+ *   ferry_rx_release().
+ * @return
+ *   How many were taken; 0 if there is none now. If none will come any more:
+ *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if
+ *   the producer wrote nonsense.
+ */
+static inline int
+ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
+{
+	int got = ferry_rx_take(rx, msgs, n);
+	int ended;
+
+	if (unlikely(got == 0)) {
+		rx->stats.empty++;
+		ended = ferry_end_result(&rx->shared->tx);
+		if (unlikely(ended != 0)) {
+			/*
+			 * The producer may have published between the look
+			 * above and its end (E1).
+			 */
+			got = ferry_rx_take(rx, msgs, n);
+			if (got == 0)
+				return ended;
+		}
+	}
+	return got;
+}
+
+/**
+ * Give messages back, in any order, from any number of ferry_rx_recv() calls.
+ *
+ * @return
+ *   0; or -EINVAL if one of them is not held, for example given back twice:
+ *   that one is left alone, the others are given back.
+ */
+static inline int
+ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
+{
+	uint32_t slots[64];
+	bool cells = false;
+	uint32_t i = 0, k, j;
+	int ret = 0;
+
+	while (i < n) {
+		for (k = 0; i < n && k < RTE_DIM(slots); i++) {
+			const uint32_t id = msgs[i].id;
+
+			if (id & FERRY_MSG_CELL) {
+				const uint64_t bit = UINT64_C(1) <<
+					(id % FERRY_N_CELLS);
+
+				if (unlikely(!(rx->cells_held & bit)))
+					ret = -EINVAL;
+				rx->cells_held &= ~bit;
+				cells = true;
+			} else if (likely(id < rx->n_slots &&
+					rx->held[id] == rx->epoch)) {
+				/* Twice in one burst is caught, too. */
+				rx->held[id] = UINT32_MAX;
+				slots[k++] = id;
+			} else {
+				ret = -EINVAL;
+			}
+		}
+		if (k == 0)
+			break;
+		/* R2. Never short: the ring has room for all slots. */
+		rte_ring_sp_enqueue_bulk_elem(rx->back, slots,
+				sizeof(slots[0]), k, NULL);
+		/* Let go only when the ring has them. */
+		for (j = 0; j < k; j++)
+			__atomic_store_n(&rx->held[slots[j]], 0,
+					__ATOMIC_RELEASE);
+	}
+	if (cells) {
+		/* Cells go back in their own order, up to the first held. */
+		while (rx->cell_freed < rx->cell_tail && !(rx->cells_held >>
+				(rx->cell_freed % FERRY_N_CELLS) & 1))
+			rx->cell_freed++;
+		/* C2 */
+		__atomic_store_n(&rx->shared->cells_freed, rx->cell_freed,
+				__ATOMIC_RELEASE);
+	}
+	ferry_end_notify(&rx->shared->tx, rx->bells, rx->n_bells);
+	return ret;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_CHANNEL_FAST_H */

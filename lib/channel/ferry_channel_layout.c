@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_ring_elem.h>
+
+#include "ferry_channel_layout.h"
+#include "ferry_errno.h"
+
+/* Offsets and sizes of a channel, worked out from its config. */
+struct plan {
+	uint32_t slot_size;
+	uint32_t n_slots;
+	uint32_t ring_count;
+	uint64_t stride;
+	uint64_t off_fwd;
+	uint64_t off_back;
+	uint64_t off_tx_held;
+	uint64_t off_rx_held;
+	uint64_t off_cells;
+	uint64_t off_slots;
+	uint64_t size;
+};
+
+static uint64_t
+apart(uint64_t n)
+{
+	return RTE_ALIGN_CEIL(n, (uint64_t)FERRY_APART);
+}
+
+static int
+plan_make(struct plan *p, const struct ferry_channel_config *config)
+{
+	uint64_t held;
+
+	p->slot_size = config->slot_size != 0 ?
+		config->slot_size : FERRY_SLOT_SIZE_DEFAULT;
+	p->n_slots = config->n_slots != 0 ?
+		config->n_slots : FERRY_N_SLOTS_DEFAULT;
+	if (p->slot_size > FERRY_SLOT_SIZE_MAX ||
+			p->n_slots < FERRY_SLOTS_MIN ||
+			p->n_slots > FERRY_SLOTS_MAX)
+		return -EINVAL;
+
+	/*
+	 * Slots start on a line of their own. A stride that is a multiple of
+	 * the page would put the first lines of all slots into the same few
+	 * cache sets, so such slots are moved one line on from each other.
+	 */
+	p->stride = RTE_ALIGN_CEIL((uint64_t)p->slot_size,
+			(uint64_t)RTE_CACHE_LINE_SIZE);
+	if (p->stride % 4096 == 0)
+		p->stride += RTE_CACHE_LINE_SIZE;
+
+	/* An rte_ring holds one element less than its count. */
+	p->ring_count = rte_align32pow2(p->n_slots + 1);
+	held = apart((uint64_t)p->n_slots * sizeof(uint32_t));
+
+	p->off_fwd = apart(sizeof(struct ferry_channel_shared));
+	p->off_back = apart(p->off_fwd + rte_ring_get_memsize_elem(
+			sizeof(struct ferry_desc), p->ring_count));
+	p->off_tx_held = apart(p->off_back + rte_ring_get_memsize_elem(
+			sizeof(uint32_t), p->ring_count));
+	p->off_rx_held = p->off_tx_held + held;
+	p->off_cells = p->off_rx_held + held;
+	p->off_slots = p->off_cells +
+		FERRY_N_CELLS * sizeof(struct ferry_cell);
+	p->size = apart(p->off_slots + p->stride * p->n_slots);
+	return 0;
+}
+
+uint64_t
+ferry_channel_memory(const struct ferry_channel_config *config)
+{
+	struct plan p;
+
+	if (config == NULL || plan_make(&p, config) != 0)
+		return 0;
+	return p.size;
+}
+
+uint32_t
+ferry_channel_layout_hash(void)
+{
+	const uint32_t words[] = {
+		sizeof(struct ferry_channel_shared),
+		offsetof(struct ferry_channel_shared, off_fwd),
+		offsetof(struct ferry_channel_shared, name),
+		offsetof(struct ferry_channel_shared, tx),
+		offsetof(struct ferry_channel_shared, rx),
+		offsetof(struct ferry_channel_shared, cells_freed),
+		sizeof(struct ferry_channel_end),
+		offsetof(struct ferry_channel_end, epoch),
+		sizeof(struct ferry_desc),
+		offsetof(struct ferry_desc, seq),
+		sizeof(struct ferry_cell),
+		offsetof(struct ferry_cell, data),
+		FERRY_N_CELLS,
+		/* The rings are DPDK's; their layout is part of ours. */
+		sizeof(struct rte_ring),
+		offsetof(struct rte_ring, prod),
+		offsetof(struct rte_ring, cons),
+	};
+	uint32_t hash = 2166136261u; /* FNV-1a, a word at a time */
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(words); i++)
+		hash = (hash ^ words[i]) * 16777619u;
+	return hash;
+}
+
+int
+ferry_channel_format(void *mem, const struct ferry_channel_config *config,
+		const char *name, uint64_t id)
+{
+	struct ferry_channel_shared *ch = mem;
+	const unsigned int spsc = RING_F_SP_ENQ | RING_F_SC_DEQ;
+	struct plan p;
+	uint32_t i;
+
+	if (mem == NULL || config == NULL || name == NULL ||
+			strnlen(name, FERRY_NAME_MAX) == FERRY_NAME_MAX ||
+			plan_make(&p, config) != 0)
+		return -EINVAL;
+
+	/* Everything but the slots themselves starts as zeros. */
+	memset(mem, 0, p.off_slots);
+	ch->version = FERRY_CHANNEL_VERSION;
+	ch->layout = ferry_channel_layout_hash();
+	ch->size = p.size;
+	ch->id = id;
+	ch->slot_size = p.slot_size;
+	ch->n_slots = p.n_slots;
+	ch->stride = p.stride;
+	ch->off_fwd = p.off_fwd;
+	ch->off_back = p.off_back;
+	ch->off_tx_held = p.off_tx_held;
+	ch->off_rx_held = p.off_rx_held;
+	ch->off_cells = p.off_cells;
+	ch->off_slots = p.off_slots;
+	strcpy(ch->name, name);
+
+	if (rte_ring_init(ferry_channel_fwd(ch), "fwd", p.ring_count, spsc) ||
+			rte_ring_init(ferry_channel_back(ch), "back",
+				p.ring_count, spsc))
+		return -EINVAL;
+	for (i = 0; i < p.n_slots; i++)
+		rte_ring_sp_enqueue_elem(ferry_channel_back(ch), &i, sizeof(i));
+
+	/* Pairs with the acquire load in ferry_channel_valid(). */
+	__atomic_store_n(&ch->magic, FERRY_CHANNEL_MAGIC, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int
+ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
+{
+	struct ferry_channel_config config;
+	struct plan p;
+
+	if (size < sizeof(*ch))
+		return FERRY_E_CORRUPT;
+	if (__atomic_load_n(&ch->magic, __ATOMIC_ACQUIRE) !=
+			FERRY_CHANNEL_MAGIC)
+		return FERRY_E_CORRUPT;
+	if (ch->version != FERRY_CHANNEL_VERSION ||
+			ch->layout != ferry_channel_layout_hash())
+		return FERRY_E_VERSION;
+
+	if (ch->slot_size == 0 || ch->n_slots == 0)
+		return FERRY_E_CORRUPT;
+	config.slot_size = ch->slot_size;
+	config.n_slots = ch->n_slots;
+	if (plan_make(&p, &config) != 0 || p.size != ch->size ||
+			p.size > size || p.stride != ch->stride ||
+			p.off_fwd != ch->off_fwd ||
+			p.off_back != ch->off_back ||
+			p.off_tx_held != ch->off_tx_held ||
+			p.off_rx_held != ch->off_rx_held ||
+			p.off_cells != ch->off_cells ||
+			p.off_slots != ch->off_slots)
+		return FERRY_E_CORRUPT;
+	if (ferry_channel_fwd(ch)->size != p.ring_count ||
+			ferry_channel_fwd(ch)->mask != p.ring_count - 1 ||
+			ferry_channel_back(ch)->size != p.ring_count ||
+			ferry_channel_back(ch)->mask != p.ring_count - 1)
+		return FERRY_E_CORRUPT;
+	if (memchr(ch->name, 0, sizeof(ch->name)) == NULL)
+		return FERRY_E_CORRUPT;
+	return 0;
+}
+
+/*
+ * Mark the slots named between a ring's cons.tail and prod.tail. The heads are
+ * of no interest: a side killed between its head and its tail has not finished
+ * the step, and the slot is still where it was.
+ */
+static int
+census_ring(const struct rte_ring *r, unsigned int esize, uint8_t *seen,
+		uint32_t n_slots, uint32_t *count)
+{
+	uint32_t tail = __atomic_load_n(&r->cons.tail, __ATOMIC_ACQUIRE);
+	uint32_t n = __atomic_load_n(&r->prod.tail, __ATOMIC_ACQUIRE) - tail;
+	const uint8_t *elems = (const uint8_t *)&r[1];
+	uint32_t i, slot;
+
+	if (n > r->capacity)
+		return FERRY_E_CORRUPT;
+	for (i = 0; i < n; i++) {
+		/* The slot is the first word of either kind of element. */
+		memcpy(&slot, elems + (size_t)((tail + i) & r->mask) * esize,
+			sizeof(slot));
+		if (slot >= n_slots || seen[slot])
+			return FERRY_E_CORRUPT;
+		seen[slot] = 1;
+	}
+	*count = n;
+	return 0;
+}
+
+int
+ferry_channel_census(const struct ferry_channel_shared *ch,
+		struct ferry_channel_census *census)
+{
+	const uint32_t *tx_held = ferry_channel_at(ch, ch->off_tx_held);
+	const uint32_t *rx_held = ferry_channel_at(ch, ch->off_rx_held);
+	const bool tx_open = __atomic_load_n(&ch->tx.state,
+			__ATOMIC_RELAXED) == FERRY_END_OPEN;
+	uint8_t *seen;
+	uint32_t i;
+	int ret;
+
+	memset(census, 0, sizeof(*census));
+	seen = calloc(ch->n_slots, 1);
+	if (seen == NULL)
+		return -ENOMEM;
+
+	ret = census_ring(ferry_channel_fwd(ch), sizeof(struct ferry_desc),
+			seen, ch->n_slots, &census->in_flight);
+	if (ret == 0)
+		ret = census_ring(ferry_channel_back(ch), sizeof(uint32_t),
+				seen, ch->n_slots, &census->free);
+	for (i = 0; i < ch->n_slots && ret == 0; i++) {
+		bool tx = __atomic_load_n(&tx_held[i], __ATOMIC_RELAXED) != 0;
+		bool rx = __atomic_load_n(&rx_held[i], __ATOMIC_RELAXED) != 0;
+
+		if (seen[i])
+			continue; /* ring wins */
+		/*
+		 * Both: one end died after it had passed the slot on, before
+		 * it cleared its mark. The other end's mark is the newer one.
+		 */
+		if (tx && (!rx || tx_open))
+			census->tx_held++;
+		else if (rx)
+			census->rx_held++;
+		else
+			census->lost++;
+	}
+	free(seen);
+	return ret;
+}

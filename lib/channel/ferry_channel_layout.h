@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_CHANNEL_LAYOUT_H
+#define FERRY_CHANNEL_LAYOUT_H
+
+/**
+ * @file
+ * What a channel looks like in shared memory.
+ *
+ *     +-----------------------------+ 0
+ *     | struct ferry_channel_shared |  identity, the two ends, cell credits
+ *     +-----------------------------+ off_fwd
+ *     | rte_ring of ferry_desc      |  published messages   tx ──> rx
+ *     +-----------------------------+ off_back
+ *     | rte_ring of slot numbers    |  released slots       tx <── rx
+ *     +-----------------------------+ off_tx_held, off_rx_held
+ *     | held tables, one per end    |  which slots that end has in its hands
+ *     +-----------------------------+ off_cells
+ *     | FERRY_N_CELLS cells         |  tiny messages        tx ──> rx
+ *     +-----------------------------+ off_slots
+ *     | n_slots slots of stride     |
+ *     +-----------------------------+ size
+ *
+ * A slot's life, and where it is recorded at each stage:
+ *
+ *       free ──loan──> held by tx ──commit──> in flight ──recv──> held by rx
+ *     (back ring)     (tx_held[])            (fwd ring)          (rx_held[])
+ *        ^                                                            │
+ *        └──────────────────────────release───────────────────────────┘
+ *
+ * Each table and each ring index has one writer, so no step needs a lock and a
+ * death at any instruction leaves every slot recorded somewhere: a step writes
+ * the new place before it clears the old one. A slot found in two places is
+ * in the ring ("ring wins"), see ferry_channel_census().
+ *
+ * A message's place in the order is its sequence number: the next message is
+ * either in the next cell (stamp == seq + 1) or at the head of the forward
+ * ring (desc.seq == seq), whichever carries the number the receiver expects.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+#include <rte_ring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** First word of a channel, written last: "FERRYCH" and a zero byte. */
+#define FERRY_CHANNEL_MAGIC UINT64_C(0x0048435952524546)
+/** Raised with every change of meaning that the layout hash cannot see. */
+#define FERRY_CHANNEL_VERSION 1
+/**
+ * Alignment that keeps two writers apart: two cache lines, because the
+ * adjacent-line prefetcher of x86 fetches lines in pairs.
+ */
+#define FERRY_APART 128
+
+/** Longest name of a channel, endpoint or hub, with its final zero. */
+#define FERRY_NAME_MAX 48
+
+/** Fewest and most slots of a channel, and the largest slot. */
+#define FERRY_SLOTS_MIN 1
+#define FERRY_SLOTS_MAX (UINT32_C(1) << 20)
+#define FERRY_SLOT_SIZE_MAX (UINT32_C(1) << 30)
+
+/** Number of cells. One bit each in a 64-bit word of the receiver. */
+#define FERRY_N_CELLS 64
+/** Longest message that fits a cell. */
+#define FERRY_CELL_DATA 112
+
+/** State of one end. Drawn in ferry_channel.h. */
+enum ferry_end_state {
+	/** Nobody has opened this end yet. */
+	FERRY_END_ABSENT = 0,
+	FERRY_END_OPEN,
+	/** Closed by its endpoint; what it sent before is still valid. */
+	FERRY_END_CLOSED,
+	/** Its process died. */
+	FERRY_END_GONE,
+	/** The hub died or was shut down. */
+	FERRY_END_HUB_GONE,
+};
+
+/**
+ * One end of a channel. Written by that end alone while it lives, by the hub
+ * before it is opened and after its process died.
+ */
+struct ferry_channel_end {
+	/** enum ferry_end_state. */
+	uint32_t state;
+	/** Not 0: this end may be asleep, so whoever serves it must ring. */
+	uint32_t may_sleep;
+	/** Number of its endpoint, which is that of its bell. */
+	uint32_t endpoint;
+	/** Epoch of its endpoint; marks what it holds. Never 0 once opened. */
+	uint32_t epoch;
+} __rte_aligned(FERRY_APART);
+
+/** A published message in the forward ring. */
+struct ferry_desc {
+	uint32_t slot;
+	uint32_t len;
+	uint32_t tag;
+	/** Low 32 bits of the message's sequence number. */
+	uint32_t seq;
+};
+
+/**
+ * A tiny message beside its stamp. Up to 48 bytes of payload cost one line
+ * transfer, more cost two that overlap (the receiver prefetches the second
+ * while it polls the first).
+ */
+struct ferry_cell {
+	/** Sequence number + 1 of the message in it; stored last (release). */
+	uint64_t stamp;
+	uint32_t len;
+	uint32_t tag;
+	uint8_t data[FERRY_CELL_DATA];
+} __rte_aligned(FERRY_APART);
+
+/** Head of a channel. Offsets are from its own start. */
+struct ferry_channel_shared {
+	/** FERRY_CHANNEL_MAGIC; stored last (release) when all else is set. */
+	uint64_t magic;
+	uint32_t version;
+	/** ferry_channel_layout_hash() of the build that made it. */
+	uint32_t layout;
+	/** Bytes of the whole channel. */
+	uint64_t size;
+	/** Unique for this hub's life. */
+	uint64_t id;
+	uint32_t slot_size;
+	uint32_t n_slots;
+	uint64_t stride;
+	uint64_t off_fwd;
+	uint64_t off_back;
+	uint64_t off_tx_held;
+	uint64_t off_rx_held;
+	uint64_t off_cells;
+	uint64_t off_slots;
+	char name[FERRY_NAME_MAX];
+
+	struct ferry_channel_end tx;
+	struct ferry_channel_end rx;
+
+	/** Cells the receiver is done with. Written by rx, read by tx. */
+	uint64_t cells_freed __rte_aligned(FERRY_APART);
+} __rte_aligned(FERRY_APART);
+
+/** What the two sides agree on before a channel exists. */
+struct ferry_channel_config {
+	/**
+	 * Longest message in bytes, at most FERRY_SLOT_SIZE_MAX. 0 for what the
+	 * channel has if it exists, else FERRY_SLOT_SIZE_DEFAULT.
+	 */
+	uint32_t slot_size;
+	/**
+	 * Messages that can be under way at once, at most FERRY_SLOTS_MAX. 0
+	 * for what the channel has, else FERRY_N_SLOTS_DEFAULT.
+	 */
+	uint32_t n_slots;
+};
+
+#define FERRY_SLOT_SIZE_DEFAULT 65536
+#define FERRY_N_SLOTS_DEFAULT 64
+
+/**
+ * Bytes of hub memory that a channel takes. Zeros in config mean the defaults.
+ *
+ * @return
+ *   A multiple of FERRY_APART, or 0 if config is out of range.
+ */
+uint64_t ferry_channel_memory(const struct ferry_channel_config *config);
+
+/** A number that differs whenever the layout of the structures above does. */
+uint32_t ferry_channel_layout_hash(void);
+
+/**
+ * Lay out a channel in fresh memory. Hub only; nobody else may know the memory
+ * yet. The ends are ABSENT and all slots are free.
+ *
+ * @param mem
+ *   ferry_channel_memory(config) bytes, aligned to FERRY_APART.
+ * @return
+ *   0 or -EINVAL.
+ */
+int ferry_channel_format(void *mem, const struct ferry_channel_config *config,
+		const char *name, uint64_t id);
+
+/**
+ * Check that memory holds a channel that this build can use: magic, version,
+ * layout hash, and offsets that lie within size bytes.
+ *
+ * @return
+ *   0, FERRY_E_VERSION, or FERRY_E_CORRUPT.
+ */
+int ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size);
+
+/** Where a channel's slots are. The numbers add up to n_slots. */
+struct ferry_channel_census {
+	uint32_t free;
+	uint32_t tx_held;
+	uint32_t in_flight;
+	uint32_t rx_held;
+	/** Recorded nowhere. Above 0 only in corrupt memory. */
+	uint32_t lost;
+};
+
+/**
+ * Count where every slot is. Exact when neither end is running (dead, closed,
+ * or the caller's own); otherwise a snapshot.
+ *
+ * @return
+ *   0, -ENOMEM, or FERRY_E_CORRUPT if a ring names a slot that does not exist
+ *   or the same slot twice.
+ */
+int ferry_channel_census(const struct ferry_channel_shared *ch,
+		struct ferry_channel_census *census);
+
+/** @name Parts of a channel
+ * @{
+ */
+static inline void *
+ferry_channel_at(const struct ferry_channel_shared *ch, uint64_t offset)
+{
+	return RTE_PTR_ADD(ch, offset);
+}
+
+static inline struct rte_ring *
+ferry_channel_fwd(const struct ferry_channel_shared *ch)
+{
+	return (struct rte_ring *)ferry_channel_at(ch, ch->off_fwd);
+}
+
+static inline struct rte_ring *
+ferry_channel_back(const struct ferry_channel_shared *ch)
+{
+	return (struct rte_ring *)ferry_channel_at(ch, ch->off_back);
+}
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_CHANNEL_LAYOUT_H */
