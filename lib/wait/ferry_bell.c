@@ -14,7 +14,6 @@
 
 #include "ferry_bell.h"
 
-
 /* What the monitor's callback needs for the re-check. */
 struct recheck {
 	ferry_bell_ready_t ready;
