@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <rte_common.h>
+#include <rte_eal.h>
+
+#include "fake_dma.h"
+
+static uint64_t capa_add, capa_without;
+static bool seem_secondary;
+
+/* These two stand in front of DPDK's own for all libraries of this process. */
+int
+rte_dma_info_get(int16_t dev_id, struct rte_dma_info *info)
+{
+	int (*real)(int16_t id, struct rte_dma_info *i);
+	int ret;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "rte_dma_info_get");
+	ret = real(dev_id, info);
+	if (ret == 0)
+		info->dev_capa = (info->dev_capa | capa_add) & ~capa_without;
+	return ret;
+}
+
+enum rte_proc_type_t
+rte_eal_process_type(void)
+{
+	enum rte_proc_type_t (*real)(void);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "rte_eal_process_type");
+	return seem_secondary ? RTE_PROC_SECONDARY : real();
+}
+
+void
+fake_dma_capa(uint64_t add, uint64_t without)
+{
+	capa_add = add;
+	capa_without = without;
+}
+
+void
+fake_dma_secondary(bool on)
+{
+	seem_secondary = on;
+}
+
+static void *
+where(const struct fake_dma *fake, rte_iova_t iova)
+{
+	return fake->where != NULL ? fake->where(iova) :
+		(void *)(uintptr_t)iova;
+}
+
+static void
+run(struct fake_dma *fake)
+{
+	unsigned int i;
+
+	for (i = 0; i < fake->pace && !fake->hang; i++) {
+		struct fake_dma_op *op = &fake->ring[fake->ran % FAKE_RING];
+
+		if (fake->ran == fake->rung)
+			return;
+		op->code = fake->verdict != NULL ? fake->verdict(fake->ran) :
+			RTE_DMA_STATUS_SUCCESSFUL;
+		if (op->code == RTE_DMA_STATUS_SUCCESSFUL)
+			memcpy(where(fake, op->dst), where(fake, op->src),
+				op->len);
+		fake->ran++;
+	}
+}
+
+static int
+fake_copy(void *priv, uint16_t vchan, rte_iova_t src, rte_iova_t dst,
+		uint32_t len, uint64_t flags)
+{
+	struct fake_dma *fake = priv;
+	int ret = fake->refuse != NULL ? fake->refuse(fake->tries) : 0;
+
+	assert_int_equal(vchan, 0);
+	assert_int_not_equal(len, 0);
+	fake->tries++;
+	if (ret < 0)
+		return ret;
+	if (fake->made - fake->told >= fake->size)
+		return -ENOSPC;
+	fake->ring[fake->made % FAKE_RING] = (struct fake_dma_op) {
+		.src = src,
+		.dst = dst,
+		.len = len,
+	};
+	fake->flags |= flags;
+	fake->longest = RTE_MAX(fake->longest, len);
+	return fake->made++ & UINT16_MAX;
+}
+
+static int
+fake_submit(void *priv, uint16_t vchan)
+{
+	struct fake_dma *fake = priv;
+
+	assert_int_equal(vchan, 0);
+	if (fake->bad_doorbells > 0) {
+		fake->bad_doorbells--;
+		return -EIO;
+	}
+	/* The lane should not ring for nothing. */
+	assert_true(fake->rung < fake->made);
+	fake->rung = fake->made;
+	fake->doorbells++;
+	return 0;
+}
+
+static uint16_t
+fake_completed(void *priv, uint16_t vchan, const uint16_t max,
+		uint16_t *last_idx, bool *has_error)
+{
+	struct fake_dma *fake = priv;
+	uint16_t n = 0;
+
+	assert_int_equal(vchan, 0);
+	assert_int_not_equal(max, 0);
+	run(fake);
+	while (n < max && fake->told < fake->ran) {
+		if (fake->ring[fake->told % FAKE_RING].code !=
+				RTE_DMA_STATUS_SUCCESSFUL) {
+			*has_error = true;
+			break;
+		}
+		fake->told++;
+		n++;
+	}
+	*last_idx = fake->told - 1;
+	return n + fake->lie_completed;
+}
+
+static uint16_t
+fake_completed_status(void *priv, uint16_t vchan, const uint16_t max,
+		uint16_t *last_idx, enum rte_dma_status_code *codes)
+{
+	struct fake_dma *fake = priv;
+	uint16_t n;
+
+	assert_int_equal(vchan, 0);
+	assert_int_not_equal(max, 0);
+	run(fake);
+	for (n = 0; n < max && fake->told < fake->ran; n++)
+		codes[n] = fake->ring[fake->told++ % FAKE_RING].code;
+	*last_idx = fake->told - 1;
+	return n;
+}
+
+static uint16_t
+fake_capacity(const void *priv, uint16_t vchan)
+{
+	const struct fake_dma *fake = priv;
+	uint16_t room = fake->size - (uint16_t)(fake->made - fake->told);
+	uint16_t batch = (uint16_t)(fake->made - fake->rung);
+
+	assert_int_equal(vchan, 0);
+	if (fake->lie_capacity != 0)
+		return fake->lie_capacity;
+	if (fake->max_batch != 0)
+		room = RTE_MIN(room, fake->max_batch - batch);
+	return room;
+}
+
+void
+fake_dma_skeleton_start(int16_t dev_id, uint16_t nb_desc)
+{
+	const struct rte_dma_conf conf = { .nb_vchans = 1 };
+	const struct rte_dma_vchan_conf vchan = {
+		.direction = RTE_DMA_DIR_MEM_TO_MEM,
+		.nb_desc = nb_desc,
+	};
+
+	assert_int_equal(rte_dma_stop(dev_id), 0);
+	assert_int_equal(rte_dma_configure(dev_id, &conf), 0);
+	assert_int_equal(rte_dma_vchan_setup(dev_id, 0, &vchan), 0);
+	assert_int_equal(rte_dma_start(dev_id), 0);
+}
+
+void
+fake_dma_install(struct fake_dma *fake, int16_t dev_id)
+{
+	struct rte_dma_fp_object *fp = &rte_dma_fp_objs[dev_id];
+
+	memset(fake, 0, sizeof(*fake));
+	fake->size = 64;
+	fake->pace = UINT16_MAX;
+	fake->dev_id = dev_id;
+	fake->saved = *fp;
+	fp->dev_private = fake;
+	fp->copy = fake_copy;
+	fp->submit = fake_submit;
+	fp->completed = fake_completed;
+	fp->completed_status = fake_completed_status;
+	fp->burst_capacity = fake_capacity;
+}
+
+void
+fake_dma_remove(struct fake_dma *fake)
+{
+	rte_dma_fp_objs[fake->dev_id] = fake->saved;
+}

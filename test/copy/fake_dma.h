@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_TEST_FAKE_DMA_H
+#define FERRY_TEST_FAKE_DMA_H
+
+/**
+ * @file
+ * A DMA device that misbehaves on request.
+ *
+ * It takes the place of a dma_skeleton device: dmadev's public table of fast
+ * path functions is pointed at the functions of the fake, while start and stop
+ * remain those of the skeleton.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_dmadev.h>
+
+#define FAKE_RING 4096
+
+struct fake_dma_op {
+	rte_iova_t src;
+	rte_iova_t dst;
+	uint32_t len;
+	enum rte_dma_status_code code;
+};
+
+/** The fake; the first part is for the test to set, the second to read. */
+struct fake_dma {
+	/** Operations it can hold. */
+	uint16_t size;
+	/** Operations it carries out per call of a completed function. */
+	uint16_t pace;
+	/** Operations per doorbell beyond which it reports no capacity. */
+	uint16_t max_batch;
+	/** Reports so much capacity whatever it has. */
+	uint16_t lie_capacity;
+	/** Claims so many completions too many. */
+	uint16_t lie_completed;
+	/** Carries out nothing any more. */
+	bool hang;
+	/** Number of doorbells to fail. */
+	unsigned int bad_doorbells;
+	/** How operation number n (from 0) ends; NULL: well. */
+	enum rte_dma_status_code (*verdict)(uint64_t n);
+	/** What making of operation number n returns, if not 0; NULL: 0. */
+	int (*refuse)(uint64_t n);
+	/** Where in the process a device address is; NULL: at the same. */
+	void *(*where)(rte_iova_t iova);
+
+	/** Operations made, carried out, reported; attempts to make one. */
+	uint64_t made, ran, told, tries;
+	/** Operations the device was told of with a doorbell. */
+	uint64_t rung;
+	unsigned int doorbells;
+	uint32_t longest;
+	/** All flags of all operations. */
+	uint64_t flags;
+
+	/** The skeleton's entry in dmadev's table. */
+	struct rte_dma_fp_object saved;
+	int16_t dev_id;
+	struct fake_dma_op ring[FAKE_RING];
+};
+
+/** Set up a skeleton device for mem to mem with nb_desc, and start it. */
+void fake_dma_skeleton_start(int16_t dev_id, uint16_t nb_desc);
+
+/** Put the fake in place of a started skeleton. It begins without faults. */
+void fake_dma_install(struct fake_dma *fake, int16_t dev_id);
+
+/** Undo fake_dma_install(). */
+void fake_dma_remove(struct fake_dma *fake);
+
+/** Capabilities that the device's info will additionally, or not, have. */
+void fake_dma_capa(uint64_t add, uint64_t without);
+
+/** Let this process seem a secondary, or itself again. */
+void fake_dma_secondary(bool on);
+
+#endif /* FERRY_TEST_FAKE_DMA_H */
