@@ -47,6 +47,8 @@ struct dmadev_job {
 	uint32_t ops;
 	/* Of its first failure. No more operations are made after it. */
 	enum ferry_copy_status status;
+	/* An operation failed, so what succeeds after it is not in good. */
+	bool hole;
 	bool cached;
 };
 
@@ -138,13 +140,15 @@ op_retire(struct dmadev_lane *dl, enum ferry_copy_status status)
 	dl->op_head++;
 	job->ops--;
 	if (status == FERRY_COPY_OK) {
-		if (job->status == FERRY_COPY_OK)
+		if (!job->hole)
 			job->good += op->len;
-	} else if (job->status == FERRY_COPY_OK ||
-			job->status == FERRY_COPY_E_ABORTED) {
-		/* The cause says more than its consequences. */
-		job->status = status;
+		return;
 	}
+	job->hole = true;
+	/* A cause says more than its consequences. */
+	if (job->status == FERRY_COPY_OK ||
+			job->status == FERRY_COPY_E_ABORTED)
+		job->status = status;
 }
 
 static void
