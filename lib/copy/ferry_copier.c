@@ -277,7 +277,6 @@ drop(struct flight *f, unsigned int i)
 	if (l->state == FERRY_COPIER_USED)
 		f->c->nb_used--;
 	l->state = FERRY_COPIER_DROPPED;
-	f->unflushed[i] = 0;
 	for (k = 0; k < MAX_PIECES; k++) {
 		if (piece_is_free(f, k) || f->pieces[k].lane != i)
 			continue;
@@ -409,7 +408,7 @@ copy_here(struct flight *f, const struct ferry_copy_job *job)
 	return part.len;
 }
 
-/* Hand out one job. */
+/* Hand out one job; nothing more after an error. */
 static void
 hand_out(struct flight *f, struct ferry_copy_job job)
 {
@@ -447,7 +446,7 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 	memset(&f, 0, offsetof(struct flight, free));
 	memset(f.free, 0xff, sizeof(f.free));
 	f.c = c;
-	for (i = 0; i < n && f.ret == 0; i++)
+	for (i = 0; i < n; i++)
 		hand_out(&f, jobs[i]);
 	/* Also after an error: nothing may be written once this returns. */
 	while (f.nb_pieces > 0)

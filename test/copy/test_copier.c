@@ -46,6 +46,8 @@ struct fake {
 	uint32_t fail_from, fail_to;
 	enum ferry_copy_status fail_status;
 	uint64_t fail_bytes;
+	/* Of these, only those with an odd number. */
+	bool fail_odd;
 	/* Jobs of these numbers never complete. */
 	uint32_t hang_from, hang_to;
 	/* Nothing completes before it was polled so often, or so long after. */
@@ -56,11 +58,13 @@ struct fake {
 	uint64_t lie;
 	/* As lane 0: takes nothing, or fails, or loses completions. */
 	bool deaf, broken, mute;
+	/* Whose flushes to count when a job is submitted to this one. */
+	const struct fake *watched;
 
 	/* Record. */
 	uint32_t accepted, polls, flushes, closes, longest_queue;
 	uint64_t longest_job, poll_max, taken_at;
-	uint32_t out_of_order;
+	uint32_t out_of_order, watched_flushes;
 	uint64_t last_cookie;
 
 	/* The queue. */
@@ -130,6 +134,8 @@ fake_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		fake->q[fake->nb].number = fake->accepted++;
 		fake->q[fake->nb].started = false;
 		fake->nb++;
+		if (fake->watched != NULL)
+			fake->watched_flushes = fake->watched->flushes;
 		fake->taken_at = ferry_test_now_ns();
 		fake->longest_job = RTE_MAX(fake->longest_job, jobs[i].len);
 		fake->longest_queue = RTE_MAX(fake->longest_queue, fake->nb);
@@ -180,10 +186,13 @@ fake_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 		return 0;
 	while (got + 1 < n && (k = fake_next(fake)) >= 0) {
 		struct ferry_copy_job job = fake->q[k].job;
+		uint64_t good;
 		bool fail = fake->broken || in_range(fake->q[k].number,
 			fake->fail_from, fake->fail_to);
-		uint64_t good = fail ? fake->fail_bytes : job.len;
 
+		if (fake->fail_odd && fake->q[k].number % 2 == 0)
+			fail = false;
+		good = fail ? fake->fail_bytes : job.len;
 		memcpy(job.dst, job.src, RTE_MIN(good, job.len));
 		if (good < job.len)
 			memset(RTE_PTR_ADD(job.dst, good), 0xdd,
@@ -469,6 +478,7 @@ test_cpu_only(void **state)
 {
 	static const uint64_t lens[] = { 0, 1, 63, 64, 4097, 0, 300000, 5 };
 	struct fake cpu = fake_good();
+	struct ferry_lane_stats stats;
 	struct ferry_copier c;
 	struct burst b;
 
@@ -482,6 +492,8 @@ test_cpu_only(void **state)
 	burst_free(&b);
 	/* More than any lane's depth. */
 	copy_same(&c, 17, 5000);
+	ferry_lane_stats(ferry_copier_lane(&c, 0), &stats);
+	assert_int_equal(stats.refused, 0);
 
 	/* Short accepts and a longest job. */
 	cpu.depth = 3;
@@ -552,6 +564,7 @@ test_cpu_breaks_between(void **state)
 	replace_cpu(&c, &cpu);
 	dev.no_reach = b.jobs[2].src;
 	dev.no_reach_len = 1;
+	dev.lazy_polls = 3;
 	add_fake(&c, &dev);
 	assert_int_equal(ferry_copier_copy(&c, b.jobs, b.n), -EIO);
 	assert_int_equal(dev.accepted, 2);
@@ -707,6 +720,7 @@ test_flush_before_cpu(void **state)
 	start(&c);
 	cpu.t0_ns = model.t0_ns;
 	cpu.bytes_per_ns = model.bytes_per_ns;
+	cpu.watched = &dev;
 	replace_cpu(&c, &cpu);
 	dev.t0_ns = 1000;
 	add_fake(&c, &dev);
@@ -716,6 +730,7 @@ test_flush_before_cpu(void **state)
 	burst_check(&b);
 	burst_free(&b);
 	assert_int_equal(cpu.accepted, 1);
+	assert_int_equal(cpu.watched_flushes, 1);
 	assert_int_equal(dev.flushes, 1);
 	assert_int_equal(dev.polls, 1);
 	ferry_copier_fini(&c);
@@ -773,10 +788,13 @@ test_refuse_full(void **state)
 	ferry_lane_stats(ferry_copier_lane(&c, 2), &stats);
 	assert_int_equal(stats.refused, 2);
 
-	/* Also within one job. */
-	copy_same(&c, 1200, 1);
-	assert_true(a.accepted > 4);
-	assert_true(lane_bytes(&c, 0) > 200);
+	/* Also within one job: 5 pieces, then 64 KiB, three times and a bit. */
+	c.lanes[1].lane->info.max_job = a.max_job = 10000;
+	c.lanes[2].lane->info.max_job = b.max_job = 10000;
+	copy_same(&c, 400000, 1);
+	assert_int_equal(a.accepted, 4 + 4 * 2);
+	assert_int_equal(b.accepted, 6 + 4 * 3);
+	assert_int_equal(lane_bytes(&c, 0), 200 + 400000 - 200000);
 	ferry_copier_fini(&c);
 }
 
@@ -813,6 +831,34 @@ test_refuse_reach(void **state)
 	assert_int_equal(stats.refused, 2);
 	ferry_lane_stats(ferry_copier_lane(&c, 0), &stats);
 	assert_int_equal(stats.jobs, 1);
+	burst_free(&burst);
+	ferry_copier_fini(&c);
+}
+
+/* Nor is it asked again for each chunk when the core takes turns. */
+static void
+test_refuse_reach_busy(void **state)
+{
+	struct fake a = fake_good(), b = fake_good();
+	struct burst burst = burst_same(400000, 2);
+	struct ferry_lane_stats stats;
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	a.no_reach = burst.src;
+	a.no_reach_len = burst.size;
+	b.bytes_per_ns = FAST / 100;
+	b.depth = 1;
+	b.lazy_polls = 20;
+	add_fake(&c, &a);
+	add_fake(&c, &b);
+	assert_int_equal(ferry_copier_copy(&c, burst.jobs, burst.n), 0);
+	burst_check(&burst);
+	assert_int_equal(lane_bytes(&c, 0), 400000);
+	assert_int_equal(lane_bytes(&c, 2), 400000);
+	ferry_lane_stats(ferry_copier_lane(&c, 1), &stats);
+	assert_int_equal(stats.refused, 2);
 	burst_free(&burst);
 	ferry_copier_fini(&c);
 }
@@ -929,6 +975,15 @@ test_aborted(void **state)
 	assert_int_equal(c.lanes[1].state, FERRY_COPIER_QUARANTINED);
 	assert_int_equal(lane_errors(&c, 1), 32 * FERRY_COPIER_MAX_ERRORS);
 	ferry_copier_fini(&c);
+
+	/* A good job between two aborted ones: not the same batch. */
+	dev.accepted = 0;
+	dev.fail_odd = true;
+	start(&c);
+	add_fake(&c, &dev);
+	copy_same(&c, 100, 32);
+	assert_int_equal(c.lanes[1].errors, 1);
+	ferry_copier_fini(&c);
 }
 
 /* A lane that hangs is closed before anybody touches what it may write. */
@@ -979,12 +1034,14 @@ test_hang(void **state)
 static void
 test_hang_last(void **state)
 {
-	struct fake dev = fake_good();
+	struct fake cpu = fake_good(), dev = fake_good();
 	struct ferry_copier c;
 	uint32_t polls;
 
 	RTE_SET_USED(state);
 	start(&c);
+	cpu.t0_ns = 1e9;
+	replace_cpu(&c, &cpu);
 	c.tsc_hz /= 100;
 	dev.hang_to = UINT32_MAX;
 	add_fake(&c, &dev);
@@ -993,8 +1050,11 @@ test_hang_last(void **state)
 	assert_int_equal(c.nb_used, 1);
 	assert_int_equal(lane_bytes(&c, 0), 600000);
 	polls = dev.polls;
+	assert_int_equal(cpu.longest_queue, 1);
 	copy_same(&c, 3000, 200);
 	assert_int_equal(dev.polls, polls);
+	/* The whole burst at once. */
+	assert_int_equal(cpu.longest_queue, 200);
 	ferry_copier_fini(&c);
 }
 
@@ -1049,6 +1109,34 @@ test_slow_is_not_hung(void **state)
 	c.lanes[1].lane->model.bytes_per_ns = FAST;
 	copy_same(&c, 1000, 3);
 	assert_int_equal(c.lanes[1].state, FERRY_COPIER_DROPPED);
+	ferry_copier_fini(&c);
+}
+
+/* A lane that was waited for and then got more to do has time for that, too. */
+static void
+test_more_time_for_more(void **state)
+{
+	static const uint64_t lens[] = { 1, 1, 3000 };
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+	struct burst b;
+
+	RTE_SET_USED(state);
+	start(&c);
+	/* A second is 10 ms. */
+	c.tsc_hz /= 100;
+	dev.bytes_per_ns = 3000 / 2e8;
+	dev.lazy_ns = 100000000;
+	b = burst_make(lens, RTE_DIM(lens));
+	/* The core does the second, and looks for the first. */
+	dev.no_reach = b.jobs[1].src;
+	dev.no_reach_len = 1;
+	add_fake(&c, &dev);
+	assert_int_equal(ferry_copier_copy(&c, b.jobs, b.n), 0);
+	burst_check(&b);
+	assert_int_equal(dev.accepted, 2);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+	burst_free(&b);
 	ferry_copier_fini(&c);
 }
 
@@ -1116,7 +1204,9 @@ test_lies(void **state)
 		honest.lazy_polls = 10;
 		add_fake(&c, &liar);
 		add_fake(&c, &honest);
-		copy_same(&c, 1000, 20);
+		/* Two: an early end would leave the honest one's undone. */
+		copy_same(&c, 1000, 2);
+		copy_same(&c, 1000, 18);
 		assert_int_equal(liar.accepted, 10);
 		assert_int_equal(honest.nb, 0);
 		assert_int_equal(lane_bytes(&c, 0), 0);
@@ -1245,6 +1335,7 @@ main(void)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_refuse_full),
 		cmocka_unit_test(test_refuse_reach),
+		cmocka_unit_test(test_refuse_reach_busy),
 		cmocka_unit_test(test_error),
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_quarantine_midway),
@@ -1253,6 +1344,7 @@ main(void)
 		cmocka_unit_test(test_hang_last),
 		cmocka_unit_test(test_hang_quarantined),
 		cmocka_unit_test(test_slow_is_not_hung),
+		cmocka_unit_test(test_more_time_for_more),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_absurd_model),
 		cmocka_unit_test(test_lies),
