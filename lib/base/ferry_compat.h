@@ -13,4 +13,27 @@
 #error "ferry needs DPDK 22.11 or newer"
 #endif
 
+#include <pthread.h>
+
+#include <rte_lcore.h>
+#include <rte_thread.h>
+
+/* A control thread: not on an lcore, joinable with pthread_join(). */
+static inline int
+ferry_ctrl_thread(pthread_t *thread, const char *name,
+		void *(*start)(void *arg), void *arg)
+{
+#if RTE_VERSION < RTE_VERSION_NUM(23, 11, 0, 0)
+	return rte_ctrl_thread_create(thread, name, NULL, start, arg);
+#else
+	/* rte_ctrl_thread_create() is gone; its successor starts functions of
+	 * another type. All it adds is the affinity to the non-lcore CPUs. */
+	int ret = pthread_create(thread, NULL, start, arg);
+
+	if (ret == 0)
+		pthread_setname_np(*thread, name);
+	return -ret;
+#endif
+}
+
 #endif /* FERRY_COMPAT_H */

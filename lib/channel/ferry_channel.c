@@ -18,15 +18,19 @@
  */
 #define INLINE_COPY 1024
 
-static void
+static int
 end_open(struct ferry_channel_end *end,
 		const struct ferry_channel_attach *attach)
 {
+	uint32_t absent = FERRY_END_ABSENT;
+
 	end->endpoint = attach->endpoint;
 	end->epoch = attach->epoch;
 	__atomic_store_n(&end->may_sleep, 0, __ATOMIC_RELAXED);
-	/* Pairs with ferry_end_result(): a known end has its bell's number. */
-	__atomic_store_n(&end->state, FERRY_END_OPEN, __ATOMIC_RELEASE);
+	/* Not a plain store: the hub may have shut down in the meantime. */
+	return __atomic_compare_exchange_n(&end->state, &absent,
+			FERRY_END_OPEN, false, __ATOMIC_RELEASE,
+			__ATOMIC_RELAXED) ? 0 : FERRY_E_HUB_GONE;
 }
 
 /* Only an open end becomes a closed one: what the hub wrote stays. */
@@ -95,7 +99,13 @@ ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
 	tx->cell_limit = FERRY_N_CELLS;
 	ferry_wait_init(&tx->wait, FERRY_WAIT_SPIN);
 	ferry_tx_set_placement(tx, FERRY_PLACE_AUTO);
-	end_open(&ch->tx, attach);
+	tx->owner = attach->owner;
+	ret = end_open(&ch->tx, attach);
+	if (ret != 0) {
+		free(tx->free);
+		free(tx);
+		return ret;
+	}
 	*out = tx;
 	return 0;
 }
@@ -138,7 +148,12 @@ ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 	rx->n_bells = attach->n_bells;
 	rx->endpoint = attach->endpoint;
 	ferry_wait_init(&rx->wait, FERRY_WAIT_SPIN);
-	end_open(&ch->rx, attach);
+	rx->owner = attach->owner;
+	ret = end_open(&ch->rx, attach);
+	if (ret != 0) {
+		free(rx);
+		return ret;
+	}
 	*out = rx;
 	return 0;
 }

@@ -92,12 +92,15 @@ struct ferry_channel_attach {
 	uint32_t epoch;
 	/** What copies for this endpoint; it outlives the handle. */
 	struct ferry_copier *copier;
+	/** The maker's own pointer, kept in the handle. */
+	void *owner;
 };
 
 /** @name Handles
  * Made and unmade by lib/hub; applications use ferry_tx_open() and so on.
  * The end goes to OPEN in start, to CLOSED in stop.
- * @return 0, -ENOMEM, FERRY_E_VERSION or FERRY_E_CORRUPT.
+ * @return 0, -EINVAL, -ENOMEM, FERRY_E_VERSION, FERRY_E_CORRUPT, or
+ *   FERRY_E_HUB_GONE if the channel was ended in the meantime.
  * @{
  */
 int ferry_tx_start(struct ferry_tx **tx,

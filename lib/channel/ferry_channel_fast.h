@@ -81,6 +81,7 @@ struct ferry_tx {
 	struct ferry_end_stats stats;
 	uint32_t endpoint;
 	struct ferry_wait wait;
+	void *owner;
 };
 
 /** A consumer's handle. The fields are not for the application. */
@@ -110,6 +111,7 @@ struct ferry_rx {
 	struct ferry_end_stats stats;
 	uint32_t endpoint;
 	struct ferry_wait wait;
+	void *owner;
 };
 
 /** What the other end's state means to this end: 0 or FERRY_E_*. */

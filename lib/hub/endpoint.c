@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_memory.h>
+
+#include "ferry_compat.h"
+#include "ferry_copier.h"
+#include "ferry_endpoint.h"
+#include "ferry_errno.h"
+#include "hub_ctl.h"
+
+/* An open end. The channel's handle is in tx or rx, by role. */
+struct end_handle {
+	TAILQ_ENTRY(end_handle) next;
+	struct ferry_endpoint *ep;
+	uint64_t id;
+	enum hub_role role;
+	struct ferry_channel_shared *shared;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+};
+
+struct ferry_endpoint {
+	char hub[FERRY_NAME_MAX];
+	struct ferry_registry *registry;
+	uint32_t endpoint;
+	uint32_t epoch;
+	struct ferry_copier copier;
+	TAILQ_HEAD(, end_handle) ends;
+	/* Guards ends and hub_gone against the watcher. */
+	pthread_mutex_t lock;
+	bool hub_gone;
+	/* In a secondary: the hub's process, and the thread that waits for its
+	 * death. Otherwise -1. */
+	int hub_pidfd;
+	int stop;
+	pthread_t watcher;
+};
+
+static struct ferry_channel_end *
+other_end(const struct end_handle *h)
+{
+	return h->role == HUB_TX ? &h->shared->rx : &h->shared->tx;
+}
+
+/* Nobody is left to say so: the endpoints tell themselves and each other. */
+static void
+hub_died(struct ferry_endpoint *ep)
+{
+	struct end_handle *h;
+	uint32_t was;
+
+	pthread_mutex_lock(&ep->lock);
+	ep->hub_gone = true;
+	TAILQ_FOREACH(h, &ep->ends, next) {
+		struct ferry_channel_end *end = other_end(h);
+
+		was = __atomic_load_n(&end->state, __ATOMIC_RELAXED);
+		/* Pairs with the acquire in ferry_end_result(). */
+		while (was <= FERRY_END_OPEN && !__atomic_compare_exchange_n(
+				&end->state, &was, FERRY_END_HUB_GONE, false,
+				__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			;
+	}
+	pthread_mutex_unlock(&ep->lock);
+	ferry_bell_shout(&ep->registry->bells[ep->endpoint]);
+}
+
+static void *
+watch_hub(void *arg)
+{
+	struct ferry_endpoint *ep = arg;
+	struct pollfd fds[] = {
+		{ .fd = ep->hub_pidfd, .events = POLLIN },
+		{ .fd = ep->stop, .events = POLLIN },
+	};
+
+	while (poll(fds, RTE_DIM(fds), -1) < 0)
+		;
+	if (fds[1].revents == 0)
+		hub_died(ep);
+	return NULL;
+}
+
+static int
+watch_start(struct ferry_endpoint *ep)
+{
+	int ret;
+
+	if (ep->hub_pidfd < 0)
+		return 0; /* the hub is this process */
+	ep->stop = eventfd(0, EFD_CLOEXEC);
+	if (ep->stop < 0)
+		return -errno;
+	ret = ferry_ctrl_thread(&ep->watcher, "ferry-watch", watch_hub, ep);
+	if (ret != 0) {
+		close(ep->stop);
+		ep->stop = -1;
+	}
+	return ret;
+}
+
+static void
+watch_stop(struct ferry_endpoint *ep)
+{
+	if (ep->stop >= 0) {
+		eventfd_write(ep->stop, 1);
+		pthread_join(ep->watcher, NULL);
+		close(ep->stop);
+	}
+	if (ep->hub_pidfd >= 0)
+		close(ep->hub_pidfd);
+}
+
+/* Ask the hub in this endpoint's name: its result, or why there is none. */
+static int
+ask(struct ferry_endpoint *ep, struct hub_request *req, struct hub_reply *rep)
+{
+	bool gone;
+	int ret;
+
+	pthread_mutex_lock(&ep->lock);
+	gone = ep->hub_gone;
+	pthread_mutex_unlock(&ep->lock);
+	if (gone)
+		return FERRY_E_HUB_GONE;
+	req->endpoint = ep->endpoint;
+	req->epoch = ep->epoch;
+	ret = hub_ask(ep->hub, req, -1, rep, NULL);
+	return ret != 0 ? ret : rep->result;
+}
+
+/* Whether an address from the hub can be what it says, in this process. */
+static bool
+mapped(uint64_t addr, uint64_t size)
+{
+	const void *first = (void *)(uintptr_t)addr;
+
+	return addr != 0 && size != 0 && addr + size > addr &&
+		rte_mem_virt2memseg_list(first) != NULL &&
+		rte_mem_virt2memseg_list(RTE_PTR_ADD(first, size - 1)) ==
+		rte_mem_virt2memseg_list(first);
+}
+
+static int
+attach_hub(struct ferry_endpoint *ep, const char *name)
+{
+	struct hub_request req = {
+		.op = HUB_OP_ATTACH,
+		.version = FERRY_CHANNEL_VERSION,
+		.layout = ferry_channel_layout_hash(),
+		.pid = getpid(),
+	};
+	struct hub_reply rep;
+	int self = -1, ret;
+
+	strcpy(req.name, name);
+	/*
+	 * The hub gets a pidfd made by this process, not a number to look up:
+	 * no other process can be meant, whatever pids are reused.
+	 */
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+		if (self < 0)
+			return -errno;
+	}
+	ret = hub_ask(ep->hub, &req, self, &rep, &ep->hub_pidfd);
+	if (self >= 0)
+		close(self);
+	if (ret == 0)
+		ret = rep.result;
+	if (ret != 0)
+		return ret;
+	ep->endpoint = rep.endpoint;
+	ep->epoch = rep.epoch;
+	ep->registry = (struct ferry_registry *)(uintptr_t)rep.addr;
+	if (!mapped(rep.addr, rep.size) ||
+			ep->registry->magic != FERRY_REGISTRY_MAGIC ||
+			rep.endpoint >= ep->registry->n_bells)
+		ret = FERRY_E_CORRUPT;
+	else if (self >= 0 && ep->hub_pidfd < 0)
+		ret = FERRY_E_HUB_GONE; /* whose death could not be noticed */
+	else
+		ret = watch_start(ep);
+	if (ret != 0) {
+		req.op = HUB_OP_DETACH;
+		ask(ep, &req, &rep);
+	}
+	return ret;
+}
+
+static void
+endpoint_free(struct ferry_endpoint *ep)
+{
+	watch_stop(ep);
+	ferry_copier_fini(&ep->copier);
+	pthread_mutex_destroy(&ep->lock);
+	free(ep);
+}
+
+int
+ferry_attach(struct ferry_endpoint **out, const char *hub, const char *name)
+{
+	struct ferry_endpoint *ep;
+	int ret;
+
+	if (hub == NULL)
+		hub = FERRY_HUB_NAME;
+	ret = ferry_name_check(hub);
+	if (ret == 0)
+		ret = ferry_name_check(name);
+	if (ret != 0 || out == NULL)
+		return ret != 0 ? ret : -EINVAL;
+	ep = calloc(1, sizeof(*ep));
+	if (ep == NULL)
+		return -ENOMEM;
+	strcpy(ep->hub, hub);
+	ep->hub_pidfd = -1;
+	ep->stop = -1;
+	TAILQ_INIT(&ep->ends);
+	pthread_mutex_init(&ep->lock, NULL);
+	ret = ferry_copier_init(&ep->copier, (int)rte_socket_id());
+	if (ret == 0)
+		ret = attach_hub(ep, name);
+	if (ret != 0) {
+		endpoint_free(ep);
+		return ret;
+	}
+	*out = ep;
+	return 0;
+}
+
+void
+ferry_detach(struct ferry_endpoint *ep)
+{
+	struct hub_request req = { .op = HUB_OP_DETACH };
+	struct end_handle *h;
+	struct hub_reply rep;
+
+	if (ep == NULL)
+		return;
+	while ((h = TAILQ_FIRST(&ep->ends)) != NULL) {
+		if (h->role == HUB_TX)
+			ferry_tx_close(h->tx);
+		else
+			ferry_rx_close(h->rx);
+	}
+	ask(ep, &req, &rep);
+	endpoint_free(ep);
+}
+
+int
+ferry_endpoint_add_lane(struct ferry_endpoint *ep, struct ferry_lane *lane)
+{
+	return ferry_copier_add(&ep->copier, lane);
+}
+
+const struct ferry_copier *
+ferry_endpoint_copier(const struct ferry_endpoint *ep)
+{
+	return &ep->copier;
+}
+
+/* Tell the hub that an end is closed; it may free the channel. */
+static void
+end_tell(struct ferry_endpoint *ep, enum hub_role role, uint64_t id)
+{
+	struct hub_request req = {
+		.op = HUB_OP_CLOSE,
+		.role = role,
+		.id = id,
+	};
+	struct hub_reply rep;
+
+	ask(ep, &req, &rep);
+}
+
+static int
+end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
+		const struct ferry_channel_config *config,
+		struct end_handle **out)
+{
+	struct hub_request req = { .op = HUB_OP_OPEN, .role = role };
+	struct ferry_channel_attach attach;
+	struct hub_reply rep;
+	struct end_handle *h;
+	int ret = ferry_name_check(name);
+
+	if (ret != 0 || ep == NULL)
+		return ret != 0 ? ret : -EINVAL;
+	if (config != NULL && ferry_channel_memory(config) == 0)
+		return -EINVAL;
+	h = calloc(1, sizeof(*h));
+	if (h == NULL)
+		return -ENOMEM;
+	strcpy(req.name, name);
+	if (config != NULL)
+		req.config = *config;
+	ret = ask(ep, &req, &rep);
+	if (ret != 0) {
+		free(h);
+		return ret;
+	}
+
+	h->ep = ep;
+	h->id = rep.id;
+	h->role = role;
+	h->shared = (struct ferry_channel_shared *)(uintptr_t)rep.addr;
+	attach = (struct ferry_channel_attach) {
+		.shared = h->shared,
+		.size = rep.size,
+		.bells = ep->registry->bells,
+		.n_bells = ep->registry->n_bells,
+		.endpoint = ep->endpoint,
+		.epoch = ep->epoch,
+		.copier = &ep->copier,
+		.owner = h,
+	};
+	if (!mapped(rep.addr, rep.size))
+		ret = FERRY_E_CORRUPT;
+	else if (role == HUB_TX)
+		ret = ferry_tx_start(&h->tx, &attach);
+	else
+		ret = ferry_rx_start(&h->rx, &attach);
+	if (ret != 0) {
+		end_tell(ep, role, h->id);
+		free(h);
+		return ret;
+	}
+	pthread_mutex_lock(&ep->lock);
+	TAILQ_INSERT_TAIL(&ep->ends, h, next);
+	pthread_mutex_unlock(&ep->lock);
+	*out = h;
+	return 0;
+}
+
+/* The handle is stopped; forget it and tell the hub. */
+static void
+end_close(struct end_handle *h)
+{
+	pthread_mutex_lock(&h->ep->lock);
+	TAILQ_REMOVE(&h->ep->ends, h, next);
+	pthread_mutex_unlock(&h->ep->lock);
+	end_tell(h->ep, h->role, h->id);
+	free(h);
+}
+
+int
+ferry_tx_open(struct ferry_tx **tx, struct ferry_endpoint *ep,
+		const char *name, const struct ferry_channel_config *config)
+{
+	struct end_handle *h;
+	int ret = tx == NULL ? -EINVAL :
+		end_open(ep, HUB_TX, name, config, &h);
+
+	if (ret == 0)
+		*tx = h->tx;
+	return ret;
+}
+
+int
+ferry_rx_open(struct ferry_rx **rx, struct ferry_endpoint *ep,
+		const char *name, const struct ferry_channel_config *config)
+{
+	struct end_handle *h;
+	int ret = rx == NULL ? -EINVAL :
+		end_open(ep, HUB_RX, name, config, &h);
+
+	if (ret == 0)
+		*rx = h->rx;
+	return ret;
+}
+
+void
+ferry_tx_close(struct ferry_tx *tx)
+{
+	struct end_handle *h;
+
+	if (tx == NULL)
+		return;
+	h = tx->owner;
+	ferry_tx_stop(tx);
+	end_close(h);
+}
+
+void
+ferry_rx_close(struct ferry_rx *rx)
+{
+	struct end_handle *h;
+
+	if (rx == NULL)
+		return;
+	h = rx->owner;
+	ferry_rx_stop(rx);
+	end_close(h);
+}
+
+int
+ferry_endpoint_channels(struct ferry_endpoint *ep,
+		struct ferry_hub_channel *list, uint32_t n)
+{
+	struct hub_request req = { .op = HUB_OP_LIST };
+	struct hub_reply rep = { 0 };
+	uint32_t i = 0;
+	int ret;
+
+	while ((ret = ask(ep, &req, &rep)) == 0 && i < n) {
+		list[i++] = rep.entry;
+		req.id = rep.entry.id;
+	}
+	/* -ENOENT ends the list; the total comes with it, too. */
+	return ret == 0 || ret == -ENOENT ? (int)rep.total : ret;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "ferry_eal.h"
+
+/* An EAL option that matters here. */
+struct option {
+	const char *name;
+	/* Takes a value, as the next argument or after "=". */
+	bool value;
+	/* Roles that refuse it, one bit each, and why. */
+	unsigned int refused;
+	const char *why;
+};
+
+#define HUB (1u << FERRY_EAL_HUB)
+#define SECONDARY (1u << FERRY_EAL_SECONDARY)
+
+static const struct option options[] = {
+	{ "--no-huge", false, HUB | SECONDARY,
+		"ferry's processes meet in hugepages" },
+	{ "--in-memory", false, HUB | SECONDARY,
+		"other processes could not find this one's memory" },
+	{ "--no-shconf", false, HUB | SECONDARY,
+		"other processes could not find this one's memory" },
+	{ "--huge-unlink=always", false, HUB,
+		"other processes could not find this one's memory" },
+	{ "-a", true, SECONDARY, "devices belong to the hub" },
+	{ "--allow", true, SECONDARY, "devices belong to the hub" },
+	{ "-b", true, SECONDARY, "devices belong to the hub" },
+	{ "--block", true, SECONDARY, "devices belong to the hub" },
+	{ "--vdev", true, SECONDARY, "devices belong to the hub" },
+	{ "--proc-type", true, HUB | SECONDARY, "ferry sets it itself" },
+	{ "--file-prefix", true, 0, NULL },
+	{ "-l", true, 0, NULL },
+	{ "-c", true, 0, NULL },
+	{ "--lcores", true, 0, NULL },
+};
+
+static int
+refuse(struct ferry_eal_args *args, int error, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(args->error, sizeof(args->error), format, ap);
+	va_end(ap);
+	return error;
+}
+
+/* Which option an argument is; *value points behind its "=" or is NULL. */
+static const struct option *
+option_find(const char *arg, const char **value)
+{
+	unsigned int i;
+
+	*value = NULL;
+	for (i = 0; i < RTE_DIM(options); i++) {
+		const struct option *o = &options[i];
+		const size_t len = strlen(o->name);
+
+		if (strncmp(arg, o->name, len) != 0)
+			continue;
+		if (arg[len] == '\0')
+			return o;
+		if (!o->value)
+			continue;
+		/* "-l0-1" is as good as "-l 0-1". */
+		if (arg[len] == '=' || o->name[1] != '-') {
+			*value = &arg[len] + (arg[len] == '=');
+			return o;
+		}
+	}
+	return NULL;
+}
+
+static int
+add(struct ferry_eal_args *args, const char *format, ...)
+{
+	size_t used = 0;
+	va_list ap;
+	int n, i;
+
+	if (args->argc >= FERRY_EAL_ARGS_MAX)
+		return -E2BIG;
+	/* Text of the arguments made so far: each ends with a zero. */
+	for (i = 0; i < args->argc; i++)
+		if (args->argv[i] >= args->text &&
+				args->argv[i] < args->text + sizeof(args->text))
+			used += strlen(args->argv[i]) + 1;
+	va_start(ap, format);
+	n = vsnprintf(args->text + used, sizeof(args->text) - used, format, ap);
+	va_end(ap);
+	if (n < 0 || used + n >= sizeof(args->text))
+		return -E2BIG;
+	args->argv[args->argc++] = args->text + used;
+	return 0;
+}
+
+/* One lcore that the scheduler may run on any of the process's CPUs. */
+static int
+add_floating_lcore(struct ferry_eal_args *args)
+{
+	char cpus[256] = "";
+	size_t used = 0;
+	cpu_set_t set;
+	int cpu, end;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return -errno;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu = end + 1) {
+		end = cpu;
+		if (!CPU_ISSET(cpu, &set))
+			continue;
+		while (end + 1 < CPU_SETSIZE && CPU_ISSET(end + 1, &set))
+			end++;
+		used += snprintf(cpus + used, sizeof(cpus) - used,
+			cpu == end ? "%s%d" : "%s%d-%d", used > 0 ? "," : "",
+			cpu, end);
+		if (used >= sizeof(cpus))
+			return -E2BIG;
+	}
+	return add(args, "--lcores=0@(%s)", cpus);
+}
+
+int
+ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
+		int argc, char *const argv[])
+{
+	bool cores = false, prefix = false;
+	int i, ret = 0;
+
+	memset(args, 0, sizeof(*args));
+	if (argc < 1 || argc > FERRY_EAL_ARGS_MAX / 2)
+		return refuse(args, -E2BIG, "more than %d EAL options",
+				FERRY_EAL_ARGS_MAX / 2 - 1);
+	snprintf(args->prefix, sizeof(args->prefix), "%s", FERRY_FILE_PREFIX);
+	args->argv[args->argc++] = argv[0];
+	for (i = 1; i < argc; i++) {
+		const char *value;
+		const struct option *o = option_find(argv[i], &value);
+
+		args->argv[args->argc++] = argv[i];
+		if (o == NULL)
+			continue;
+		if (o->refused & (1u << role))
+			return refuse(args, -EINVAL, "EAL option %s does not "
+					"go here: %s", o->name, o->why);
+		if (o->value && value == NULL) {
+			if (i + 1 == argc)
+				return refuse(args, -EINVAL,
+					"EAL option %s lacks its value",
+					o->name);
+			value = argv[++i];
+			args->argv[args->argc++] = argv[i];
+		}
+		if (strcmp(o->name, "--file-prefix") == 0) {
+			prefix = true;
+			if (snprintf(args->prefix, sizeof(args->prefix), "%s",
+					value) >= (int)sizeof(args->prefix) ||
+					value[0] == '\0' ||
+					strchr(value, '/') != NULL)
+				return refuse(args, -EINVAL, "--file-prefix "
+					"must be a short name without slashes");
+		} else {
+			cores = true; /* the others left in the table */
+		}
+	}
+
+	if (!prefix)
+		ret = add(args, "--file-prefix=%s", args->prefix);
+	if (ret == 0)
+		ret = add(args, "--proc-type=%s", role == FERRY_EAL_HUB ?
+				"primary" : "secondary");
+	if (ret == 0 && role == FERRY_EAL_SECONDARY)
+		ret = add(args, "--no-pci");
+	if (ret == 0 && !cores)
+		ret = add_floating_lcore(args);
+	if (ret != 0)
+		return refuse(args, ret, "EAL options are too long");
+	return 0;
+}
+
+int
+ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
+{
+	/*
+	 * The dsa bus takes any work queue file it finds there, and its driver
+	 * resets the queue. An empty path names no directory.
+	 */
+	if (role == FERRY_EAL_SECONDARY && setenv("DSA_DEV_PATH", "", 1) != 0)
+		return -errno;
+	if (rte_eal_init(args->argc, args->argv) < 0)
+		return rte_errno != 0 ? -rte_errno : -EIO;
+	return 0;
+}

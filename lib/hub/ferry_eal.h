@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_EAL_H
+#define FERRY_EAL_H
+
+/**
+ * @file
+ * EAL arguments that are safe for ferry.
+ *
+ * A secondary that probes DMA devices re-initialises hardware the hub is using
+ * (DPDK's idxd and ioat drivers do), and by default every DPDK process pins
+ * its main thread to the first CPU. ferry_eal_init() adds to what the user
+ * gave whatever keeps the process from harm, and refuses what would harm.
+ * A program that is its own DPDK primary may call rte_eal_init() itself.
+ */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** EAL file prefix of ferry's programs where the user gives none. */
+#define FERRY_FILE_PREFIX "ferry"
+
+/** Which part a process plays. */
+enum ferry_eal_role {
+	/** DPDK primary, with or without devices. */
+	FERRY_EAL_HUB,
+	/** DPDK secondary: no PCI, no DSA queues, no devices of its own. */
+	FERRY_EAL_SECONDARY,
+};
+
+/** Most arguments, the user's and ours. */
+#define FERRY_EAL_ARGS_MAX 64
+
+/** An argument vector for rte_eal_init(). */
+struct ferry_eal_args {
+	int argc;
+	/** NULL-terminated; points into text and to the user's arguments. */
+	char *argv[FERRY_EAL_ARGS_MAX + 1];
+	/** If the arguments were refused: one line saying why. */
+	char error[160];
+	/** The file prefix in force. */
+	char prefix[64];
+	char text[512];
+};
+
+/**
+ * Complete the user's EAL arguments. Pure: nothing is started.
+ *
+ * Added unless the user said otherwise: the file prefix, --proc-type, and one
+ * lcore that floats over all CPUs the process may use. In a secondary also
+ * --no-pci.
+ *
+ * @param[out] args
+ *   The result.
+ * @param role
+ *   Which part the process plays.
+ * @param argc, argv
+ *   As given to main(), up to but not including "--". Not modified.
+ * @return
+ *   0; -EINVAL if an argument does not go with the role, see args->error;
+ *   -E2BIG.
+ */
+int ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
+		int argc, char *const argv[]);
+
+/**
+ * Start EAL with completed arguments. In a secondary, DSA_DEV_PATH is set empty
+ * first, so that idxd's bus finds nothing to probe.
+ *
+ * @return
+ *   0 or a negative errno.
+ */
+int ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_EAL_H */

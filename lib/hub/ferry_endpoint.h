@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_ENDPOINT_H
+#define FERRY_ENDPOINT_H
+
+/**
+ * @file
+ * Endpoints: who sends and receives.
+ *
+ * One endpoint is one thread, in the hub's process or in a DPDK secondary; the
+ * calls are the same. It attaches to a hub by name and opens ends of channels
+ * by name. The first to open a channel's end makes the channel, the other one
+ * joins it, in either order.
+ *
+ * Thread-safety: an endpoint and its handles belong to one thread. Different
+ * endpoints are independent.
+ */
+
+#include <stdint.h>
+
+#include "ferry_channel.h"
+#include "ferry_hub.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ferry_endpoint;
+struct ferry_lane;
+
+/**
+ * Attach the calling thread to a hub.
+ *
+ * @param[out] ep
+ *   The endpoint, to be given to ferry_detach().
+ * @param hub
+ *   The hub's name; NULL for FERRY_HUB_NAME.
+ * @param name
+ *   A name for people to know the endpoint by; need not be unique.
+ * @return
+ *   0; -EINVAL or -ENAMETOOLONG for a bad name; -ENOENT if this process should
+ *   have the hub and has not; -ETIMEDOUT or FERRY_E_HUB_GONE if the primary
+ *   does not answer or has no such hub; FERRY_E_VERSION if the hub is of
+ *   another build; -EMFILE if it has max_endpoints already; -ENOMEM.
+ */
+int ferry_attach(struct ferry_endpoint **ep, const char *hub,
+		const char *name);
+
+/**
+ * Close the endpoint's channels and detach. NULL is accepted. Never fails from
+ * the caller's view: if the hub is gone, there is nothing to tell it.
+ */
+void ferry_detach(struct ferry_endpoint *ep);
+
+/**
+ * Let the endpoint's copying sends use one more lane, such as a dmadev one. The
+ * endpoint takes ownership.
+ *
+ * @return
+ *   As ferry_copier_add().
+ */
+int ferry_endpoint_add_lane(struct ferry_endpoint *ep, struct ferry_lane *lane);
+
+/** The lanes that copy for the endpoint, to read their statistics. */
+const struct ferry_copier *
+ferry_endpoint_copier(const struct ferry_endpoint *ep);
+
+/**
+ * Open the producer's or the consumer's end of a channel.
+ *
+ * @param[out] tx, rx
+ *   The end, to be given to ferry_tx_close() or ferry_rx_close().
+ * @param ep
+ *   Whose it shall be.
+ * @param name
+ *   The channel; see ferry_hub_config.name for what it may look like.
+ * @param config
+ *   NULL or zeros: whatever the channel has, or the defaults.
+ * @return
+ *   0; -EINVAL or -ENAMETOOLONG for a bad name; -EINVAL for a config out of
+ *   range; -EMSGSIZE if the channel exists with another config; -EEXIST if
+ *   somebody has that end already; -ENFILE if the hub has max_channels;
+ *   FERRY_E_NO_ROOM if the hub lacks ferry_channel_memory(config) bytes;
+ *   FERRY_E_VERSION; FERRY_E_HUB_GONE; -ETIMEDOUT; -ENOMEM.
+ * @{
+ */
+int ferry_tx_open(struct ferry_tx **tx, struct ferry_endpoint *ep,
+		const char *name, const struct ferry_channel_config *config);
+int ferry_rx_open(struct ferry_rx **rx, struct ferry_endpoint *ep,
+		const char *name, const struct ferry_channel_config *config);
+/** @} */
+
+/**
+ * Close an end. What was sent can still be received; loans are void. NULL is
+ * accepted.
+ * @{
+ */
+void ferry_tx_close(struct ferry_tx *tx);
+void ferry_rx_close(struct ferry_rx *rx);
+/** @} */
+
+/**
+ * List the hub's channels, as ferry_hub_channels() does.
+ *
+ * @return
+ *   How many channels there are, which may be more than n; or negative as for
+ *   ferry_attach().
+ */
+int ferry_endpoint_channels(struct ferry_endpoint *ep,
+		struct ferry_hub_channel *list, uint32_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_ENDPOINT_H */

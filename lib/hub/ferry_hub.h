@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_HUB_H
+#define FERRY_HUB_H
+
+/**
+ * @file
+ * The hub: the DPDK primary process's part of ferry.
+ *
+ * A hub owns a piece of hugepage memory, from which it alone hands out
+ * channels, and knows who is attached. Endpoints (ferry_endpoint.h) attach to
+ * it by name, from threads of its own process or from DPDK secondaries. It
+ * learns of the death of an attached process through a pidfd and then ends
+ * that process's channels and takes back their memory.
+ *
+ * A process may have several hubs. Control calls only: nothing here is on the
+ * path of a message.
+ *
+ * Thread-safety: all functions may be called from any thread, except that
+ * nobody may use a hub that is being destroyed.
+ */
+
+#include <stdint.h>
+
+#include "ferry_channel_layout.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ferry_hub;
+
+/** Name of the hub where none is given. */
+#define FERRY_HUB_NAME "ferry"
+/** Hub memory where no amount is given: 256 MiB. */
+#define FERRY_HUB_MEMORY (UINT64_C(256) << 20)
+/** Endpoints and channels at once where no number is given. */
+#define FERRY_HUB_ENDPOINTS 256
+#define FERRY_HUB_CHANNELS 1024
+
+/** What a hub is made with. Zeros and NULL mean the defaults above. */
+struct ferry_hub_config {
+	/**
+	 * Letters, digits and ". _ : -", fewer than FERRY_NAME_MAX. Unique
+	 * among the hubs of one EAL file prefix.
+	 */
+	const char *name;
+	/** Bytes for channels, rounded up to 2 MiB. */
+	uint64_t memory;
+	/** NUMA node of the memory, or SOCKET_ID_ANY (-1). */
+	int socket;
+	uint32_t max_endpoints;
+	uint32_t max_channels;
+};
+
+/** One end of a listed channel. */
+struct ferry_hub_end {
+	enum ferry_end_state state;
+	/** Process of its endpoint; 0 if absent. */
+	int32_t pid;
+};
+
+/** A listed channel. */
+struct ferry_hub_channel {
+	char name[FERRY_NAME_MAX];
+	/** Unique for the hub's life. */
+	uint64_t id;
+	/** Bytes of hub memory it takes. */
+	uint64_t memory;
+	struct ferry_channel_config config;
+	struct ferry_hub_end tx;
+	struct ferry_hub_end rx;
+	/** A snapshot, exact when nobody is sending or receiving. */
+	struct ferry_channel_census slots;
+};
+
+/** Numbers of a hub. */
+struct ferry_hub_info {
+	/** Bytes for channels: in all, free, and the largest free piece. */
+	uint64_t memory;
+	uint64_t memory_free;
+	uint64_t memory_largest;
+	uint32_t endpoints;
+	uint32_t channels;
+	/** Endpoints whose process died so far. */
+	uint64_t deaths;
+};
+
+/**
+ * Make a hub. DPDK primary processes only, after rte_eal_init().
+ *
+ * @param[out] hub
+ *   The hub, to be given to ferry_hub_destroy().
+ * @param config
+ *   NULL for all defaults.
+ * @return
+ *   0; -EINVAL for bad values or an impossible name; -EPERM in a secondary;
+ *   -EEXIST if the process has a hub of that name; -ENOMEM if EAL has not got
+ *   the memory (start it with a larger -m); another negative errno.
+ */
+int ferry_hub_create(struct ferry_hub **hub,
+		const struct ferry_hub_config *config);
+
+/**
+ * Unmake a hub: end all channels (FERRY_E_HUB_GONE at both ends), wait up to
+ * two seconds for other processes to detach, and give the memory back. NULL is
+ * accepted. Endpoints of the calling process must be detached before.
+ *
+ * @return
+ *   0; -EBUSY if somebody is still attached. Then the hub still exists, takes
+ *   no new endpoints or channels, and the call may be repeated.
+ */
+int ferry_hub_destroy(struct ferry_hub *hub);
+
+/** The hub's name; valid as long as the hub. */
+const char *ferry_hub_name(const struct ferry_hub *hub);
+
+/** The hub's numbers. */
+void ferry_hub_info(struct ferry_hub *hub, struct ferry_hub_info *info);
+
+/**
+ * List channels, in the order of their making.
+ *
+ * @param[out] list
+ *   Room for n.
+ * @return
+ *   How many channels there are, which may be more than n.
+ */
+uint32_t ferry_hub_channels(struct ferry_hub *hub,
+		struct ferry_hub_channel *list, uint32_t n);
+
+/** Whether a name will do: 0, -EINVAL (empty, odd characters), -ENAMETOOLONG. */
+int ferry_name_check(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_HUB_H */

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_malloc.h>
+
+#include "hub_ctl.h"
+
+#define MEMORY_GRAIN (UINT64_C(2) << 20)
+/* Longest wait for other processes to detach: in steps of a millisecond. */
+#define LEAVE_STEPS 2000
+
+static struct ferry_registry *
+registry_make(uint32_t n_bells, int socket)
+{
+	struct ferry_registry *r;
+	uint32_t i;
+
+	r = rte_zmalloc_socket("ferry_registry", sizeof(*r) +
+			n_bells * sizeof(r->bells[0]), RTE_CACHE_LINE_SIZE,
+			socket);
+	if (r == NULL)
+		return NULL;
+	r->version = FERRY_CHANNEL_VERSION;
+	r->layout = ferry_channel_layout_hash();
+	r->n_bells = n_bells;
+	for (i = 0; i < n_bells; i++)
+		ferry_bell_init(&r->bells[i]);
+	r->magic = FERRY_REGISTRY_MAGIC;
+	return r;
+}
+
+static void
+hub_free(struct ferry_hub *hub)
+{
+	hub_arena_fini(&hub->arena);
+	rte_free(hub->memory);
+	rte_free(hub->registry);
+	free(hub->endpoints);
+	free(hub->channels);
+	pthread_mutex_destroy(&hub->lock);
+	free(hub);
+}
+
+/* The memory of a hub, by its config: 0 or -ENOMEM. */
+static int
+hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
+{
+	uint32_t i;
+
+	memory = RTE_ALIGN_CEIL(memory, MEMORY_GRAIN);
+	hub->endpoints = calloc(hub->max_endpoints, sizeof(*hub->endpoints));
+	hub->channels = calloc(hub->max_channels, sizeof(*hub->channels));
+	if (hub->endpoints == NULL || hub->channels == NULL)
+		return -ENOMEM;
+	for (i = 0; i < hub->max_endpoints; i++)
+		hub->endpoints[i].pidfd = -1;
+	hub->registry = registry_make(hub->max_endpoints, socket);
+	/*
+	 * Taken once, before anyone attaches: from then on EAL's heap does not
+	 * change, which would need an answer from every secondary.
+	 */
+	hub->memory = rte_malloc_socket("ferry_memory", memory,
+			HUB_ARENA_GRAIN, socket);
+	if (hub->registry == NULL || hub->memory == NULL) {
+		HUB_LOG(ERR, "%s: EAL cannot provide %" PRIu64
+			" MiB: reserve more hugepages, start it with a larger "
+			"-m, or ask for less hub memory", hub->name,
+			memory >> 20);
+		return -ENOMEM;
+	}
+	return hub_arena_init(&hub->arena, hub->memory, memory);
+}
+
+int
+ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
+{
+	static const struct ferry_hub_config defaults = { .socket = -1 };
+	struct ferry_hub *hub;
+	const char *name;
+	int ret;
+
+	if (config == NULL)
+		config = &defaults;
+	name = config->name != NULL ? config->name : FERRY_HUB_NAME;
+	ret = ferry_name_check(name);
+	if (ret != 0 || out == NULL)
+		return ret != 0 ? ret : -EINVAL;
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return -EPERM;
+	hub = calloc(1, sizeof(*hub));
+	if (hub == NULL)
+		return -ENOMEM;
+	pthread_mutex_init(&hub->lock, NULL);
+	strcpy(hub->name, name);
+	hub->max_endpoints = config->max_endpoints != 0 ?
+		config->max_endpoints : FERRY_HUB_ENDPOINTS;
+	hub->max_channels = config->max_channels != 0 ?
+		config->max_channels : FERRY_HUB_CHANNELS;
+	ret = hub_provide(hub, config->memory != 0 ? config->memory :
+			FERRY_HUB_MEMORY, config->socket);
+	if (ret != 0) {
+		hub_free(hub);
+		return ret;
+	}
+	ret = hub_monitor_start(hub);
+	if (ret != 0) {
+		hub_free(hub);
+		return ret;
+	}
+	ret = hub_publish(hub);
+	if (ret != 0) {
+		hub_monitor_stop(hub);
+		hub_free(hub);
+		return ret;
+	}
+	*out = hub;
+	return 0;
+}
+
+int
+ferry_hub_destroy(struct ferry_hub *hub)
+{
+	int i;
+
+	if (hub == NULL)
+		return 0;
+	hub_shut(hub);
+	for (i = 0; i < LEAVE_STEPS && hub_population(hub) > 0; i++)
+		usleep(1000);
+	if (hub_population(hub) > 0)
+		return -EBUSY;
+	hub_unpublish(hub);
+	hub_monitor_stop(hub);
+	hub_free(hub);
+	return 0;
+}
+
+const char *
+ferry_hub_name(const struct ferry_hub *hub)
+{
+	return hub->name;
+}

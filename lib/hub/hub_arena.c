@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+
+#include "hub_arena.h"
+
+int
+hub_arena_init(struct hub_arena *a, void *base, uint64_t size)
+{
+	a->base = base;
+	a->size = RTE_ALIGN_FLOOR(size, (uint64_t)HUB_ARENA_GRAIN);
+	a->room = 16;
+	a->n_given = 0;
+	a->free = calloc(a->room, sizeof(*a->free));
+	if (a->free == NULL)
+		return -ENOMEM;
+	a->free[0].at = 0;
+	a->free[0].size = a->size;
+	a->n_free = a->size > 0;
+	return 0;
+}
+
+void
+hub_arena_fini(struct hub_arena *a)
+{
+	free(a->free);
+	a->free = NULL;
+	a->n_free = 0;
+}
+
+static void
+extent_remove(struct hub_arena *a, uint32_t i)
+{
+	a->n_free--;
+	memmove(&a->free[i], &a->free[i + 1],
+		(a->n_free - i) * sizeof(a->free[0]));
+}
+
+void *
+hub_arena_alloc(struct hub_arena *a, uint64_t size)
+{
+	struct hub_extent *grown;
+	uint64_t at;
+	uint32_t i;
+
+	if (size == 0 || size > a->size)
+		return NULL;
+	/* So that giving back never needs room: each piece may split one. */
+	if (a->n_given + 2 > a->room) {
+		grown = realloc(a->free, 2 * a->room * sizeof(*grown));
+		if (grown == NULL)
+			return NULL;
+		a->free = grown;
+		a->room *= 2;
+	}
+	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
+	for (i = 0; i < a->n_free; i++) {
+		if (a->free[i].size < size)
+			continue;
+		at = a->free[i].at;
+		a->free[i].at += size;
+		a->free[i].size -= size;
+		if (a->free[i].size == 0)
+			extent_remove(a, i);
+		a->n_given++;
+		return a->base + at;
+	}
+	return NULL;
+}
+
+void
+hub_arena_free(struct hub_arena *a, void *piece, uint64_t size)
+{
+	uint64_t at = (uint8_t *)piece - a->base;
+	bool before, after;
+	uint32_t i = 0;
+
+	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
+	a->n_given--;
+	while (i < a->n_free && a->free[i].at < at)
+		i++;
+	before = i > 0 && a->free[i - 1].at + a->free[i - 1].size == at;
+	after = i < a->n_free && at + size == a->free[i].at;
+
+	if (before && after) {
+		a->free[i - 1].size += size + a->free[i].size;
+		extent_remove(a, i);
+	} else if (before) {
+		a->free[i - 1].size += size;
+	} else if (after) {
+		a->free[i].at = at;
+		a->free[i].size += size;
+	} else {
+		memmove(&a->free[i + 1], &a->free[i],
+			(a->n_free - i) * sizeof(a->free[0]));
+		a->free[i].at = at;
+		a->free[i].size = size;
+		a->n_free++;
+	}
+}
+
+void
+hub_arena_space(const struct hub_arena *a, uint64_t *total, uint64_t *largest)
+{
+	uint32_t i;
+
+	*total = 0;
+	*largest = 0;
+	for (i = 0; i < a->n_free; i++) {
+		*total += a->free[i].size;
+		*largest = RTE_MAX(*largest, a->free[i].size);
+	}
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_HUB_ARENA_H
+#define FERRY_HUB_ARENA_H
+
+/*
+ * Hands out pieces of the hub's memory.
+ *
+ * Not rte_malloc: its free lists lie in the shared memory, under a lock that a
+ * killed process may hold, and growing or shrinking its heap needs an answer
+ * from every secondary, a stopped one included. The books of this arena are
+ * private to the hub.
+ */
+
+#include <stdint.h>
+
+/* Pieces start on and are multiples of this. */
+#define HUB_ARENA_GRAIN 4096
+
+/* A free piece. */
+struct hub_extent {
+	uint64_t at;
+	uint64_t size;
+};
+
+struct hub_arena {
+	uint8_t *base;
+	uint64_t size;
+	/* Free pieces, by address, never adjacent. */
+	struct hub_extent *free;
+	uint32_t n_free;
+	uint32_t room;
+	/* Pieces given out. */
+	uint32_t n_given;
+};
+
+/* base must be aligned to HUB_ARENA_GRAIN; size is rounded down to it. */
+int hub_arena_init(struct hub_arena *a, void *base, uint64_t size);
+void hub_arena_fini(struct hub_arena *a);
+
+/* First fit. NULL if there is no such piece (or no memory for the books). */
+void *hub_arena_alloc(struct hub_arena *a, uint64_t size);
+
+/* size as given to hub_arena_alloc(). */
+void hub_arena_free(struct hub_arena *a, void *piece, uint64_t size);
+
+/* Free bytes in all, and in the largest piece. */
+void hub_arena_space(const struct hub_arena *a, uint64_t *total,
+		uint64_t *largest);
+
+#endif /* FERRY_HUB_ARENA_H */

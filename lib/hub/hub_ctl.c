@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "ferry_errno.h"
+#include "hub_ctl.h"
+
+/* How long a secondary waits for the hub's answer. */
+#define ASK_SECONDS 3
+
+RTE_LOG_REGISTER(ferry_hub_logtype, ferry.hub, NOTICE);
+
+static_assert(sizeof(struct hub_request) <= RTE_MP_MAX_PARAM_LEN, "mp message");
+static_assert(sizeof(struct hub_reply) <= RTE_MP_MAX_PARAM_LEN, "mp message");
+
+/*
+ * The one thing ferry keeps per process: rte_mp gives its callback no context,
+ * so the hub a message is for has to be found by name.
+ */
+static TAILQ_HEAD(, ferry_hub) hubs = TAILQ_HEAD_INITIALIZER(hubs);
+static pthread_mutex_t hubs_lock = PTHREAD_MUTEX_INITIALIZER;
+/* rte_mp takes one request of a name at a time from a process. */
+static pthread_mutex_t ask_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int
+mp_name(char *out, size_t len, const char *hub)
+{
+	return snprintf(out, len, "ferry:%s", hub) < (int)len ? 0 :
+		-ENAMETOOLONG;
+}
+
+/* hubs_lock is held. */
+static struct ferry_hub *
+hub_find(const char *name)
+{
+	struct ferry_hub *hub;
+
+	TAILQ_FOREACH(hub, &hubs, next)
+		if (strcmp(hub->name, name) == 0)
+			return hub;
+	return NULL;
+}
+
+static void
+serve_attach(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
+		struct hub_reply *rep)
+{
+	if (req->version != FERRY_CHANNEL_VERSION ||
+			req->layout != ferry_channel_layout_hash()) {
+		rep->result = FERRY_E_VERSION;
+		return;
+	}
+	rep->result = hub_attach(hub, req->name, req->pid, pidfd,
+			&rep->endpoint, &rep->epoch);
+	rep->addr = (uintptr_t)hub->registry;
+	rep->size = sizeof(*hub->registry) + (uint64_t)hub->max_endpoints *
+		sizeof(hub->registry->bells[0]);
+}
+
+void
+hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
+		struct hub_reply *rep)
+{
+	struct ferry_channel_shared *shared = NULL;
+
+	memset(rep, 0, sizeof(*rep));
+	if (memchr(req->name, 0, sizeof(req->name)) == NULL ||
+			req->role > HUB_RX) {
+		rep->result = -EINVAL;
+		return;
+	}
+	switch (req->op) {
+	case HUB_OP_ATTACH:
+		serve_attach(hub, req, pidfd, rep);
+		break;
+	case HUB_OP_DETACH:
+		rep->result = hub_detach(hub, req->endpoint, req->epoch);
+		break;
+	case HUB_OP_OPEN:
+		rep->result = hub_open(hub, req->endpoint, req->epoch,
+				(enum hub_role)req->role, req->name,
+				&req->config, &shared, &rep->size, &rep->id);
+		rep->addr = (uintptr_t)shared;
+		break;
+	case HUB_OP_CLOSE:
+		rep->result = hub_close(hub, req->endpoint, req->epoch,
+				(enum hub_role)req->role, req->id);
+		break;
+	case HUB_OP_LIST:
+		rep->result = hub_list(hub, req->id, &rep->entry, &rep->total);
+		break;
+	default:
+		rep->result = -EINVAL;
+	}
+}
+
+static int
+open_pidfd(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* Runs on EAL's rte_mp_handle thread. */
+static int
+mp_serve(const struct rte_mp_msg *msg, const void *peer)
+{
+	const char *name = strchr(msg->name, ':') + 1;
+	int pidfd = msg->num_fds == 1 ? msg->fds[0] : -1, self = -1;
+	struct hub_request req;
+	struct rte_mp_msg out;
+	struct hub_reply rep;
+	struct ferry_hub *hub;
+	int ret;
+
+	memset(&out, 0, sizeof(out));
+	memset(&rep, 0, sizeof(rep));
+	rep.result = -EINVAL;
+	pthread_mutex_lock(&hubs_lock);
+	hub = hub_find(name);
+	if (hub == NULL) {
+		rep.result = FERRY_E_HUB_GONE;
+	} else if (msg->len_param == sizeof(req)) {
+		memcpy(&req, msg->param, sizeof(req));
+		/* A remote endpoint whose death would go unnoticed is none. */
+		if (req.op != HUB_OP_ATTACH || pidfd >= 0)
+			hub_serve(hub, &req, pidfd, &rep);
+		if (req.op == HUB_OP_ATTACH && rep.result == 0) {
+			pidfd = -1; /* taken over */
+			/* The hub's own, so that it is missed when it dies. */
+			self = open_pidfd(getpid());
+		}
+	}
+	pthread_mutex_unlock(&hubs_lock);
+	if (pidfd >= 0)
+		close(pidfd);
+
+	strcpy(out.name, msg->name);
+	memcpy(out.param, &rep, sizeof(rep));
+	out.len_param = sizeof(rep);
+	if (self >= 0) {
+		out.fds[0] = self;
+		out.num_fds = 1;
+	}
+	ret = rte_mp_reply(&out, peer);
+	if (self >= 0)
+		close(self);
+	return ret;
+}
+
+int
+hub_publish(struct ferry_hub *hub)
+{
+	char name[RTE_MP_MAX_NAME_LEN];
+	int ret = mp_name(name, sizeof(name), hub->name);
+
+	if (ret != 0)
+		return ret;
+	pthread_mutex_lock(&hubs_lock);
+	if (hub_find(hub->name) != NULL)
+		ret = -EEXIST;
+	/* ENOTSUP: EAL runs without shared files, so without secondaries. */
+	else if (rte_mp_action_register(name, mp_serve) != 0 &&
+			rte_errno != ENOTSUP)
+		ret = -rte_errno;
+	else
+		TAILQ_INSERT_TAIL(&hubs, hub, next);
+	pthread_mutex_unlock(&hubs_lock);
+	return ret;
+}
+
+void
+hub_unpublish(struct ferry_hub *hub)
+{
+	char name[RTE_MP_MAX_NAME_LEN];
+
+	mp_name(name, sizeof(name), hub->name);
+	rte_mp_action_unregister(name);
+	pthread_mutex_lock(&hubs_lock);
+	TAILQ_REMOVE(&hubs, hub, next);
+	pthread_mutex_unlock(&hubs_lock);
+}
+
+static int
+ask_local(const char *name, const struct hub_request *req,
+		struct hub_reply *rep)
+{
+	struct ferry_hub *hub;
+
+	pthread_mutex_lock(&hubs_lock);
+	hub = hub_find(name);
+	if (hub != NULL)
+		hub_serve(hub, req, -1, rep);
+	pthread_mutex_unlock(&hubs_lock);
+	return hub != NULL ? 0 : -ENOENT;
+}
+
+static int
+ask_remote(const char *hub, const struct hub_request *req, int fd_out,
+		struct hub_reply *rep, int *fd_in)
+{
+	const struct timespec wait = { .tv_sec = ASK_SECONDS };
+	struct rte_mp_reply replies = { 0 };
+	struct rte_mp_msg msg, *answer;
+	int ret;
+
+	memset(&msg, 0, sizeof(msg));
+	ret = mp_name(msg.name, sizeof(msg.name), hub);
+	if (ret != 0)
+		return ret;
+	memcpy(msg.param, req, sizeof(*req));
+	msg.len_param = sizeof(*req);
+	if (fd_out >= 0) {
+		msg.fds[0] = fd_out;
+		msg.num_fds = 1;
+	}
+	pthread_mutex_lock(&ask_lock);
+	ret = rte_mp_request_sync(&msg, &replies, &wait);
+	pthread_mutex_unlock(&ask_lock);
+	if (ret != 0)
+		return rte_errno == ECONNREFUSED || rte_errno == ENOENT ?
+			FERRY_E_HUB_GONE : -rte_errno;
+	/* Nobody to send it to: the primary's socket is gone. */
+	if (replies.nb_received != 1)
+		return FERRY_E_HUB_GONE;
+	answer = &replies.msgs[0];
+	if (answer->len_param == sizeof(*rep)) {
+		memcpy(rep, answer->param, sizeof(*rep));
+		if (fd_in != NULL && answer->num_fds == 1)
+			*fd_in = answer->fds[0];
+	} else {
+		ret = FERRY_E_VERSION;
+	}
+	free(replies.msgs);
+	return ret;
+}
+
+int
+hub_ask(const char *hub, const struct hub_request *req, int fd_out,
+		struct hub_reply *rep, int *fd_in)
+{
+	if (fd_in != NULL)
+		*fd_in = -1;
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+		return ask_local(hub, req, rep);
+	return ask_remote(hub, req, fd_out, rep, fd_in);
+}

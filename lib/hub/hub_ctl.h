@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_HUB_CTL_H
+#define FERRY_HUB_CTL_H
+
+/*
+ * Requests of endpoints to their hub. In the hub's process they are function
+ * calls, from a secondary they travel over EAL's multi-process channel
+ * (rte_mp, a unix socket): the same structures either way.
+ */
+
+#include <stdint.h>
+
+#include "hub_private.h"
+
+enum hub_op {
+	HUB_OP_ATTACH = 1,
+	HUB_OP_DETACH,
+	HUB_OP_OPEN,
+	HUB_OP_CLOSE,
+	HUB_OP_LIST,
+};
+
+struct hub_request {
+	uint32_t op;
+	/* Of the requester's build; compared at ATTACH. */
+	uint32_t version;
+	uint32_t layout;
+	/* The requester; not used by ATTACH. */
+	uint32_t endpoint;
+	uint32_t epoch;
+	/* OPEN, CLOSE: enum hub_role. */
+	uint32_t role;
+	/* CLOSE: the channel. LIST: list the one after it. */
+	uint64_t id;
+	/* ATTACH. */
+	int32_t pid;
+	struct ferry_channel_config config;
+	/* ATTACH: of the endpoint. OPEN: of the channel. */
+	char name[FERRY_NAME_MAX];
+};
+
+struct hub_reply {
+	/* 0, or what the public call returns. */
+	int32_t result;
+	uint32_t endpoint;
+	uint32_t epoch;
+	/* ATTACH: the registry. OPEN: the channel. Same address everywhere. */
+	uint64_t addr;
+	uint64_t size;
+	uint64_t id;
+	/* LIST. */
+	uint32_t total;
+	struct ferry_hub_channel entry;
+};
+
+/* Carry out a request. pidfd: that of a remote requester's process, or -1;
+ * it is taken over if the result is 0. */
+void hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
+		struct hub_reply *rep);
+
+/* Make the hub known in this process and to secondaries, and undo that. */
+int hub_publish(struct ferry_hub *hub);
+void hub_unpublish(struct ferry_hub *hub);
+
+/*
+ * Send a request to the hub of that name and wait for the reply. fd_out: a fd
+ * to go with it, or -1. fd_in: takes the fd that came with the reply; NULL or
+ * -1 if none. Returns 0 if there is a reply (look at its result), -ENOENT,
+ * -ETIMEDOUT or another negative errno if not.
+ */
+int hub_ask(const char *hub, const struct hub_request *req, int fd_out,
+		struct hub_reply *rep, int *fd_in);
+
+#endif /* FERRY_HUB_CTL_H */

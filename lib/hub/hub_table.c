@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ferry_errno.h"
+#include "hub_private.h"
+
+int
+ferry_name_check(const char *name)
+{
+	size_t i;
+
+	if (name == NULL || name[0] == '\0')
+		return -EINVAL;
+	for (i = 0; name[i] != '\0'; i++) {
+		if (i == FERRY_NAME_MAX - 1)
+			return -ENAMETOOLONG;
+		if (!isalnum((unsigned char)name[i]) &&
+				strchr("._:-", name[i]) == NULL)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static struct hub_endpoint *
+endpoint_find(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
+{
+	struct hub_endpoint *ep;
+
+	if (endpoint >= hub->max_endpoints)
+		return NULL;
+	ep = &hub->endpoints[endpoint];
+	return ep->used && ep->epoch == epoch ? ep : NULL;
+}
+
+static struct ferry_channel_end *
+shared_end(struct hub_channel *c, enum hub_role role)
+{
+	return role == HUB_TX ? &c->shared->tx : &c->shared->rx;
+}
+
+/* Wake who has the end, if anyone. The hub's own books say who. */
+static void
+end_shout(struct ferry_hub *hub, const struct hub_end *end)
+{
+	if (end->state == FERRY_END_OPEN)
+		ferry_bell_shout(&hub->registry->bells[end->endpoint]);
+}
+
+static void
+channel_drop(struct ferry_hub *hub, struct hub_channel *c)
+{
+	/* Nobody has it any more; a stray pointer shall find no channel. */
+	__atomic_store_n(&c->shared->magic, 0, __ATOMIC_RELAXED);
+	hub_arena_free(&hub->arena, c->shared, c->size);
+	memset(c, 0, sizeof(*c));
+}
+
+/* An end has ended. The channel lives as long as the other one is open. */
+static void
+end_ended(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role)
+{
+	c->ends[role].state = FERRY_END_CLOSED;
+	if (c->ends[!role].state != FERRY_END_OPEN)
+		channel_drop(hub, c);
+}
+
+/*
+ * Tell the other end of a channel that this one has ended, unless it said so
+ * itself. Pairs with the acquire in ferry_end_result().
+ */
+static void
+end_say(struct hub_channel *c, enum hub_role role, enum ferry_end_state state)
+{
+	uint32_t *word = &shared_end(c, role)->state;
+	uint32_t was = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+	while (was <= FERRY_END_OPEN && !__atomic_compare_exchange_n(word, &was,
+			state, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+}
+
+/*
+ * Give up an endpoint and what it has. died: nobody closed its ends, so the
+ * hub says so to those at the other ends.
+ */
+static void
+endpoint_remove(struct ferry_hub *hub, uint32_t endpoint, bool died)
+{
+	struct hub_endpoint *ep = &hub->endpoints[endpoint];
+	uint32_t i;
+	int role;
+
+	for (i = 0; i < hub->max_channels; i++) {
+		struct hub_channel *c = &hub->channels[i];
+
+		for (role = HUB_TX; role <= HUB_RX && c->used; role++) {
+			if (c->ends[role].state != FERRY_END_OPEN ||
+					c->ends[role].endpoint != endpoint)
+				continue;
+			end_say(c, role, died ? FERRY_END_GONE :
+				FERRY_END_CLOSED);
+			end_shout(hub, &c->ends[!role]);
+			end_ended(hub, c, role);
+		}
+	}
+	if (ep->pidfd >= 0) {
+		hub_monitor_forget(hub, ep->pidfd);
+		close(ep->pidfd);
+	}
+	memset(ep, 0, sizeof(*ep));
+	ep->pidfd = -1;
+}
+
+int
+hub_attach(struct ferry_hub *hub, const char *name, int32_t pid, int pidfd,
+		uint32_t *endpoint, uint32_t *epoch)
+{
+	struct hub_endpoint *ep = NULL;
+	uint32_t i;
+	int ret = ferry_name_check(name);
+
+	if (ret != 0)
+		return ret;
+	pthread_mutex_lock(&hub->lock);
+	for (i = 0; i < hub->max_endpoints && ep == NULL; i++)
+		if (!hub->endpoints[i].used)
+			ep = &hub->endpoints[i];
+	if (hub->closing) {
+		ret = FERRY_E_HUB_GONE;
+	} else if (ep == NULL) {
+		ret = -EMFILE;
+	} else {
+		*endpoint = (uint32_t)(ep - hub->endpoints);
+		/* Never 0 nor UINT32_MAX, which the held tables use. */
+		*epoch = hub->last_epoch =
+			hub->last_epoch % (UINT32_MAX - 1) + 1;
+		if (pidfd >= 0)
+			ret = hub_monitor_watch(hub, pidfd, *endpoint, *epoch);
+	}
+	if (ret == 0) {
+		ep->used = true;
+		ep->local = pidfd < 0;
+		ep->pid = pid;
+		ep->pidfd = pidfd;
+		ep->epoch = *epoch;
+		strcpy(ep->name, name);
+		/* Its last owner may have died on it. */
+		ferry_bell_init(&hub->registry->bells[*endpoint]);
+		HUB_LOG(DEBUG, "%s: %s (pid %d) attached", hub->name, name,
+			pid);
+	}
+	pthread_mutex_unlock(&hub->lock);
+	return ret;
+}
+
+int
+hub_detach(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
+{
+	struct hub_endpoint *ep;
+
+	pthread_mutex_lock(&hub->lock);
+	ep = endpoint_find(hub, endpoint, epoch);
+	if (ep != NULL) {
+		HUB_LOG(DEBUG, "%s: %s (pid %d) detached", hub->name, ep->name,
+			ep->pid);
+		endpoint_remove(hub, endpoint, false);
+	}
+	pthread_mutex_unlock(&hub->lock);
+	return ep != NULL ? 0 : -ENOENT;
+}
+
+void
+hub_reap(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
+{
+	struct hub_endpoint *ep;
+
+	pthread_mutex_lock(&hub->lock);
+	ep = endpoint_find(hub, endpoint, epoch);
+	if (ep != NULL) {
+		HUB_LOG(NOTICE, "%s: %s (pid %d) died; its channels end",
+			hub->name, ep->name, ep->pid);
+		hub->deaths++;
+		endpoint_remove(hub, endpoint, true);
+	}
+	pthread_mutex_unlock(&hub->lock);
+}
+
+/*
+ * Who may be joined: the channel of that name whose other end is open or still
+ * to come. One whose other end has ended is only being emptied.
+ */
+static struct hub_channel *
+channel_find(struct ferry_hub *hub, const char *name, enum hub_role role)
+{
+	uint32_t i;
+
+	for (i = 0; i < hub->max_channels; i++) {
+		struct hub_channel *c = &hub->channels[i];
+
+		if (c->used && c->ends[!role].state != FERRY_END_CLOSED &&
+				c->ends[role].state != FERRY_END_CLOSED &&
+				strcmp(c->name, name) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+static int
+channel_make(struct ferry_hub *hub, const char *name,
+		const struct ferry_channel_config *config,
+		struct hub_channel **out)
+{
+	uint64_t size = ferry_channel_memory(config), total, largest;
+	struct hub_channel *c = NULL;
+	uint32_t i;
+	void *mem;
+
+	if (size == 0)
+		return -EINVAL;
+	for (i = 0; i < hub->max_channels && c == NULL; i++)
+		if (!hub->channels[i].used)
+			c = &hub->channels[i];
+	if (c == NULL)
+		return -ENFILE;
+	mem = hub_arena_alloc(&hub->arena, size);
+	if (mem == NULL) {
+		hub_arena_space(&hub->arena, &total, &largest);
+		HUB_LOG(ERR, "%s: channel %s needs %" PRIu64 " KiB in one piece"
+			", the hub has %" PRIu64 " KiB (largest piece %" PRIu64
+			"): give it more memory", hub->name, name, size >> 10,
+			total >> 10, largest >> 10);
+		return FERRY_E_NO_ROOM;
+	}
+	ferry_channel_format(mem, config, name, ++hub->last_id);
+	c->used = true;
+	c->id = hub->last_id;
+	c->size = size;
+	c->shared = mem;
+	c->config.slot_size = c->shared->slot_size;
+	c->config.n_slots = c->shared->n_slots;
+	strcpy(c->name, name);
+	*out = c;
+	return 0;
+}
+
+int
+hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		enum hub_role role, const char *name,
+		const struct ferry_channel_config *config,
+		struct ferry_channel_shared **shared, uint64_t *size,
+		uint64_t *id)
+{
+	struct hub_channel *c;
+	int ret = ferry_name_check(name);
+
+	if (ret != 0)
+		return ret;
+	pthread_mutex_lock(&hub->lock);
+	c = channel_find(hub, name, role);
+	if (hub->closing || endpoint_find(hub, endpoint, epoch) == NULL)
+		ret = FERRY_E_HUB_GONE;
+	else if (c == NULL)
+		ret = channel_make(hub, name, config, &c);
+	else if (c->ends[role].state == FERRY_END_OPEN)
+		ret = -EEXIST;
+	else if ((config->slot_size != 0 &&
+			config->slot_size != c->config.slot_size) ||
+			(config->n_slots != 0 &&
+			config->n_slots != c->config.n_slots))
+		ret = -EMSGSIZE;
+	if (ret == 0) {
+		c->ends[role].state = FERRY_END_OPEN;
+		c->ends[role].endpoint = endpoint;
+		*shared = c->shared;
+		*size = c->size;
+		*id = c->id;
+	}
+	pthread_mutex_unlock(&hub->lock);
+	return ret;
+}
+
+int
+hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		enum hub_role role, uint64_t id)
+{
+	uint32_t i;
+	int ret = -ENOENT;
+
+	pthread_mutex_lock(&hub->lock);
+	for (i = 0; i < hub->max_channels; i++) {
+		struct hub_channel *c = &hub->channels[i];
+
+		if (!c->used || c->id != id ||
+				c->ends[role].state != FERRY_END_OPEN ||
+				c->ends[role].endpoint != endpoint ||
+				endpoint_find(hub, endpoint, epoch) == NULL)
+			continue;
+		end_ended(hub, c, role);
+		ret = 0;
+		break;
+	}
+	pthread_mutex_unlock(&hub->lock);
+	return ret;
+}
+
+static void
+list_end(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
+		struct ferry_hub_end *out)
+{
+	const struct hub_end *end = &c->ends[role];
+
+	out->state = end->state;
+	out->pid = 0;
+	if (end->state == FERRY_END_OPEN)
+		out->pid = hub->endpoints[end->endpoint].pid;
+	else if (end->state == FERRY_END_CLOSED)
+		out->state = (enum ferry_end_state)__atomic_load_n(
+				&shared_end(c, role)->state, __ATOMIC_ACQUIRE);
+}
+
+int
+hub_list(struct ferry_hub *hub, uint64_t after,
+		struct ferry_hub_channel *entry, uint32_t *total)
+{
+	struct hub_channel *c, *best = NULL;
+	uint32_t i;
+
+	*total = 0;
+	pthread_mutex_lock(&hub->lock);
+	for (i = 0; i < hub->max_channels; i++) {
+		c = &hub->channels[i];
+		*total += c->used;
+		if (c->used && c->id > after &&
+				(best == NULL || c->id < best->id))
+			best = c;
+	}
+	if (best != NULL) {
+		memset(entry, 0, sizeof(*entry));
+		strcpy(entry->name, best->name);
+		entry->id = best->id;
+		entry->memory = best->size;
+		entry->config = best->config;
+		list_end(hub, best, HUB_TX, &entry->tx);
+		list_end(hub, best, HUB_RX, &entry->rx);
+		/* A snapshot of a busy channel may not add up: then zeros. */
+		if (ferry_channel_valid(best->shared, best->size) != 0 ||
+				ferry_channel_census(best->shared,
+					&entry->slots) != 0)
+			memset(&entry->slots, 0, sizeof(entry->slots));
+	}
+	pthread_mutex_unlock(&hub->lock);
+	return best != NULL ? 0 : -ENOENT;
+}
+
+void
+hub_shut(struct ferry_hub *hub)
+{
+	uint32_t i;
+	int role;
+
+	pthread_mutex_lock(&hub->lock);
+	hub->closing = true;
+	for (i = 0; i < hub->max_channels; i++) {
+		struct hub_channel *c = &hub->channels[i];
+
+		if (!c->used)
+			continue;
+		for (role = HUB_TX; role <= HUB_RX; role++)
+			end_say(c, role, FERRY_END_HUB_GONE);
+		end_shout(hub, &c->ends[HUB_TX]);
+		end_shout(hub, &c->ends[HUB_RX]);
+	}
+	pthread_mutex_unlock(&hub->lock);
+}
+
+uint32_t
+hub_population(struct ferry_hub *hub)
+{
+	uint32_t i, n = 0;
+
+	pthread_mutex_lock(&hub->lock);
+	for (i = 0; i < hub->max_endpoints; i++)
+		n += hub->endpoints[i].used;
+	pthread_mutex_unlock(&hub->lock);
+	return n;
+}
+
+void
+ferry_hub_info(struct ferry_hub *hub, struct ferry_hub_info *info)
+{
+	uint32_t i;
+
+	memset(info, 0, sizeof(*info));
+	info->endpoints = hub_population(hub);
+	pthread_mutex_lock(&hub->lock);
+	info->memory = hub->arena.size;
+	hub_arena_space(&hub->arena, &info->memory_free, &info->memory_largest);
+	for (i = 0; i < hub->max_channels; i++)
+		info->channels += hub->channels[i].used;
+	info->deaths = hub->deaths;
+	pthread_mutex_unlock(&hub->lock);
+}
+
+uint32_t
+ferry_hub_channels(struct ferry_hub *hub, struct ferry_hub_channel *list,
+		uint32_t n)
+{
+	struct ferry_hub_channel entry;
+	uint32_t total = 0, i = 0;
+	uint64_t after = 0;
+
+	while (hub_list(hub, after, &entry, &total) == 0 && i < n) {
+		list[i++] = entry;
+		after = entry.id;
+	}
+	return total;
+}
