@@ -19,6 +19,9 @@
 /* Far above any scheduling delay: a sleep this long was not woken. */
 #define LOST_NS UINT64_C(3000000000)
 
+/* Enough of it: on busy CPUs a handover takes a time slice. */
+#define HANDOVER_NS UINT64_C(4000000000)
+
 /* Shared by owner and ringer, which may be two processes. */
 struct wait_peer {
 	struct ferry_bell bell;
@@ -77,6 +80,8 @@ wait_peer_own(struct wait_peer *peer, uint64_t n, wait_sleep_t sleep)
 		while (!wait_owner_ready(&owner)) {
 			if (__atomic_load_n(&peer->failed, __ATOMIC_RELAXED))
 				return owner.next;
+			/* Room for a ring between the look and arming. */
+			wait_peer_delay(&seed, 4);
 			ret = sleep(&peer->bell, wait_owner_ready, &owner);
 			if (ret == -ETIMEDOUT) {
 				__atomic_store_n(&peer->failed, 1,
@@ -93,10 +98,14 @@ wait_peer_own(struct wait_peer *peer, uint64_t n, wait_sleep_t sleep)
 	return 0;
 }
 
-/* Hand over n items, each once the one before is taken. Returns as above. */
+/*
+ * Hand over n items, each once the one before is taken, and when time is up
+ * all that are left at once. Returns as above.
+ */
 static inline uint64_t
 wait_peer_ring(struct wait_peer *peer, uint64_t n)
 {
+	uint64_t end = ferry_test_now_ns() + HANDOVER_NS;
 	uint64_t seed = 2;
 	uint64_t item;
 	struct ferry_wait wait;
@@ -104,6 +113,8 @@ wait_peer_ring(struct wait_peer *peer, uint64_t n)
 	ferry_wait_init(&wait, FERRY_WAIT_SPIN);
 	for (item = 1; item <= n; item++) {
 		wait_peer_delay(&seed, 80);
+		if (item % 256 == 0 && ferry_test_now_ns() > end)
+			item = n;
 		__atomic_store_n(&peer->work, item, __ATOMIC_RELEASE);
 		ferry_bell_ring(&peer->bell);
 		while (__atomic_load_n(&peer->taken, __ATOMIC_ACQUIRE) < item) {
