@@ -15,6 +15,8 @@
 #define UMWAIT_CYCLES 100000
 /* No ring ends a tpause: twice its own wake-up time, 1 us at 2 GHz. */
 #define TPAUSE_CYCLES 2000
+/* A yield this long let somebody else run: about one futex wake-up. */
+#define LONG_YIELD_CYCLES 100000
 /* Longest nap before a deadline while the TSC's frequency is not known. */
 #define BLIND_NAP_NS UINT64_C(1000000)
 
@@ -127,6 +129,21 @@ power_nap(struct ferry_wait *w, struct ferry_bell *bell,
 		sched_yield();
 }
 
+/*
+ * One of SLEEP's yields. While others want the CPU each may take a time slice,
+ * but who sleeps is scheduled soon after its wake-up: then skip the rest.
+ */
+static void
+sleep_yield(struct ferry_wait *w)
+{
+	uint64_t start = rte_get_tsc_cycles();
+
+	sched_yield();
+	w->round++;
+	if (rte_get_tsc_cycles() - start > LONG_YIELD_CYCLES)
+		w->round = w->spin + SLEEP_YIELDS;
+}
+
 /* How long to sleep: a bounded nap, not beyond the deadline. */
 static uint64_t
 nap_ns(uint64_t deadline_tsc)
@@ -163,8 +180,8 @@ ferry_wait_idle_deep(struct ferry_wait *w, struct ferry_bell *bell,
 		if (bell == NULL || ready == NULL)
 			break;
 		if (w->round < w->spin + SLEEP_YIELDS) {
-			w->round++;
-			break;
+			sleep_yield(w);
+			return 0;
 		}
 		/*
 		 * If ready() is true and the caller still finds nothing, it

@@ -16,6 +16,10 @@
  * CPUs: SPIN yields once per 4096 rounds and POWER after every 16 naps. (A
  * yield serves threads of the same or a higher priority, no others.)
  *
+ * SLEEP skips the rest of its yields once one took 100,000 TSC cycles: others
+ * want the CPU, and a thread woken from sleep gets it sooner than one that
+ * yields.
+ *
  * Where the numbers come from, on the reference machine (EPYC 7003 in KVM): a
  * pause takes 28 ns (and 140 cycles, about 50 ns, on Intel since Skylake),
  * rdtsc 12 ns, a sched_yield with nothing else to run 0.75 us, a wake-up

@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -34,7 +36,19 @@ static struct {
 	/* Calls, and the last time stamps. */
 	unsigned int monitors, pauses, asked;
 	uint64_t until;
+	/* Others run meanwhile. */
+	bool slow_yield;
 } sim;
+
+int
+sched_yield(void)
+{
+	uint64_t end = rte_get_tsc_cycles() + 200000;
+
+	while (sim.slow_yield && rte_get_tsc_cycles() < end)
+		rte_pause();
+	return (int)syscall(SYS_sched_yield);
+}
 
 void
 rte_cpu_get_intrinsics_support(struct rte_cpu_intrinsics *intrinsics)
@@ -337,6 +351,31 @@ sleep_converts_the_deadline_and_bounds_the_nap(void **state)
 	assert_in_range(nap_of(UINT64_MAX / 2), 900000, 20000000);
 }
 
+static bool
+count_rechecks(void *arg)
+{
+	++*(unsigned int *)arg;
+	return false;
+}
+
+static void
+sleep_does_not_go_on_yielding_to_others(void **state)
+{
+	struct ferry_bell bell;
+	unsigned int naps = 0;
+	struct ferry_wait w;
+
+	RTE_SET_USED(state);
+	sim.slow_yield = true;
+	ferry_bell_init(&bell);
+	ferry_wait_init(&w, FERRY_WAIT_SLEEP);
+	pass_first_rung(&w);
+	ferry_wait_idle(&w, &bell, count_rechecks, &naps, FERRY_WAIT_FOREVER);
+	assert_int_equal(naps, 0);
+	ferry_wait_idle(&w, &bell, count_rechecks, &naps, FERRY_WAIT_FOREVER);
+	assert_int_equal(naps, 1);
+}
+
 static void *
 ringer_main(void *arg)
 {
@@ -392,6 +431,7 @@ main(void)
 		sim_test(power_yields_after_sixteen_naps),
 		sim_test(power_naps_end_at_the_deadline),
 		sim_test(sleep_converts_the_deadline_and_bounds_the_nap),
+		sim_test(sleep_does_not_go_on_yielding_to_others),
 		sim_test(no_wakeup_from_the_light_sleep_is_lost),
 	};
 
