@@ -13,6 +13,7 @@
 #include <rte_eal.h>
 
 #include "fake_dma.h"
+#include "ferry_test.h"
 
 static uint64_t capa_add, capa_without;
 static bool seem_secondary;
@@ -65,6 +66,13 @@ run(struct fake_dma *fake)
 {
 	unsigned int i;
 
+	if (fake->nap_ns != 0) {
+		uint64_t now = ferry_test_now_ns();
+
+		if (now - fake->ran_ns < fake->nap_ns)
+			return;
+		fake->ran_ns = now;
+	}
 	for (i = 0; i < fake->pace && !fake->hang; i++) {
 		struct fake_dma_op *op = &fake->ring[fake->ran % FAKE_RING];
 

@@ -31,6 +31,8 @@ struct fake_dma {
 	uint16_t size;
 	/** Operations it carries out per call of a completed function. */
 	uint16_t pace;
+	/** Carries out nothing within so many nanoseconds of the last time. */
+	uint64_t nap_ns;
 	/** Operations per doorbell beyond which it reports no capacity. */
 	uint16_t max_batch;
 	/** Reports so much capacity whatever it has. */
@@ -54,6 +56,8 @@ struct fake_dma {
 	uint64_t rung;
 	unsigned int doorbells;
 	uint32_t longest;
+	/** When it last carried out something. */
+	uint64_t ran_ns;
 	/** All flags of all operations. */
 	uint64_t flags;
 

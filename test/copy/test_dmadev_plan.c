@@ -224,6 +224,7 @@ test_reaches(void **state)
 	(void)state;
 	assert_true(dmadev_plan_reaches(NULL, 1, UINT64_MAX - 1));
 	assert_true(dmadev_plan_reaches(short_ends, SRC_BASE, 0));
+	assert_true(dmadev_plan_reaches(short_ends, SRC_BASE, 2 * PAGE - 1));
 	assert_true(dmadev_plan_reaches(short_ends, SRC_BASE, 2 * PAGE));
 	assert_false(dmadev_plan_reaches(short_ends, SRC_BASE, 2 * PAGE + 1));
 	assert_true(dmadev_plan_reaches(short_ends, SRC_BASE + PAGE + 1,

@@ -96,11 +96,11 @@ dmadev_probe_depth(const struct ferry_copy_dmadev_config *config,
 {
 	uint32_t depth = config->nb_desc;
 
-	/* An idle ring of n descriptors has room for n, or for n - 1. */
-	if (depth == 0) {
+	/* What an idle ring has room for is all it can hold. */
+	if (depth == 0)
 		depth = rte_dma_burst_capacity(config->dev_id, config->vchan);
-		depth = depth != 0 ? depth + 1 : info->max_desc;
-	}
+	if (depth == 0)
+		depth = info->max_desc;
 	depth = RTE_MAX(RTE_MIN(depth, DEPTH_MAX), DEPTH_MIN);
 	return rte_align32pow2(depth);
 }

@@ -101,9 +101,10 @@ memseg_page(uint64_t va, struct dmadev_page *page)
 	uint64_t offset;
 
 	ms = rte_mem_virt2memseg((const void *)(uintptr_t)va, NULL);
-	if (ms == NULL || ms->addr == NULL || ms->iova == RTE_BAD_IOVA)
+	if (ms == NULL || ms->iova == RTE_BAD_IOVA)
 		return false;
 	offset = va - ms->addr_64;
+	/* A page not in use has length 0. */
 	if (offset >= ms->len)
 		return false;
 	page->iova = ms->iova + offset;
