@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef APP_EAL_H
+#define APP_EAL_H
+
+/*
+ * Starting and ending EAL in ferry's programs, for people: what can be
+ * foreseen to fail is checked first, and whatever fails is told in one line
+ * that says what to do.
+ */
+
+#include "ferry_eal.h"
+
+/* Print "PROGRAM: text" to stderr as one line. */
+void app_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Complete the EAL options (argv[0] is the program), check what EAL needs, and
+ * start it. EAL's own output is kept back unless --log-level is among the
+ * options. 0, or negative after one line on stderr.
+ */
+int app_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
+		int argc, char **argv);
+
+/*
+ * End EAL. For a hub also remove what it leaves behind: its files in the
+ * hugepage mounts and its runtime directory.
+ */
+void app_eal_end(const struct ferry_eal_args *args, enum ferry_eal_role role);
+
+#endif /* APP_EAL_H */

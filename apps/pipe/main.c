@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app_eal.h"
+#include "pipe.h"
+
+volatile sig_atomic_t pipe_stop;
+
+static const char usage[] =
+	"ferry-pipe hub [EAL options] -- [--memory MIB] [--channels N]\n"
+	"ferry-pipe send NAME < FILE      (the channel NAME; any byte stream)\n"
+	"ferry-pipe recv NAME > FILE\n"
+	"\n"
+	"Runs one hub and moves byte streams through it, between any number of\n"
+	"pairs of processes. The hub is started first and ended by Ctrl-C. With\n"
+	"EAL options: ferry-pipe send [EAL options] -- NAME [options].\n"
+	"\n"
+	"  --hub NAME        name of the hub (ferry)\n"
+	"  --memory MIB      hub: hugepage memory for channels (256)\n"
+	"  --channels N      hub: most channels at once (1024)\n"
+	"  --slot-size BYTES send, recv: largest message (131072)\n"
+	"  --slots N         send, recv: messages under way (16)\n"
+	"  --wait POLICY     send, recv: spin, power, yield or sleep (sleep)\n"
+	"  --copy            send: copy from a private buffer by lanes, instead\n"
+	"                    of reading straight into shared memory\n"
+	"  --quiet           nothing on stderr but errors\n"
+	"  --help\n"
+	"\n"
+	"EAL options of interest: --file-prefix (hub and users must agree; ferry)\n"
+	"and --lcores (by default the threads float over all CPUs).\n";
+
+enum {
+	OPT_HUB = 256, OPT_MEMORY, OPT_CHANNELS, OPT_SLOT_SIZE, OPT_SLOTS,
+	OPT_WAIT, OPT_COPY, OPT_QUIET, OPT_HELP,
+};
+
+static const struct option long_options[] = {
+	{ "hub", required_argument, NULL, OPT_HUB },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "channels", required_argument, NULL, OPT_CHANNELS },
+	{ "slot-size", required_argument, NULL, OPT_SLOT_SIZE },
+	{ "slots", required_argument, NULL, OPT_SLOTS },
+	{ "wait", required_argument, NULL, OPT_WAIT },
+	{ "copy", no_argument, NULL, OPT_COPY },
+	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ 0 }
+};
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	pipe_stop = 1;
+}
+
+static void
+catch_signals(void)
+{
+	/* Without SA_RESTART: blocking reads and writes return. */
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int
+parse_number(const char *option, const char *text, uint64_t min, uint64_t max,
+		uint64_t *out)
+{
+	char *end;
+	unsigned long long n;
+
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
+			n < min || n > max) {
+		app_error("--%s must be a number from %" PRIu64 " to %" PRIu64
+			", not '%s'", option, min, max, text);
+		return -EINVAL;
+	}
+	*out = n;
+	return 0;
+}
+
+/* Our own options: 0, 1 for --help, or negative after a message. */
+static int
+parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
+{
+	uint64_t n = 0;
+	int opt, ret = 0;
+
+	optind = 0;
+	opterr = 0;
+	while (ret == 0 && (opt = getopt_long(argc, argv, "+:", long_options,
+			NULL)) != -1) {
+		switch (opt) {
+		case OPT_HUB:
+			o->hub = optarg;
+			break;
+		case OPT_MEMORY:
+			ret = parse_number("memory", optarg, 2, 1 << 24, &n);
+			o->memory = n << 20;
+			break;
+		case OPT_CHANNELS:
+			ret = parse_number("channels", optarg, 1, 1 << 16, &n);
+			o->max_channels = n;
+			break;
+		case OPT_SLOT_SIZE:
+			ret = parse_number("slot-size", optarg, 64,
+					FERRY_SLOT_SIZE_MAX, &n);
+			o->config.slot_size = n;
+			break;
+		case OPT_SLOTS:
+			ret = parse_number("slots", optarg, FERRY_SLOTS_MIN,
+					FERRY_SLOTS_MAX, &n);
+			o->config.n_slots = n;
+			break;
+		case OPT_WAIT:
+			if (ferry_wait_policy_parse(optarg, &o->wait) != 0) {
+				app_error("--wait must be spin, power, yield or"
+					" sleep, not '%s'", optarg);
+				ret = -EINVAL;
+			}
+			break;
+		case OPT_COPY:
+			o->copy = true;
+			break;
+		case OPT_QUIET:
+			o->quiet = true;
+			break;
+		case OPT_HELP:
+			fputs(usage, stdout);
+			return 1;
+		case ':':
+			app_error("option %s lacks its value",
+				argv[optind - 1]);
+			return -EINVAL;
+		default:
+			app_error("unknown option '%s'%s: see ferry-pipe --help",
+				argv[optind - 1], hub ? "" : " (EAL options "
+				"stand before --)");
+			return -EINVAL;
+		}
+	}
+	return ret;
+}
+
+/* Name, then options, then name again if it was not there: any order. */
+static int
+parse_args(struct pipe_options *o, int argc, char **argv, bool hub)
+{
+	int ret;
+
+	for (;;) {
+		ret = parse_options(o, argc, argv, hub);
+		if (ret != 0 || optind >= argc)
+			break;
+		if (hub || o->channel != NULL) {
+			app_error("'%s' is one argument too many: see "
+				"ferry-pipe --help", argv[optind]);
+			return -EINVAL;
+		}
+		o->channel = argv[optind];
+		/* getopt wants a program name in front. */
+		argc -= optind;
+		argv += optind;
+	}
+	if (ret == 0 && !hub && o->channel == NULL) {
+		app_error("which channel? ferry-pipe send NAME, ferry-pipe "
+			"recv NAME");
+		return -EINVAL;
+	}
+	if (ret == 0 && !hub && ferry_name_check(o->channel) != 0) {
+		app_error("channel name '%s' is not possible: use up to %d "
+			"letters, digits and . _ : -", o->channel,
+			FERRY_NAME_MAX - 1);
+		return -EINVAL;
+	}
+	if (ret == 0 && ferry_name_check(o->hub) != 0) {
+		app_error("hub name '%s' is not possible: use up to %d "
+			"letters, digits and . _ : -", o->hub,
+			FERRY_NAME_MAX - 1);
+		return -EINVAL;
+	}
+	return ret;
+}
+
+int
+pipe_attach(struct ferry_endpoint **ep, const struct pipe_options *o)
+{
+	int ret = ferry_attach(ep, o->hub, "ferry-pipe");
+
+	if (ret == -ETIMEDOUT || ret == FERRY_E_HUB_GONE)
+		app_error("the DPDK primary there has no hub '%s', or it does "
+			"not answer", o->hub);
+	else if (ret == FERRY_E_VERSION)
+		app_error("hub '%s' is of another build of ferry: use the same"
+			" one on both sides", o->hub);
+	else if (ret != 0)
+		app_error("cannot attach to hub '%s': %s", o->hub,
+			ferry_strerror(ret));
+	return ret;
+}
+
+void
+pipe_open_error(const struct pipe_options *o, int ret)
+{
+	if (ret == -EEXIST)
+		app_error("channel '%s' has one already at this end: choose "
+			"another name", o->channel);
+	else if (ret == -EMSGSIZE)
+		app_error("channel '%s' exists with another --slot-size or "
+			"--slots: use the same at both ends", o->channel);
+	else if (ret == FERRY_E_NO_ROOM)
+		app_error("channel '%s' needs %" PRIu64 " KiB, more than the "
+			"hub has left: fewer --slots here, or more --memory "
+			"there", o->channel,
+			ferry_channel_memory(&o->config) >> 10);
+	else if (ret == -ENFILE)
+		app_error("the hub has all its channels in use: start it with "
+			"more --channels");
+	else
+		app_error("cannot open channel '%s': %s", o->channel,
+			ferry_strerror(ret));
+}
+
+static int
+run(const char *command, const struct pipe_options *o)
+{
+	if (strcmp(command, "hub") == 0)
+		return pipe_hub(o);
+	if (strcmp(command, "send") == 0)
+		return pipe_send(o);
+	return pipe_recv(o);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct pipe_options o = {
+		.hub = FERRY_HUB_NAME,
+		.config = { PIPE_SLOT_SIZE, PIPE_SLOTS },
+		.memory = FERRY_HUB_MEMORY,
+		.wait = FERRY_WAIT_SLEEP,
+	};
+	struct ferry_eal_args eal;
+	enum ferry_eal_role role;
+	const char *command;
+	int eal_argc, own, ret, i;
+	bool hub;
+
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
+			strcmp(argv[1], "-h") == 0) {
+		fputs(usage, argc < 2 ? stderr : stdout);
+		return argc < 2 ? 2 : 0;
+	}
+	command = argv[1];
+	hub = strcmp(command, "hub") == 0;
+	if (!hub && strcmp(command, "send") != 0 &&
+			strcmp(command, "recv") != 0) {
+		app_error("unknown command '%s': hub, send or recv", command);
+		return 2;
+	}
+	/* ferry-pipe COMMAND: from here on argv[0] is the program again. */
+	argv[1] = argv[0];
+	argv++;
+	argc--;
+
+	/* EAL options stand before "--"; without one, a hub's are all EAL's and
+	 * a user's are all ours. */
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		;
+	eal_argc = i < argc || hub ? i : 1;
+	own = i < argc ? i : hub ? argc - 1 : 0;
+	ret = parse_args(&o, argc - own, argv + own, hub);
+	if (ret != 0)
+		return ret > 0 ? 0 : 2;
+
+	catch_signals();
+	role = hub ? FERRY_EAL_HUB : FERRY_EAL_SECONDARY;
+	if (app_eal_start(&eal, role, eal_argc, argv) != 0)
+		return 1;
+	ret = run(command, &o);
+	app_eal_end(&eal, role);
+	return ret;
+}
