@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Build ferry in all ways and run every test, from nothing but a Debian 12.
+#
+#     devtools/test.sh [--fast]
+#
+# --fast: only the plain build and its tests. Builds are made anew in
+# build-test-*/ of the checkout and left there. The last line is
+# "N passed, N failed, N skipped", counting single tests over all runs; a build
+# that fails counts as one failed test.
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=devtools/lib.sh
+. devtools/lib.sh
+
+# 2 MiB pages for the tests.
+pages=512
+fast=false
+case ${1-} in
+'') ;;
+--fast) fast=true ;;
+*) echo "usage: devtools/test.sh [--fast]" >&2; exit 2 ;;
+esac
+[ $# -le 1 ] || die "too many arguments"
+
+logs=build-test-logs
+failed_steps=0
+runs=()
+step_pid=
+
+# Hugepage files and run-time directories of ferry's processes.
+leavings()
+{
+	find /dev/hugepages /run/dpdk -maxdepth 1 -name 'ferry*' 2> /dev/null |
+		sort
+}
+
+in_use()
+{
+	find /proc/[0-9]*/fd /proc/[0-9]*/map_files -lname "$1*" 2> /dev/null |
+		grep -q .
+}
+
+finish()
+{
+	local path
+
+	# The tests are meson's children: it ends them when it is ended.
+	if [ -n "$step_pid" ]; then
+		kill "$step_pid" 2> /dev/null || true
+		wait "$step_pid" 2> /dev/null || true
+	fi
+	comm -13 "$logs/before" <(leavings) 2> /dev/null |
+	while read -r path; do
+		in_use "$path" && continue
+		note "removed $path, left behind by a test"
+		rm -rf "$path"
+	done
+}
+
+# step NAME COMMAND...: one line with the time it took; its output if it fails.
+step()
+{
+	local name=$1 start=$SECONDS ok=ok
+	local log="$logs/${name// /-}.log"
+
+	shift
+	"$@" > "$log" 2>&1 < /dev/null &
+	step_pid=$!
+	wait "$step_pid" || ok=FAILED
+	step_pid=
+	printf '%-28s %-6s %4d s\n' "$name" $ok $((SECONDS - start))
+	[ $ok = FAILED ] || return 0
+	tail -n 40 "$log" | sed 's/^/    /'
+	return 1
+}
+
+# build NAME CC [MESON OPTIONS]: in build-test-NAME.
+build()
+{
+	local name=$1 cc=$2 dir=build-test-$1
+
+	shift 2
+	rm -rf "$dir"
+	if ! { CC=$cc step "$name: configure" meson setup "$dir" "$@" &&
+			step "$name: build" ninja -C "$dir"; }; then
+		failed_steps=$((failed_steps + 1))
+		return 1
+	fi
+}
+
+# run NAME [MESON TEST OPTIONS]: the tests of a build, one at a time, since
+# several of them measure or want both cores.
+run()
+{
+	local name=$1 dir=build-test-$1
+
+	shift
+	[ -n "$(meson test -C "$dir" --list "$@" 2> /dev/null)" ] || return 0
+	# Its failures are counted from its log.
+	step "$name: test" meson test -C "$dir" --no-rebuild \
+		--num-processes 1 --print-errorlogs "$@" || true
+	if [ -s "$dir/meson-logs/testlog.json" ]; then
+		runs+=("$name=$dir/meson-logs/testlog.json")
+	else
+		failed_steps=$((failed_steps + 1))
+	fi
+}
+
+doxygen_clean()
+{
+	ninja -C build-test-gcc doc && ! grep -rn 'warning:' \
+		"$logs/doc.log"
+}
+
+need_packages "${pkgs_build[@]}" "${pkgs_test[@]}"
+rm -rf $logs
+mkdir -p $logs
+leavings > $logs/before
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+need_hugepages $pages || note "tests that need hugepages are skipped"
+
+strict=(-Dwerror=true -Dwarning_level=2)
+if build gcc gcc "${strict[@]}"; then
+	run gcc
+	if ninja -C build-test-gcc -t query doc > /dev/null 2>&1; then
+		step doc doxygen_clean || failed_steps=$((failed_steps + 1))
+	fi
+fi
+if ! $fast; then
+	if build clang clang "${strict[@]}"; then
+		run clang --suite fast
+	fi
+	# The EAL keeps what it allocated.
+	export LSAN_OPTIONS=suppressions=$PWD/devtools/lsan.supp:print_suppressions=0
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	if build asan gcc -Db_sanitize=address,undefined; then
+		run asan --suite fast --timeout-multiplier 4
+	fi
+	# clang: gcc's knows no fences. It links its runtime to programs only,
+	# hence b_lundef.
+	export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+	if build tsan clang -Db_sanitize=thread -Db_lundef=false \
+			-Dc11_mem_model=true; then
+		run tsan --suite tsan --timeout-multiplier 10
+	fi
+fi
+
+devtools/count-tests.py "${runs[@]}" > $logs/count
+head -n -1 $logs/count
+read -r passed failed skipped < <(tail -n 1 $logs/count)
+failed=$((failed + failed_steps))
+finish
+trap - EXIT
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
