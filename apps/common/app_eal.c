@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
 #include <mntent.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include <rte_eal.h>
+#include <rte_log.h>
 
 #include "app_eal.h"
 
@@ -225,6 +227,8 @@ app_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 		check_secondary(args->prefix);
 	if (ret != 0)
 		return ret;
+	/* So that EAL names an option it does not know. */
+	opterr = 1;
 	memory = talkative(args) ? -1 : memfd_create("eal", MFD_CLOEXEC);
 	if (memory < 0) {
 		ret = ferry_eal_init(args, role);
@@ -237,11 +241,20 @@ app_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 		n = pread(memory, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = '\0';
 		line = telling_line(text);
-		app_error("EAL does not start: %s (more with "
-			"--log-level=lib.eal:debug)",
-			line != NULL ? line : strerror(-ret));
+		if (line != NULL && strstr(line, "unrecognized") != NULL)
+			app_error("%s among EAL's options, which stand before "
+				"--; those of the program stand after it",
+				strchr(line, ':') != NULL ?
+				strchr(line, ':') + 2 : line);
+		else
+			app_error("EAL does not start: %s (more with "
+				"--log-level=lib.eal:debug)",
+				line != NULL ? line : strerror(-ret));
 	}
 	close(memory);
+	/* What the libraries log as an error, the program says in its own words. */
+	rte_log_set_level_pattern("lib.eal", RTE_LOG_CRIT);
+	rte_log_set_level_pattern("ferry.*", RTE_LOG_CRIT);
 	return ret;
 }
 
