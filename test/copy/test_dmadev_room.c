@@ -109,6 +109,21 @@ test_larger_ring(void **state)
 		take_ok(i, LEN, 3);
 }
 
+/* Nobody says how long the ring is, and it seems full: the longest possible. */
+static void
+test_unknown_depth(void **state)
+{
+	(void)state;
+	ferry_test_need_eal();
+	ferry_lane_close(lane);
+	lane = NULL;
+	fake.size = 0;
+	assert_int_equal(ferry_lane_open(&lane, ferry_copy_dmadev(),
+		&(struct ferry_copy_dmadev_config) { .dev_id = DEV },
+		SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_lane_info(lane)->depth, 8192);
+}
+
 /* No capacity until the batch begun is closed with a doorbell. */
 static void
 test_small_batches(void **state)
@@ -318,6 +333,7 @@ main(void)
 		TEST(test_cache_hint),
 		TEST(test_capacity_one),
 		TEST(test_larger_ring),
+		TEST(test_unknown_depth),
 		TEST(test_small_batches),
 		TEST(test_lying_capacity),
 		TEST(test_nospc_in_mid_job),

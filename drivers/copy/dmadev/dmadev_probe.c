@@ -101,6 +101,7 @@ dmadev_probe_depth(const struct ferry_copy_dmadev_config *config,
 		depth = rte_dma_burst_capacity(config->dev_id, config->vchan);
 	if (depth == 0)
 		depth = info->max_desc;
-	depth = RTE_MAX(RTE_MIN(depth, DEPTH_MAX), DEPTH_MIN);
+	depth = RTE_MIN(depth, DEPTH_MAX);
+	depth = RTE_MAX(depth, DEPTH_MIN);
 	return rte_align32pow2(depth);
 }
