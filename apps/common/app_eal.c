@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -256,50 +255,4 @@ app_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 	rte_log_set_level_pattern("lib.eal", RTE_LOG_CRIT);
 	rte_log_set_level_pattern("ferry.*", RTE_LOG_CRIT);
 	return ret;
-}
-
-/* Remove <prefix>map_<number> in a hugetlbfs. */
-static void
-remove_pages(const char *dirname, void *arg)
-{
-	const char *prefix = arg;
-	const size_t len = strlen(prefix);
-	DIR *dir = opendir(dirname);
-	struct dirent *e;
-
-	while (dir != NULL && (e = readdir(dir)) != NULL)
-		if (strncmp(e->d_name, prefix, len) == 0 &&
-				strncmp(e->d_name + len, "map_", 4) == 0 &&
-				isdigit((unsigned char)e->d_name[len + 4]))
-			unlinkat(dirfd(dir), e->d_name, 0);
-	if (dir != NULL)
-		closedir(dir);
-}
-
-static void
-remove_dir(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *e;
-
-	while (dir != NULL && (e = readdir(dir)) != NULL)
-		if (e->d_name[0] != '.')
-			unlinkat(dirfd(dir), e->d_name, 0);
-	if (dir != NULL)
-		closedir(dir);
-	rmdir(path);
-}
-
-void
-app_eal_end(const struct ferry_eal_args *args, enum ferry_eal_role role)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s", rte_eal_get_runtime_dir());
-	rte_eal_cleanup();
-	if (role != FERRY_EAL_HUB)
-		return;
-	/* EAL leaves its maps so that secondaries find them; none is left. */
-	for_each_hugetlbfs(remove_pages, (void *)(uintptr_t)args->prefix);
-	remove_dir(path);
 }

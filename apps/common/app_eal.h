@@ -3,7 +3,7 @@
 #define APP_EAL_H
 
 /*
- * Starting and ending EAL in ferry's programs, for people: what can be
+ * Starting EAL in ferry's programs, for people: what can be
  * foreseen to fail is checked first, and whatever fails is told in one line
  * that says what to do.
  */
@@ -20,11 +20,5 @@ void app_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
  */
 int app_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 		int argc, char **argv);
-
-/*
- * End EAL. For a hub also remove what it leaves behind: its files in the
- * hugepage mounts and its runtime directory.
- */
-void app_eal_end(const struct ferry_eal_args *args, enum ferry_eal_role role);
 
 #endif /* APP_EAL_H */

@@ -292,6 +292,6 @@ main(int argc, char **argv)
 	if (app_eal_start(&eal, role, eal_argc, argv) != 0)
 		return 1;
 	ret = run(command, &o);
-	app_eal_end(&eal, role);
+	ferry_eal_cleanup(&eal, role);
 	return ret;
 }

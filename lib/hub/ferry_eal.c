@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <mntent.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_eal.h>
@@ -204,4 +210,57 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	if (rte_eal_init(args->argc, args->argv) < 0)
 		return rte_errno != 0 ? -rte_errno : -EIO;
 	return 0;
+}
+
+/* Remove <prefix>map_<number> from a hugetlbfs. */
+static void
+remove_pages(const char *path, const char *prefix)
+{
+	const size_t len = strlen(prefix);
+	DIR *dir = opendir(path);
+	struct dirent *e;
+
+	if (dir == NULL)
+		return;
+	while ((e = readdir(dir)) != NULL)
+		if (strncmp(e->d_name, prefix, len) == 0 &&
+				strncmp(e->d_name + len, "map_", 4) == 0 &&
+				isdigit((unsigned char)e->d_name[len + 4]))
+			unlinkat(dirfd(dir), e->d_name, 0);
+	closedir(dir);
+}
+
+static void
+remove_dir(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+
+	if (dir == NULL)
+		return;
+	while ((e = readdir(dir)) != NULL)
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(dir), e->d_name, 0);
+	closedir(dir);
+	rmdir(path);
+}
+
+void
+ferry_eal_cleanup(const struct ferry_eal_args *args, enum ferry_eal_role role)
+{
+	char runtime[PATH_MAX];
+	struct mntent *m;
+	FILE *mounts;
+
+	snprintf(runtime, sizeof(runtime), "%s", rte_eal_get_runtime_dir());
+	rte_eal_cleanup();
+	if (role != FERRY_EAL_HUB)
+		return;
+	mounts = setmntent("/proc/self/mounts", "r");
+	while (mounts != NULL && (m = getmntent(mounts)) != NULL)
+		if (strcmp(m->mnt_type, "hugetlbfs") == 0)
+			remove_pages(m->mnt_dir, args->prefix);
+	if (mounts != NULL)
+		endmntent(mounts);
+	remove_dir(runtime);
 }
