@@ -23,8 +23,13 @@
 /* An EAL option that matters here. */
 struct option {
 	const char *name;
+	/* EAL takes any beginning of a long name that fits no other: so many
+	 * characters at least. */
+	size_t shortest;
 	/* Takes a value, as the next argument or after "=". */
 	bool value;
+	/* Chooses the lcores. */
+	bool cores;
 	/* Roles that refuse it, one bit each, and why. */
 	unsigned int refused;
 	const char *why;
@@ -32,27 +37,30 @@ struct option {
 
 #define HUB (1u << FERRY_EAL_HUB)
 #define SECONDARY (1u << FERRY_EAL_SECONDARY)
+#define HIDES "other processes could not find this one's memory"
+#define DEVICES "devices belong to the hub"
 
 static const struct option options[] = {
-	{ "--no-huge", false, HUB | SECONDARY,
+	{ "--no-huge", 7, false, false, HUB | SECONDARY,
 		"ferry's processes meet in hugepages" },
-	{ "--in-memory", false, HUB | SECONDARY,
-		"other processes could not find this one's memory" },
-	{ "--no-shconf", false, HUB | SECONDARY,
-		"other processes could not find this one's memory" },
-	{ "--huge-unlink=always", false, HUB,
-		"other processes could not find this one's memory" },
-	{ "-a", true, SECONDARY, "devices belong to the hub" },
-	{ "--allow", true, SECONDARY, "devices belong to the hub" },
-	{ "-b", true, SECONDARY, "devices belong to the hub" },
-	{ "--block", true, SECONDARY, "devices belong to the hub" },
-	{ "--vdev", true, SECONDARY, "devices belong to the hub" },
-	{ "--proc-type", true, HUB | SECONDARY, "ferry sets it itself" },
-	{ "--file-prefix", true, 0, NULL },
-	{ "-l", true, 0, NULL },
-	{ "-c", true, 0, NULL },
-	{ "--lcores", true, 0, NULL },
+	{ "--in-memory", 4, false, false, HUB | SECONDARY, HIDES },
+	{ "--no-shconf", 6, false, false, HUB | SECONDARY, HIDES },
+	{ "-a", 2, true, false, SECONDARY, DEVICES },
+	{ "--allow", 3, true, false, SECONDARY, DEVICES },
+	{ "-b", 2, true, false, SECONDARY, DEVICES },
+	{ "--block", 4, true, false, SECONDARY, DEVICES },
+	{ "--vdev", 4, true, false, SECONDARY, DEVICES },
+	{ "--proc-type", 3, true, false, HUB | SECONDARY,
+		"ferry sets it itself" },
+	{ "--file-prefix", 4, true, false, 0, NULL },
+	{ "-l", 2, true, true, 0, NULL },
+	{ "-c", 2, true, true, 0, NULL },
+	{ "--lcores", 4, true, true, 0, NULL },
 };
+
+/* The one whose value may be left out, which means "always". */
+#define HUGE_UNLINK "--huge-unlink"
+#define HUGE_UNLINK_SHORTEST 8
 
 static int
 refuse(struct ferry_eal_args *args, int error, const char *format, ...)
@@ -65,6 +73,15 @@ refuse(struct ferry_eal_args *args, int error, const char *format, ...)
 	return error;
 }
 
+/* Whether an argument is a long option, perhaps shortened. */
+static bool
+is_long(const char *arg, const char *name, size_t shortest)
+{
+	const size_t len = strcspn(arg, "=");
+
+	return len >= shortest && strncmp(arg, name, len) == 0;
+}
+
 /* Which option an argument is; *value points behind its "=" or is NULL. */
 static const struct option *
 option_find(const char *arg, const char **value)
@@ -74,21 +91,31 @@ option_find(const char *arg, const char **value)
 	*value = NULL;
 	for (i = 0; i < RTE_DIM(options); i++) {
 		const struct option *o = &options[i];
-		const size_t len = strlen(o->name);
 
-		if (strncmp(arg, o->name, len) != 0)
-			continue;
-		if (arg[len] == '\0')
-			return o;
-		if (!o->value)
-			continue;
-		/* "-l0-1" is as good as "-l 0-1". */
-		if (arg[len] == '=' || o->name[1] != '-') {
-			*value = &arg[len] + (arg[len] == '=');
+		if (o->name[1] == '-') {
+			if (!is_long(arg, o->name, o->shortest))
+				continue;
+			arg = strchr(arg, '=');
+			*value = arg != NULL ? arg + 1 : NULL;
 			return o;
 		}
+		if (strncmp(arg, o->name, 2) != 0)
+			continue;
+		/* "-l0-1" is as good as "-l 0-1". */
+		*value = arg[2] != '\0' ? arg + 2 : NULL;
+		return o;
 	}
 	return NULL;
+}
+
+/* Whether pages shall have no names for secondaries to find them by. */
+static bool
+unlinks(const char *arg)
+{
+	const char *value = strchr(arg, '=');
+
+	return is_long(arg, HUGE_UNLINK, HUGE_UNLINK_SHORTEST) &&
+		(value == NULL || strcmp(value, "=always") == 0);
 }
 
 static int
@@ -158,6 +185,9 @@ ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
 		const struct option *o = option_find(argv[i], &value);
 
 		args->argv[args->argc++] = argv[i];
+		if (unlinks(argv[i]))
+			return refuse(args, -EINVAL, "EAL option %s does not "
+					"go here: %s", HUGE_UNLINK, HIDES);
 		if (o == NULL)
 			continue;
 		if (o->refused & (1u << role))
@@ -176,12 +206,13 @@ ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
 			if (snprintf(args->prefix, sizeof(args->prefix), "%s",
 					value) >= (int)sizeof(args->prefix) ||
 					value[0] == '\0' ||
+					strcmp(value, ".") == 0 ||
+					strcmp(value, "..") == 0 ||
 					strchr(value, '/') != NULL)
 				return refuse(args, -EINVAL, "--file-prefix "
 					"must be a short name without slashes");
-		} else {
-			cores = true; /* the others left in the table */
 		}
+		cores |= o->cores;
 	}
 
 	if (!prefix)
