@@ -113,11 +113,12 @@ mp_serve(const struct rte_mp_msg *msg, const void *peer)
 {
 	const char *name = strchr(msg->name, ':') + 1;
 	int pidfd = msg->num_fds == 1 ? msg->fds[0] : -1, self = -1;
+	bool taken = false;
 	struct hub_request req;
 	struct rte_mp_msg out;
 	struct hub_reply rep;
 	struct ferry_hub *hub;
-	int ret;
+	int ret, i;
 
 	memset(&out, 0, sizeof(out));
 	memset(&rep, 0, sizeof(rep));
@@ -132,14 +133,15 @@ mp_serve(const struct rte_mp_msg *msg, const void *peer)
 		if (req.op != HUB_OP_ATTACH || pidfd >= 0)
 			hub_serve(hub, &req, pidfd, &rep);
 		if (req.op == HUB_OP_ATTACH && rep.result == 0) {
-			pidfd = -1; /* taken over */
+			taken = true;
 			/* The hub's own, so that it is missed when it dies. */
 			self = open_pidfd(getpid());
 		}
 	}
 	pthread_mutex_unlock(&hubs_lock);
-	if (pidfd >= 0)
-		close(pidfd);
+	/* All that came are this process's now, however many. */
+	for (i = 0; i < msg->num_fds && !taken; i++)
+		close(msg->fds[i]);
 
 	strcpy(out.name, msg->name);
 	memcpy(out.param, &rep, sizeof(rep));
