@@ -53,23 +53,27 @@ other_end(const struct end_handle *h)
 
 /* Nobody is left to say so: the endpoints tell themselves and each other. */
 static void
+end_orphan(struct end_handle *h)
+{
+	struct ferry_channel_end *end = other_end(h);
+	uint32_t was = __atomic_load_n(&end->state, __ATOMIC_RELAXED);
+
+	/* Pairs with the acquire in ferry_end_result(). */
+	while (was <= FERRY_END_OPEN && !__atomic_compare_exchange_n(
+			&end->state, &was, FERRY_END_HUB_GONE, false,
+			__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+}
+
+static void
 hub_died(struct ferry_endpoint *ep)
 {
 	struct end_handle *h;
-	uint32_t was;
 
 	pthread_mutex_lock(&ep->lock);
 	ep->hub_gone = true;
-	TAILQ_FOREACH(h, &ep->ends, next) {
-		struct ferry_channel_end *end = other_end(h);
-
-		was = __atomic_load_n(&end->state, __ATOMIC_RELAXED);
-		/* Pairs with the acquire in ferry_end_result(). */
-		while (was <= FERRY_END_OPEN && !__atomic_compare_exchange_n(
-				&end->state, &was, FERRY_END_HUB_GONE, false,
-				__ATOMIC_RELEASE, __ATOMIC_RELAXED))
-			;
-	}
+	TAILQ_FOREACH(h, &ep->ends, next)
+		end_orphan(h);
 	pthread_mutex_unlock(&ep->lock);
 	ferry_bell_shout(&ep->registry->bells[ep->endpoint]);
 }
@@ -337,6 +341,8 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	}
 	pthread_mutex_lock(&ep->lock);
 	TAILQ_INSERT_TAIL(&ep->ends, h, next);
+	if (ep->hub_gone) /* since it answered, so hub_died() missed this end */
+		end_orphan(h);
 	pthread_mutex_unlock(&ep->lock);
 	*out = h;
 	return 0;
