@@ -273,12 +273,14 @@ ferry_endpoint_copier(const struct ferry_endpoint *ep)
 	return &ep->copier;
 }
 
-/* Tell the hub that an end is closed; it may free the channel. */
+/* Tell the hub that an end is closed, or was never started; it may free the
+ * channel. */
 static void
-end_tell(struct ferry_endpoint *ep, enum hub_role role, uint64_t id)
+end_tell(struct ferry_endpoint *ep, enum hub_op op, enum hub_role role,
+		uint64_t id)
 {
 	struct hub_request req = {
-		.op = HUB_OP_CLOSE,
+		.op = op,
 		.role = role,
 		.id = id,
 	};
@@ -335,7 +337,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	else
 		ret = ferry_rx_start(&h->rx, &attach);
 	if (ret != 0) {
-		end_tell(ep, role, h->id);
+		end_tell(ep, HUB_OP_CANCEL, role, h->id);
 		free(h);
 		return ret;
 	}
@@ -355,7 +357,7 @@ end_close(struct end_handle *h)
 	pthread_mutex_lock(&h->ep->lock);
 	TAILQ_REMOVE(&h->ep->ends, h, next);
 	pthread_mutex_unlock(&h->ep->lock);
-	end_tell(h->ep, h->role, h->id);
+	end_tell(h->ep, HUB_OP_CLOSE, h->role, h->id);
 	free(h);
 }
 

@@ -90,8 +90,11 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 		rep->addr = (uintptr_t)shared;
 		break;
 	case HUB_OP_CLOSE:
+	case HUB_OP_CANCEL:
 		rep->result = hub_close(hub, req->endpoint, req->epoch,
-				(enum hub_role)req->role, req->id);
+				(enum hub_role)req->role, req->id,
+				req->op == HUB_OP_CLOSE ? FERRY_END_CLOSED :
+				FERRY_END_ABSENT);
 		break;
 	case HUB_OP_LIST:
 		rep->result = hub_list(hub, req->id, &rep->entry, &rep->total);

@@ -18,6 +18,8 @@ enum hub_op {
 	HUB_OP_OPEN,
 	HUB_OP_CLOSE,
 	HUB_OP_LIST,
+	/* Undo an OPEN: the end was not started. */
+	HUB_OP_CANCEL,
 };
 
 struct hub_request {
@@ -28,9 +30,9 @@ struct hub_request {
 	/* The requester; not used by ATTACH. */
 	uint32_t endpoint;
 	uint32_t epoch;
-	/* OPEN, CLOSE: enum hub_role. */
+	/* OPEN, CLOSE, CANCEL: enum hub_role. */
 	uint32_t role;
-	/* CLOSE: the channel. LIST: list the one after it. */
+	/* CLOSE, CANCEL: the channel. LIST: list the one after it. */
 	uint64_t id;
 	/* ATTACH. */
 	int32_t pid;

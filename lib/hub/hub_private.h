@@ -110,8 +110,9 @@ int hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		const struct ferry_channel_config *config,
 		struct ferry_channel_shared **shared, uint64_t *size,
 		uint64_t *id);
+/* to: CLOSED, or ABSENT if the end was not started, which leaves no trace. */
 int hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
-		enum hub_role role, uint64_t id);
+		enum hub_role role, uint64_t id, enum ferry_end_state to);
 /* The first channel with an id above `after`: 0 or -ENOENT. total: of all. */
 int hub_list(struct ferry_hub *hub, uint64_t after,
 		struct ferry_hub_channel *entry, uint32_t *total);

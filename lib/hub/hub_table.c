@@ -60,11 +60,15 @@ channel_drop(struct ferry_hub *hub, struct hub_channel *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* An end has ended. The channel lives as long as the other one is open. */
+/*
+ * An end has ended, or is to be ABSENT again. The channel lives as long as the
+ * other one is open.
+ */
 static void
-end_ended(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role)
+end_ended(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
+		enum ferry_end_state to)
 {
-	c->ends[role].state = FERRY_END_CLOSED;
+	c->ends[role].state = to;
 	if (c->ends[!role].state != FERRY_END_OPEN)
 		channel_drop(hub, c);
 }
@@ -105,7 +109,7 @@ endpoint_remove(struct ferry_hub *hub, uint32_t endpoint, bool died)
 			end_say(c, role, died ? FERRY_END_GONE :
 				FERRY_END_CLOSED);
 			end_shout(hub, &c->ends[!role]);
-			end_ended(hub, c, role);
+			end_ended(hub, c, role, FERRY_END_CLOSED);
 		}
 	}
 	if (ep->pidfd >= 0) {
@@ -286,7 +290,7 @@ hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 
 int
 hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
-		enum hub_role role, uint64_t id)
+		enum hub_role role, uint64_t id, enum ferry_end_state to)
 {
 	uint32_t i;
 	int ret = -ENOENT;
@@ -300,7 +304,7 @@ hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 				c->ends[role].endpoint != endpoint ||
 				endpoint_find(hub, endpoint, epoch) == NULL)
 			continue;
-		end_ended(hub, c, role);
+		end_ended(hub, c, role, to);
 		ret = 0;
 		break;
 	}
