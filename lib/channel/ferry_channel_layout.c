@@ -154,6 +154,16 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 	return 0;
 }
 
+/* What the ring functions believe without looking; the tails are data. */
+static bool
+ring_valid(const struct rte_ring *r, const struct plan *p)
+{
+	return r->size == p->ring_count && r->mask == p->ring_count - 1 &&
+		r->capacity == p->ring_count - 1 &&
+		r->prod.sync_type == RTE_RING_SYNC_ST &&
+		r->cons.sync_type == RTE_RING_SYNC_ST;
+}
+
 int
 ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
 {
@@ -182,10 +192,8 @@ ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
 			p.off_cells != ch->off_cells ||
 			p.off_slots != ch->off_slots)
 		return FERRY_E_CORRUPT;
-	if (ferry_channel_fwd(ch)->size != p.ring_count ||
-			ferry_channel_fwd(ch)->mask != p.ring_count - 1 ||
-			ferry_channel_back(ch)->size != p.ring_count ||
-			ferry_channel_back(ch)->mask != p.ring_count - 1)
+	if (!ring_valid(ferry_channel_fwd(ch), &p) ||
+			!ring_valid(ferry_channel_back(ch), &p))
 		return FERRY_E_CORRUPT;
 	if (memchr(ch->name, 0, sizeof(ch->name)) == NULL)
 		return FERRY_E_CORRUPT;
