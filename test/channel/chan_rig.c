@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include <rte_memory.h>
+
+#include "ferry_test.h"
+#include "chan_rig.h"
+
+#define PAGE 4096
+
+void *
+rig_map(struct rig *rig, uint64_t size)
+{
+	const size_t room = RTE_ALIGN_CEIL(size, (uint64_t)PAGE);
+
+	rig->map_size = PAGE + room + PAGE;
+	rig->map = mmap(NULL, rig->map_size, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(rig->map != MAP_FAILED);
+	assert_int_equal(mprotect(rig->map + PAGE + room, PAGE, PROT_NONE), 0);
+	return rig->map + PAGE + room - size;
+}
+
+void
+rig_unmap(struct rig *rig)
+{
+	munmap(rig->map, rig->map_size);
+}
+
+void
+rig_make(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
+{
+	const struct ferry_channel_config config = {
+		.slot_size = slot_size, .n_slots = n_slots,
+	};
+	const uint64_t size = ferry_channel_memory(&config);
+	unsigned int i;
+
+	memset(rig, 0, sizeof(*rig));
+	assert_true(size > 0);
+	rig->ch = rig_map(rig, size);
+	rig->bells = (struct ferry_bell *)rig->map;
+	for (i = 0; i < RIG_BELLS; i++)
+		assert_int_equal(ferry_bell_init(&rig->bells[i]), 0);
+	assert_int_equal(ferry_copier_init(&rig->copier, SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_channel_format(rig->ch, &config, "rig", 1), 0);
+}
+
+struct ferry_channel_attach
+rig_attach(struct rig *rig, uint32_t endpoint)
+{
+	return (struct ferry_channel_attach) {
+		.shared = rig->ch,
+		.size = rig->ch->size,
+		.bells = rig->bells,
+		.n_bells = RIG_BELLS,
+		.endpoint = endpoint,
+		.epoch = RIG_EPOCH + endpoint,
+		.copier = &rig->copier,
+	};
+}
+
+void
+rig_start(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
+{
+	struct ferry_channel_attach attach;
+
+	rig_make(rig, slot_size, n_slots);
+	attach = rig_attach(rig, RIG_TX);
+	assert_int_equal(ferry_tx_start(&rig->tx, &attach), 0);
+	attach = rig_attach(rig, RIG_RX);
+	assert_int_equal(ferry_rx_start(&rig->rx, &attach), 0);
+}
+
+void
+rig_stop(struct rig *rig)
+{
+	ferry_tx_stop(rig->tx);
+	ferry_rx_stop(rig->rx);
+	ferry_copier_fini(&rig->copier);
+	rig_unmap(rig);
+}
+
+static void
+ring_age(struct rte_ring *r)
+{
+	/* A multiple of the size: what is in the ring stays in its place. */
+	const uint32_t by = 0 - 2 * r->size;
+
+	r->prod.head += by;
+	r->prod.tail += by;
+	r->cons.head += by;
+	r->cons.tail += by;
+}
+
+void
+rig_age(struct rig *rig)
+{
+	ring_age(rig->tx->fwd);
+	ring_age(rig->tx->back);
+	rig->tx->seq = UINT32_MAX - 20;
+	rig->rx->seq = UINT32_MAX - 20;
+}
+
+void
+rig_set_state(struct ferry_channel_end *end, enum ferry_end_state state)
+{
+	__atomic_store_n(&end->state, (uint32_t)state, __ATOMIC_RELEASE);
+}
+
+struct ferry_channel_census
+rig_census(const struct ferry_channel_shared *ch)
+{
+	struct ferry_channel_census c;
+
+	assert_int_equal(ferry_channel_census(ch, &c), 0);
+	assert_int_equal(c.free + c.tx_held + c.in_flight + c.rx_held + c.lost,
+			ch->n_slots);
+	assert_int_equal(c.lost, 0);
+	return c;
+}
+
+uint32_t
+rig_tag(uint64_t i)
+{
+	return (uint32_t)(i * 2654435761u + 12345);
+}
+
+void
+rig_fill(void *data, uint32_t len, uint64_t i)
+{
+	ferry_test_fill(data, len, i);
+}
+
+void
+rig_pass(struct rig *rig, uint32_t len, uint64_t i)
+{
+	uint8_t data[4096];
+	struct ferry_buf buf = { .data = data, .len = len, .tag = rig_tag(i) };
+	struct ferry_msg msg;
+
+	assert_true(len <= sizeof(data));
+	rig_fill(data, len, i);
+	assert_int_equal(ferry_tx_send(rig->tx, &buf, 1), 1);
+	assert_int_equal(ferry_rx_recv(rig->rx, &msg, 1), 1);
+	rig_assert_msg(&msg, len, i);
+	assert_int_equal(ferry_rx_release(rig->rx, &msg, 1), 0);
+}

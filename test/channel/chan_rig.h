@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHAN_RIG_H
+#define CHAN_RIG_H
+
+/**
+ * @file
+ * A channel with both its ends in one process, without EAL or hub. The channel
+ * ends where a page without access begins, so that whoever runs over its end
+ * dies at once. Include after cmocka.h.
+ */
+
+#include <stdint.h>
+
+#include "ferry_channel.h"
+#include "ferry_copier.h"
+
+#define RIG_TX 1
+#define RIG_RX 2
+#define RIG_BELLS 4
+#define RIG_EPOCH 7
+
+struct rig {
+	struct ferry_channel_shared *ch;
+	/* NULL once stopped. */
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+	/* In shared memory, as the channel is. */
+	struct ferry_bell *bells;
+	struct ferry_copier copier;
+	/* The mapping: bells, channel, guard page. */
+	uint8_t *map;
+	size_t map_size;
+};
+
+/** Shared memory of size bytes up to a guard page, not formatted. */
+void *rig_map(struct rig *rig, uint64_t size);
+void rig_unmap(struct rig *rig);
+
+/** Format a channel; its ends stay absent. */
+void rig_make(struct rig *rig, uint32_t slot_size, uint32_t n_slots);
+
+/** rig_make() and both ends open. */
+void rig_start(struct rig *rig, uint32_t slot_size, uint32_t n_slots);
+
+/** End all that runs and free all memory. */
+void rig_stop(struct rig *rig);
+
+/** What the hub would hand to an endpoint. */
+struct ferry_channel_attach rig_attach(struct rig *rig, uint32_t endpoint);
+
+/**
+ * Make an unused channel old: sequence numbers and ring indices are about to
+ * pass 2^32.
+ */
+void rig_age(struct rig *rig);
+
+/** What the hub writes into an end. */
+void rig_set_state(struct ferry_channel_end *end, enum ferry_end_state state);
+
+/** The census, which must work and add up. */
+struct ferry_channel_census rig_census(const struct ferry_channel_shared *ch);
+
+/**
+ * Fill a message that carries number i of a sequence: the pattern of i, and a
+ * tag made of it.
+ */
+void rig_fill(void *data, uint32_t len, uint64_t i);
+uint32_t rig_tag(uint64_t i);
+
+/** Assert that a message is number i, of this length. */
+#define rig_assert_msg(msg, length, i) do { \
+	assert_int_equal((msg)->len, length); \
+	assert_int_equal((msg)->tag, rig_tag(i)); \
+	assert_int_equal(ferry_test_check((msg)->data, length, i), -1); \
+} while (0)
+
+/** Send message i by copy, receive it, check it, release it. */
+void rig_pass(struct rig *rig, uint32_t len, uint64_t i);
+
+#endif /* CHAN_RIG_H */
