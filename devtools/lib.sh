@@ -23,6 +23,9 @@ die()
 	exit 1
 }
 
+# A script's own mistakes end it with a word, too.
+trap 'note "unexpected failure in line $LINENO"' ERR
+
 # Install those of the packages that are not there.
 need_packages()
 {
@@ -64,7 +67,7 @@ hugepages_free()
 # Otherwise say in one line what to do, and fail.
 need_hugepages()
 {
-	local want=$1 nr free
+	local want=$1 before nr free
 
 	if [ ! -d $hugepages ]; then
 		note "the kernel offers no 2 MiB hugepages: it needs" \
@@ -73,19 +76,22 @@ need_hugepages()
 	fi
 	free=$(hugepages_free)
 	if [ "$free" -lt "$want" ]; then
-		nr=$(($(cat $hugepages/nr_hugepages) + want - free))
+		before=$(cat $hugepages/nr_hugepages)
+		nr=$((before + want - free))
 		# The first try may fail for fragmented memory.
 		{ echo $nr > $hugepages/nr_hugepages
 		  [ "$(hugepages_free)" -ge "$want" ] ||
 			{ echo 1 > /proc/sys/vm/compact_memory
 			  echo $nr > $hugepages/nr_hugepages; }
 		} 2> /dev/null || true
-		free=$(hugepages_free)
 	fi
-	if [ "$free" -lt "$want" ]; then
+	if [ "$(hugepages_free)" -lt "$want" ]; then
+		# Not a part of what was asked for: that helps nobody.
+		{ echo "$before" > $hugepages/nr_hugepages; } 2> /dev/null ||
+			true
 		note "$free free 2 MiB hugepages, $want needed; run as root:" \
-			"echo ${nr} > $hugepages/nr_hugepages (if that does" \
-			"not help, memory is short: free some, or reboot)"
+			"echo $nr > $hugepages/nr_hugepages (if you are," \
+			"memory is short or scattered: free some, or reboot)"
 		return 1
 	fi
 	if ! grep -q ' hugetlbfs .*pagesize=2M' /proc/mounts && ! {

@@ -33,8 +33,8 @@ step_pid=
 # Hugepage files and run-time directories of ferry's processes.
 leavings()
 {
-	find /dev/hugepages /run/dpdk -maxdepth 1 -name 'ferry*' 2> /dev/null |
-		sort
+	{ find /dev/hugepages /run/dpdk -maxdepth 1 -name 'ferry*' \
+		2> /dev/null || true; } | sort
 }
 
 in_use()
@@ -52,7 +52,7 @@ finish()
 		kill "$step_pid" 2> /dev/null || true
 		wait "$step_pid" 2> /dev/null || true
 	fi
-	comm -13 "$logs/before" <(leavings) 2> /dev/null |
+	leavings | comm -13 "$logs/before" - |
 	while read -r path; do
 		in_use "$path" && continue
 		note "removed $path, left behind by a test"

@@ -14,7 +14,7 @@ set -euo pipefail
 case ${1-} in
 -*) echo "usage: usertools/quickstart.sh [FILE]" >&2; exit 2 ;;
 esac
-file=${1:+$(realpath -- "$1")}
+file=${1:+$(realpath -m -- "$1")}
 cd "$(dirname "$0")/.."
 # shellcheck source=devtools/lib.sh
 . devtools/lib.sh
@@ -50,16 +50,17 @@ build()
 {
 	local log=$tmp/build.log
 
-	if [ ! -e build/build.ninja ] && ! meson setup --wipe build \
-			> "$log" 2>&1 && ! meson setup build > "$log" 2>&1; then
+	[ -e build/build.ninja ] || meson setup build > "$log" 2>&1 || {
 		tail -n 20 "$log" >&2
 		die "meson cannot configure build/ (the reason stands above)"
-	fi
-	if ! ninja -C build > "$log" 2>&1; then
+	}
+	# A build/ from another version may be beyond ninja's repair.
+	ninja -C build > "$log" 2>&1 ||
+		{ meson setup --wipe build && ninja -C build; } \
+			> "$log" 2>&1 || {
 		tail -n 20 "$log" >&2
-		die "the build failed (the reason stands above); if build/ is" \
-			"from another version, remove it and try again"
-	fi
+		die "the build failed (the reason stands above)"
+	}
 }
 
 # A tar of whole files of /usr, up to so many MB.
@@ -122,7 +123,8 @@ print_table()
 }
 
 if [ -n "$file" ]; then
-	[ -f "$file" ] || die "no such file: $file"
+	[ -e "$file" ] || die "no such file: $file"
+	[ -f "$file" ] || die "not a regular file: $file"
 	[ -r "$file" ] || die "cannot read $file: check its permissions"
 fi
 need_packages "${pkgs_build[@]}"
