@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -14,6 +15,8 @@
 
 /* How long a secondary waits for the hub's answer. */
 #define ASK_SECONDS 3
+/* So long before, the hub takes it that the answer will be late: 20 ms. */
+#define ASK_MARGIN_NS UINT64_C(20000000)
 
 RTE_LOG_REGISTER(ferry_hub_logtype, ferry.hub, NOTICE);
 
@@ -28,6 +31,15 @@ static TAILQ_HEAD(, ferry_hub) hubs = TAILQ_HEAD_INITIALIZER(hubs);
 static pthread_mutex_t hubs_lock = PTHREAD_MUTEX_INITIALIZER;
 /* rte_mp takes one request of a name at a time from a process. */
 static pthread_mutex_t ask_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
 
 static int
 mp_name(char *out, size_t len, const char *hub)
@@ -104,6 +116,17 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 	}
 }
 
+/*
+ * A hub that was stopped for long finds requests that were given up. A late
+ * reply would be taken for the one to the requester's next request, and an end
+ * or endpoint made now would never be used nor given up.
+ */
+static bool
+makes(const struct hub_request *req)
+{
+	return req->op == HUB_OP_ATTACH || req->op == HUB_OP_OPEN;
+}
+
 static int
 open_pidfd(pid_t pid)
 {
@@ -116,7 +139,7 @@ mp_serve(const struct rte_mp_msg *msg, const void *peer)
 {
 	const char *name = strchr(msg->name, ':') + 1;
 	int pidfd = msg->num_fds == 1 ? msg->fds[0] : -1, self = -1;
-	bool taken = false;
+	bool taken = false, late = false;
 	struct hub_request req;
 	struct rte_mp_msg out;
 	struct hub_reply rep;
@@ -125,15 +148,19 @@ mp_serve(const struct rte_mp_msg *msg, const void *peer)
 
 	memset(&out, 0, sizeof(out));
 	memset(&rep, 0, sizeof(rep));
-	rep.result = -EINVAL;
+	/* Unless it has the size of this build's requests. */
+	rep.result = FERRY_E_VERSION;
 	pthread_mutex_lock(&hubs_lock);
 	hub = hub_find(name);
 	if (hub == NULL) {
 		rep.result = FERRY_E_HUB_GONE;
 	} else if (msg->len_param == sizeof(req)) {
 		memcpy(&req, msg->param, sizeof(req));
+		late = now_ns() > req.expires;
 		/* A remote endpoint whose death would go unnoticed is none. */
-		if (req.op != HUB_OP_ATTACH || pidfd >= 0)
+		if (req.op == HUB_OP_ATTACH && pidfd < 0)
+			rep.result = -EINVAL;
+		else if (!late || !makes(&req))
 			hub_serve(hub, &req, pidfd, &rep);
 		if (req.op == HUB_OP_ATTACH && rep.result == 0) {
 			taken = true;
@@ -145,6 +172,8 @@ mp_serve(const struct rte_mp_msg *msg, const void *peer)
 	/* All that came are this process's now, however many. */
 	for (i = 0; i < msg->num_fds && !taken; i++)
 		close(msg->fds[i]);
+	if (late)
+		return 0;
 
 	strcpy(out.name, msg->name);
 	memcpy(out.param, &rep, sizeof(rep));
@@ -213,19 +242,23 @@ ask_remote(const char *hub, const struct hub_request *req, int fd_out,
 	const struct timespec wait = { .tv_sec = ASK_SECONDS };
 	struct rte_mp_reply replies = { 0 };
 	struct rte_mp_msg msg, *answer;
+	struct hub_request sent;
 	int ret;
 
 	memset(&msg, 0, sizeof(msg));
 	ret = mp_name(msg.name, sizeof(msg.name), hub);
 	if (ret != 0)
 		return ret;
-	memcpy(msg.param, req, sizeof(*req));
-	msg.len_param = sizeof(*req);
 	if (fd_out >= 0) {
 		msg.fds[0] = fd_out;
 		msg.num_fds = 1;
 	}
 	pthread_mutex_lock(&ask_lock);
+	memcpy(&sent, req, sizeof(sent));
+	sent.expires = now_ns() + ASK_SECONDS * UINT64_C(1000000000) -
+		ASK_MARGIN_NS;
+	memcpy(msg.param, &sent, sizeof(sent));
+	msg.len_param = sizeof(sent);
 	ret = rte_mp_request_sync(&msg, &replies, &wait);
 	pthread_mutex_unlock(&ask_lock);
 	if (ret != 0)

@@ -34,6 +34,9 @@ struct hub_request {
 	uint32_t role;
 	/* CLOSE, CANCEL: the channel. LIST: list the one after it. */
 	uint64_t id;
+	/* Nobody waits for the reply any more: CLOCK_MONOTONIC in ns. Set by
+	 * hub_ask(). */
+	uint64_t expires;
 	/* ATTACH. */
 	int32_t pid;
 	struct ferry_channel_config config;
