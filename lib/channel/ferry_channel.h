@@ -67,14 +67,19 @@ struct ferry_msg {
 
 /** A payload anywhere in the sender's memory, to be copied. */
 struct ferry_buf {
+	/** The payload. Read by the call only, never referred to afterwards. */
 	const void *data;
+	/** Bytes of payload. */
 	uint32_t len;
+	/** A number that travels with the message, for the application. */
 	uint32_t tag;
 };
 
 /** What went through one end since it was opened. */
 struct ferry_end_stats {
+	/** Messages sent or received. */
 	uint64_t msgs;
+	/** Bytes of payload in them. */
 	uint64_t bytes;
 	/** Calls that found no slot (tx) or no message (rx). */
 	uint64_t empty;
@@ -82,13 +87,17 @@ struct ferry_end_stats {
 
 /** What an end was given by the hub. Internal to ferry: see ferry_endpoint.h. */
 struct ferry_channel_attach {
-	/** The channel and the bytes that are known to belong to it. */
+	/** The channel. */
 	struct ferry_channel_shared *shared;
+	/** Bytes from there on that are known to belong to it. */
 	uint64_t size;
 	/** Bells of all endpoints, one of which is this one's. */
 	struct ferry_bell *bells;
+	/** How many bells there are. */
 	uint32_t n_bells;
+	/** Number of the endpoint, and of its bell. */
 	uint32_t endpoint;
+	/** Epoch of the endpoint: marks what it holds; not 0 or UINT32_MAX. */
 	uint32_t epoch;
 	/** What copies for this endpoint; it outlives the handle. */
 	struct ferry_copier *copier;
@@ -99,21 +108,57 @@ struct ferry_channel_attach {
 /** @name Handles
  * Made and unmade by lib/hub; applications use ferry_tx_open() and so on.
  * The end goes to OPEN in start, to CLOSED in stop.
- * @return 0, -EINVAL, -ENOMEM, FERRY_E_VERSION, FERRY_E_CORRUPT, or
- *   FERRY_E_HUB_GONE if the channel was ended in the meantime.
  * @{
+ */
+/**
+ * Make a producer's handle.
+ *
+ * @param[out] tx
+ *   The handle, to be given to ferry_tx_stop().
+ * @param attach
+ *   What the hub gave; not referred to after the call.
+ * @return
+ *   0, -EINVAL, -ENOMEM, FERRY_E_VERSION, FERRY_E_CORRUPT, or
+ *   FERRY_E_HUB_GONE if the channel was ended in the meantime.
  */
 int ferry_tx_start(struct ferry_tx **tx,
 		const struct ferry_channel_attach *attach);
+
+/**
+ * Unmake a producer's handle.
+ *
+ * @param tx
+ *   The handle; NULL is accepted.
+ */
 void ferry_tx_stop(struct ferry_tx *tx);
+
+/**
+ * Make a consumer's handle.
+ *
+ * @param[out] rx
+ *   The handle, to be given to ferry_rx_stop().
+ * @param attach
+ *   What the hub gave; not referred to after the call.
+ * @return
+ *   As for ferry_tx_start().
+ */
 int ferry_rx_start(struct ferry_rx **rx,
 		const struct ferry_channel_attach *attach);
+
+/**
+ * Unmake a consumer's handle.
+ *
+ * @param rx
+ *   The handle; NULL is accepted.
+ */
 void ferry_rx_stop(struct ferry_rx *rx);
 /** @} */
 
 /**
  * Wait until a slot is free for ferry_tx_loan() or ferry_tx_send().
  *
+ * @param tx
+ *   The producer's end.
  * @param timeout_ns
  *   Longest wait in nanoseconds; 0 only looks, UINT64_MAX waits for ever.
  * @return
@@ -126,6 +171,10 @@ int ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns);
  * Wait until the consumer has released every message sent. Loans not committed
  * do not count.
  *
+ * @param tx
+ *   The producer's end.
+ * @param timeout_ns
+ *   As for ferry_tx_wait().
  * @return
  *   0, -ETIMEDOUT, or as for ferry_tx_wait() if the consumer ended before it
  *   had released all of them.
@@ -135,6 +184,10 @@ int ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns);
 /**
  * Wait until ferry_rx_recv() has a message.
  *
+ * @param rx
+ *   The consumer's end.
+ * @param timeout_ns
+ *   Longest wait in nanoseconds; 0 only looks, UINT64_MAX waits for ever.
  * @return
  *   0, -ETIMEDOUT, or why none will come: FERRY_E_CLOSED, FERRY_E_PEER_GONE,
  *   FERRY_E_HUB_GONE.
@@ -146,26 +199,98 @@ int ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns);
  * The default is FERRY_WAIT_SPIN.
  * @{
  */
+/**
+ * Choose how the producer's end waits for slots.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param policy
+ *   How to wait; an unknown one changes nothing.
+ */
 void ferry_tx_set_wait(struct ferry_tx *tx, enum ferry_wait_policy policy);
+
+/**
+ * Choose how the consumer's end waits for messages.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @param policy
+ *   How to wait; an unknown one changes nothing.
+ */
 void ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy);
 /** @} */
 
 /**
  * Where ferry_tx_send() should leave the bytes. The default, FERRY_PLACE_AUTO,
  * is the cache where the slots of the channel fit into it, else memory.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param place
+ *   A wish: lanes that cannot honour it count what they misplaced.
  */
 void ferry_tx_set_placement(struct ferry_tx *tx, enum ferry_placement place);
 
-/** State of the other end. */
+/**
+ * State of the consumer's end, as its producer sees it.
+ *
+ * @param tx
+ *   The producer's end.
+ * @return
+ *   The state at this moment. What the other end did before it got there is
+ *   visible to the caller.
+ */
 enum ferry_end_state ferry_tx_peer(const struct ferry_tx *tx);
+
+/**
+ * State of the producer's end, as its consumer sees it.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @return
+ *   As for ferry_tx_peer().
+ */
 enum ferry_end_state ferry_rx_peer(const struct ferry_rx *rx);
 
-/** The channel a handle is an end of; constant until the handle is closed. */
+/**
+ * The channel that the handle is an end of.
+ *
+ * @param tx
+ *   The producer's end.
+ * @return
+ *   The channel's head, for its slot_size, n_slots and name; valid until the
+ *   handle is closed.
+ */
 const struct ferry_channel_shared *ferry_tx_channel(const struct ferry_tx *tx);
+
+/**
+ * The channel that the handle is an end of.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @return
+ *   As for ferry_tx_channel().
+ */
 const struct ferry_channel_shared *ferry_rx_channel(const struct ferry_rx *rx);
 
-/** What went through the handle. */
+/**
+ * What went through the handle.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param[out] stats
+ *   Its numbers.
+ */
 void ferry_tx_stats(const struct ferry_tx *tx, struct ferry_end_stats *stats);
+
+/**
+ * What went through the handle.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @param[out] stats
+ *   Its numbers.
+ */
 void ferry_rx_stats(const struct ferry_rx *rx, struct ferry_end_stats *stats);
 
 #ifdef __cplusplus

@@ -61,9 +61,11 @@ extern "C" {
 /** Longest name of a channel, endpoint or hub, with its final zero. */
 #define FERRY_NAME_MAX 48
 
-/** Fewest and most slots of a channel, and the largest slot. */
+/** Fewest slots of a channel. */
 #define FERRY_SLOTS_MIN 1
+/** Most slots of a channel. */
 #define FERRY_SLOTS_MAX (UINT32_C(1) << 20)
+/** The largest slot, in bytes. */
 #define FERRY_SLOT_SIZE_MAX (UINT32_C(1) << 30)
 
 /** Number of cells. One bit each in a 64-bit word of the receiver. */
@@ -75,6 +77,7 @@ extern "C" {
 enum ferry_end_state {
 	/** Nobody has opened this end yet. */
 	FERRY_END_ABSENT = 0,
+	/** In use. */
 	FERRY_END_OPEN,
 	/** Closed by its endpoint; what it sent before is still valid. */
 	FERRY_END_CLOSED,
@@ -101,8 +104,11 @@ struct ferry_channel_end {
 
 /** A published message in the forward ring. */
 struct ferry_desc {
+	/** Where the payload is. */
 	uint32_t slot;
+	/** Bytes of payload. */
 	uint32_t len;
+	/** The application's number. */
 	uint32_t tag;
 	/** Low 32 bits of the message's sequence number. */
 	uint32_t seq;
@@ -116,8 +122,11 @@ struct ferry_desc {
 struct ferry_cell {
 	/** Sequence number + 1 of the message in it; stored last (release). */
 	uint64_t stamp;
+	/** Bytes of payload, at most FERRY_CELL_DATA. */
 	uint32_t len;
+	/** The application's number. */
 	uint32_t tag;
+	/** The payload. */
 	uint8_t data[FERRY_CELL_DATA];
 } __rte_aligned(FERRY_APART);
 
@@ -125,6 +134,7 @@ struct ferry_cell {
 struct ferry_channel_shared {
 	/** FERRY_CHANNEL_MAGIC; stored last (release) when all else is set. */
 	uint64_t magic;
+	/** FERRY_CHANNEL_VERSION of the build that made it. */
 	uint32_t version;
 	/** ferry_channel_layout_hash() of the build that made it. */
 	uint32_t layout;
@@ -132,18 +142,30 @@ struct ferry_channel_shared {
 	uint64_t size;
 	/** Unique for this hub's life. */
 	uint64_t id;
+	/** Bytes that fit into a slot: the longest message. */
 	uint32_t slot_size;
+	/** How many slots there are. */
 	uint32_t n_slots;
+	/** Bytes from one slot to the next. */
 	uint64_t stride;
+	/** Forward ring, of struct ferry_desc. */
 	uint64_t off_fwd;
+	/** Back ring, of slot numbers. */
 	uint64_t off_back;
+	/** The producer's held table: an epoch or 0 for each slot. */
 	uint64_t off_tx_held;
+	/** The consumer's held table. */
 	uint64_t off_rx_held;
+	/** The cells. */
 	uint64_t off_cells;
+	/** The slots. */
 	uint64_t off_slots;
+	/** The channel's name. */
 	char name[FERRY_NAME_MAX];
 
+	/** The producer's end. */
 	struct ferry_channel_end tx;
+	/** The consumer's end. */
 	struct ferry_channel_end rx;
 
 	/** Cells the receiver is done with. Written by rx, read by tx. */
@@ -164,18 +186,27 @@ struct ferry_channel_config {
 	uint32_t n_slots;
 };
 
+/** Slot size where nobody said otherwise. */
 #define FERRY_SLOT_SIZE_DEFAULT 65536
+/** Number of slots where nobody said otherwise. */
 #define FERRY_N_SLOTS_DEFAULT 64
 
 /**
  * Bytes of hub memory that a channel takes. Zeros in config mean the defaults.
  *
+ * @param config
+ *   What the channel shall be like.
  * @return
  *   A multiple of FERRY_APART, or 0 if config is out of range.
  */
 uint64_t ferry_channel_memory(const struct ferry_channel_config *config);
 
-/** A number that differs whenever the layout of the structures above does. */
+/**
+ * A number that differs whenever the layout of the structures above does.
+ *
+ * @return
+ *   The number, constant in one build.
+ */
 uint32_t ferry_channel_layout_hash(void);
 
 /**
@@ -184,6 +215,12 @@ uint32_t ferry_channel_layout_hash(void);
  *
  * @param mem
  *   ferry_channel_memory(config) bytes, aligned to FERRY_APART.
+ * @param config
+ *   What the channel shall be like; zeros mean the defaults.
+ * @param name
+ *   The channel's name, shorter than FERRY_NAME_MAX.
+ * @param id
+ *   A number no other channel of the hub has.
  * @return
  *   0 or -EINVAL.
  */
@@ -194,6 +231,10 @@ int ferry_channel_format(void *mem, const struct ferry_channel_config *config,
  * Check that memory holds a channel that this build can use: magic, version,
  * layout hash, and offsets that lie within size bytes.
  *
+ * @param ch
+ *   Memory that should hold a channel.
+ * @param size
+ *   Bytes of it that may be read.
  * @return
  *   0, FERRY_E_VERSION, or FERRY_E_CORRUPT.
  */
@@ -201,9 +242,13 @@ int ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size);
 
 /** Where a channel's slots are. The numbers add up to n_slots. */
 struct ferry_channel_census {
+	/** In the back ring. */
 	uint32_t free;
+	/** In the producer's hands, loaned or not. */
 	uint32_t tx_held;
+	/** In the forward ring. */
 	uint32_t in_flight;
+	/** In the consumer's hands. */
 	uint32_t rx_held;
 	/** Recorded nowhere. Above 0 only in corrupt memory. */
 	uint32_t lost;
@@ -213,6 +258,10 @@ struct ferry_channel_census {
  * Count where every slot is. Exact when neither end is running (dead, closed,
  * or the caller's own); otherwise a snapshot.
  *
+ * @param ch
+ *   A valid channel.
+ * @param[out] census
+ *   The numbers.
  * @return
  *   0, -ENOMEM, or FERRY_E_CORRUPT if a ring names a slot that does not exist
  *   or the same slot twice.
@@ -223,18 +272,44 @@ int ferry_channel_census(const struct ferry_channel_shared *ch,
 /** @name Parts of a channel
  * @{
  */
+/**
+ * The part at an offset.
+ *
+ * @param ch
+ *   A valid channel.
+ * @param offset
+ *   One of its off_ fields.
+ * @return
+ *   Where it is in this process.
+ */
 static inline void *
 ferry_channel_at(const struct ferry_channel_shared *ch, uint64_t offset)
 {
 	return RTE_PTR_ADD(ch, offset);
 }
 
+/**
+ * The forward ring.
+ *
+ * @param ch
+ *   A valid channel.
+ * @return
+ *   The ring of published messages.
+ */
 static inline struct rte_ring *
 ferry_channel_fwd(const struct ferry_channel_shared *ch)
 {
 	return (struct rte_ring *)ferry_channel_at(ch, ch->off_fwd);
 }
 
+/**
+ * The back ring.
+ *
+ * @param ch
+ *   A valid channel.
+ * @return
+ *   The ring of released slots.
+ */
 static inline struct rte_ring *
 ferry_channel_back(const struct ferry_channel_shared *ch)
 {
