@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <rte_cycles.h>
 
@@ -12,6 +13,8 @@
  * the ring, not so many bytes that the consumer waits for a long burst. */
 #define WINDOW_MSGS 32
 #define WINDOW_BYTES (256 * 1024)
+/* Up to this length rte_memcpy()'s few inline moves beat a call. */
+#define INLINE_SMALL 128
 /*
  * Up to this length libc's memcpy beats the detour through lanes: the
  * scheduler's look at its lanes takes about as long as copying 1 KiB.
@@ -147,6 +150,7 @@ ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 	rx->bells = attach->bells;
 	rx->n_bells = attach->n_bells;
 	rx->endpoint = attach->endpoint;
+	rx->give_at = RTE_MIN(ch->n_slots / 8, (uint32_t)FERRY_GIVE_MAX);
 	ferry_wait_init(&rx->wait, FERRY_WAIT_SPIN);
 	rx->owner = attach->owner;
 	ret = end_open(&ch->rx, attach);
@@ -168,51 +172,68 @@ ferry_rx_stop(struct ferry_rx *rx)
 	free(rx);
 }
 
-/* Copy and publish up to a window of payloads: how many, or FERRY_E_*. */
+/*
+ * Copy and publish up to a window of payloads: how many, or FERRY_E_*. The
+ * descriptors are written where they are published from, so that their cache
+ * lines arrive while the payloads are copied.
+ */
 static int
 send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 {
 	struct ferry_copy_job jobs[WINDOW_MSGS];
-	struct ferry_desc descs[WINDOW_MSGS];
+	struct rte_ring_zc_data zcd = { 0 };
 	uint64_t bytes = 0;
 	uint16_t n_jobs = 0;
 	uint32_t i;
-	int ret;
+	int ret = 0;
 
 	n = ferry_tx_has(tx, RTE_MIN(n, (uint32_t)WINDOW_MSGS));
+	if (n == 0)
+		return 0;
+	ferry_tx_reserve(tx, &zcd, n);
 	for (i = 0; i < n && bytes < WINDOW_BYTES; i++) {
 		const struct ferry_buf *buf = &bufs[i];
 		uint32_t slot;
 		void *dst;
 
-		if (buf->len > tx->slot_size)
+		if (buf->len > tx->slot_size) {
+			ret = FERRY_E_TOO_LONG;
 			break;
+		}
 		slot = tx->free[(tx->free_head + i) & tx->free_mask];
 		dst = ferry_tx_slot(tx, slot);
-		descs[i].slot = slot;
-		descs[i].len = buf->len;
-		descs[i].tag = buf->tag;
+		*ferry_desc_at(&zcd, i) = (struct ferry_desc) {
+			.slot = slot,
+			.len = buf->len,
+			.tag = buf->tag,
+			.seq = (uint32_t)(tx->seq + i),
+		};
 		bytes += buf->len;
-		if (buf->len <= INLINE_COPY) {
+		if (buf->len <= INLINE_SMALL) {
+			rte_memcpy(dst, buf->data, buf->len);
+		} else if (buf->len <= INLINE_COPY) {
 			memcpy(dst, buf->data, buf->len);
-			continue;
+		} else {
+			jobs[n_jobs].dst = dst;
+			jobs[n_jobs].src = buf->data;
+			jobs[n_jobs].len = buf->len;
+			jobs[n_jobs].cookie = i;
+			jobs[n_jobs++].place = tx->place;
 		}
-		jobs[n_jobs].dst = dst;
-		jobs[n_jobs].src = buf->data;
-		jobs[n_jobs].len = buf->len;
-		jobs[n_jobs].cookie = i;
-		jobs[n_jobs++].place = tx->place;
 	}
-	if (i == 0)
-		return n == 0 ? 0 : FERRY_E_TOO_LONG;
-	if (n_jobs > 0) {
-		/* Returns when every byte is there: publish only then. */
-		ret = ferry_copier_copy(tx->copier, jobs, n_jobs);
-		if (ret < 0)
-			return ret;
+	/* Returns when every byte is there: publish only then. */
+	if (n_jobs > 0 && ferry_copier_copy(tx->copier, jobs, n_jobs) != 0) {
+		ret = -EIO;
+		i = 0;
 	}
+	if (i == 0) {
+		rte_ring_enqueue_zc_elem_finish(tx->fwd, 0);
+		return ret;
+	}
+	tx->seq += i;
 	tx->free_head += i;
-	ferry_tx_publish(tx, descs, i);
+	tx->stats.bytes += bytes;
+	ferry_tx_publish(tx, &zcd, i);
 	return (int)i;
 }
 

@@ -25,9 +25,9 @@
  */
 
 #include <errno.h>
-#include <string.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_memcpy.h>
 #include <rte_prefetch.h>
 #include <rte_ring_elem.h>
 #include <rte_ring_peek_zc.h>
@@ -45,6 +45,11 @@ extern "C" {
  * among its messages and is cheaper in slots, where payloads lie closer.
  */
 #define FERRY_CELL_BURST 4
+
+/** Most slots that a release may keep back for a batch. */
+#define FERRY_GIVE_MAX 128
+/** In the consumer's held table: released, but still in its hands. */
+#define FERRY_HELD_GIVEN UINT32_MAX
 
 /** Set in ferry_msg.id when the message is in a cell. */
 #define FERRY_MSG_CELL (UINT32_C(1) << 31)
@@ -107,6 +112,12 @@ struct ferry_rx {
 	uint64_t cell_freed;
 	/** Cells in the application's hands, one bit each. */
 	uint64_t cells_held;
+	/** Messages seen in the ring at the last look and not taken. */
+	uint32_t waiting;
+	/** Slots released but not yet in the back ring, and when they go. */
+	uint32_t n_given;
+	uint32_t give_at;
+	uint32_t given[FERRY_GIVE_MAX];
 
 	struct ferry_end_stats stats;
 	uint32_t endpoint;
@@ -145,7 +156,7 @@ ferry_tx_refill(struct ferry_tx *tx)
 {
 	const uint32_t room = tx->free_mask + 1 -
 		(tx->free_tail - tx->free_head);
-	struct rte_ring_zc_data zcd;
+	struct rte_ring_zc_data zcd = { 0 };
 	const uint32_t *slots;
 	unsigned int n, i;
 
@@ -218,24 +229,40 @@ ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 	return (int)have;
 }
 
-/** Publish n <= 64 filled descriptors and let go of their slots. */
+/** The i-th place of a zero-copy look into the forward ring. */
+static inline struct ferry_desc *
+ferry_desc_at(const struct rte_ring_zc_data *zcd, uint32_t i)
+{
+	return i < zcd->n1 ? (struct ferry_desc *)zcd->ptr1 + i :
+		(struct ferry_desc *)zcd->ptr2 + (i - zcd->n1);
+}
+
+/** Places for n descriptors in the forward ring, to be published. */
 static inline void
-ferry_tx_publish(struct ferry_tx *tx, struct ferry_desc *descs, uint32_t n)
+ferry_tx_reserve(struct ferry_tx *tx, struct rte_ring_zc_data *zcd, uint32_t n)
+{
+	/* Never short: the ring has room for all slots there are. */
+	rte_ring_enqueue_zc_bulk_elem_start(tx->fwd, sizeof(struct ferry_desc),
+			n, zcd, NULL);
+}
+
+/** Publish the first n reserved descriptors and let go of their slots. */
+static inline void
+ferry_tx_publish(struct ferry_tx *tx, const struct rte_ring_zc_data *zcd,
+		uint32_t n)
 {
 	uint32_t i;
 
-	for (i = 0; i < n; i++) {
-		descs[i].seq = (uint32_t)tx->seq++;
-		tx->stats.bytes += descs[i].len;
-	}
-	tx->stats.msgs += n;
-	/* R1. Never short: the ring has room for all slots there are. */
-	rte_ring_sp_enqueue_bulk_elem(tx->fwd, descs, sizeof(descs[0]), n,
-			NULL);
-	/* Let go only when the ring has them; release keeps the order. */
+	/* R1 */
+	rte_ring_enqueue_zc_elem_finish(tx->fwd, n);
+	/*
+	 * Let go only when the ring has them; release keeps the order. The
+	 * consumer does not write descriptors, and the next lap is ours.
+	 */
 	for (i = 0; i < n; i++)
-		__atomic_store_n(&tx->held[descs[i].slot], 0,
+		__atomic_store_n(&tx->held[ferry_desc_at(zcd, i)->slot], 0,
 				__ATOMIC_RELEASE);
+	tx->stats.msgs += n;
 	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
 }
 
@@ -253,8 +280,8 @@ ferry_tx_publish(struct ferry_tx *tx, struct ferry_desc *descs, uint32_t n)
 static inline int
 ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 {
-	struct ferry_desc descs[64];
-	uint32_t i, k;
+	struct rte_ring_zc_data zcd = { 0 };
+	uint32_t i;
 
 	for (i = 0; i < n; i++) {
 		if (unlikely(msgs[i].id >= tx->n_slots ||
@@ -263,14 +290,20 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		if (unlikely(msgs[i].len > tx->slot_size))
 			return FERRY_E_TOO_LONG;
 	}
-	for (i = 0; i < n; i += k) {
-		for (k = 0; k < RTE_DIM(descs) && i + k < n; k++) {
-			descs[k].slot = msgs[i + k].id;
-			descs[k].len = msgs[i + k].len;
-			descs[k].tag = msgs[i + k].tag;
-		}
-		ferry_tx_publish(tx, descs, k);
+	/* The same message twice would be more than there are slots. */
+	if (unlikely(n == 0 || n > tx->n_slots))
+		return n == 0 ? 0 : -EINVAL;
+	ferry_tx_reserve(tx, &zcd, n);
+	for (i = 0; i < n; i++) {
+		*ferry_desc_at(&zcd, i) = (struct ferry_desc) {
+			.slot = msgs[i].id,
+			.len = msgs[i].len,
+			.tag = msgs[i].tag,
+			.seq = (uint32_t)tx->seq++,
+		};
+		tx->stats.bytes += msgs[i].len;
 	}
+	ferry_tx_publish(tx, &zcd, n);
 	return n;
 }
 
@@ -335,7 +368,7 @@ ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 		cell = &tx->cells[tx->cell_head++ % FERRY_N_CELLS];
 		cell->len = buf->len;
 		cell->tag = buf->tag;
-		memcpy(cell->data, buf->data, buf->len);
+		rte_memcpy(cell->data, buf->data, buf->len);
 		/* C1 */
 		__atomic_store_n(&cell->stamp, ++tx->seq, __ATOMIC_RELEASE);
 		tx->stats.bytes += buf->len;
@@ -379,24 +412,40 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 	return true;
 }
 
+/**
+ * Fetch the descriptors known to wait, while the application works on the
+ * messages it has: otherwise the next look pays for the ring's tail, the
+ * descriptors and the payloads one after the other.
+ */
+static inline void
+ferry_rx_prefetch(const struct ferry_rx *rx)
+{
+	const struct ferry_desc *descs = (struct ferry_desc *)&rx->fwd[1];
+	const uint32_t per_line = RTE_CACHE_LINE_SIZE / sizeof(*descs);
+	const uint32_t n = RTE_MIN(rx->waiting, 32u);
+	uint32_t i;
+
+	for (i = 0; i < n; i += per_line)
+		rte_prefetch0(&descs[(rx->fwd->cons.head + i) & rx->fwd->mask]);
+}
+
 /** Take the messages that are next in the forward ring, at most n. */
 static inline int
 ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 {
-	struct rte_ring_zc_data zcd;
+	struct rte_ring_zc_data zcd = { 0 };
 	uint32_t have, i;
 	int ret = 0;
 
 	/* R1 */
 	have = rte_ring_dequeue_zc_burst_elem_start(rx->fwd,
-			sizeof(struct ferry_desc), n, &zcd, NULL);
-	if (have == 0)
+			sizeof(struct ferry_desc), n, &zcd, &rx->waiting);
+	if (have == 0) {
+		rx->waiting = 0;
 		return 0;
+	}
 	for (i = 0; i < have; i++) {
-		const struct ferry_desc *at = i < zcd.n1 ?
-			(const struct ferry_desc *)zcd.ptr1 + i :
-			(const struct ferry_desc *)zcd.ptr2 + i - zcd.n1;
-		const struct ferry_desc desc = *at;
+		const struct ferry_desc desc = *ferry_desc_at(&zcd, i);
 
 		if (desc.seq != (uint32_t)rx->seq)
 			break; /* the next message is in a cell */
@@ -415,7 +464,9 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 				__ATOMIC_RELAXED);
 		rx->seq++;
 	}
+	rx->waiting += have - i;
 	rte_ring_dequeue_zc_elem_finish(rx->fwd, i);
+	ferry_rx_prefetch(rx);
 	return i > 0 ? (int)i : ret;
 }
 
@@ -474,8 +525,30 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 	return got;
 }
 
+/** Put the slots that wait in the handle into the back ring. */
+static inline void
+ferry_rx_give_back(struct ferry_rx *rx)
+{
+	const uint32_t n = rx->n_given;
+	uint32_t i;
+
+	if (n == 0)
+		return;
+	/* R2. Never short: the ring has room for all slots. */
+	rte_ring_sp_enqueue_bulk_elem(rx->back, rx->given,
+			sizeof(rx->given[0]), n, NULL);
+	/* Let go only when the ring has them. */
+	for (i = 0; i < n; i++)
+		__atomic_store_n(&rx->held[rx->given[i]], 0, __ATOMIC_RELEASE);
+	rx->n_given = 0;
+}
+
 /**
  * Give messages back, in any order, from any number of ferry_rx_recv() calls.
+ *
+ * While more messages are known to wait, slots are passed on to the producer
+ * in batches of up to an eighth of all: two lines move for a batch instead of
+ * for a message.
  *
  * @return
  *   0; or -EINVAL if one of them is not held, for example given back twice:
@@ -484,42 +557,33 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 static inline int
 ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 {
-	uint32_t slots[64];
 	bool cells = false;
-	uint32_t i = 0, k, j;
+	uint32_t i;
 	int ret = 0;
 
-	while (i < n) {
-		for (k = 0; i < n && k < RTE_DIM(slots); i++) {
-			const uint32_t id = msgs[i].id;
+	for (i = 0; i < n; i++) {
+		const uint32_t id = msgs[i].id;
 
-			if (id & FERRY_MSG_CELL) {
-				const uint64_t bit = UINT64_C(1) <<
-					(id % FERRY_N_CELLS);
+		if (id & FERRY_MSG_CELL) {
+			const uint64_t bit = UINT64_C(1) << id % FERRY_N_CELLS;
 
-				if (unlikely(!(rx->cells_held & bit)))
-					ret = -EINVAL;
-				rx->cells_held &= ~bit;
-				cells = true;
-			} else if (likely(id < rx->n_slots &&
-					rx->held[id] == rx->epoch)) {
-				/* Twice in one burst is caught, too. */
-				rx->held[id] = UINT32_MAX;
-				slots[k++] = id;
-			} else {
+			if (unlikely(!(rx->cells_held & bit)))
 				ret = -EINVAL;
-			}
+			rx->cells_held &= ~bit;
+			cells = true;
+		} else if (likely(id < rx->n_slots &&
+				rx->held[id] == rx->epoch)) {
+			/* Still held, but not for the application. */
+			rx->held[id] = FERRY_HELD_GIVEN;
+			rx->given[rx->n_given++] = id;
+			if (unlikely(rx->n_given == FERRY_GIVE_MAX))
+				ferry_rx_give_back(rx);
+		} else {
+			ret = -EINVAL;
 		}
-		if (k == 0)
-			break;
-		/* R2. Never short: the ring has room for all slots. */
-		rte_ring_sp_enqueue_bulk_elem(rx->back, slots,
-				sizeof(slots[0]), k, NULL);
-		/* Let go only when the ring has them. */
-		for (j = 0; j < k; j++)
-			__atomic_store_n(&rx->held[slots[j]], 0,
-					__ATOMIC_RELEASE);
 	}
+	if (rx->n_given >= rx->give_at || rx->waiting == 0)
+		ferry_rx_give_back(rx);
 	if (cells) {
 		/* Cells go back in their own order, up to the first held. */
 		while (rx->cell_freed < rx->cell_tail && !(rx->cells_held >>
