@@ -226,6 +226,8 @@ channel_make(struct ferry_hub *hub, const char *name,
 
 	if (size == 0)
 		return -EINVAL;
+	/* What the arena takes, so that listed and free memory add up. */
+	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
 	for (i = 0; i < hub->max_channels && c == NULL; i++)
 		if (!hub->channels[i].used)
 			c = &hub->channels[i];
