@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Hubs, endpoints and the opening and closing of channels, in one process. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hub_fixture.h"
+
+/* Names that are too long by one, and the longest. */
+static const char longest[] = "abcdefghijklmnopqrstuvwxyz0123456789.ABCDEFGHIJ";
+static const char too_long[] =
+	"abcdefghijklmnopqrstuvwxyz0123456789.ABCDEFGHIJK";
+static const char *const odd[] = {
+	"", " ", "a b", "a/b", "../a", "a\n", "\xc3\xa4", "a*", "%s", "a\\",
+};
+
+static void
+names_are_checked(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(sizeof(longest), FERRY_NAME_MAX);
+	assert_int_equal(ferry_name_check(longest), 0);
+	assert_int_equal(ferry_name_check(too_long), -ENAMETOOLONG);
+	assert_int_equal(ferry_name_check(NULL), -EINVAL);
+	assert_int_equal(ferry_name_check("a"), 0);
+	assert_int_equal(ferry_name_check("Az09._:-"), 0);
+	for (i = 0; i < RTE_DIM(odd); i++)
+		assert_int_equal(ferry_name_check(odd[i]), -EINVAL);
+}
+
+static void
+a_hub_is_made_with_what_it_was_asked_for(void **state)
+{
+	struct ferry_hub_info info;
+	struct ferry_hub *hub;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(longest, 3 * MIB, 0, 0);
+	assert_string_equal(ferry_hub_name(hub), longest);
+	ferry_hub_info(hub, &info);
+	assert_int_equal(info.memory, 4 * MIB); /* rounded up to 2 MiB */
+	assert_int_equal(info.deaths, 0);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+	assert_int_equal(ferry_hub_destroy(NULL), 0);
+	/* Again and again, without losing memory: 40 times 48 of 128 MiB. */
+	for (int i = 0; i < 40; i++) {
+		hub = hub_make(HUB, 48 * MIB, 0, 0);
+		assert_int_equal(ferry_hub_destroy(hub), 0);
+	}
+}
+
+static void
+a_hub_with_bad_values_is_not_made(void **state)
+{
+	struct ferry_hub_config config = { .memory = MIB, .socket = -1 };
+	struct ferry_hub *hub = NULL, *other;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	for (i = 0; i < RTE_DIM(odd); i++) {
+		config.name = odd[i];
+		assert_int_equal(ferry_hub_create(&hub, &config), -EINVAL);
+	}
+	config.name = too_long;
+	assert_int_equal(ferry_hub_create(&hub, &config), -ENAMETOOLONG);
+	config.name = HUB;
+	assert_int_equal(ferry_hub_create(NULL, &config), -EINVAL);
+
+	config.memory = 4096 * MIB; /* beyond the limit */
+	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
+	config.memory = UINT64_MAX;
+	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
+	config.memory = MIB;
+	config.socket = 31; /* no such node */
+	assert_true(ferry_hub_create(&hub, &config) < 0);
+	config.socket = -1;
+	config.max_endpoints = UINT32_MAX;
+	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
+	config.max_endpoints = 0;
+	config.max_channels = UINT32_MAX;
+	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
+	config.max_channels = 0;
+	assert_null(hub);
+
+	/* One of a name, and the failed ones left nothing in the way. */
+	assert_int_equal(ferry_hub_create(&hub, &config), 0);
+	other = NULL;
+	assert_int_equal(ferry_hub_create(&other, &config), -EEXIST);
+	assert_null(other);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+hubs_of_one_process_are_apart(void **state)
+{
+	struct ferry_endpoint *ep[3];
+	struct ferry_hub *hub[3];
+	struct ferry_tx *tx[3];
+	char name[8];
+	int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	for (i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "hub%d", i);
+		hub[i] = hub_make(name, 8 * MIB, 1, 1);
+		ep[i] = hub_join(name, "e");
+		assert_int_equal(ferry_tx_open(&tx[i], ep[i], "c", NULL), 0);
+	}
+	for (i = 0; i < 3; i++)
+		assert_int_equal(ferry_hub_channels(hub[i], NULL, 0), 1);
+	/* The middle one goes, the others do not notice. */
+	ferry_detach(ep[1]);
+	assert_int_equal(ferry_hub_destroy(hub[1]), 0);
+	assert_int_equal(ferry_attach(&ep[1], "hub1", "e"), -ENOENT);
+	assert_int_equal(ferry_tx_wait(tx[0], 0), 0);
+	assert_int_equal(ferry_tx_wait(tx[2], 0), 0);
+	for (i = 0; i < 3; i += 2) {
+		ferry_detach(ep[i]);
+		hub_check_empty(hub[i]);
+		assert_int_equal(ferry_hub_destroy(hub[i]), 0);
+	}
+}
+
+static void
+a_hub_in_use_is_busy_takes_nothing_new_and_can_be_destroyed_later(void **state)
+{
+	struct ferry_endpoint *ep, *late;
+	struct ferry_hub *hub;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+	uint64_t start;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 8 * MIB, 0, 0);
+	ep = hub_join(HUB, "e");
+	assert_int_equal(ferry_tx_open(&tx, ep, "c", NULL), 0);
+	start = ferry_test_now_ns();
+	assert_int_equal(ferry_hub_destroy(hub), -EBUSY);
+	assert_in_range(ferry_test_now_ns() - start, 1500000000, 6000000000);
+	assert_int_equal(ferry_tx_wait(tx, 0), FERRY_E_HUB_GONE);
+	assert_int_equal(ferry_tx_peer(tx), FERRY_END_HUB_GONE);
+	assert_int_equal(ferry_rx_open(&rx, ep, "c", NULL), FERRY_E_HUB_GONE);
+	assert_int_equal(ferry_rx_open(&rx, ep, "d", NULL), FERRY_E_HUB_GONE);
+	assert_int_equal(ferry_attach(&late, HUB, "l"), FERRY_E_HUB_GONE);
+	ferry_tx_close(tx);
+	ferry_detach(ep);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+attaching_needs_good_names_and_an_existing_hub(void **state)
+{
+	struct ferry_endpoint *ep = NULL;
+	struct ferry_hub *hub;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, MIB, 0, 0);
+	for (i = 0; i < RTE_DIM(odd); i++) {
+		assert_int_equal(ferry_attach(&ep, HUB, odd[i]), -EINVAL);
+		assert_int_equal(ferry_attach(&ep, odd[i], "e"), -EINVAL);
+	}
+	assert_int_equal(ferry_attach(&ep, HUB, too_long), -ENAMETOOLONG);
+	assert_int_equal(ferry_attach(&ep, too_long, "e"), -ENAMETOOLONG);
+	assert_int_equal(ferry_attach(&ep, HUB, NULL), -EINVAL);
+	assert_int_equal(ferry_attach(NULL, HUB, "e"), -EINVAL);
+	assert_int_equal(ferry_attach(&ep, "other", "e"), -ENOENT);
+	assert_int_equal(ferry_attach(&ep, NULL, "e"), -ENOENT);
+	assert_null(ep);
+	ferry_detach(NULL);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+
+	hub = hub_make(NULL, MIB, 0, 0);
+	assert_string_equal(ferry_hub_name(hub), FERRY_HUB_NAME);
+	ep = hub_join(NULL, longest);
+	ferry_detach(ep);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+endpoints_are_limited_and_their_places_come_back(void **state)
+{
+	struct ferry_endpoint *ep[3], *more;
+	struct ferry_hub_info info;
+	struct ferry_hub *hub;
+	int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, MIB, 3, 0);
+	for (i = 0; i < 3; i++)
+		ep[i] = hub_join(HUB, "same");
+	assert_int_equal(ferry_attach(&more, HUB, "e"), -EMFILE);
+	ferry_hub_info(hub, &info);
+	assert_int_equal(info.endpoints, 3);
+	for (i = 0; i < 100; i++) {
+		ferry_detach(ep[i % 3]);
+		ep[i % 3] = hub_join(HUB, "again");
+		assert_int_equal(ferry_attach(&more, HUB, "e"), -EMFILE);
+	}
+	for (i = 0; i < 3; i++)
+		ferry_detach(ep[i]);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+opening_needs_a_good_name_and_a_good_config(void **state)
+{
+	static const struct ferry_channel_config bad[] = {
+		{ .slot_size = FERRY_SLOT_SIZE_MAX + 1 },
+		{ .n_slots = FERRY_SLOTS_MAX + 1 },
+		{ .slot_size = UINT32_MAX, .n_slots = UINT32_MAX },
+	};
+	struct ferry_endpoint *ep;
+	struct ferry_rx *rx = NULL;
+	struct ferry_tx *tx = NULL;
+	struct ferry_hub *hub;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 8 * MIB, 0, 0);
+	ep = hub_join(HUB, "e");
+	for (i = 0; i < RTE_DIM(odd); i++) {
+		assert_int_equal(ferry_tx_open(&tx, ep, odd[i], NULL), -EINVAL);
+		assert_int_equal(ferry_rx_open(&rx, ep, odd[i], NULL), -EINVAL);
+	}
+	assert_int_equal(ferry_tx_open(&tx, ep, too_long, NULL),
+		-ENAMETOOLONG);
+	assert_int_equal(ferry_rx_open(&rx, ep, NULL, NULL), -EINVAL);
+	assert_int_equal(ferry_tx_open(&tx, NULL, "c", NULL), -EINVAL);
+	assert_int_equal(ferry_tx_open(NULL, ep, "c", NULL), -EINVAL);
+	assert_int_equal(ferry_rx_open(NULL, ep, "c", NULL), -EINVAL);
+	for (i = 0; i < RTE_DIM(bad); i++)
+		assert_int_equal(ferry_tx_open(&tx, ep, "c", &bad[i]), -EINVAL);
+	assert_null(tx);
+	assert_null(rx);
+	ferry_tx_close(NULL);
+	ferry_rx_close(NULL);
+	assert_int_equal(ferry_hub_channels(hub, NULL, 0), 0);
+	assert_int_equal(ferry_tx_open(&tx, ep, longest, NULL), 0);
+	assert_string_equal(ferry_tx_channel(tx)->name, longest);
+	ferry_detach(ep);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+ends_open_and_close_in_any_order_and_leave_nothing(void **state)
+{
+	struct ferry_endpoint *a, *b;
+	struct ferry_hub *hub;
+	struct ferry_rx *rx;
+	struct ferry_tx *tx;
+	unsigned int order;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 8 * MIB, 0, 0);
+	a = hub_join(HUB, "a");
+	b = hub_join(HUB, "b");
+	for (order = 0; order < 8; order++) {
+		/* The last round: both ends of one endpoint. */
+		struct ferry_endpoint *peer = order & 4 ? a : b;
+
+		if (order & 1) {
+			assert_int_equal(ferry_rx_open(&rx, peer, "c", NULL), 0);
+			assert_int_equal(ferry_rx_peer(rx), FERRY_END_ABSENT);
+			assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);
+		} else {
+			assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);
+			assert_int_equal(ferry_tx_peer(tx), FERRY_END_ABSENT);
+			assert_int_equal(ferry_rx_open(&rx, peer, "c", NULL), 0);
+		}
+		assert_int_equal(ferry_tx_peer(tx), FERRY_END_OPEN);
+		assert_int_equal(ferry_rx_peer(rx), FERRY_END_OPEN);
+		assert_ptr_equal(ferry_tx_channel(tx), ferry_rx_channel(rx));
+		assert_int_equal(ferry_hub_channels(hub, NULL, 0), 1);
+		if (order & 2) {
+			ferry_tx_close(tx);
+			assert_int_equal(ferry_rx_wait(rx, 0), FERRY_E_CLOSED);
+			assert_int_equal(ferry_hub_channels(hub, NULL, 0), 1);
+			ferry_rx_close(rx);
+		} else {
+			ferry_rx_close(rx);
+			assert_int_equal(ferry_tx_wait(tx, 0), FERRY_E_CLOSED);
+			ferry_tx_close(tx);
+		}
+		assert_int_equal(ferry_hub_channels(hub, NULL, 0), 0);
+	}
+	ferry_detach(a);
+	ferry_detach(b);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+an_end_can_be_had_once(void **state)
+{
+	struct ferry_endpoint *a, *b;
+	struct ferry_tx *tx, *no_tx;
+	struct ferry_rx *rx, *no_rx;
+	struct ferry_hub *hub;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 16 * MIB, 0, 0);
+	a = hub_join(HUB, "a");
+	b = hub_join(HUB, "b");
+	assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);
+	assert_int_equal(ferry_tx_open(&no_tx, b, "c", NULL), -EEXIST);
+	assert_int_equal(ferry_tx_open(&no_tx, a, "c", NULL), -EEXIST);
+	assert_int_equal(ferry_rx_open(&rx, b, "c", NULL), 0);
+	assert_int_equal(ferry_rx_open(&no_rx, a, "c", NULL), -EEXIST);
+	assert_int_equal(ferry_tx_open(&no_tx, b, "c", NULL), -EEXIST);
+	/* Given back, it can be had again, of another channel. */
+	ferry_tx_close(tx);
+	assert_int_equal(ferry_tx_open(&tx, b, "c", NULL), 0);
+	assert_ptr_not_equal(ferry_tx_channel(tx), ferry_rx_channel(rx));
+	ferry_detach(a);
+	ferry_detach(b);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+both_sides_must_want_the_same_sizes_or_none(void **state)
+{
+	const struct ferry_channel_config made = { 5000, 7 };
+	static const struct ferry_channel_config fits[] = {
+		{ 5000, 7 }, { 0, 7 }, { 5000, 0 }, { 0, 0 },
+	};
+	static const struct ferry_channel_config wrong[] = {
+		{ 5001, 7 }, { 5000, 8 }, { 0, 6 }, { 4999, 0 },
+		{ FERRY_SLOT_SIZE_DEFAULT, FERRY_N_SLOTS_DEFAULT },
+	};
+	struct ferry_endpoint *ep;
+	struct ferry_hub *hub;
+	struct ferry_rx *rx;
+	struct ferry_tx *tx;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 8 * MIB, 0, 0);
+	ep = hub_join(HUB, "e");
+	assert_int_equal(ferry_tx_open(&tx, ep, "c", &made), 0);
+	for (i = 0; i < RTE_DIM(wrong); i++)
+		assert_int_equal(ferry_rx_open(&rx, ep, "c", &wrong[i]),
+			-EMSGSIZE);
+	assert_int_equal(ferry_tx_peer(tx), FERRY_END_ABSENT);
+	for (i = 0; i < RTE_DIM(fits); i++) {
+		assert_int_equal(ferry_rx_open(&rx, ep, "c", &fits[i]), 0);
+		assert_int_equal(ferry_rx_channel(rx)->slot_size, 5000);
+		assert_int_equal(ferry_rx_channel(rx)->n_slots, 7);
+		ferry_rx_close(rx);
+		ferry_tx_close(tx);
+		assert_int_equal(ferry_tx_open(&tx, ep, "c", &made), 0);
+	}
+	ferry_detach(ep);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+channels_are_limited_and_their_places_come_back(void **state)
+{
+	const struct ferry_channel_config small = { 64, 1 };
+	struct ferry_endpoint *ep;
+	struct ferry_tx *tx[5];
+	struct ferry_hub *hub;
+	char name[8];
+	int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 8 * MIB, 0, 4);
+	ep = hub_join(HUB, "e");
+	for (i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		assert_int_equal(ferry_tx_open(&tx[i], ep, name, &small), 0);
+	}
+	assert_int_equal(ferry_tx_open(&tx[4], ep, "c4", &small), -ENFILE);
+	ferry_tx_close(tx[2]);
+	assert_int_equal(ferry_tx_open(&tx[2], ep, "c4", &small), 0);
+	assert_int_equal(ferry_tx_open(&tx[4], ep, "c2", &small), -ENFILE);
+	ferry_detach(ep);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+memory_needed_can_be_told_before_to_the_byte(void **state)
+{
+	struct ferry_channel_config config = { .slot_size = 1000 };
+	struct ferry_hub_channel list[2];
+	struct ferry_hub_info info;
+	struct ferry_endpoint *ep;
+	struct ferry_tx *tx, *more;
+	struct ferry_hub *hub;
+	uint64_t random = 3;
+	bool fits;
+	int i, ret, fitted = 0;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 2 * MIB, 0, 0);
+	ep = hub_join(HUB, "e");
+	/* The most slots that fit into all of it, and one more. */
+	for (config.n_slots = 1; ferry_channel_memory(&config) <= 2 * MIB;
+			config.n_slots++)
+		;
+	assert_int_equal(ferry_tx_open(&tx, ep, "c", &config),
+		FERRY_E_NO_ROOM);
+	config.n_slots--;
+	assert_int_equal(ferry_tx_open(&tx, ep, "c", &config), 0);
+	ferry_tx_close(tx);
+
+	for (i = 0; i < 2000; i++) {
+		config.slot_size = (uint32_t)ferry_test_random(&random) %
+			20000 + 1;
+		config.n_slots = (uint32_t)ferry_test_random(&random) % 80 + 1;
+		assert_int_equal(ferry_tx_open(&tx, ep, "c", &config),
+			ferry_channel_memory(&config) <= 2 * MIB ?
+			0 : FERRY_E_NO_ROOM);
+		if (ferry_channel_memory(&config) > 2 * MIB)
+			continue;
+		config.n_slots = (uint32_t)ferry_test_random(&random) % 80 + 1;
+		ferry_hub_info(hub, &info);
+		fits = ferry_channel_memory(&config) <= info.memory_largest;
+		ret = ferry_tx_open(&more, ep, "d", &config);
+		assert_int_equal(ret, fits ? 0 : FERRY_E_NO_ROOM);
+		/* The list accounts for every byte that is not free. */
+		ferry_hub_info(hub, &info);
+		list[1].memory = 0;
+		assert_int_equal(ferry_hub_channels(hub, list, 2), 1 + fits);
+		assert_int_equal(list[0].memory + list[1].memory,
+			info.memory - info.memory_free);
+		if (fits)
+			ferry_tx_close(more);
+		fitted += fits;
+		ferry_tx_close(tx);
+	}
+	assert_in_range(fitted, 100, 1900);
+	ferry_detach(ep);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+every_result_has_its_own_words(void **state)
+{
+	static const int results[] = {
+		FERRY_OK, FERRY_E_FULL, FERRY_E_CLOSED, FERRY_E_PEER_GONE,
+		FERRY_E_TOO_LONG, FERRY_E_VERSION, FERRY_E_HUB_GONE,
+		FERRY_E_CORRUPT, FERRY_E_NO_ROOM, -EINVAL, -ENOENT, -ENOMEM,
+		-EBUSY, -EEXIST, -EMSGSIZE, -ENFILE, -EMFILE, -ETIMEDOUT,
+		-ENAMETOOLONG, -EPERM, -E2BIG,
+	};
+	unsigned int i, k;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(results); i++) {
+		assert_true(strlen(ferry_strerror(results[i])) > 3);
+		assert_string_not_equal(ferry_strerror(results[i]),
+			"unknown result");
+		for (k = 0; k < i; k++)
+			assert_string_not_equal(ferry_strerror(results[i]),
+				ferry_strerror(results[k]));
+	}
+	assert_string_equal(ferry_strerror(1), "unknown result");
+	assert_string_equal(ferry_strerror(-4999), "unknown result");
+	assert_string_equal(ferry_strerror(INT32_MIN), "unknown result");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_checked),
+		cmocka_unit_test(a_hub_is_made_with_what_it_was_asked_for),
+		cmocka_unit_test(a_hub_with_bad_values_is_not_made),
+		cmocka_unit_test(hubs_of_one_process_are_apart),
+		cmocka_unit_test(a_hub_in_use_is_busy_takes_nothing_new_and_can_be_destroyed_later),
+		cmocka_unit_test(attaching_needs_good_names_and_an_existing_hub),
+		cmocka_unit_test(endpoints_are_limited_and_their_places_come_back),
+		cmocka_unit_test(opening_needs_a_good_name_and_a_good_config),
+		cmocka_unit_test(ends_open_and_close_in_any_order_and_leave_nothing),
+		cmocka_unit_test(an_end_can_be_had_once),
+		cmocka_unit_test(both_sides_must_want_the_same_sizes_or_none),
+		cmocka_unit_test(channels_are_limited_and_their_places_come_back),
+		cmocka_unit_test(memory_needed_can_be_told_before_to_the_byte),
+		cmocka_unit_test(every_result_has_its_own_words),
+	};
+
+	return cmocka_run_group_tests(tests, hub_eal_start, NULL);
+}
