@@ -36,4 +36,17 @@ ferry_ctrl_thread(pthread_t *thread, const char *name,
 #endif
 }
 
+#include <rte_telemetry.h>
+
+/* Renamed in 23.03, the old name removed later. */
+static inline int
+ferry_tel_dict_u64(struct rte_tel_data *d, const char *name, uint64_t value)
+{
+#if RTE_VERSION < RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_u64(d, name, value);
+#else
+	return rte_tel_data_add_dict_uint(d, name, value);
+#endif
+}
+
 #endif /* FERRY_COMPAT_H */

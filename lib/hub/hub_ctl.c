@@ -221,6 +221,24 @@ hub_unpublish(struct ferry_hub *hub)
 	pthread_mutex_unlock(&hubs_lock);
 }
 
+unsigned int
+hub_each(const char *name, void (*fn)(struct ferry_hub *hub, void *arg),
+		void *arg)
+{
+	struct ferry_hub *hub;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&hubs_lock);
+	TAILQ_FOREACH(hub, &hubs, next) {
+		if (name != NULL && strcmp(hub->name, name) != 0)
+			continue;
+		fn(hub, arg);
+		n++;
+	}
+	pthread_mutex_unlock(&hubs_lock);
+	return n;
+}
+
 static int
 ask_local(const char *name, const struct hub_request *req,
 		struct hub_reply *rep)

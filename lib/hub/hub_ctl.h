@@ -67,6 +67,11 @@ void hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 int hub_publish(struct ferry_hub *hub);
 void hub_unpublish(struct ferry_hub *hub);
 
+/* Call fn for every hub of this process, or for the one of that name. No hub
+ * goes away meanwhile. Returns how many calls there were. */
+unsigned int hub_each(const char *name,
+		void (*fn)(struct ferry_hub *hub, void *arg), void *arg);
+
 /*
  * Send a request to the hub of that name and wait for the reply. fd_out: a fd
  * to go with it, or -1. fd_in: takes the fd that came with the reply; NULL or

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Numbers for dpdk-telemetry.py:
+ *
+ *     /ferry/hubs             names of the process's hubs
+ *     /ferry/hub,HUB          memory, endpoints, channels, deaths
+ *     /ferry/channels,HUB     one entry a channel: name and id
+ *     /ferry/channel,HUB,ID   config, ends, where its slots are
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+
+#include "ferry_compat.h"
+#include "hub_ctl.h"
+
+static void
+add_name(struct ferry_hub *hub, void *arg)
+{
+	rte_tel_data_add_array_string(arg, hub->name);
+}
+
+static int
+tel_hubs(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	RTE_SET_USED(cmd);
+	RTE_SET_USED(params);
+	rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
+	hub_each(NULL, add_name, d);
+	return 0;
+}
+
+static void
+add_hub(struct ferry_hub *hub, void *arg)
+{
+	struct ferry_hub_info info;
+
+	ferry_hub_info(hub, &info);
+	rte_tel_data_start_dict(arg);
+	rte_tel_data_add_dict_string(arg, "name", hub->name);
+	ferry_tel_dict_u64(arg, "memory", info.memory);
+	ferry_tel_dict_u64(arg, "memory_free", info.memory_free);
+	ferry_tel_dict_u64(arg, "memory_largest", info.memory_largest);
+	ferry_tel_dict_u64(arg, "endpoints", info.endpoints);
+	ferry_tel_dict_u64(arg, "channels", info.channels);
+	ferry_tel_dict_u64(arg, "deaths", info.deaths);
+}
+
+static int
+tel_hub(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	RTE_SET_USED(cmd);
+	return params != NULL && hub_each(params, add_hub, d) > 0 ? 0 : -EINVAL;
+}
+
+static void
+add_channels(struct ferry_hub *hub, void *arg)
+{
+	struct ferry_hub_channel entry;
+	char text[FERRY_NAME_MAX + 24];
+	uint64_t after = 0;
+	uint32_t total;
+
+	rte_tel_data_start_array(arg, RTE_TEL_STRING_VAL);
+	for (; hub_list(hub, after, &entry, &total) == 0; after = entry.id) {
+		snprintf(text, sizeof(text), "%s %" PRIu64, entry.name,
+			entry.id);
+		/* Fails when the array is full: 512 of them fit. */
+		if (rte_tel_data_add_array_string(arg, text) != 0)
+			break;
+	}
+}
+
+static int
+tel_channels(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	RTE_SET_USED(cmd);
+	return params != NULL && hub_each(params, add_channels, d) > 0 ?
+		0 : -EINVAL;
+}
+
+static const char *
+state_name(enum ferry_end_state state)
+{
+	static const char * const names[] = {
+		[FERRY_END_ABSENT] = "absent",
+		[FERRY_END_OPEN] = "open",
+		[FERRY_END_CLOSED] = "closed",
+		[FERRY_END_GONE] = "gone",
+		[FERRY_END_HUB_GONE] = "hub gone",
+	};
+
+	/* It comes out of shared memory. */
+	return (unsigned int)state < RTE_DIM(names) ? names[state] : "corrupt";
+}
+
+struct channel_query {
+	uint64_t id;
+	struct rte_tel_data *d;
+	bool found;
+};
+
+static void
+add_channel(struct ferry_hub *hub, void *arg)
+{
+	struct channel_query *q = arg;
+	struct rte_tel_data *d = q->d;
+	struct ferry_hub_channel e;
+	uint32_t total;
+
+	if (q->id == 0 || hub_list(hub, q->id - 1, &e, &total) != 0 ||
+			e.id != q->id)
+		return;
+	q->found = true;
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_string(d, "name", e.name);
+	ferry_tel_dict_u64(d, "id", e.id);
+	ferry_tel_dict_u64(d, "memory", e.memory);
+	ferry_tel_dict_u64(d, "slot_size", e.config.slot_size);
+	ferry_tel_dict_u64(d, "n_slots", e.config.n_slots);
+	rte_tel_data_add_dict_string(d, "tx", state_name(e.tx.state));
+	rte_tel_data_add_dict_int(d, "tx_pid", e.tx.pid);
+	rte_tel_data_add_dict_string(d, "rx", state_name(e.rx.state));
+	rte_tel_data_add_dict_int(d, "rx_pid", e.rx.pid);
+	ferry_tel_dict_u64(d, "slots_free", e.slots.free);
+	ferry_tel_dict_u64(d, "slots_tx_held", e.slots.tx_held);
+	ferry_tel_dict_u64(d, "slots_in_flight", e.slots.in_flight);
+	ferry_tel_dict_u64(d, "slots_rx_held", e.slots.rx_held);
+	ferry_tel_dict_u64(d, "slots_lost", e.slots.lost);
+}
+
+static int
+tel_channel(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct channel_query q = { .d = d };
+	char hub[FERRY_NAME_MAX];
+	const char *comma;
+
+	RTE_SET_USED(cmd);
+	comma = params != NULL ? strchr(params, ',') : NULL;
+	if (comma == NULL || comma - params >= (ptrdiff_t)sizeof(hub))
+		return -EINVAL;
+	memcpy(hub, params, comma - params);
+	hub[comma - params] = '\0';
+	q.id = strtoull(comma + 1, NULL, 10);
+	hub_each(hub, add_channel, &q);
+	return q.found ? 0 : -ENOENT;
+}
+
+RTE_INIT(hub_telemetry)
+{
+	rte_telemetry_register_cmd("/ferry/hubs", tel_hubs,
+		"Returns the names of the hubs. Takes no parameters");
+	rte_telemetry_register_cmd("/ferry/hub", tel_hub,
+		"Returns the numbers of a hub. Parameters: string hub");
+	rte_telemetry_register_cmd("/ferry/channels", tel_channels,
+		"Returns name and id of the channels. Parameters: string hub");
+	rte_telemetry_register_cmd("/ferry/channel", tel_channel,
+		"Returns a channel. Parameters: string hub, int id");
+}
