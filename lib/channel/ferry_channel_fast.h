@@ -56,6 +56,7 @@ extern "C" {
 
 /** A producer's handle. The fields are not for the application. */
 struct ferry_tx {
+	/** @cond internal */
 	struct ferry_channel_shared *shared;
 	struct rte_ring *fwd;
 	struct rte_ring *back;
@@ -87,10 +88,12 @@ struct ferry_tx {
 	uint32_t endpoint;
 	struct ferry_wait wait;
 	void *owner;
+	/** @endcond */
 };
 
 /** A consumer's handle. The fields are not for the application. */
 struct ferry_rx {
+	/** @cond internal */
 	struct ferry_channel_shared *shared;
 	struct rte_ring *fwd;
 	struct rte_ring *back;
@@ -123,8 +126,10 @@ struct ferry_rx {
 	uint32_t endpoint;
 	struct ferry_wait wait;
 	void *owner;
+	/** @endcond */
 };
 
+/** @cond internal */
 /** What the other end's state means to this end: 0 or FERRY_E_*. */
 static inline int
 ferry_end_result(const struct ferry_channel_end *end)
@@ -198,11 +203,17 @@ ferry_tx_slot(const struct ferry_tx *tx, uint32_t slot)
 	return tx->slots + slot * tx->stride;
 }
 
+/** @endcond */
+
 /**
  * Borrow slots to build messages in.
  *
+ * @param tx
+ *   The producer's end.
  * @param[out] msgs
  *   Room for n; data and len (the slot's size) are set.
+ * @param n
+ *   The most to loan.
  * @return
  *   How many were loaned; 0 if none is free now (FERRY_E_FULL in words);
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer
@@ -228,6 +239,8 @@ ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 	}
 	return (int)have;
 }
+
+/** @cond internal */
 
 /** The i-th place of a zero-copy look into the forward ring. */
 static inline struct ferry_desc *
@@ -266,12 +279,18 @@ ferry_tx_publish(struct ferry_tx *tx, const struct rte_ring_zc_data *zcd,
 	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
 }
 
+/** @endcond */
+
 /**
  * Pass loaned messages on to the consumer, in this order.
  *
+ * @param tx
+ *   The producer's end.
  * @param msgs
  *   From ferry_tx_loan(), with len set. They belong to the consumer from the
  *   moment of the call.
+ * @param n
+ *   Number of messages.
  * @return
  *   n; or, if nothing was sent: FERRY_E_TOO_LONG if a len exceeds the slot,
  *   -EINVAL if a message is not on loan. A consumer that has ended is not an
@@ -307,7 +326,18 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 	return n;
 }
 
-/** Give loaned messages back unsent. -EINVAL if one is not on loan. */
+/**
+ * Give loaned messages back unsent.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param msgs
+ *   From ferry_tx_loan().
+ * @param n
+ *   Number of messages.
+ * @return
+ *   0; -EINVAL if one is not on loan: those before it are given back.
+ */
 static inline int
 ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 {
@@ -322,6 +352,7 @@ ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 	return 0;
 }
 
+/** @cond internal */
 /** Whether a cell is free. Looks at the consumer's line only when it must. */
 static inline bool
 ferry_tx_has_cell(struct ferry_tx *tx)
@@ -338,11 +369,17 @@ ferry_tx_has_cell(struct ferry_tx *tx)
 int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
 
+/** @endcond */
+
 /**
  * Copy payloads into shared memory and pass them on, in this order.
  *
+ * @param tx
+ *   The producer's end.
  * @param bufs
  *   Payloads anywhere in memory; the caller's again when the call returns.
+ * @param n
+ *   Number of payloads.
  * @return
  *   How many, from the first, were sent; 0 if the channel is full now
  *   (FERRY_E_FULL in words). If none was sent because none can be:
@@ -387,6 +424,7 @@ ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 	return (int)i;
 }
 
+/** @cond internal */
 /** Take the next message if it is in a cell. */
 static inline bool
 ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
@@ -492,12 +530,18 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	return i > 0 ? (int)i : ret;
 }
 
+/** @endcond */
+
 /**
  * Take messages, in the order sent.
  *
+ * @param rx
+ *   The consumer's end.
  * @param[out] msgs
  *   Room for n. The payloads are the caller's to read and write until
  *   ferry_rx_release().
+ * @param n
+ *   The most to take.
  * @return
  *   How many were taken; 0 if there is none now. If none will come any more:
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if
@@ -525,6 +569,7 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 	return got;
 }
 
+/** @cond internal */
 /** Put the slots that wait in the handle into the back ring. */
 static inline void
 ferry_rx_give_back(struct ferry_rx *rx)
@@ -543,6 +588,8 @@ ferry_rx_give_back(struct ferry_rx *rx)
 	rx->n_given = 0;
 }
 
+/** @endcond */
+
 /**
  * Give messages back, in any order, from any number of ferry_rx_recv() calls.
  *
@@ -550,6 +597,12 @@ ferry_rx_give_back(struct ferry_rx *rx)
  * in batches of up to an eighth of all: two lines move for a batch instead of
  * for a message.
  *
+ * @param rx
+ *   The consumer's end.
+ * @param msgs
+ *   From ferry_rx_recv(). Not to be touched any more.
+ * @param n
+ *   Number of messages.
  * @return
  *   0; or -EINVAL if one of them is not held, for example given back twice:
  *   that one is left alone, the others are given back.
