@@ -47,6 +47,7 @@ enum ferry_copier_state {
 struct ferry_copier_lane {
 	/** The open lane; NULL once dropped. */
 	struct ferry_lane *lane;
+	/** Whether it gets jobs. */
 	enum ferry_copier_state state;
 	/** Failed jobs since the last good one. */
 	uint32_t errors;
@@ -65,6 +66,7 @@ struct ferry_copier {
 	unsigned int nb_used;
 	/** Ticks of the time stamp counter in a second. */
 	uint64_t tsc_hz;
+	/** The lanes; the first is the core's own. */
 	struct ferry_copier_lane lanes[FERRY_COPIER_MAX_LANES];
 };
 
@@ -84,6 +86,10 @@ int ferry_copier_init(struct ferry_copier *copier, int socket);
  * Add a lane. The copier takes ownership if the call succeeds, and closes the
  * lane in ferry_copier_fini() or when the lane hangs.
  *
+ * @param copier
+ *   A copier.
+ * @param lane
+ *   An open lane without jobs.
  * @return
  *   0; -ENOSPC if the copier has FERRY_COPIER_MAX_LANES lanes; -EINVAL for
  *   NULL, a lane the copier has already, a lane with jobs in it, or one that
@@ -91,7 +97,12 @@ int ferry_copier_init(struct ferry_copier *copier, int socket);
  */
 int ferry_copier_add(struct ferry_copier *copier, struct ferry_lane *lane);
 
-/** Close all lanes. NULL and a copier already given up are accepted. */
+/**
+ * Close all lanes.
+ *
+ * @param copier
+ *   A copier; NULL and one already given up are accepted.
+ */
 void ferry_copier_fini(struct ferry_copier *copier);
 
 /**
@@ -119,6 +130,10 @@ int ferry_copier_copy(struct ferry_copier *copier,
 /**
  * One of the lanes, to read its info and stats (jobs and bytes by lane).
  *
+ * @param copier
+ *   A copier, or NULL.
+ * @param i
+ *   Which one, from 0 up; 0 is the core's own.
  * @return
  *   The lane; of a dropped lane, a record that answers ferry_lane_info() and
  *   ferry_lane_stats(); NULL if there is no lane i. Valid until the next call

@@ -55,12 +55,15 @@ enum ferry_copy_status {
 
 /** One copy from src to dst. The two ranges must not overlap. */
 struct ferry_copy_job {
+	/** Where to. */
 	void *dst;
+	/** Where from. */
 	const void *src;
 	/** Bytes, 0 upwards. At most ferry_lane_info.max_job. */
 	uint64_t len;
 	/** The submitter's own word, handed back in the completion. */
 	uint64_t cookie;
+	/** A wish where the bytes should end up. */
 	enum ferry_placement place;
 };
 
@@ -74,6 +77,7 @@ struct ferry_copy_done {
 	 * another lane can redo the rest.
 	 */
 	uint64_t bytes;
+	/** How the job ended. */
 	enum ferry_copy_status status;
 };
 
@@ -106,13 +110,15 @@ struct ferry_lane_info {
 	uint32_t depth;
 	/** FERRY_LANE_*. */
 	uint32_t flags;
+	/** Which memory it can copy from and to. */
 	enum ferry_reach reach;
 };
 
 /** What a lane has done so far. */
 struct ferry_lane_stats {
-	/** Jobs and bytes completed with FERRY_COPY_OK. */
+	/** Jobs completed with FERRY_COPY_OK. */
 	uint64_t jobs;
+	/** Bytes of these jobs. */
 	uint64_t bytes;
 	/** Jobs completed with an error. */
 	uint64_t errors;
@@ -156,25 +162,62 @@ int ferry_lane_open(struct ferry_lane **lane,
  * Close a lane. Jobs still in it are waited for or, where the device no longer
  * answers, the device is stopped: when this returns, nothing of this lane will
  * touch any destination again. Completions not yet polled are lost.
- * NULL is accepted.
+ *
+ * @param lane
+ *   The lane; NULL is accepted.
  */
 void ferry_lane_close(struct ferry_lane *lane);
 
-/** What the lane can do. Valid until the lane is closed. */
+/**
+ * What the lane can do.
+ *
+ * @param lane
+ *   An open lane.
+ * @return
+ *   Its abilities; valid until the lane is closed.
+ */
 const struct ferry_lane_info *ferry_lane_info(const struct ferry_lane *lane);
 
-/** What the lane did. May be read from any thread; then values may be stale. */
+/**
+ * What the lane did. May be read from any thread; then values may be stale.
+ *
+ * @param lane
+ *   An open lane.
+ * @param[out] stats
+ *   Its numbers.
+ */
 void ferry_lane_stats(const struct ferry_lane *lane,
 		struct ferry_lane_stats *stats);
 
-/** The lane's cost model; a seed until somebody measures and sets it. */
+/**
+ * The lane's cost model; a seed until somebody measures and sets it.
+ *
+ * @param lane
+ *   An open lane.
+ * @return
+ *   The model.
+ */
 struct ferry_lane_model ferry_lane_model(const struct ferry_lane *lane);
 
-/** Replace the lane's cost model. -EINVAL if it is not a possible one. */
+/**
+ * Replace the lane's cost model.
+ *
+ * @param lane
+ *   An open lane.
+ * @param model
+ *   The new model.
+ * @return
+ *   0; -EINVAL for NULL, or a model that no lane can have.
+ */
 int ferry_lane_set_model(struct ferry_lane *lane,
 		const struct ferry_lane_model *model);
 
-/** The driver that copies with the calling core. It takes no config. */
+/**
+ * The driver that copies with the calling core. It takes no config.
+ *
+ * @return
+ *   The driver, for ferry_lane_open(). Constant.
+ */
 const struct ferry_copy_driver *ferry_copy_cpu(void);
 
 /** Which DMA channel a dmadev lane drives. */
@@ -198,7 +241,13 @@ struct ferry_copy_dmadev_config {
 /** Longest transfer asked of a dmadev whose limit nobody stated: 1 MiB. */
 #define FERRY_DMADEV_MAX_TRANSFER (UINT32_C(1) << 20)
 
-/** The driver that copies with any started rte_dma device. Hub process only. */
+/**
+ * The driver that copies with any started rte_dma device. Hub process only. Its
+ * config is a struct ferry_copy_dmadev_config.
+ *
+ * @return
+ *   The driver, for ferry_lane_open(). Constant.
+ */
 const struct ferry_copy_driver *ferry_copy_dmadev(void);
 
 #ifdef __cplusplus

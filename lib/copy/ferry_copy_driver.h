@@ -38,6 +38,7 @@ struct ferry_copy_driver {
 
 /** A lane. Public so that the calls in ferry_lane.h can be inline. */
 struct ferry_lane {
+	/** The driver it was opened with. */
 	const struct ferry_copy_driver *drv;
 	/** The driver's own. */
 	void *priv;
@@ -47,12 +48,22 @@ struct ferry_lane {
 	uint32_t inflight;
 	/** NUMA node given to ferry_lane_open(). */
 	int socket;
+	/** See ferry_lane_model(). */
 	struct ferry_lane_model model;
+	/** See ferry_lane_stats(). */
 	struct ferry_lane_stats stats;
+	/** See ferry_lane_info(). */
 	struct ferry_lane_info info;
 };
 
-/** Account for a job that submit accepted. */
+/**
+ * Account for a job that submit accepted. To be called by drivers.
+ *
+ * @param lane
+ *   The lane.
+ * @param len
+ *   Bytes of the job.
+ */
 static inline void
 ferry_lane_account_in(struct ferry_lane *lane, uint64_t len)
 {
@@ -60,7 +71,17 @@ ferry_lane_account_in(struct ferry_lane *lane, uint64_t len)
 	lane->inflight++;
 }
 
-/** Account for a job of len bytes that ended with status. */
+/**
+ * Account for a job that ended. To be called by drivers when the completion is
+ * handed out.
+ *
+ * @param lane
+ *   The lane.
+ * @param len
+ *   Bytes of the job, as they were accounted for when it came in.
+ * @param status
+ *   How it ended.
+ */
 static inline void
 ferry_lane_account_out(struct ferry_lane *lane, uint64_t len,
 		enum ferry_copy_status status)

@@ -40,7 +40,12 @@ ferry_lane_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 	return taken;
 }
 
-/** Start all jobs submitted so far. Cheap when there are none. */
+/**
+ * Start all jobs submitted so far. Cheap when there are none.
+ *
+ * @param lane
+ *   An open lane.
+ */
 static inline void
 ferry_lane_flush(struct ferry_lane *lane)
 {
@@ -69,7 +74,14 @@ ferry_lane_poll(struct ferry_lane *lane, struct ferry_copy_done *done,
 	return lane->drv->poll(lane, done, n);
 }
 
-/** Jobs submitted whose completion has not been polled. */
+/**
+ * How many jobs are in a lane.
+ *
+ * @param lane
+ *   An open lane.
+ * @return
+ *   Jobs submitted whose completion has not been polled.
+ */
 static inline uint32_t
 ferry_lane_inflight(const struct ferry_lane *lane)
 {

@@ -18,6 +18,7 @@ extern "C" {
 
 /** What the scheduler knows of a lane at the moment of choice. */
 struct ferry_sched_lane {
+	/** How long it takes. */
 	struct ferry_lane_model model;
 	/** Bytes waiting in the lane. */
 	uint64_t backlog;
@@ -25,7 +26,16 @@ struct ferry_sched_lane {
 	bool usable;
 };
 
-/** Predicted nanoseconds until a job of len bytes, queued now, is done. */
+/**
+ * Predict how long a job takes that is queued now.
+ *
+ * @param lane
+ *   A lane.
+ * @param len
+ *   Bytes of the job.
+ * @return
+ *   Nanoseconds until it is done.
+ */
 static inline double
 ferry_sched_predict(const struct ferry_sched_lane *lane, uint64_t len)
 {
@@ -36,6 +46,12 @@ ferry_sched_predict(const struct ferry_sched_lane *lane, uint64_t len)
 /**
  * Choose the lane with the smallest predicted time; on a tie the first.
  *
+ * @param lanes
+ *   The lanes to choose from.
+ * @param n
+ *   How many there are.
+ * @param len
+ *   Bytes of the job.
  * @return
  *   Index of the lane, or -1 if none is usable.
  */

@@ -33,6 +33,7 @@ enum ferry_eal_role {
 
 /** An argument vector for rte_eal_init(). */
 struct ferry_eal_args {
+	/** How many arguments there are, the program's name included. */
 	int argc;
 	/** NULL-terminated; points into text and to the user's arguments. */
 	char *argv[FERRY_EAL_ARGS_MAX + 1];
@@ -40,6 +41,7 @@ struct ferry_eal_args {
 	char error[160];
 	/** The file prefix in force. */
 	char prefix[64];
+	/** What was added. */
 	char text[512];
 };
 
@@ -54,8 +56,10 @@ struct ferry_eal_args {
  *   The result.
  * @param role
  *   Which part the process plays.
- * @param argc, argv
- *   As given to main(), up to but not including "--". Not modified.
+ * @param argc
+ *   As given to main(), up to but not including "--".
+ * @param argv
+ *   As given to main(). Not modified, and to be kept.
  * @return
  *   0; -EINVAL if an argument does not go with the role, see args->error;
  *   -E2BIG.
@@ -67,6 +71,11 @@ int ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
  * Start EAL with completed arguments. In a secondary, DSA_DEV_PATH is set empty
  * first, so that idxd's bus finds nothing to probe.
  *
+ * @param args
+ *   From ferry_eal_args(). EAL may change their order, and refers to them
+ *   until it ends.
+ * @param role
+ *   As given to ferry_eal_args().
  * @return
  *   0 or a negative errno.
  */
@@ -77,6 +86,11 @@ int ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role);
  * for secondaries: the files of its prefix in the hugepage mounts, and its
  * runtime directory. After that no secondary can start with the prefix; those
  * that run keep their memory.
+ *
+ * @param args
+ *   As given to ferry_eal_init().
+ * @param role
+ *   As given to ferry_eal_init().
  */
 void ferry_eal_cleanup(const struct ferry_eal_args *args,
 		enum ferry_eal_role role);

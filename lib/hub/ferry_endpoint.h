@@ -48,6 +48,9 @@ int ferry_attach(struct ferry_endpoint **ep, const char *hub,
 /**
  * Close the endpoint's channels and detach. NULL is accepted. Never fails from
  * the caller's view: if the hub is gone, there is nothing to tell it.
+ *
+ * @param ep
+ *   The endpoint. The handles of its ends are void, too.
  */
 void ferry_detach(struct ferry_endpoint *ep);
 
@@ -55,20 +58,31 @@ void ferry_detach(struct ferry_endpoint *ep);
  * Let the endpoint's copying sends use one more lane, such as a dmadev one. The
  * endpoint takes ownership.
  *
+ * @param ep
+ *   The endpoint.
+ * @param lane
+ *   An open lane without jobs.
  * @return
  *   As ferry_copier_add().
  */
 int ferry_endpoint_add_lane(struct ferry_endpoint *ep, struct ferry_lane *lane);
 
-/** The lanes that copy for the endpoint, to read their statistics. */
+/**
+ * The lanes that copy for the endpoint, to read their statistics.
+ *
+ * @param ep
+ *   The endpoint.
+ * @return
+ *   Its copier; valid until ferry_detach().
+ */
 const struct ferry_copier *
 ferry_endpoint_copier(const struct ferry_endpoint *ep);
 
 /**
- * Open the producer's or the consumer's end of a channel.
+ * Open the producer's end of a channel.
  *
- * @param[out] tx, rx
- *   The end, to be given to ferry_tx_close() or ferry_rx_close().
+ * @param[out] tx
+ *   The end, to be given to ferry_tx_close().
  * @param ep
  *   Whose it shall be.
  * @param name
@@ -81,26 +95,53 @@ ferry_endpoint_copier(const struct ferry_endpoint *ep);
  *   somebody has that end already; -ENFILE if the hub has max_channels;
  *   FERRY_E_NO_ROOM if the hub lacks ferry_channel_memory(config) bytes;
  *   FERRY_E_VERSION; FERRY_E_HUB_GONE; -ETIMEDOUT; -ENOMEM.
- * @{
  */
 int ferry_tx_open(struct ferry_tx **tx, struct ferry_endpoint *ep,
 		const char *name, const struct ferry_channel_config *config);
-int ferry_rx_open(struct ferry_rx **rx, struct ferry_endpoint *ep,
-		const char *name, const struct ferry_channel_config *config);
-/** @} */
 
 /**
- * Close an end. What was sent can still be received; loans are void. NULL is
- * accepted.
- * @{
+ * Open the consumer's end of a channel.
+ *
+ * @param[out] rx
+ *   The end, to be given to ferry_rx_close().
+ * @param ep
+ *   Whose it shall be.
+ * @param name
+ *   The channel.
+ * @param config
+ *   As for ferry_tx_open().
+ * @return
+ *   As for ferry_tx_open().
+ */
+int ferry_rx_open(struct ferry_rx **rx, struct ferry_endpoint *ep,
+		const char *name, const struct ferry_channel_config *config);
+
+/**
+ * Close the producer's end. What was sent can still be received; loans are
+ * void.
+ *
+ * @param tx
+ *   The end; NULL is accepted.
  */
 void ferry_tx_close(struct ferry_tx *tx);
+
+/**
+ * Close the consumer's end. Messages not released are void.
+ *
+ * @param rx
+ *   The end; NULL is accepted.
+ */
 void ferry_rx_close(struct ferry_rx *rx);
-/** @} */
 
 /**
  * List the hub's channels, as ferry_hub_channels() does.
  *
+ * @param ep
+ *   An endpoint of the hub.
+ * @param[out] list
+ *   Room for n.
+ * @param n
+ *   The most to list.
  * @return
  *   How many channels there are, which may be more than n; or negative as for
  *   ferry_attach().

@@ -33,8 +33,9 @@ struct ferry_hub;
 #define FERRY_HUB_NAME "ferry"
 /** Hub memory where no amount is given: 256 MiB. */
 #define FERRY_HUB_MEMORY (UINT64_C(256) << 20)
-/** Endpoints and channels at once where no number is given. */
+/** Endpoints at once where no number is given. */
 #define FERRY_HUB_ENDPOINTS 256
+/** Channels at once where no number is given. */
 #define FERRY_HUB_CHANNELS 1024
 
 /** What a hub is made with. Zeros and NULL mean the defaults above. */
@@ -48,12 +49,15 @@ struct ferry_hub_config {
 	uint64_t memory;
 	/** NUMA node of the memory, or SOCKET_ID_ANY (-1). */
 	int socket;
+	/** Most endpoints attached at once. */
 	uint32_t max_endpoints;
+	/** Most channels at once. */
 	uint32_t max_channels;
 };
 
 /** One end of a listed channel. */
 struct ferry_hub_end {
+	/** Its state, as the hub knows it. */
 	enum ferry_end_state state;
 	/** Process of its endpoint; 0 if absent. */
 	int32_t pid;
@@ -61,13 +65,17 @@ struct ferry_hub_end {
 
 /** A listed channel. */
 struct ferry_hub_channel {
+	/** What it was opened by; several may have the same, see the guide. */
 	char name[FERRY_NAME_MAX];
 	/** Unique for the hub's life. */
 	uint64_t id;
 	/** Bytes of hub memory it takes. */
 	uint64_t memory;
+	/** What it was made with, defaults filled in. */
 	struct ferry_channel_config config;
+	/** The producer's end. */
 	struct ferry_hub_end tx;
+	/** The consumer's end. */
 	struct ferry_hub_end rx;
 	/** A snapshot, exact when nobody is sending or receiving. */
 	struct ferry_channel_census slots;
@@ -75,11 +83,15 @@ struct ferry_hub_channel {
 
 /** Numbers of a hub. */
 struct ferry_hub_info {
-	/** Bytes for channels: in all, free, and the largest free piece. */
+	/** Bytes for channels, in all. */
 	uint64_t memory;
+	/** Bytes that are free. */
 	uint64_t memory_free;
+	/** Bytes of the largest free piece: a channel needs one piece. */
 	uint64_t memory_largest;
+	/** Endpoints attached now. */
 	uint32_t endpoints;
+	/** Channels now. */
 	uint32_t channels;
 	/** Endpoints whose process died so far. */
 	uint64_t deaths;
@@ -105,30 +117,57 @@ int ferry_hub_create(struct ferry_hub **hub,
  * two seconds for other processes to detach, and give the memory back. NULL is
  * accepted. Endpoints of the calling process must be detached before.
  *
+ * @param hub
+ *   The hub.
  * @return
  *   0; -EBUSY if somebody is still attached. Then the hub still exists, takes
  *   no new endpoints or channels, and the call may be repeated.
  */
 int ferry_hub_destroy(struct ferry_hub *hub);
 
-/** The hub's name; valid as long as the hub. */
+/**
+ * The hub's name.
+ *
+ * @param hub
+ *   A hub.
+ * @return
+ *   Its name; valid as long as the hub.
+ */
 const char *ferry_hub_name(const struct ferry_hub *hub);
 
-/** The hub's numbers. */
+/**
+ * The hub's numbers.
+ *
+ * @param hub
+ *   A hub.
+ * @param[out] info
+ *   Its numbers.
+ */
 void ferry_hub_info(struct ferry_hub *hub, struct ferry_hub_info *info);
 
 /**
  * List channels, in the order of their making.
  *
+ * @param hub
+ *   A hub.
  * @param[out] list
  *   Room for n.
+ * @param n
+ *   The most to list.
  * @return
  *   How many channels there are, which may be more than n.
  */
 uint32_t ferry_hub_channels(struct ferry_hub *hub,
 		struct ferry_hub_channel *list, uint32_t n);
 
-/** Whether a name will do: 0, -EINVAL (empty, odd characters), -ENAMETOOLONG. */
+/**
+ * Whether a name will do for a hub, an endpoint or a channel.
+ *
+ * @param name
+ *   The name.
+ * @return
+ *   0; -EINVAL for NULL, nothing, or odd characters; -ENAMETOOLONG.
+ */
 int ferry_name_check(const char *name);
 
 #ifdef __cplusplus

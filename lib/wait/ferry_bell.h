@@ -92,17 +92,29 @@ struct ferry_bell {
 typedef bool (*ferry_bell_ready_t)(void *arg);
 
 /**
- * Make a bell, before anyone else knows of it. -EINVAL if bell is NULL or not
- * on a cache line of its own.
+ * Make a bell, before anyone else knows of it.
+ *
+ * @param bell
+ *   Memory for it.
+ * @return
+ *   0; -EINVAL if bell is NULL or not on a cache line of its own.
  */
 int ferry_bell_init(struct ferry_bell *bell);
 
-/** The slow part of ferry_bell_ring(): X and K above. Not to be called alone. */
+/**
+ * The slow part of ferry_bell_ring(): X and K above. Not to be called alone.
+ *
+ * @param bell
+ *   The bell.
+ */
 void ferry_bell_wake(struct ferry_bell *bell);
 
 /**
  * Wake the owner if it sleeps. To be called after the work it is to find has
  * been published with a release store.
+ *
+ * @param bell
+ *   The owner's bell.
  */
 static inline void
 ferry_bell_ring(struct ferry_bell *bell)
@@ -140,6 +152,9 @@ ferry_bell_ring_if(const uint32_t *may_sleep, struct ferry_bell *bell)
  * Wake whoever may sleep on the bell, whatever its state says. For closing
  * and for deaths; always a system call. Harmless where nobody sleeps. What the
  * owner is to find has to be published before, with a release store.
+ *
+ * @param bell
+ *   The owner's bell.
  */
 void ferry_bell_shout(struct ferry_bell *bell);
 

@@ -88,6 +88,10 @@ struct ferry_wait {
 /**
  * Set up a ladder.
  *
+ * @param[out] w
+ *   The ladder.
+ * @param policy
+ *   Its deepest rung.
  * @return
  *   0, or -EINVAL for NULL or an unknown policy.
  */
@@ -101,6 +105,10 @@ int ferry_wait_init(struct ferry_wait *w, enum ferry_wait_policy policy);
  * A thread that starts to sleep in this way must first tell the ringers; see
  * ferry_wait_may_sleep() and ferry_bell_settle().
  *
+ * @param w
+ *   The calling thread's ladder.
+ * @param policy
+ *   Its deepest rung from now on.
  * @return
  *   0, or -EINVAL for NULL or an unknown policy, which changes nothing.
  */
@@ -110,25 +118,61 @@ int ferry_wait_set_policy(struct ferry_wait *w, enum ferry_wait_policy policy);
  * Does a thread that waits with this policy need its bell rung? True for SLEEP,
  * and for POWER if the CPU can monitor. Not for the fast path: it may ask the
  * CPU, which takes microseconds in a virtual machine.
+ *
+ * @param policy
+ *   A policy.
+ * @return
+ *   Whether ringers have to look at the bell; false for an unknown policy.
  */
 bool ferry_wait_may_sleep(enum ferry_wait_policy policy);
 
-/** Name of a policy as above; "unknown" for what is none. Constant text. */
+/**
+ * Name of a policy, as above.
+ *
+ * @param policy
+ *   A policy.
+ * @return
+ *   Constant text; "unknown" for what is none.
+ */
 const char *ferry_wait_policy_name(enum ferry_wait_policy policy);
 
 /**
  * Find a policy by its name.
  *
+ * @param name
+ *   Its name, as above.
+ * @param[out] policy
+ *   The policy.
  * @return
  *   0, or -EINVAL for NULL or an unknown name, which leaves *policy alone.
  */
 int ferry_wait_policy_parse(const char *name, enum ferry_wait_policy *policy);
 
-/** The rungs below the first, for ferry_wait_idle(). */
+/**
+ * The rungs below the first. Not to be called alone: see ferry_wait_idle().
+ *
+ * @param w
+ *   As for ferry_wait_idle().
+ * @param bell
+ *   As for ferry_wait_idle().
+ * @param ready
+ *   As for ferry_wait_idle().
+ * @param arg
+ *   As for ferry_wait_idle().
+ * @param deadline_tsc
+ *   As for ferry_wait_idle().
+ * @return
+ *   As for ferry_wait_idle().
+ */
 int ferry_wait_idle_deep(struct ferry_wait *w, struct ferry_bell *bell,
 		ferry_bell_ready_t ready, void *arg, uint64_t deadline_tsc);
 
-/** Something was found: start at the first rung next time. */
+/**
+ * Something was found: start at the first rung next time.
+ *
+ * @param w
+ *   The calling thread's ladder.
+ */
 static inline void
 ferry_wait_reset(struct ferry_wait *w)
 {
