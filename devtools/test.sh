@@ -52,6 +52,8 @@ finish()
 		kill "$step_pid" 2> /dev/null || true
 		wait "$step_pid" 2> /dev/null || true
 	fi
+	# The EAL makes this one even for a process that puts nothing in it.
+	$had_rte || rmdir /run/dpdk/rte 2> /dev/null || true
 	leavings | comm -13 "$logs/before" - |
 	while read -r path; do
 		in_use "$path" && continue
@@ -118,6 +120,8 @@ need_packages "${pkgs_build[@]}" "${pkgs_test[@]}"
 rm -rf $logs
 mkdir -p $logs
 leavings > $logs/before
+had_rte=false
+[ ! -d /run/dpdk/rte ] || had_rte=true
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
