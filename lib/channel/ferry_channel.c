@@ -27,7 +27,8 @@ end_open(struct ferry_channel_end *end,
 {
 	uint32_t absent = FERRY_END_ABSENT;
 
-	end->endpoint = attach->endpoint;
+	/* The other end may be reading it to ring. */
+	__atomic_store_n(&end->endpoint, attach->endpoint, __ATOMIC_RELAXED);
 	end->epoch = attach->epoch;
 	__atomic_store_n(&end->may_sleep, 0, __ATOMIC_RELAXED);
 	/* Not a plain store: the hub may have shut down in the meantime. */
@@ -50,8 +51,12 @@ static void
 end_shout(const struct ferry_channel_end *end, struct ferry_bell *bells,
 		uint32_t n_bells)
 {
-	if (end->state != FERRY_END_ABSENT && end->endpoint < n_bells)
-		ferry_bell_shout(&bells[end->endpoint]);
+	/* Acquire: the state is set after the endpoint. */
+	uint32_t state = __atomic_load_n(&end->state, __ATOMIC_ACQUIRE);
+	uint32_t bell = __atomic_load_n(&end->endpoint, __ATOMIC_RELAXED);
+
+	if (state != FERRY_END_ABSENT && bell < n_bells)
+		ferry_bell_shout(&bells[bell]);
 }
 
 static int
@@ -150,6 +155,7 @@ ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 	rx->bells = attach->bells;
 	rx->n_bells = attach->n_bells;
 	rx->endpoint = attach->endpoint;
+	rx->cell_max = RTE_MIN(ch->slot_size, (uint32_t)FERRY_CELL_DATA);
 	rx->give_at = RTE_MIN(ch->n_slots / 8, (uint32_t)FERRY_GIVE_MAX);
 	ferry_wait_init(&rx->wait, FERRY_WAIT_SPIN);
 	rx->owner = attach->owner;
@@ -187,19 +193,21 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 	uint32_t i;
 	int ret = 0;
 
+	/* Also of a full channel: to wait for a slot would be of no use. */
+	if (bufs[0].len > tx->slot_size)
+		return FERRY_E_TOO_LONG;
 	n = ferry_tx_has(tx, RTE_MIN(n, (uint32_t)WINDOW_MSGS));
 	if (n == 0)
 		return 0;
-	ferry_tx_reserve(tx, &zcd, n);
+	if (!ferry_tx_reserve(tx, &zcd, n))
+		return FERRY_E_CORRUPT;
 	for (i = 0; i < n && bytes < WINDOW_BYTES; i++) {
 		const struct ferry_buf *buf = &bufs[i];
 		uint32_t slot;
 		void *dst;
 
-		if (buf->len > tx->slot_size) {
-			ret = FERRY_E_TOO_LONG;
+		if (buf->len > tx->slot_size)
 			break;
-		}
 		slot = tx->free[(tx->free_head + i) & tx->free_mask];
 		dst = ferry_tx_slot(tx, slot);
 		*ferry_desc_at(&zcd, i) = (struct ferry_desc) {
@@ -231,9 +239,11 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 		return ret;
 	}
 	tx->seq += i;
-	tx->free_head += i;
 	tx->stats.bytes += bytes;
-	ferry_tx_publish(tx, &zcd, i);
+	ferry_tx_publish(tx, i);
+	for (n = 0; n < i; n++)
+		ferry_tx_let_go(tx, tx->free[tx->free_head++ & tx->free_mask]);
+	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
 	return (int)i;
 }
 
@@ -392,6 +402,11 @@ ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
 int
 ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns)
 {
+	if (rx->n_given != 0 && !rx_ready(rx)) {
+		/* The producer may be waiting for these. */
+		ferry_rx_give_back(rx);
+		ferry_end_notify(&rx->shared->tx, rx->bells, rx->n_bells);
+	}
 	return end_wait(&rx->wait, &rx->bells[rx->endpoint], rx_ready, rx_wake,
 			rx, &rx->shared->tx, timeout_ns);
 }

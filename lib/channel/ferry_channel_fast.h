@@ -50,6 +50,8 @@ extern "C" {
 #define FERRY_GIVE_MAX 128
 /** In the consumer's held table: released, but still in its hands. */
 #define FERRY_HELD_GIVEN UINT32_MAX
+/** In the producer's held table: in its hands, but not on loan. */
+#define FERRY_HELD_SPARE UINT32_MAX
 
 /** Set in ferry_msg.id when the message is in a cell. */
 #define FERRY_MSG_CELL (UINT32_C(1) << 31)
@@ -115,6 +117,8 @@ struct ferry_rx {
 	uint64_t cell_freed;
 	/** Cells in the application's hands, one bit each. */
 	uint64_t cells_held;
+	/** Longest message in a cell: that of the channel, if it is shorter. */
+	uint32_t cell_max;
 	/** Messages seen in the ring at the last look and not taken. */
 	uint32_t waiting;
 	/** Slots released but not yet in the back ring, and when they go. */
@@ -174,11 +178,14 @@ ferry_tx_refill(struct ferry_tx *tx)
 		uint32_t slot;
 
 		slots = i < zcd.n1 ? zcd.ptr1 : zcd.ptr2;
-		slot = slots[i < zcd.n1 ? i : i - zcd.n1];
-		if (unlikely(slot >= tx->n_slots))
+		/* Read once: what is checked is what is used. */
+		slot = __atomic_load_n(&slots[i < zcd.n1 ? i : i - zcd.n1],
+				__ATOMIC_RELAXED);
+		if (unlikely(slot >= tx->n_slots || tx->held[slot] != 0))
 			continue; /* a corrupt peer's; the slot is lost */
 		/* Held before it leaves the ring: see the layout's rule. */
-		__atomic_store_n(&tx->held[slot], tx->epoch, __ATOMIC_RELAXED);
+		__atomic_store_n(&tx->held[slot], FERRY_HELD_SPARE,
+				__ATOMIC_RELAXED);
 		tx->free[tx->free_tail++ & tx->free_mask] = slot;
 	}
 	rte_ring_dequeue_zc_elem_finish(tx->back, n);
@@ -232,6 +239,7 @@ ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 	for (i = 0; i < have; i++) {
 		uint32_t slot = tx->free[tx->free_head++ & tx->free_mask];
 
+		__atomic_store_n(&tx->held[slot], tx->epoch, __ATOMIC_RELAXED);
 		msgs[i].data = ferry_tx_slot(tx, slot);
 		msgs[i].len = tx->slot_size;
 		msgs[i].tag = 0;
@@ -250,36 +258,44 @@ ferry_desc_at(const struct rte_ring_zc_data *zcd, uint32_t i)
 		(struct ferry_desc *)zcd->ptr2 + (i - zcd->n1);
 }
 
-/** Places for n descriptors in the forward ring, to be published. */
-static inline void
+/**
+ * Places for n descriptors in the forward ring, to be published. Never short
+ * but when a corrupt peer wrote the ring's head: the ring has room for all
+ * slots there are.
+ */
+static inline bool
 ferry_tx_reserve(struct ferry_tx *tx, struct rte_ring_zc_data *zcd, uint32_t n)
 {
-	/* Never short: the ring has room for all slots there are. */
-	rte_ring_enqueue_zc_bulk_elem_start(tx->fwd, sizeof(struct ferry_desc),
-			n, zcd, NULL);
+	return likely(rte_ring_enqueue_zc_bulk_elem_start(tx->fwd,
+			sizeof(struct ferry_desc), n, zcd, NULL) == n);
 }
 
-/** Publish the first n reserved descriptors and let go of their slots. */
+/**
+ * Publish the first n reserved descriptors. The caller then lets go of their
+ * slots, by its own list: the descriptors are the consumer's to overwrite.
+ */
 static inline void
-ferry_tx_publish(struct ferry_tx *tx, const struct rte_ring_zc_data *zcd,
-		uint32_t n)
+ferry_tx_publish(struct ferry_tx *tx, uint32_t n)
 {
-	uint32_t i;
-
 	/* R1 */
 	rte_ring_enqueue_zc_elem_finish(tx->fwd, n);
-	/*
-	 * Let go only when the ring has them; release keeps the order. The
-	 * consumer does not write descriptors, and the next lap is ours.
-	 */
-	for (i = 0; i < n; i++)
-		__atomic_store_n(&tx->held[ferry_desc_at(zcd, i)->slot], 0,
-				__ATOMIC_RELEASE);
 	tx->stats.msgs += n;
-	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
 }
 
-/** @endcond */
+/** Let go of a slot: only when the ring has it; release keeps the order. */
+static inline void
+ferry_tx_let_go(struct ferry_tx *tx, uint32_t slot)
+{
+	__atomic_store_n(&tx->held[slot], 0, __ATOMIC_RELEASE);
+}
+
+/** Whether a message is in the application's hands. */
+static inline bool
+ferry_tx_on_loan(const struct ferry_tx *tx, const struct ferry_msg *msg)
+{
+	return likely(msg->id < tx->n_slots &&
+			tx->held[msg->id] == tx->epoch);
+}
 
 /**
  * Pass loaned messages on to the consumer, in this order.
@@ -293,26 +309,38 @@ ferry_tx_publish(struct ferry_tx *tx, const struct rte_ring_zc_data *zcd,
  *   Number of messages.
  * @return
  *   n; or, if nothing was sent: FERRY_E_TOO_LONG if a len exceeds the slot,
- *   -EINVAL if a message is not on loan. A consumer that has ended is not an
- *   error here: the slots just never come back.
+ *   -EINVAL if a message is not on loan, FERRY_E_CORRUPT if the consumer wrote
+ *   nonsense; all are then on loan as before. A consumer that has ended is not
+ *   an error here: the slots just never come back.
  */
 static inline int
 ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 {
 	struct rte_ring_zc_data zcd = { 0 };
+	int ret = 0;
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		if (unlikely(msgs[i].id >= tx->n_slots ||
-				tx->held[msgs[i].id] != tx->epoch))
-			return -EINVAL;
-		if (unlikely(msgs[i].len > tx->slot_size))
-			return FERRY_E_TOO_LONG;
+		if (unlikely(!ferry_tx_on_loan(tx, &msgs[i])))
+			ret = -EINVAL;
+		else if (unlikely(msgs[i].len > tx->slot_size))
+			ret = FERRY_E_TOO_LONG;
+		if (unlikely(ret != 0))
+			break;
+		/* Twice in one call is caught, too. */
+		__atomic_store_n(&tx->held[msgs[i].id], FERRY_HELD_SPARE,
+				__ATOMIC_RELAXED);
 	}
-	/* The same message twice would be more than there are slots. */
-	if (unlikely(n == 0 || n > tx->n_slots))
-		return n == 0 ? 0 : -EINVAL;
-	ferry_tx_reserve(tx, &zcd, n);
+	if (likely(ret == 0) && n > 0 && !ferry_tx_reserve(tx, &zcd, n))
+		ret = FERRY_E_CORRUPT;
+	if (unlikely(ret != 0)) {
+		while (i-- > 0)
+			__atomic_store_n(&tx->held[msgs[i].id], tx->epoch,
+					__ATOMIC_RELAXED);
+		return ret;
+	}
+	if (unlikely(n == 0))
+		return 0;
 	for (i = 0; i < n; i++) {
 		*ferry_desc_at(&zcd, i) = (struct ferry_desc) {
 			.slot = msgs[i].id,
@@ -322,37 +350,29 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		};
 		tx->stats.bytes += msgs[i].len;
 	}
-	ferry_tx_publish(tx, &zcd, n);
+	ferry_tx_publish(tx, n);
+	for (i = 0; i < n; i++)
+		ferry_tx_let_go(tx, msgs[i].id);
+	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
 	return n;
 }
 
-/**
- * Give loaned messages back unsent.
- *
- * @param tx
- *   The producer's end.
- * @param msgs
- *   From ferry_tx_loan().
- * @param n
- *   Number of messages.
- * @return
- *   0; -EINVAL if one is not on loan: those before it are given back.
- */
+/** Give loaned messages back unsent. -EINVAL if one is not on loan. */
 static inline int
 ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 {
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		if (unlikely(msgs[i].id >= tx->n_slots ||
-				tx->held[msgs[i].id] != tx->epoch))
+		if (unlikely(!ferry_tx_on_loan(tx, &msgs[i])))
 			return -EINVAL;
+		__atomic_store_n(&tx->held[msgs[i].id], FERRY_HELD_SPARE,
+				__ATOMIC_RELAXED);
 		tx->free[tx->free_tail++ & tx->free_mask] = msgs[i].id;
 	}
 	return 0;
 }
 
-/** @cond internal */
 /** Whether a cell is free. Looks at the consumer's line only when it must. */
 static inline bool
 ferry_tx_has_cell(struct ferry_tx *tx)
@@ -439,11 +459,12 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 	if (__atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) != rx->seq + 1)
 		return false;
 	msg->data = cell->data;
-	msg->len = cell->len;
+	/* Read once: what is checked is what is used. */
+	msg->len = __atomic_load_n(&cell->len, __ATOMIC_RELAXED);
 	msg->tag = cell->tag;
 	msg->id = FERRY_MSG_CELL | at;
-	if (unlikely(msg->len > FERRY_CELL_DATA))
-		msg->len = FERRY_CELL_DATA; /* a corrupt peer's */
+	if (unlikely(msg->len > rx->cell_max))
+		msg->len = rx->cell_max; /* a corrupt peer's */
 	rx->cells_held |= UINT64_C(1) << at;
 	rx->cell_tail++;
 	rx->seq++;
@@ -475,20 +496,29 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	uint32_t have, i;
 	int ret = 0;
 
-	/* R1 */
+	/* R1. No more than can be there, whatever a corrupt peer's tail says. */
 	have = rte_ring_dequeue_zc_burst_elem_start(rx->fwd,
-			sizeof(struct ferry_desc), n, &zcd, &rx->waiting);
+			sizeof(struct ferry_desc), RTE_MIN(n, rx->n_slots),
+			&zcd, &rx->waiting);
 	if (have == 0) {
 		rx->waiting = 0;
 		return 0;
 	}
 	for (i = 0; i < have; i++) {
-		const struct ferry_desc desc = *ferry_desc_at(&zcd, i);
+		const struct ferry_desc *at = ferry_desc_at(&zcd, i);
+		/* Read once: what is checked is what is used. */
+		const struct ferry_desc desc = {
+			.slot = __atomic_load_n(&at->slot, __ATOMIC_RELAXED),
+			.len = __atomic_load_n(&at->len, __ATOMIC_RELAXED),
+			.tag = at->tag,
+			.seq = at->seq,
+		};
 
 		if (desc.seq != (uint32_t)rx->seq)
 			break; /* the next message is in a cell */
 		if (unlikely(desc.slot >= rx->n_slots ||
-				desc.len > rx->slot_size)) {
+				desc.len > rx->slot_size ||
+				rx->held[desc.slot] != 0)) {
 			ret = FERRY_E_CORRUPT;
 			break;
 		}
@@ -532,6 +562,26 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 
 /** @endcond */
 
+/** Put the slots that wait in the handle into the back ring. */
+static inline void
+ferry_rx_give_back(struct ferry_rx *rx)
+{
+	const uint32_t n = rx->n_given;
+	uint32_t i;
+
+	if (n == 0)
+		return;
+	/* R2. Never short: the ring has room for all slots. */
+	rte_ring_sp_enqueue_bulk_elem(rx->back, rx->given,
+			sizeof(rx->given[0]), n, NULL);
+	/* Let go only when the ring has them. */
+	for (i = 0; i < n; i++)
+		__atomic_store_n(&rx->held[rx->given[i]], 0, __ATOMIC_RELEASE);
+	rx->n_given = 0;
+}
+
+/** @endcond */
+
 /**
  * Take messages, in the order sent.
  *
@@ -555,6 +605,12 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 
 	if (unlikely(got == 0)) {
 		rx->stats.empty++;
+		if (rx->n_given != 0) {
+			/* Nothing waits: perhaps the producer, for these. */
+			ferry_rx_give_back(rx);
+			ferry_end_notify(&rx->shared->tx, rx->bells,
+					rx->n_bells);
+		}
 		ended = ferry_end_result(&rx->shared->tx);
 		if (unlikely(ended != 0)) {
 			/*
@@ -570,26 +626,6 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 }
 
 /** @cond internal */
-/** Put the slots that wait in the handle into the back ring. */
-static inline void
-ferry_rx_give_back(struct ferry_rx *rx)
-{
-	const uint32_t n = rx->n_given;
-	uint32_t i;
-
-	if (n == 0)
-		return;
-	/* R2. Never short: the ring has room for all slots. */
-	rte_ring_sp_enqueue_bulk_elem(rx->back, rx->given,
-			sizeof(rx->given[0]), n, NULL);
-	/* Let go only when the ring has them. */
-	for (i = 0; i < n; i++)
-		__atomic_store_n(&rx->held[rx->given[i]], 0, __ATOMIC_RELEASE);
-	rx->n_given = 0;
-}
-
-/** @endcond */
-
 /**
  * Give messages back, in any order, from any number of ferry_rx_recv() calls.
  *
@@ -620,14 +656,18 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 		if (id & FERRY_MSG_CELL) {
 			const uint64_t bit = UINT64_C(1) << id % FERRY_N_CELLS;
 
-			if (unlikely(!(rx->cells_held & bit)))
+			if (unlikely(id >= (FERRY_MSG_CELL | FERRY_N_CELLS) ||
+					!(rx->cells_held & bit))) {
 				ret = -EINVAL;
+				continue;
+			}
 			rx->cells_held &= ~bit;
 			cells = true;
 		} else if (likely(id < rx->n_slots &&
 				rx->held[id] == rx->epoch)) {
 			/* Still held, but not for the application. */
-			rx->held[id] = FERRY_HELD_GIVEN;
+			__atomic_store_n(&rx->held[id], FERRY_HELD_GIVEN,
+					__ATOMIC_RELAXED);
 			rx->given[rx->n_given++] = id;
 			if (unlikely(rx->n_given == FERRY_GIVE_MAX))
 				ferry_rx_give_back(rx);
