@@ -560,8 +560,6 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	return i > 0 ? (int)i : ret;
 }
 
-/** @endcond */
-
 /** Put the slots that wait in the handle into the back ring. */
 static inline void
 ferry_rx_give_back(struct ferry_rx *rx)
@@ -625,7 +623,6 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 	return got;
 }
 
-/** @cond internal */
 /**
  * Give messages back, in any order, from any number of ferry_rx_recv() calls.
  *
