@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PERF_CONTENT_H
+#define PERF_CONTENT_H
+
+/*
+ * What messages say: the k-th 8-byte word of message number seq is
+ * seq * CONTENT_STEP + k. Cheap to write, different in every word of
+ * neighbouring messages, and to be checked by whoever knows the number.
+ * Lengths are multiples of 8.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define CONTENT_STEP UINT64_C(0x9e3779b97f4a7c15)
+
+typedef uint64_t content_vec __attribute__((vector_size(32), aligned(8),
+		may_alias));
+
+/* Write a message: the rewriting that every send is preceded by. */
+static inline void
+content_write(void *buf, size_t len, uint64_t seq)
+{
+	const uint64_t seed = seq * CONTENT_STEP;
+	content_vec a = { seed, seed + 1, seed + 2, seed + 3 };
+	content_vec *at = buf;
+	uint64_t word = seed;
+
+	for (; len >= 64; len -= 64, at += 2) {
+		at[0] = a;
+		at[1] = a + 4;
+		a += 8;
+		word += 8;
+	}
+	for (; len >= 8; len -= 8, word++) {
+		memcpy(at, &word, sizeof(word));
+		at = (content_vec *)((char *)at + 8);
+	}
+}
+
+/* The first word of a message: 0 if it is right. */
+static inline uint64_t
+content_first(const void *buf, uint64_t seq)
+{
+	uint64_t word;
+
+	memcpy(&word, buf, sizeof(word));
+	return word ^ (seq * CONTENT_STEP);
+}
+
+/* The first and the last word: 0 if they are right. */
+static inline uint64_t
+content_ends(const void *buf, size_t len, uint64_t seq)
+{
+	uint64_t word;
+
+	memcpy(&word, (const char *)buf + len - 8, sizeof(word));
+	return content_first(buf, seq) |
+		(word ^ (seq * CONTENT_STEP + len / 8 - 1));
+}
+
+/* All words: 0 if they are right. */
+static inline uint64_t
+content_check(const void *buf, size_t len, uint64_t seq)
+{
+	uint64_t word, bad = 0;
+	size_t i;
+
+	for (i = 0; i < len / 8; i++) {
+		memcpy(&word, (const char *)buf + 8 * i, sizeof(word));
+		bad |= word ^ (seq * CONTENT_STEP + i);
+	}
+	return bad;
+}
+
+#endif /* PERF_CONTENT_H */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PERF_H
+#define PERF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "machine.h"
+#include "report.h"
+#include "side.h"
+
+struct perf_options {
+	/* File to write CSV to, "-" for stdout; NULL: the table. */
+	const char *csv;
+	/* Globs, with commas between them; NULL: all scenarios. */
+	const char *only;
+	/* Pairs of slices, and a slice's length. */
+	uint32_t runs;
+	uint32_t slice_ms;
+	/* Bytes of the cold pool. */
+	uint64_t pool;
+	bool list;
+	bool quick;
+	bool smoke;
+	/* Check all content in timed slices, too. */
+	bool check;
+	bool processes;
+	/* This is the follower's process; the hub's name. */
+	const char *follow;
+};
+
+struct perf {
+	struct perf_options o;
+	/* This thread, the leader. */
+	struct side side;
+	/* The case that is open on both sides. */
+	struct side_job open;
+	bool is_open;
+	double tsc_ghz;
+	struct machine machine;
+	FILE *table;
+	FILE *csv;
+	/* Scenarios begun, and in all. */
+	uint32_t at;
+	uint32_t total;
+	/* Targets missed, and stated. */
+	uint32_t missed;
+	uint32_t targets;
+};
+
+#endif /* PERF_H */

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include <rte_version.h>
+
+#include "app_eal.h"
+#include "perf.h"
+
+static const char *const met_names[] = {
+	[ROW_NO_TARGET] = "-",
+	[ROW_MISSED] = "no",
+	[ROW_MET] = "yes",
+};
+
+void
+row_init(struct row *row, const char *scenario, const char *metric,
+		const char *unit)
+{
+	memset(row, 0, sizeof(*row));
+	snprintf(row->scenario, sizeof(row->scenario), "%s", scenario);
+	snprintf(row->metric, sizeof(row->metric), "%s", metric);
+	row->unit = unit;
+	row->value = ROW_NONE;
+	row->bound_value = ROW_NONE;
+	row->ratio = ROW_NONE;
+	row->p50 = ROW_NONE;
+	row->p99 = ROW_NONE;
+	row->p999 = ROW_NONE;
+	row->max = ROW_NONE;
+	row->p99_bound_p50 = ROW_NONE;
+	row->p99_bound_p99 = ROW_NONE;
+	row->target = "";
+}
+
+/* Three digits that count, or "-". */
+static const char *
+number(char *out, size_t len, double x)
+{
+	if (x == ROW_NONE)
+		snprintf(out, len, "-");
+	else
+		snprintf(out, len, "%.*f", x < 9.995 ? 2 : x < 99.95 ? 1 : 0,
+			x);
+	return out;
+}
+
+static void
+put(FILE *f, int width, double x)
+{
+	char text[32];
+
+	fprintf(f, " %*s", width, number(text, sizeof(text), x));
+}
+
+/* Nanoseconds, with their unit. */
+static void
+put_time(FILE *f, double ns)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	unsigned int i = 0;
+	char text[32];
+
+	if (ns == ROW_NONE) {
+		fprintf(f, " %8s", "-");
+		return;
+	}
+	while (ns >= 9999 && i < 3) {
+		ns /= 1000;
+		i++;
+	}
+	fprintf(f, " %6s%-2s", number(text, sizeof(text), ns), units[i]);
+}
+
+static void
+machine_lines(struct perf *p, FILE *f, const char *mark)
+{
+	const struct machine *m = &p->machine;
+
+	fprintf(f, "%sferry-perf on %s, %u CPUs (%s), %s\n", mark, m->cpu,
+		m->cpus, m->caches, m->kernel);
+	fprintf(f, "%s%s, %lu of %lu hugepages of %lu KiB were free, peers are "
+		"%s\n", mark, rte_version(), m->huge_free, m->huge_total,
+		m->huge_kib, p->o.processes ? "processes" :
+		"threads of one process");
+	fprintf(f, "%s%u pairs of slices (bound, ferry) of %u ms; cold pool of "
+		"%llu MiB%s\n", mark, p->o.runs, p->o.slice_ms,
+		(unsigned long long)(p->o.pool >> 20),
+		p->o.check ? "; ALL CONTENT CHECKED WHILE TIMED" : "");
+	if (m->cpus < 2)
+		fprintf(f, "%sONE CPU for two peers: the numbers mean "
+			"nothing\n", mark);
+	if (p->o.pool / 2 < m->last_cache)
+		fprintf(f, "%sthe last level cache (%llu MiB) holds half of "
+			"the pool: cold is not cold\n", mark,
+			(unsigned long long)(m->last_cache >> 20));
+}
+
+void
+report_begin(struct perf *p)
+{
+	if (p->csv != NULL) {
+		machine_lines(p, p->csv, "# ");
+		fprintf(p->csv, "scenario,metric,unit,value,bound,bound_value,"
+			"ratio,p50_ns,p99_ns,p999_ns,max_ns,p99_to_bound_p50,"
+			"p99_to_bound_p99,target,met\n");
+	}
+	if (p->table == NULL)
+		return;
+	machine_lines(p, p->table, "");
+	fprintf(p->table, "\n%-22s %-13s %7s %-5s %7s %-11s %5s %8s %8s %8s "
+		"%8s %5s %5s  %s\n", "scenario", "metric", "value", "unit",
+		"bound", "of", "ratio", "p50", "p99", "p99.9", "max",
+		"99/50", "99/99", "target, met?");
+}
+
+void
+report_end(struct perf *p)
+{
+	static const char text[] =
+"\n"
+"ratio: median of the pairs' ratios to the bound measured beside it; 99/50 and\n"
+"99/99: p99 over the bound's p50 and p99. Times are those of a one-way trip\n"
+"(latency), a burst of 32 (rate) and one send or copy (stream).\n"
+"latency: both cores spin. line: a cache line to and fro; bare: one copy behind\n"
+"a flag. rate: one core sends, one receives. stream: one core rewrites and\n"
+"sends, one receives and reads a word; in the bound one copies and one is idle.\n"
+"Every sender rewrites its buffer before each send, except in bound-copy, where\n"
+"nobody receives. All content was verified in a first, untimed round.\n";
+
+	if (p->csv != NULL)
+		fprintf(p->csv, "# steal %.2f %%\n",
+			100 * machine_steal(&p->machine));
+	if (p->table == NULL)
+		return;
+	fputs(text, p->table);
+	fprintf(p->table, "pool: %s pages. Steal time during the run: %.2f %%."
+		" %u of %u targets met.\n", p->side.pool.pages != NULL ?
+		p->side.pool.pages : "no", 100 * machine_steal(&p->machine),
+		p->targets - p->missed, p->targets);
+}
+
+static void
+csv_number(FILE *f, double x)
+{
+	if (x == ROW_NONE)
+		fputc(',', f);
+	else
+		fprintf(f, ",%.6g", x);
+}
+
+static void
+write_csv(FILE *f, const struct row *row)
+{
+	fprintf(f, "%s,%s,%s", row->scenario, row->metric, row->unit);
+	csv_number(f, row->value);
+	fprintf(f, ",%s", row->bound);
+	csv_number(f, row->bound_value);
+	csv_number(f, row->ratio);
+	csv_number(f, row->p50);
+	csv_number(f, row->p99);
+	csv_number(f, row->p999);
+	csv_number(f, row->max);
+	csv_number(f, row->p99_bound_p50);
+	csv_number(f, row->p99_bound_p99);
+	fprintf(f, ",\"%s\",%s\n", row->target, met_names[row->met]);
+	fflush(f);
+}
+
+static void
+write_table(FILE *f, const struct row *row)
+{
+	fprintf(f, "%-22s %-13s", row->scenario, row->metric);
+	put(f, 7, row->value);
+	fprintf(f, " %-5s", row->unit);
+	put(f, 7, row->bound_value);
+	fprintf(f, " %-11s", row->bound[0] != '\0' ? row->bound : "-");
+	put(f, 5, row->ratio);
+	put_time(f, row->p50);
+	put_time(f, row->p99);
+	put_time(f, row->p999);
+	put_time(f, row->max);
+	put(f, 5, row->p99_bound_p50);
+	put(f, 5, row->p99_bound_p99);
+	if (row->met == ROW_NO_TARGET)
+		fprintf(f, "  -\n");
+	else
+		fprintf(f, "  %s: %s\n", row->target, met_names[row->met]);
+	fflush(f);
+}
+
+static int
+row_check(const struct row *row)
+{
+	const double numbers[] = {
+		row->value, row->bound_value, row->ratio, row->p50, row->p99,
+		row->p999, row->max, row->p99_bound_p50, row->p99_bound_p99,
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (numbers[i] != ROW_NONE &&
+				!(isfinite(numbers[i]) && numbers[i] > 0)) {
+			app_error("%s, %s: a number that cannot be (%g)",
+				row->scenario, row->metric, numbers[i]);
+			return -ERANGE;
+		}
+	return 0;
+}
+
+int
+report_row(struct perf *p, const struct row *row)
+{
+	if (p->csv != NULL)
+		write_csv(p->csv, row);
+	if (p->table != NULL)
+		write_table(p->table, row);
+	if (row->met != ROW_NO_TARGET)
+		p->targets++;
+	if (row->met == ROW_MISSED)
+		p->missed++;
+	return row_check(row);
+}

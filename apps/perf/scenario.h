@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef PERF_SCENARIO_H
+#define PERF_SCENARIO_H
+
+/* The table of what can be measured. */
+
+#include "perf.h"
+
+enum scenario_what {
+	/* Bounds alone. */
+	SCENARIO_LINE,
+	SCENARIO_COPY,
+	SCENARIO_COPY_TWICE,
+	/* ferry beside its bound. */
+	SCENARIO_LATENCY,
+	SCENARIO_RATE,
+	SCENARIO_STREAM,
+};
+
+/* Numbers to reach; zeros: none. */
+struct target {
+	/* What the table says. */
+	const char *text;
+	double ratio_max;
+	double ratio_min;
+	/* p99 to the bound's p50. */
+	double p99_max;
+	/* In the row's unit. */
+	double value_min;
+};
+
+struct scenario {
+	const char *name;
+	enum scenario_what what;
+	uint32_t len;
+	bool loan;
+	bool cold;
+	/* Part of --quick. */
+	bool quick;
+	const struct target *target;
+};
+
+/* The i-th scenario that the options ask for, NULL behind the last. */
+const struct scenario *scenario_next(const struct perf_options *o,
+		uint32_t *at);
+
+/* Print them. */
+void scenario_list(const struct perf_options *o, FILE *f);
+
+/* The job of a scenario with one of its wires; n is left 0. */
+void scenario_job(const struct scenario *sc, const struct perf_options *o,
+		bool bound, struct side_job *job);
+
+/* Hub memory that the scenarios asked for need, in bytes. */
+uint64_t scenario_memory(const struct perf_options *o);
+
+/* Measure it and write its rows (measure.c). 0 or negative. */
+int scenario_run(struct perf *p, const struct scenario *sc);
+
+#endif /* PERF_SCENARIO_H */

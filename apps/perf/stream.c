@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Large messages one after the other, one way.
+ *
+ * Copied: the sender rewrites its buffer and sends it, and the sending alone is
+ * timed, too. The receiver reads the first word of each message and releases
+ * it. Loaned: the sender writes the message where it is going to be read.
+ *
+ * The bound is the same loop with the same slots in the same order, but without
+ * a channel: the other core is idle.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_cycles.h>
+
+#include "side.h"
+
+static int
+lead_copy(struct side *s, const struct side_job *job, struct side_slice *slice)
+{
+	struct ferry_buf buf = { .len = job->len };
+	uint32_t rounds = 0;
+	uint64_t i, t0, t1;
+	int ret;
+
+	for (i = 0; i < job->n; i++, s->seq++) {
+		pool_rewrite(&s->pool, s->seq);
+		buf.data = pool_buf(&s->pool, s->seq);
+		t0 = rte_rdtsc();
+		while ((ret = ferry_tx_send(s->tx, &buf, 1)) == 0) {
+			/* Waiting for the receiver is not sending. */
+			if (!side_spin(s, &rounds))
+				return -ECANCELED;
+			t0 = rte_rdtsc();
+		}
+		if (ret < 0)
+			return ret;
+		t1 = rte_rdtsc();
+		slice->busy += t1 - t0;
+		histogram_record(&slice->hist, t1 - t0);
+	}
+	return 0;
+}
+
+static int
+lead_loan(struct side *s, const struct side_job *job, struct side_slice *slice)
+{
+	struct ferry_msg msg;
+	uint32_t rounds = 0;
+	uint64_t i, t0, t1;
+	int ret;
+
+	for (i = 0; i < job->n; i++, s->seq++) {
+		while ((ret = ferry_tx_loan(s->tx, &msg, 1)) == 0)
+			if (!side_spin(s, &rounds))
+				return -ECANCELED;
+		if (ret < 0)
+			return ret;
+		t0 = rte_rdtsc();
+		content_write(msg.data, job->len, s->seq);
+		msg.len = job->len;
+		ret = ferry_tx_commit(s->tx, &msg, 1);
+		if (ret < 0)
+			return ret;
+		t1 = rte_rdtsc();
+		slice->busy += t1 - t0;
+		histogram_record(&slice->hist, t1 - t0);
+	}
+	return 0;
+}
+
+static int
+lead_bare(struct side *s, const struct side_job *job, struct side_slice *slice)
+{
+	uint64_t i, t0, t1;
+	void *dst;
+
+	for (i = 0; i < job->n; i++, s->seq++) {
+		if (!(job->flags & SIDE_NO_REWRITE))
+			pool_rewrite(&s->pool, s->seq);
+		dst = side_next_slot(s);
+		t0 = rte_rdtsc();
+		side_copy(s, job, dst, pool_buf(&s->pool, s->seq));
+		t1 = rte_rdtsc();
+		slice->busy += t1 - t0;
+		histogram_record(&slice->hist, t1 - t0);
+		if (unlikely(job->flags & SIDE_CHECK) &&
+				!(job->flags & SIDE_NO_REWRITE))
+			slice->bad |= content_check(dst, job->len, s->seq);
+	}
+	return 0;
+}
+
+/* What lead_loan() does, without a channel. */
+static int
+lead_write(struct side *s, const struct side_job *job, struct side_slice *slice)
+{
+	uint64_t i, t0, t1;
+
+	for (i = 0; i < job->n; i++, s->seq++) {
+		t0 = rte_rdtsc();
+		content_write(side_next_slot(s), job->len, s->seq);
+		t1 = rte_rdtsc();
+		slice->busy += t1 - t0;
+		histogram_record(&slice->hist, t1 - t0);
+	}
+	return 0;
+}
+
+int
+stream_lead(struct side *s, const struct side_job *job,
+		struct side_slice *slice)
+{
+	switch (job->wire) {
+	case WIRE_COPY:
+		return lead_copy(s, job, slice);
+	case WIRE_LOAN:
+		return lead_loan(s, job, slice);
+	case WIRE_BARE:
+		return lead_bare(s, job, slice);
+	default:
+		return lead_write(s, job, slice);
+	}
+}
+
+/* Only ferry's wires, and the bare copy where both sides copy at once. */
+int
+stream_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
+{
+	const uint64_t start = rte_rdtsc();
+	struct side_slice *slice;
+	struct ferry_msg msg;
+	uint32_t rounds = 0;
+	uint64_t i;
+	int ret = 0;
+
+	if (job->wire == WIRE_BARE) {
+		slice = calloc(1, sizeof(*slice));
+		if (slice == NULL)
+			return -ENOMEM;
+		ret = lead_bare(s, job, slice);
+		ack->ticks = slice->busy;
+		free(slice);
+		return ret;
+	}
+	for (i = 0; i < job->n; i++, s->seq++) {
+		while ((ret = ferry_rx_recv(s->rx, &msg, 1)) == 0)
+			if (!side_spin(s, &rounds))
+				return -ECANCELED;
+		if (ret < 0)
+			return ret;
+		ack->bad |= msg.len != job->len;
+		if (unlikely(job->flags & SIDE_CHECK))
+			ack->bad |= content_check(msg.data, job->len, s->seq);
+		else
+			ack->bad |= content_first(msg.data, s->seq);
+		ret = ferry_rx_release(s->rx, &msg, 1);
+		if (ret != 0)
+			return ret;
+	}
+	ack->ticks = rte_rdtsc() - start;
+	return 0;
+}
