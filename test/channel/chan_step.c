@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "ferry_test.h"
+#include "chan_rig.h"
+#include "chan_step.h"
+
+/* More than any operation takes: the child went astray. */
+#define STEPS_MAX 200000
+
+enum phase { NOT_YET, AT_WORK, DONE };
+
+/* In shared memory: how far the child is. */
+static volatile uint32_t *phase;
+
+uint32_t
+stage_len(const struct stage *stage, uint64_t i)
+{
+	return stage->len[i % RTE_DIM(stage->len)];
+}
+
+void
+stage_send(struct stage *stage, uint32_t len)
+{
+	const uint64_t i = stage->rig.tx->seq;
+	struct ferry_buf buf = { stage->data[0], len, rig_tag(i) };
+
+	stage->len[i % RTE_DIM(stage->len)] = len;
+	rig_fill(stage->data[0], len, i);
+	assert_int_equal(ferry_tx_send(stage->rig.tx, &buf, 1), 1);
+}
+
+void
+stage_start(struct stage *stage, bool victim_tx, uint32_t slot_size,
+		uint32_t n_slots, unsigned int rounds)
+{
+	struct ferry_msg msg;
+
+	memset(stage, 0, sizeof(*stage));
+	stage->victim_tx = victim_tx;
+	rig_start(&stage->rig, slot_size, n_slots);
+	stage->before = aligned_alloc(128, 3 * stage->rig.ch->size);
+	assert_non_null(stage->before);
+	stage->last = stage->before + stage->rig.ch->size;
+	stage->copy = stage->last + stage->rig.ch->size;
+	if (phase == NULL) {
+		phase = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		assert_true((void *)phase != MAP_FAILED);
+	}
+	while (rounds-- > 0) {
+		stage_send(stage, RTE_MIN(slot_size, 150u));
+		assert_int_equal(ferry_rx_recv(stage->rig.rx, &msg, 1), 1);
+		assert_int_equal(ferry_rx_release(stage->rig.rx, &msg, 1), 0);
+	}
+}
+
+void
+stage_stop(struct stage *stage)
+{
+	free(stage->before);
+	rig_stop(&stage->rig);
+}
+
+static bool
+content_is(const struct stage *stage, const void *data, uint32_t len,
+		uint32_t tag, uint64_t i)
+{
+	return len == stage_len(stage, i) && tag == rig_tag(i) &&
+		ferry_test_check(data, len, i) == -1;
+}
+
+/* A handle like from, on a copy of the channel. Bells of its own. */
+static struct ferry_bell no_bells[RIG_BELLS];
+
+#define REBASE(handle, copied) do { \
+	(handle)->shared = (copied); \
+	(handle)->fwd = ferry_channel_fwd(copied); \
+	(handle)->back = ferry_channel_back(copied); \
+	(handle)->cells = ferry_channel_at(copied, (copied)->off_cells); \
+	(handle)->slots = ferry_channel_at(copied, (copied)->off_slots); \
+	(handle)->bells = no_bells; \
+} while (0)
+
+void
+stage_keep_pending(struct stage *stage)
+{
+	struct ferry_channel_shared *copy =
+		(struct ferry_channel_shared *)stage->copy;
+	struct ferry_rx rx = *stage->rig.rx;
+	struct ferry_msg msg;
+
+	/* Where they are is seen on a copy. */
+	memcpy(copy, rx.shared, rx.shared->size);
+	REBASE(&rx, copy);
+	rx.held = ferry_channel_at(copy, copy->off_rx_held);
+	while (ferry_rx_recv(&rx, &msg, 1) == 1) {
+		assert_true(stage->n_kept < STEP_MSGS);
+		stage->kept[stage->n_kept].data = (uint8_t *)stage->rig.ch +
+			((uint8_t *)msg.data - stage->copy);
+		stage->kept[stage->n_kept++].number = rx.seq - 1;
+	}
+}
+
+/* All that lies in the rings and cells is complete: NULL or what is wrong. */
+static const char *
+check_published(const struct stage *stage, uint64_t next)
+{
+	const struct ferry_channel_shared *ch = stage->rig.ch;
+	const struct rte_ring *fwd = ferry_channel_fwd(ch);
+	const struct ferry_desc *descs = (const struct ferry_desc *)&fwd[1];
+	const struct ferry_cell *cells = ferry_channel_at(ch, ch->off_cells);
+	uint32_t k;
+
+	for (k = fwd->cons.tail; k != fwd->prod.tail; k++) {
+		const struct ferry_desc *desc = &descs[k & fwd->mask];
+		/* Sequence numbers of these tests fit 32 bits. */
+		const uint8_t *slot = (const uint8_t *)ch + ch->off_slots +
+			desc->slot * ch->stride;
+
+		if (desc->slot >= ch->n_slots)
+			return "a slot that does not exist is published";
+		if (!content_is(stage, slot, desc->len, desc->tag, desc->seq))
+			return "a slot is published before it is complete";
+	}
+	for (k = 0; k < FERRY_N_CELLS; k++) {
+		const struct ferry_cell *cell = &cells[k];
+
+		if (cell->stamp > next && !content_is(stage, cell->data,
+				cell->len, cell->tag, cell->stamp - 1))
+			return "a cell is published before it is complete";
+	}
+	return NULL;
+}
+
+static const char *
+check_census(const struct ferry_channel_shared *ch)
+{
+	struct ferry_channel_census c;
+
+	if (ferry_channel_census(ch, &c) != 0)
+		return "a slot is in two rings or in none that exists";
+	if (c.lost != 0)
+		return "a slot is lost";
+	if (c.free + c.tx_held + c.in_flight + c.rx_held != ch->n_slots)
+		return "the slots do not add up";
+	return NULL;
+}
+
+/*
+ * The producer died here: its consumer takes what was published, in order and
+ * complete, then learns of the death; and all slots are the dead one's or free.
+ */
+static const char *
+consumer_survives(struct stage *stage, struct ferry_rx *rx)
+{
+	struct ferry_channel_shared *ch = rx->shared;
+	struct ferry_channel_census c;
+	uint64_t next = rx->seq, seen;
+	struct ferry_msg msg;
+	int ret;
+
+	rig_set_state(&ch->tx, FERRY_END_GONE);
+	while ((ret = ferry_rx_recv(rx, &msg, 1)) == 1) {
+		if (!content_is(stage, msg.data, msg.len, msg.tag, next))
+			return "the survivor gets a wrong message";
+		next++;
+		if (ferry_rx_release(rx, &msg, 1) != 0)
+			return "the survivor cannot release";
+	}
+	if (ret != FERRY_E_PEER_GONE ||
+			ferry_rx_wait(rx, UINT64_MAX) != FERRY_E_PEER_GONE)
+		return "the consumer does not learn of the death";
+	seen = next;
+	if (seen < stage->visible)
+		return "what was published is gone";
+	stage->visible = seen;
+	if (ferry_channel_census(ch, &c) != 0 || c.lost != 0 ||
+			c.in_flight != 0 || c.rx_held != 0 ||
+			c.free + c.tx_held != ch->n_slots)
+		return "after the producer's death slots are missing";
+	return NULL;
+}
+
+/* What is still the consumer's must be as it was before the operation. */
+static const char *
+check_consumers_share(const struct stage *stage,
+		const struct ferry_channel_shared *ch, uint32_t sent)
+{
+	const struct rte_ring *fwd = ferry_channel_fwd(ch);
+	const struct ferry_desc *descs = (const struct ferry_desc *)&fwd[1];
+	const uint8_t *base = (const uint8_t *)ch;
+	const struct ferry_rx *rx = stage->rig.rx;
+	uint32_t at, i;
+
+	/* In the ring, not yet taken. */
+	for (at = fwd->cons.tail; at != sent; at++) {
+		const struct ferry_desc *desc = &descs[at & fwd->mask];
+
+		if (!content_is(stage, base + ch->off_slots + desc->slot *
+				ch->stride, desc->len, desc->tag, desc->seq))
+			return "a message was overwritten before it was taken";
+	}
+	/* In its hands, or about to be. */
+	for (i = 0; i < stage->n_kept; i++) {
+		const uint64_t number = stage->kept[i].number;
+		const uint8_t *data = base + (stage->kept[i].data -
+			(const uint8_t *)rx->shared);
+
+		if (ferry_test_check(data, stage_len(stage, number), number) !=
+				-1)
+			return "a message was overwritten while it was held";
+	}
+	return NULL;
+}
+
+/*
+ * The consumer stopped or died here. While nobody knows of it, its producer
+ * uses all slots and cells it can get: none may still be the consumer's.
+ */
+static const char *
+producer_survives(struct stage *stage, struct ferry_tx *tx)
+{
+	static const uint8_t junk[2048] = { 0xee };
+	struct ferry_channel_shared *ch = tx->shared;
+	struct ferry_buf buf = { junk, FERRY_CELL_DATA, 0 };
+	const uint32_t sent = tx->fwd->prod.tail;
+	struct ferry_channel_census c;
+	struct ferry_msg msg;
+	const char *wrong;
+	int ret;
+
+	if (ferry_tx_loan(tx, &msg, 1) == 1 &&
+			ferry_tx_cancel(tx, &msg, 1) != 0)
+		return "the survivor cannot cancel";
+	buf.len = RTE_MIN(buf.len, tx->slot_size);
+	while ((ret = ferry_tx_send(tx, &buf, 1)) == 1)
+		;
+	if (ret != 0)
+		return "the survivor cannot send";
+	wrong = check_consumers_share(stage, ch, sent);
+	if (wrong != NULL)
+		return wrong;
+	rig_set_state(&ch->rx, FERRY_END_GONE);
+	if (ferry_tx_loan(tx, &msg, 1) != FERRY_E_PEER_GONE ||
+			ferry_tx_send(tx, &buf, 1) != FERRY_E_PEER_GONE ||
+			ferry_tx_wait(tx, UINT64_MAX) != FERRY_E_PEER_GONE ||
+			ferry_tx_drain(tx, UINT64_MAX) != FERRY_E_PEER_GONE)
+		return "the producer does not learn of the death";
+	if (ferry_channel_census(ch, &c) != 0 || c.lost != 0 ||
+			c.free + c.tx_held + c.in_flight + c.rx_held !=
+			ch->n_slots)
+		return "after the consumer's death slots are missing";
+	return NULL;
+}
+
+static const char *
+check_survivor(struct stage *stage)
+{
+	struct ferry_channel_shared *copy =
+		(struct ferry_channel_shared *)stage->copy;
+
+	memcpy(copy, stage->rig.ch, stage->rig.ch->size);
+	if (stage->victim_tx) {
+		struct ferry_rx rx = *stage->rig.rx;
+
+		REBASE(&rx, copy);
+		rx.held = ferry_channel_at(copy, copy->off_rx_held);
+		return consumer_survives(stage, &rx);
+	} else {
+		struct ferry_tx tx = *stage->rig.tx;
+		uint32_t queue[64];
+
+		assert_true(tx.free_mask < RTE_DIM(queue));
+		memcpy(queue, tx.free, (tx.free_mask + 1) * sizeof(queue[0]));
+		REBASE(&tx, copy);
+		tx.held = ferry_channel_at(copy, copy->off_tx_held);
+		tx.free = queue;
+		return producer_survives(stage, &tx);
+	}
+}
+
+/* A consumer that takes messages gives nothing back. */
+static const char *
+check_nothing_given(const struct stage *stage)
+{
+	const struct ferry_channel_shared *was =
+		(const struct ferry_channel_shared *)stage->before;
+	const struct ferry_channel_shared *is = stage->rig.ch;
+
+	if (stage->victim_tx || stage->releases)
+		return NULL;
+	if (is->cells_freed != was->cells_freed ||
+			ferry_channel_back(is)->prod.tail !=
+			ferry_channel_back(was)->prod.tail)
+		return "what was taken is given back at once";
+	return NULL;
+}
+
+static const char *
+check_stop(struct stage *stage)
+{
+	const char *wrong = check_census(stage->rig.ch);
+
+	if (wrong == NULL)
+		wrong = check_published(stage, stage->rig.rx->seq);
+	if (wrong == NULL)
+		wrong = check_nothing_given(stage);
+	if (wrong == NULL)
+		wrong = check_survivor(stage);
+	return wrong;
+}
+
+static void
+child_run(struct stage *stage)
+{
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+		_exit(1);
+	raise(SIGSTOP);
+	*phase = AT_WORK;
+	stage->op(stage);
+	*phase = DONE;
+	_exit(0);
+}
+
+static void
+child_kill(pid_t child)
+{
+	int status;
+
+	kill(child, SIGKILL);
+	while (waitpid(child, &status, 0) == child && !WIFEXITED(status) &&
+			!WIFSIGNALED(status))
+		;
+}
+
+int
+stage_run(struct stage *stage, uint64_t kill_at)
+{
+	const size_t size = stage->rig.ch->size;
+	int status, ret = 0;
+	pid_t child;
+
+	memcpy(stage->before, stage->rig.ch, size);
+	memset(stage->last, 0, size);
+	*phase = NOT_YET;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (child == 0)
+		child_run(stage);
+	if (waitpid(child, &status, 0) != child)
+		return -errno;
+	if (!WIFSTOPPED(status))
+		return -EPERM;
+	while (*phase != DONE) {
+		if (*phase == AT_WORK && stage->steps == kill_at) {
+			ret = 1;
+			break;
+		}
+		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 ||
+				waitpid(child, &status, 0) != child) {
+			ret = -errno;
+			break;
+		}
+		if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP ||
+				stage->steps == STEPS_MAX) {
+			stage->wrong = "the operation crashed or never ends";
+			break;
+		}
+		if (*phase != AT_WORK)
+			continue;
+		stage->steps++;
+		/* Looked at when it is dead. */
+		if (kill_at != UINT64_MAX)
+			continue;
+		if (memcmp(stage->last, stage->rig.ch, size) == 0)
+			continue;
+		memcpy(stage->last, stage->rig.ch, size);
+		stage->changes++;
+		stage->wrong = check_stop(stage);
+		if (stage->wrong != NULL) {
+			stage->wrong_at = stage->steps;
+			break;
+		}
+	}
+	child_kill(child);
+	return ret;
+}
+
+const char *
+stage_bury(struct stage *stage)
+{
+	/* The dead one's handle frees what is this process's own. */
+	if (stage->victim_tx)
+		return consumer_survives(stage, stage->rig.rx);
+	return producer_survives(stage, stage->rig.tx);
+}
