@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -229,9 +230,40 @@ ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
 	return 0;
 }
 
+/*
+ * Whether processes of this prefix are running. A primary that starts beside
+ * secondaries of the one before fails, but not before it has cleared the
+ * memory that they still use, which kills them.
+ */
+static bool
+in_use(const char *prefix)
+{
+	const char *base = getenv("RUNTIME_DIRECTORY");
+	char path[PATH_MAX];
+	bool used = false;
+	int fd;
+
+	/* As EAL finds it, which does not tell before it has started. */
+	if (base == NULL)
+		base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
+	snprintf(path, sizeof(path), "%s/dpdk/%s/fbarray_memzone",
+		base != NULL ? base : "/tmp", prefix);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0) {
+		/* Every process of the prefix holds it shared. */
+		used = flock(fd, LOCK_EX | LOCK_NB) != 0 &&
+			errno == EWOULDBLOCK;
+		close(fd);
+	}
+	return used;
+}
+
 int
 ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 {
+	if (role == FERRY_EAL_HUB && in_use(args->prefix))
+		return refuse(args, -EBUSY, "processes of the file prefix %s "
+			"are still running", args->prefix);
 	/*
 	 * The dsa bus takes any work queue file it finds there, and its driver
 	 * resets the queue. An empty path names no directory.

@@ -77,7 +77,8 @@ int ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
  * @param role
  *   As given to ferry_eal_args().
  * @return
- *   0 or a negative errno.
+ *   0; -EBUSY in a hub if processes of the file prefix are running, a hub or
+ *   secondaries of an earlier one, see args->error; or a negative errno.
  */
 int ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role);
 
