@@ -183,8 +183,9 @@ dma_copy(void)
 		return -ENOMEM;
 	ferry_test_fill(mem, 4096, 1);
 	memset(mem + 4096, 0, 4096);
-	ret = rte_dma_copy(0, 0, rte_malloc_virt2iova(mem),
-		rte_malloc_virt2iova(mem + 4096), 4096, RTE_DMA_OP_FLAG_SUBMIT);
+	/* dma_skeleton takes virtual addresses. */
+	ret = rte_dma_copy(0, 0, (uintptr_t)mem, (uintptr_t)mem + 4096, 4096,
+		RTE_DMA_OP_FLAG_SUBMIT);
 	for (i = 0; i < 2000 && ret >= 0 && n == 0; i++) {
 		n = rte_dma_completed(0, 0, 1, &last, &error);
 		usleep(1000);
@@ -222,6 +223,8 @@ execute(struct peer *peer, const struct peer_order *o, struct peer_report *rep)
 		return 0;
 	case PEER_DMA_COPY:
 		return dma_copy();
+	case PEER_DMA_STOP:
+		return rte_dma_stop(0);
 	case PEER_ATTACH:
 		return ferry_attach(&peer->ep, o->name, "peer");
 	case PEER_DETACH:
@@ -263,6 +266,7 @@ eal_start(struct peer *peer, struct ferry_eal_args *args)
 		(char *)(uintptr_t)"peer", prefix, (char *)(uintptr_t)"-m",
 		(char *)(uintptr_t)"64", (char *)(uintptr_t)"--no-telemetry",
 		(char *)(uintptr_t)"--log-level=error",
+		(char *)(uintptr_t)"--no-pci",
 		(char *)(uintptr_t)peer->eal,
 	};
 	int argc = peer->eal != NULL ? RTE_DIM(argv) : RTE_DIM(argv) - 1;
@@ -303,11 +307,10 @@ peer_main(int fd, void *arg)
 	return 0;
 }
 
-void
-peer_start(struct peer *peer, enum ferry_eal_role role, const char *eal)
+int
+peer_try_start(struct peer *peer, enum ferry_eal_role role, const char *eal)
 {
 	struct peer_progress *progress = peer->progress;
-	int ret;
 
 	memset(peer, 0, sizeof(*peer));
 	if (progress == NULL)
@@ -318,7 +321,14 @@ peer_start(struct peer *peer, enum ferry_eal_role role, const char *eal)
 	peer->role = role;
 	peer->eal = eal;
 	assert_int_equal(ferry_proc_start(&peer->proc, peer_main, peer), 0);
-	ret = peer_report(peer).result;
+	return peer_report(peer).result;
+}
+
+void
+peer_start(struct peer *peer, enum ferry_eal_role role, const char *eal)
+{
+	int ret = peer_try_start(peer, role, eal);
+
 	if (ret != 0)
 		fail_msg("EAL of a peer: %s", ferry_strerror(ret));
 }
@@ -329,7 +339,7 @@ peer_start_hub(struct peer *peer, uint64_t memory)
 	struct peer_order order = { .op = PEER_CREATE, .n = memory };
 
 	strcpy(order.name, HUB);
-	peer_start(peer, FERRY_EAL_HUB, "--no-pci");
+	peer_start(peer, FERRY_EAL_HUB, NULL);
 	assert_int_equal(peer_do(peer, &order).result, 0);
 }
 

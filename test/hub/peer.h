@@ -22,7 +22,9 @@ enum peer_op {
 	PEER_CREATE,
 	PEER_DESTROY,
 	PEER_INFO,
+	/* Also starts the device. */
 	PEER_DMA_COPY,
+	PEER_DMA_STOP,
 	/* A secondary's. */
 	PEER_ATTACH,
 	PEER_DETACH,
@@ -90,7 +92,10 @@ struct peer {
 	const char *eal;
 };
 
-/* Start a process; its EAL is up and 0 reported when this returns. */
+/* Start a process: what its EAL's start has returned. */
+int peer_try_start(struct peer *peer, enum ferry_eal_role role,
+		const char *eal);
+/* The same, to fail the test if EAL does not start. */
 void peer_start(struct peer *peer, enum ferry_eal_role role, const char *eal);
 /* A hub process with a hub of that much memory. */
 void peer_start_hub(struct peer *peer, uint64_t memory);

@@ -259,7 +259,7 @@ a_stopped_process_is_not_dead(void **state)
 }
 
 int
-main(void)
+main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(data_flows_whole_and_in_order_whoever_opens_first, stop_all),
@@ -267,5 +267,7 @@ main(void)
 		cmocka_unit_test_teardown(a_stopped_process_is_not_dead, stop_all),
 	};
 
+	if (argc > 1) /* one of them, by name */
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

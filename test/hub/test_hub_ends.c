@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The end of a hub, killed, destroyed or stopped, and its secondaries; devices
+ * of the hub; who is refused. */
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_bus.h>
+#include <rte_common.h>
+#include <rte_dmadev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "hub_ctl.h"
+#include "peer.h"
+
+#define CHANNEL "bytes.0"
+
+static const struct ferry_channel_config small = { 256, 64 };
+
+static int
+stop_all(void **state)
+{
+	(void)state;
+	ferry_procs_kill();
+	ferry_test_clean();
+	return 0;
+}
+
+static unsigned int
+fds_of(pid_t pid)
+{
+	unsigned int n = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Two secondaries: one sleeps for a message that does not come, the other one
+ * for a slot of a channel that nobody empties. */
+static void
+start_waiting(struct peer *rx, struct peer *tx)
+{
+	struct peer_order wait = {
+		.op = PEER_WAIT_RX, .wait = FERRY_WAIT_SLEEP,
+		.timeout_ns = UINT64_MAX,
+	};
+	struct peer_order send = {
+		.op = PEER_SEND, .wait = FERRY_WAIT_SLEEP, .n = 1000,
+		.burst = 4, .longest = 256, .timeout_ns = SECONDS(30),
+	};
+
+	peer_start_endpoint(rx);
+	peer_start_endpoint(tx);
+	assert_int_equal(peer_open(rx, PEER_OPEN_RX, "idle", &small), 0);
+	assert_int_equal(peer_open(tx, PEER_OPEN_TX, "full", &small), 0);
+	peer_order(rx, &wait);
+	peer_order(tx, &send);
+	usleep(300000); /* both are asleep by now */
+}
+
+/* Both were told, and soon. */
+static void
+check_told(struct peer *rx, struct peer *tx, uint64_t since)
+{
+	struct peer_report rep[2] = { peer_report(rx), peer_report(tx) };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(rep[i].result, FERRY_E_HUB_GONE);
+		print_message("told after %.2f ms\n",
+			(double)(rep[i].at_ns - since) / 1e6);
+		assert_true(rep[i].at_ns - since < SECONDS(1));
+	}
+}
+
+static void
+a_killed_hub_is_known_to_sleepers_at_once_and_can_be_started_again(void **state)
+{
+	const struct peer_order detach = { .op = PEER_DETACH };
+	struct peer hub = { 0 }, rx = { 0 }, tx = { 0 }, late = { 0 };
+	struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
+	struct peer_report rep;
+	uint64_t since;
+	int round;
+
+	(void)state;
+	ferry_procs_need();
+	for (round = 0; round < 3; round++) {
+		peer_start_hub(&hub, 32 * MIB);
+		start_waiting(&rx, &tx);
+		peer_start(&late, FERRY_EAL_SECONDARY, NULL);
+		since = ferry_test_now_ns();
+		ferry_proc_kill(&hub.proc);
+		check_told(&rx, &tx, since);
+
+		/* Nothing more can be had from it, which shows quickly. */
+		assert_int_equal(peer_open(&rx, PEER_OPEN_TX, "new", &small),
+			FERRY_E_HUB_GONE);
+		rep = peer_do(&late, &attach);
+		assert_int_equal(rep.result, FERRY_E_HUB_GONE);
+		assert_true(rep.took_ns < SECONDS(1));
+		rep = peer_do(&tx, &detach);
+		assert_int_equal(rep.result, 0);
+		assert_true(rep.took_ns < SECONDS(1));
+		/*
+		 * DPDK cannot start a primary while secondaries of the
+		 * last one are there. They are not harmed by the try.
+		 */
+		if (round == 1) {
+			assert_int_equal(peer_try_start(&hub, FERRY_EAL_HUB,
+				NULL), -EBUSY);
+			assert_int_equal(ferry_proc_wait(&hub.proc, 10000), 1);
+		}
+		peer_exit(&late);
+		peer_exit(&tx);
+		peer_exit(&rx);
+		peer_start_hub(&hub, 32 * MIB);
+		peer_start_endpoint(&rx);
+		assert_int_equal(peer_open(&rx, PEER_OPEN_TX, CHANNEL, NULL),
+			0);
+		peer_exit(&rx);
+		peer_exit_hub(&hub);
+	}
+}
+
+static void
+streams_end_when_the_hub_is_killed(void **state)
+{
+	struct peer_order order = {
+		.op = PEER_SEND, .wait = FERRY_WAIT_YIELD, .n = UINT64_MAX,
+		.burst = 8, .longest = 256, .timeout_ns = SECONDS(20),
+	};
+	struct peer hub = { 0 }, rx = { 0 }, tx = { 0 };
+	struct peer_report sent, got;
+	uint64_t since;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 32 * MIB);
+	peer_start_endpoint(&rx);
+	peer_start_endpoint(&tx);
+	assert_int_equal(peer_open(&rx, PEER_OPEN_RX, CHANNEL, &small), 0);
+	assert_int_equal(peer_open(&tx, PEER_OPEN_TX, CHANNEL, &small), 0);
+	peer_order(&tx, &order);
+	order.op = PEER_RECV;
+	peer_order(&rx, &order);
+	usleep(100000);
+	since = ferry_test_now_ns();
+	ferry_proc_kill(&hub.proc);
+	sent = peer_report(&tx);
+	got = peer_report(&rx);
+	assert_int_equal(sent.result, FERRY_E_HUB_GONE);
+	assert_int_equal(got.result, FERRY_E_HUB_GONE);
+	assert_true(sent.at_ns - since < SECONDS(1));
+	assert_true(got.at_ns - since < SECONDS(1));
+	assert_true(sent.count > 0);
+	peer_exit(&tx);
+	peer_exit(&rx);
+}
+
+static void
+a_destroyed_hub_wakes_sleepers_and_waits_for_them_to_leave(void **state)
+{
+	const struct peer_order destroy = { .op = PEER_DESTROY };
+	struct peer hub = { 0 }, rx = { 0 }, tx = { 0 };
+	struct peer_report rep;
+	uint64_t since;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 32 * MIB);
+	start_waiting(&rx, &tx);
+	since = ferry_test_now_ns();
+	peer_order(&hub, &destroy);
+	check_told(&rx, &tx, since);
+	assert_int_equal(peer_simple(&rx, PEER_DETACH), 0);
+	assert_int_equal(peer_simple(&tx, PEER_DETACH), 0);
+	rep = peer_report(&hub);
+	assert_int_equal(rep.result, 0);
+	peer_exit(&rx);
+	peer_exit(&tx);
+	peer_exit(&hub);
+	assert_int_equal(ferry_test_leftovers(), 0);
+}
+
+static void
+a_hub_with_a_secondary_that_stays_is_busy_until_it_dies(void **state)
+{
+	const struct peer_order destroy = { .op = PEER_DESTROY };
+	struct peer hub = { 0 }, stays = { 0 };
+	struct peer_report rep;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 32 * MIB);
+	peer_start_endpoint(&stays);
+	assert_int_equal(peer_open(&stays, PEER_OPEN_TX, "c", &small), 0);
+	rep = peer_do(&hub, &destroy);
+	assert_int_equal(rep.result, -EBUSY);
+	assert_in_range(rep.took_ns, SECONDS(1), SECONDS(5));
+	peer_order(&hub, &destroy);
+	ferry_proc_kill(&stays.proc);
+	rep = peer_report(&hub);
+	assert_int_equal(rep.result, 0);
+	assert_true(rep.took_ns < SECONDS(1));
+	peer_exit(&hub);
+	assert_int_equal(ferry_test_leftovers(), 0);
+}
+
+static void
+a_hub_that_is_not_there_is_an_error_within_seconds(void **state)
+{
+	struct peer_order attach = { .op = PEER_ATTACH, .name = "other" };
+	struct peer hub = { 0 }, a = { 0 };
+	struct peer_report rep;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
+	rep = peer_do(&a, &attach);
+	assert_int_equal(rep.result, -ETIMEDOUT);
+	assert_true(rep.took_ns < SECONDS(4));
+	/* It was the name. */
+	strcpy(attach.name, HUB);
+	assert_int_equal(peer_do(&a, &attach).result, 0);
+	peer_check_hub(&hub, 1);
+	/* A secondary makes no hub. */
+	assert_int_equal(peer_open(&a, PEER_CREATE, "mine", NULL), -EPERM);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+static void
+what_a_stopped_hub_could_not_answer_in_time_was_never_asked(void **state)
+{
+	struct peer_order open = {
+		.op = PEER_OPEN_TX, .name = "late", .config = small,
+	};
+	struct peer hub = { 0 }, a = { 0 };
+	struct peer_report rep;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&a);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	rep = peer_do(&a, &open);
+	assert_int_equal(rep.result, -ETIMEDOUT);
+	/* It goes on while the next request waits, and finds both. */
+	strcpy(open.name, "next");
+	peer_order(&a, &open);
+	usleep(200000);
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	assert_int_equal(peer_report(&a).result, 0);
+	/* Its own end, not the late one's; and that can be had. */
+	open.op = PEER_OPEN_RX;
+	assert_int_equal(peer_do(&a, &open).result, 0);
+	assert_int_equal(peer_simple(&a, PEER_CLOSE), 0);
+	peer_check_hub(&hub, 1);
+	assert_int_equal(peer_open(&a, PEER_OPEN_TX, "late", NULL), 0);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+/* Runs in a secondary: ask the hub in the way ferry_attach() does. */
+static int
+ask_raw(const void *param, int len, int n_fds, int *result)
+{
+	const struct timespec wait = { .tv_sec = 3 };
+	struct rte_mp_reply replies = { 0 };
+	struct rte_mp_msg msg;
+	int i;
+
+	memset(&msg, 0, sizeof(msg));
+	strcpy(msg.name, "ferry:" HUB);
+	msg.len_param = len;
+	memcpy(msg.param, param, (size_t)len);
+	msg.num_fds = n_fds;
+	for (i = 0; i < n_fds; i++)
+		msg.fds[i] = 0;
+	if (rte_mp_request_sync(&msg, &replies, &wait) != 0)
+		return -rte_errno;
+	if (replies.nb_received != 1 || replies.msgs[0].len_param !=
+			sizeof(struct hub_reply))
+		return -EPROTO;
+	*result = ((struct hub_reply *)replies.msgs[0].param)->result;
+	for (i = 0; i < replies.msgs[0].num_fds; i++)
+		close(replies.msgs[0].fds[i]);
+	free(replies.msgs);
+	return 0;
+}
+
+#define EXPECT(request, n_fds, want) do { \
+	int got_ = 0; \
+	int ret_ = ask_raw(&(request), sizeof(request), n_fds, &got_); \
+	if (ret_ != 0 || got_ != (want)) { \
+		fprintf(stderr, "line %d: %d, result %d\n", __LINE__, ret_, \
+			got_); \
+		return -EBADMSG; \
+	} \
+} while (0)
+
+/* Runs in a secondary. */
+static int
+ask_nonsense(struct peer *peer)
+{
+	const struct hub_request good = {
+		.op = HUB_OP_ATTACH,
+		.version = FERRY_CHANNEL_VERSION,
+		.layout = ferry_channel_layout_hash(),
+		.expires = UINT64_MAX,
+		.pid = getpid(),
+		.name = "raw",
+	};
+	uint8_t noise[RTE_MP_MAX_PARAM_LEN];
+	struct hub_request req;
+	uint64_t random = 5;
+	int i, len, got;
+
+	(void)peer;
+	req = good;
+	req.version++;
+	EXPECT(req, 1, FERRY_E_VERSION);
+	req = good;
+	req.layout ^= 1;
+	EXPECT(req, 1, FERRY_E_VERSION);
+	/* No pidfd, or several, or a fd that nobody can wait for. */
+	EXPECT(good, 0, -EINVAL);
+	EXPECT(good, 2, -EINVAL);
+	EXPECT(good, RTE_MP_MAX_FD_NUM, -EINVAL);
+	req = good;
+	memset(req.name, 'x', sizeof(req.name));
+	EXPECT(req, 1, -EINVAL);
+	req = good;
+	req.name[0] = '/';
+	EXPECT(req, 1, -EINVAL);
+	for (i = 0; i < 3; i++) {
+		req = good;
+		req.op = i == 0 ? 0 : i == 1 ? 99 : UINT32_MAX;
+		EXPECT(req, 0, -EINVAL);
+	}
+	req.op = HUB_OP_OPEN;
+	req.role = 2;
+	EXPECT(req, 0, -EINVAL);
+	/* Endpoints that are not, ends that are not. */
+	req.role = 1;
+	EXPECT(req, 0, FERRY_E_HUB_GONE);
+	req.endpoint = UINT32_MAX;
+	req.epoch = 0;
+	EXPECT(req, 0, FERRY_E_HUB_GONE);
+	req.op = HUB_OP_CLOSE;
+	EXPECT(req, 1, -ENOENT);
+	req.op = HUB_OP_CANCEL;
+	EXPECT(req, 0, -ENOENT);
+	req.op = HUB_OP_DETACH;
+	EXPECT(req, RTE_MP_MAX_FD_NUM, -ENOENT);
+
+	for (i = 0; i < 2000; i++) {
+		for (len = 0; len < (int)sizeof(noise); len++)
+			noise[len] = (uint8_t)ferry_test_random(&random);
+		if (i % 2)
+			len = (int)(ferry_test_random(&random) %
+				sizeof(noise)) + 1;
+		else
+			len = sizeof(req);
+		if (len == sizeof(req) && i % 4 == 0) {
+			/* Nearly right, but in nobody's name. */
+			req = good;
+			req.endpoint = 77;
+			req.op = (uint32_t)(ferry_test_random(&random) % 8);
+			req.role = (uint32_t)(ferry_test_random(&random) % 3);
+			memcpy(noise, &req, sizeof(req));
+			noise[ferry_test_random(&random) % sizeof(req)] ^= 1;
+		}
+		if (len == sizeof(req)) /* answered, whatever it is */
+			memset(noise + offsetof(struct hub_request, expires),
+				0xff, sizeof(req.expires));
+		got = ask_raw(noise, len, i % 4 == 0 ? 0 :
+			(int)(ferry_test_random(&random) % 9), &len);
+		if (got != 0)
+			return got;
+	}
+	return 0;
+}
+
+static void
+nonsense_from_a_secondary_does_not_harm_the_hub(void **state)
+{
+	const struct peer_order nonsense = {
+		.op = PEER_CUSTOM, .custom = ask_nonsense,
+	};
+	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
+	unsigned int before;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&b);
+	assert_int_equal(peer_open(&b, PEER_OPEN_TX, CHANNEL, &small), 0);
+	before = fds_of(hub.proc.pid);
+	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
+	assert_int_equal(peer_do(&a, &nonsense).result, 0);
+	peer_exit(&a);
+	assert_int_equal(fds_of(hub.proc.pid), before);
+	assert_int_equal(peer_simple(&b, PEER_CLOSE), 0);
+	peer_check_hub(&hub, 1);
+	assert_int_equal(peer_open(&b, PEER_OPEN_RX, CHANNEL, &small), 0);
+	peer_exit(&b);
+	peer_exit_hub(&hub);
+}
+
+/* Runs in a secondary. */
+static int
+look_for_devices(struct peer *peer)
+{
+	const char *path = getenv("DSA_DEV_PATH");
+	int i;
+
+	(void)peer;
+	if (path == NULL || path[0] != '\0')
+		return -EBADF;
+	for (i = 0; i < 64; i++)
+		if (rte_dma_is_valid((int16_t)i) &&
+				rte_dma_count_avail() == 0)
+			return -EFAULT;
+	return 0;
+}
+
+static void
+secondaries_come_and_go_and_the_hubs_device_works_on(void **state)
+{
+	const struct peer_order look = {
+		.op = PEER_CUSTOM, .custom = look_for_devices,
+	};
+	struct peer hub = { 0 }, a = { 0 };
+	int i;
+
+	(void)state;
+	ferry_procs_need();
+	setenv("DSA_DEV_PATH", "/dev/dsa", 1);
+	peer_start(&hub, FERRY_EAL_HUB, "--vdev=dma_skeleton");
+	assert_int_equal(peer_open(&hub, PEER_CREATE, HUB, NULL), 0);
+	assert_int_equal(peer_simple(&hub, PEER_DMA_COPY), 0);
+	for (i = 0; i < 5; i++) {
+		peer_start_endpoint(&a);
+		assert_int_equal(peer_do(&a, &look).result, 0);
+		assert_int_equal(peer_open(&a, PEER_OPEN_TX, "c", &small), 0);
+		assert_int_equal(peer_simple(&hub, PEER_DMA_COPY), 0);
+		if (i == 3)
+			ferry_proc_kill(&a.proc);
+		else
+			peer_exit(&a); /* with its EAL's cleanup */
+		assert_int_equal(peer_simple(&hub, PEER_DMA_COPY), 0);
+	}
+	unsetenv("DSA_DEV_PATH");
+	/* DPDK's cleanup crashes on a running dma_skeleton. */
+	assert_int_equal(peer_simple(&hub, PEER_DMA_STOP), 0);
+	peer_exit_hub(&hub);
+}
+
+int
+main(int argc, char *argv[])
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(a_killed_hub_is_known_to_sleepers_at_once_and_can_be_started_again, stop_all),
+		cmocka_unit_test_teardown(streams_end_when_the_hub_is_killed, stop_all),
+		cmocka_unit_test_teardown(a_destroyed_hub_wakes_sleepers_and_waits_for_them_to_leave, stop_all),
+		cmocka_unit_test_teardown(a_hub_with_a_secondary_that_stays_is_busy_until_it_dies, stop_all),
+		cmocka_unit_test_teardown(a_hub_that_is_not_there_is_an_error_within_seconds, stop_all),
+		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_answer_in_time_was_never_asked, stop_all),
+		cmocka_unit_test_teardown(nonsense_from_a_secondary_does_not_harm_the_hub, stop_all),
+		cmocka_unit_test_teardown(secondaries_come_and_go_and_the_hubs_device_works_on, stop_all),
+	};
+
+	if (argc > 1) /* one of them, by name */
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
