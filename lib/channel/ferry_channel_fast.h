@@ -177,7 +177,7 @@ ferry_tx_refill(struct ferry_tx *tx)
 	for (i = 0; i < n; i++) {
 		uint32_t slot;
 
-		slots = i < zcd.n1 ? zcd.ptr1 : zcd.ptr2;
+		slots = (const uint32_t *)(i < zcd.n1 ? zcd.ptr1 : zcd.ptr2);
 		/* Read once: what is checked is what is used. */
 		slot = __atomic_load_n(&slots[i < zcd.n1 ? i : i - zcd.n1],
 				__ATOMIC_RELAXED);
