@@ -37,6 +37,9 @@ struct ferry_hub;
 #define FERRY_HUB_ENDPOINTS 256
 /** Channels at once where no number is given. */
 #define FERRY_HUB_CHANNELS 1024
+/** Most of either that may be asked for. */
+#define FERRY_HUB_ENDPOINTS_MAX (UINT32_C(1) << 16)
+#define FERRY_HUB_CHANNELS_MAX (UINT32_C(1) << 20)
 
 /** What a hub is made with. Zeros and NULL mean the defaults above. */
 struct ferry_hub_config {
@@ -45,7 +48,7 @@ struct ferry_hub_config {
 	 * among the hubs of one EAL file prefix.
 	 */
 	const char *name;
-	/** Bytes for channels, rounded up to 2 MiB. */
+	/** Bytes for channels, rounded up to 2 MiB; less than 2^63. */
 	uint64_t memory;
 	/** NUMA node of the memory, or SOCKET_ID_ANY (-1). */
 	int socket;

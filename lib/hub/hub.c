@@ -91,6 +91,11 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 	ret = ferry_name_check(name);
 	if (ret != 0 || out == NULL)
 		return ret != 0 ? ret : -EINVAL;
+	/* Tables of such sizes would be granted, and fill all memory. */
+	if (config->memory > INT64_MAX ||
+			config->max_endpoints > FERRY_HUB_ENDPOINTS_MAX ||
+			config->max_channels > FERRY_HUB_CHANNELS_MAX)
+		return -EINVAL;
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return -EPERM;
 	hub = calloc(1, sizeof(*hub));

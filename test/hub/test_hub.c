@@ -85,17 +85,25 @@ a_hub_with_bad_values_is_not_made(void **state)
 	config.memory = 4096 * MIB; /* beyond the limit */
 	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
 	config.memory = UINT64_MAX;
+	assert_int_equal(ferry_hub_create(&hub, &config), -EINVAL);
+	config.memory = INT64_MAX;
 	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
 	config.memory = MIB;
 	config.socket = 31; /* no such node */
 	assert_true(ferry_hub_create(&hub, &config) < 0);
 	config.socket = -1;
-	config.max_endpoints = UINT32_MAX;
-	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
+	config.max_endpoints = FERRY_HUB_ENDPOINTS_MAX + 1;
+	assert_int_equal(ferry_hub_create(&hub, &config), -EINVAL);
 	config.max_endpoints = 0;
-	config.max_channels = UINT32_MAX;
-	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
+	config.max_channels = FERRY_HUB_CHANNELS_MAX + 1;
+	assert_int_equal(ferry_hub_create(&hub, &config), -EINVAL);
+	config.max_channels = FERRY_HUB_CHANNELS_MAX;
+	config.max_endpoints = FERRY_HUB_ENDPOINTS_MAX;
+	assert_int_equal(ferry_hub_create(&hub, &config), 0);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+	hub = NULL;
 	config.max_channels = 0;
+	config.max_endpoints = 0;
 	assert_null(hub);
 
 	/* One of a name, and the failed ones left nothing in the way. */
