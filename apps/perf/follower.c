@@ -167,8 +167,8 @@ follower_start(struct follower **out, const char *hub,
 	if (f == NULL)
 		return -ENOMEM;
 	snprintf(f->hub, sizeof(f->hub), "%s", hub);
-	f->lcore = rte_get_next_lcore(rte_get_main_lcore(), 1, 1);
-	if (f->lcore >= RTE_MAX_LCORE || f->lcore == rte_get_main_lcore()) {
+	f->lcore = rte_get_next_lcore(-1, 1, 0);
+	if (f->lcore >= RTE_MAX_LCORE) {
 		app_error("two lcores are needed, such as --lcores=0@0,1@1");
 		free(f);
 		return -EINVAL;

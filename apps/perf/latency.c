@@ -136,7 +136,7 @@ lead(struct side *s, const struct side_job *job, struct side_slice *slice,
 	uint64_t i, t0, took = 0;
 	int ret = prepare(s, job, wire);
 
-	if (!tight && ret == 0)
+	if (ret == 0)
 		ret = await_ready(s);
 	t0 = rte_rdtsc();
 	for (i = 0; i < job->n && ret == 0; i++) {
@@ -189,7 +189,7 @@ follow(struct side *s, const struct side_job *job, struct side_ack *ack,
 	uint64_t i;
 
 	for (i = 0; i < job->n && ret == 0; i++) {
-		if (!tight)
+		if (!tight || i == 0)
 			__atomic_store_n(&s->area->ready.stamp, s->stamp + 1,
 					__ATOMIC_RELEASE);
 		ret = pong(s, wire);

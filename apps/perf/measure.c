@@ -318,7 +318,7 @@ measure_pair(struct measurement *m)
 	case SCENARIO_RATE:
 		return report_pair(m, 0, "rate", "M/s");
 	default:
-		ret = report_pair(m, 0, m->sc->loan ? "write, commit" :
+		ret = report_pair(m, 0, m->sc->loan ? "write and pass" :
 				"send alone", "GB/s");
 		return ret != 0 ? ret :
 			report_pair(m, 1, "whole loop", "GB/s");
@@ -375,7 +375,7 @@ measure_copy_twice(struct measurement *m)
 		ret = choose_kernel(m, job);
 	if (ret != 0)
 		return ret;
-	snprintf(metric, sizeof(metric), "%s, both",
+	snprintf(metric, sizeof(metric), "%s on both",
 		m->p->side.kernels[job->kernel]->name);
 	return measure_alone(m, metric, "GB/s");
 }

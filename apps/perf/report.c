@@ -110,7 +110,7 @@ report_begin(struct perf *p)
 	if (p->table == NULL)
 		return;
 	machine_lines(p, p->table, "");
-	fprintf(p->table, "\n%-22s %-13s %7s %-5s %7s %-11s %5s %8s %8s %8s "
+	fprintf(p->table, "\n%-22s %-14s %7s %-5s %7s %-11s %5s %8s %8s %8s "
 		"%8s %5s %5s  %s\n", "scenario", "metric", "value", "unit",
 		"bound", "of", "ratio", "p50", "p99", "p99.9", "max",
 		"99/50", "99/99", "target, met?");
@@ -172,7 +172,7 @@ write_csv(FILE *f, const struct row *row)
 static void
 write_table(FILE *f, const struct row *row)
 {
-	fprintf(f, "%-22s %-13s", row->scenario, row->metric);
+	fprintf(f, "%-22s %-14s", row->scenario, row->metric);
 	put(f, 7, row->value);
 	fprintf(f, " %-5s", row->unit);
 	put(f, 7, row->bound_value);

@@ -19,7 +19,7 @@ enum row_met {
 };
 
 struct row {
-	/* The scenario, and which of its numbers. */
+	/* The scenario, and which of its numbers. No commas: see CSV. */
 	char scenario[32];
 	char metric[24];
 	const char *unit;

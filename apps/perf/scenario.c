@@ -13,6 +13,8 @@
 #define LATENCY_SLOTS 8
 #define STREAM_SLOTS 64
 #define LOAN_SLOTS 256
+/* Buffers of small messages: what a sender builds its bursts in. */
+#define RATE_POOL (4 * SIDE_BURST * 64)
 
 static const struct target line_target = {
 	.text = "<=1.3x, p99 <=2x",
@@ -219,7 +221,7 @@ scenario_job(const struct scenario *sc, const struct perf_options *o,
 		job->flags |= SIDE_NO_REWRITE;
 		break;
 	}
-	job->pool = POOL_HOT;
+	job->pool = job->kind == SIDE_RATE ? RATE_POOL : POOL_HOT;
 	if (sc->cold) {
 		/* Two senders share what one has. */
 		job->pool = o->pool / (job->flags & SIDE_BOTH ? 2 : 1);

@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""ferry-perf from outside: every row is there, bad input is told, nothing is
+left behind. No timing is judged. Writes the lines that cmocka does.
+
+    test_perf.py FERRY_PERF NAME
+
+NAME: one of the tests below, or "all".
+"""
+
+import csv
+import glob
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PERF = None
+PAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages'
+# A smoke run's hub and EAL's own.
+PAGES_NEEDED = 32
+# Every number of a row that must be there, whatever the row is.
+ALWAYS = ('value', 'p50_ns', 'p99_ns', 'p999_ns', 'max_ns')
+
+
+class Skip(Exception):
+    pass
+
+
+def need_machine():
+    if os.geteuid() != 0:
+        raise Skip('not root')
+    try:
+        free = int(open(PAGES).read())
+    except OSError:
+        raise Skip('the kernel has no 2 MiB hugepages')
+    if free < PAGES_NEEDED:
+        raise Skip('no free 2 MiB hugepages')
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Skip('one CPU for two peers')
+
+
+def run(*args, timeout=240):
+    return subprocess.run([PERF, *args], capture_output=True, text=True,
+                          timeout=timeout)
+
+
+def left_behind(pid):
+    """Files of the ferry-perf with this pid."""
+    return (glob.glob(f'/dev/hugepages/ferry-perf-{pid}*') +
+            glob.glob(f'/var/run/dpdk/ferry-perf-{pid}*'))
+
+
+def rows_of(path):
+    with open(path) as f:
+        return list(csv.DictReader(line for line in f
+                                   if not line.startswith('#')))
+
+
+def check_row(row):
+    for field in ALWAYS:
+        # The second number of a stream has no times of its own.
+        if row['metric'] == 'whole loop' and field != 'value':
+            continue
+        assert row[field] != '', (row, field)
+    for field, text in row.items():
+        if text == '' or field in ('scenario', 'metric', 'unit', 'bound',
+                                   'target', 'met'):
+            continue
+        number = float(text)
+        assert math.isfinite(number) and number > 0, (row, field)
+    if not row['scenario'].startswith('bound-'):
+        assert row['bound'] != '' and row['bound_value'] != '', row
+        assert row['ratio'] != '', row
+    assert row['met'] in ('yes', 'no', '-'), row
+    assert (row['met'] == '-') == (row['target'] == ''), row
+
+
+def smoke(*options):
+    need_machine()
+    listed = run('--smoke', '--list')
+    assert listed.returncode == 0, listed.stderr
+    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert len(names) > 30, names
+    with tempfile.TemporaryDirectory() as tmp:
+        path = os.path.join(tmp, 'out.csv')
+        p = subprocess.Popen([PERF, '--smoke', '--csv', path, *options],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             text=True)
+        out, err = p.communicate(timeout=240)
+        assert p.returncode == 0, err
+        assert err == '', err
+        rows = rows_of(path)
+    assert sorted({r['scenario'] for r in rows}) == sorted(names)
+    for row in rows:
+        check_row(row)
+        if row['scenario'].startswith('stream-'):
+            assert sum(r['scenario'] == row['scenario'] for r in rows) == 2
+    for name in names:
+        assert re.search(rf'^{name} ', out, re.M), name
+    assert 'targets met' in out
+    assert left_behind(p.pid) == [], left_behind(p.pid)
+
+
+def test_smoke_threads():
+    """Every scenario, between two threads, all content checked."""
+    smoke('--check')
+
+
+def test_smoke_processes():
+    """Every scenario, between two processes."""
+    smoke('--processes')
+
+
+def test_csv_on_stdout():
+    """--csv - writes CSV to stdout and no table."""
+    need_machine()
+    done = run('--smoke', '--only', 'latency-64,stream-4K-*', '--csv', '-')
+    assert done.returncode == 0, done.stderr
+    lines = [x for x in done.stdout.splitlines() if not x.startswith('#')]
+    rows = list(csv.DictReader(lines))
+    assert [r['scenario'] for r in rows] == [
+        'latency-64', 'stream-4K-hot', 'stream-4K-hot', 'stream-4K-cold',
+        'stream-4K-cold'], rows
+
+
+def test_own_eal_options():
+    """The user's EAL options win over the defaults."""
+    need_machine()
+    prefix = f'ferry-perf-{os.getpid()}-own'
+    a, b = sorted(os.sched_getaffinity(0))[:2]
+    done = run(f'--file-prefix={prefix}', '--lcores', f'2@{a},5@{b}',
+               '--no-pci', '--', '--smoke', '--only', 'latency-64')
+    assert done.returncode == 0, done.stderr
+    assert left_behind(f'{os.getpid()}-own') == []
+
+
+def refused(args, *words):
+    done = run(*args, timeout=60)
+    assert done.returncode != 0, args
+    assert done.stdout == '', done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0], (word, lines[0])
+
+
+def test_bad_input():
+    """Bad input gets one line that says what is wrong."""
+    refused(['--nonsense'], '--nonsense', '--help')
+    refused(['surplus'], 'surplus')
+    refused(['--runs'], '--runs')
+    refused(['--runs', '0'], '--runs', "'0'")
+    refused(['--runs', 'many'], '--runs', "'many'")
+    refused(['--time', '-1'], '--time')
+    refused(['--pool', '1'], '--pool')
+    refused(['--only', 'no-such-*'], 'no-such-*', '--list')
+    refused(['--csv', '/no/such/dir/x.csv'], '/no/such/dir/x.csv')
+    refused(['--in-memory', '--', '--smoke'], '--in-memory')
+
+
+def test_one_lcore():
+    """One lcore is told to be too few."""
+    need_machine()
+    done = run('--lcores=0', '--', '--smoke')
+    assert done.returncode != 0
+    assert 'two lcores' in done.stderr, done.stderr
+
+
+def test_full_disk():
+    """A full disk under the CSV is not success."""
+    need_machine()
+    done = run('--smoke', '--only', 'latency-64', '--csv', '/dev/full')
+    assert done.returncode != 0
+    assert 'cannot write' in done.stderr, done.stderr
+
+
+def interrupted(*options):
+    need_machine()
+    p = subprocess.Popen([PERF, '--pool', '32', *options],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         text=True, start_new_session=True)
+    # Once the header is out, the scenarios run.
+    line = p.stdout.readline()
+    assert 'ferry-perf on' in line, (line, p.stderr.read())
+    time.sleep(1)
+    # As Ctrl-C does: to both processes.
+    os.killpg(p.pid, signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 1, (p.returncode, err)
+    assert 'interrupted' in err, err
+    assert left_behind(p.pid) == [], left_behind(p.pid)
+    try:
+        os.killpg(p.pid, 0)
+        assert False, 'a process is left'
+    except ProcessLookupError:
+        pass
+
+
+def test_interrupt_threads():
+    """Ctrl-C leaves nothing behind."""
+    interrupted()
+
+
+def test_interrupt_processes():
+    """Ctrl-C with a second process leaves nothing behind."""
+    interrupted('--processes')
+
+
+def test_receiver_killed():
+    """A killed receiver ends the run with an error, not a hang."""
+    need_machine()
+    p = subprocess.Popen([PERF, '--processes', '--pool', '32'],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         text=True)
+    p.stdout.readline()
+    time.sleep(1)
+    children = open(f'/proc/{p.pid}/task/{p.pid}/children').read().split()
+    assert len(children) == 1, children
+    os.kill(int(children[0]), signal.SIGKILL)
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 1, (p.returncode, err)
+    assert err != ''
+    assert left_behind(p.pid) == [], left_behind(p.pid)
+
+
+def main():
+    global PERF
+    PERF, which = sys.argv[1:]
+    tests = {name[5:]: f for name, f in globals().items()
+             if name.startswith('test_') and
+             which in (name[5:], 'all')}
+    outcomes = []
+    for name, test in tests.items():
+        print(f'[ RUN      ] {name}', flush=True)
+        try:
+            test()
+            outcome = 'OK'
+        except Skip as reason:
+            print(f'skipped: {reason}')
+            outcome = 'SKIPPED'
+        except (AssertionError, subprocess.TimeoutExpired) as e:
+            print(f'{type(e).__name__}: {e}')
+            outcome = 'FAILED'
+        print(f'[ {outcome:>8} ] {name}', flush=True)
+        outcomes.append(outcome)
+    if 'FAILED' in outcomes or not outcomes:
+        return 1
+    # As meson wants to be told of what was skipped as a whole.
+    return 77 if set(outcomes) == {'SKIPPED'} else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
