@@ -27,6 +27,13 @@
  */
 static const unsigned int rounds_before[] = { 0, 6, 7, 8, 13, 14, 15, 16 };
 
+/* Of those, in a build whose instructions are many more. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define EVERY 4
+#else
+#define EVERY 1
+#endif
+
 static struct stage stage;
 static uint64_t total_steps, total_stops, total_kills;
 
@@ -273,7 +280,7 @@ no_step_of_a_producer_loses_a_slot_or_shows_half_a_message(void **state)
 	for (i = 0; i < RTE_DIM(tx_cases); i++) {
 		const struct tx_case *c = &tx_cases[i];
 
-		for (r = 0; r < RTE_DIM(rounds_before); r++) {
+		for (r = 0; r < RTE_DIM(rounds_before); r += EVERY) {
 			uint64_t all;
 
 			rounds = rounds_before[r];
@@ -301,7 +308,7 @@ no_step_of_a_consumer_loses_a_slot_or_what_it_holds(void **state)
 	need_ptrace();
 	total_steps = total_stops = 0;
 	for (i = 0; i < RTE_DIM(rx_cases); i++) {
-		for (r = 0; r < RTE_DIM(rounds_before); r++) {
+		for (r = 0; r < RTE_DIM(rounds_before); r += EVERY) {
 			rounds = rounds_before[r];
 			rx_prepare(&rx_cases[i], rounds, rounds % 3 == 2);
 			assert_int_equal(stage_run(&stage, UINT64_MAX), 0);
@@ -327,7 +334,7 @@ kill_everywhere(bool tx, unsigned int i, unsigned int rounds)
 	uint64_t step;
 	int ret = 1;
 
-	for (step = 1; ret == 1; step += 1 + step / 6) {
+	for (step = 1; ret == 1; step += EVERY + step / 6) {
 		if (tx)
 			tx_prepare(&tx_cases[i], rounds, false);
 		else
@@ -358,7 +365,7 @@ the_survivor_of_a_kill_at_any_step_loses_nothing(void **state)
 	for (i = 0; i < RTE_DIM(rx_cases); i++)
 		kill_everywhere(false, i, 14);
 	print_message("%llu kills\n", (unsigned long long)total_kills);
-	assert_true(total_kills > 300);
+	assert_true(total_kills > 300 / EVERY);
 }
 
 /*
