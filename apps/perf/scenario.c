@@ -142,8 +142,7 @@ scenario_list(const struct perf_options *o, FILE *f)
 		[SCENARIO_COPY_TWICE] = "two cores copy at once",
 		[SCENARIO_LATENCY] = "half a round trip",
 		[SCENARIO_RATE] = "messages a second, in bursts of 32",
-		[SCENARIO_STREAM] = "bytes a second, one message after the "
-			"other",
+		[SCENARIO_STREAM] = "bytes a second, one by one",
 	};
 	const struct scenario *sc;
 	uint32_t at = 0;
