@@ -30,6 +30,6 @@ ferry_strerror(int result)
 		return "not enough hub memory for the channel";
 	}
 	/* glibc's own table: constant strings, unlike strerror(). */
-	text = result < 0 ? strerrordesc_np(-result) : NULL;
+	text = result < 0 && result >= -4095 ? strerrordesc_np(-result) : NULL;
 	return text != NULL ? text : "unknown result";
 }
