@@ -247,6 +247,36 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 	return (int)i;
 }
 
+/* Copy one payload and announce it in a cell, of which there is one. */
+static int
+send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
+{
+	struct ferry_copy_job job;
+	uint32_t slot;
+
+	if (buf->len > tx->slot_size)
+		return FERRY_E_TOO_LONG;
+	if (ferry_tx_has(tx, 1) == 0)
+		return 0;
+	slot = tx->free[tx->free_head & tx->free_mask];
+	job.dst = ferry_tx_slot(tx, slot);
+	if (buf->len <= INLINE_COPY) {
+		memcpy(job.dst, buf->data, buf->len);
+	} else {
+		job.src = buf->data;
+		job.len = buf->len;
+		job.cookie = 0;
+		job.place = tx->place;
+		/* Returns when every byte is there: publish only then. */
+		if (ferry_copier_copy(tx->copier, &job, 1) != 0)
+			return -EIO;
+	}
+	tx->free_head++;
+	ferry_tx_announce(tx, slot, buf->len, buf->tag);
+	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+	return 1;
+}
+
 int
 ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n)
@@ -255,7 +285,10 @@ ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 	int ret = 0;
 
 	while (sent < n) {
-		ret = send_window(tx, bufs + sent, n - sent);
+		if (n <= FERRY_CELL_BURST && ferry_tx_has_cells(tx, 1))
+			ret = send_one(tx, &bufs[sent]);
+		else
+			ret = send_window(tx, bufs + sent, n - sent);
 		if (ret <= 0)
 			break;
 		sent += ret;
@@ -318,7 +351,8 @@ rx_ready(void *handle)
 
 	rte_prefetch0(&cell->data[RTE_CACHE_LINE_SIZE -
 			offsetof(struct ferry_cell, data)]);
-	return __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) == rx->seq + 1 ||
+	return __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) ==
+		ferry_cell_stamp(rx->cell_tail, rx->seq) ||
 		__atomic_load_n(&rx->fwd->prod.tail, __ATOMIC_ACQUIRE) !=
 		rx->fwd->cons.tail;
 }

@@ -9,22 +9,24 @@
  *
  * Cache lines that move between the two cores, in the steady state:
  *
- *  - a message of up to 48 bytes in a cell: 1 (the cell); up to 112 bytes: 2,
- *    fetched at the same time. The credit line moves once in FERRY_N_CELLS.
- *  - a burst of b messages in slots: the payload's lines, the ring's tail (1),
+ *  - a lone message of up to 48 bytes: 1 (the cell); up to 112 bytes: 2,
+ *    fetched at the same time; a longer one: the cell and the payload's lines.
+ *    The credit line moves once in FERRY_N_CELLS.
+ *  - a burst of b > FERRY_CELL_BURST messages: the payload's lines, the ring's tail (1),
  *    b/4 lines of descriptors; back: the tail (1) and b/16 lines of slot
  *    numbers. The held tables never move: each has one writer and no reader.
  *
  * Synchronisation edges (release at the left pairs with acquire at the right):
  *
- *    C1 tx: cell->stamp = seq + 1        rx: load cell->stamp in rx_take_cell
- *    C2 rx: cells_freed = n              tx: load cells_freed in tx_has_cell
+ *    C1 tx: cell->stamp = its number     rx: load cell->stamp in rx_take_cell
+ *    C2 rx: cells_freed = n              tx: load cells_freed in tx_has_cells
  *    R1 tx: fwd.prod.tail (rte_ring)     rx: fwd dequeue start
  *    R2 rx: back.prod.tail (rte_ring)    tx: back dequeue start
  *    E1 one end: state = CLOSED          other end: ferry_end_result()
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_memcpy.h>
@@ -40,9 +42,9 @@ extern "C" {
 #endif
 
 /**
- * Longest burst that travels in cells. A cell saves two line transfers in a
- * row, which a lone message waits for; a longer burst shares those transfers
- * among its messages and is cheaper in slots, where payloads lie closer.
+ * Longest burst that travels in cells. A cell saves the line transfers of the
+ * ring, which a lone message waits for; a longer burst shares them among its
+ * messages and is cheaper in slots and ring, where things lie closer.
  */
 #define FERRY_CELL_BURST 4
 
@@ -297,6 +299,45 @@ ferry_tx_on_loan(const struct ferry_tx *tx, const struct ferry_msg *msg)
 			tx->held[msg->id] == tx->epoch);
 }
 
+/** Whether n cells are free. Looks at the consumer's line only when it must. */
+static inline bool
+ferry_tx_has_cells(struct ferry_tx *tx, uint32_t n)
+{
+	if (likely(tx->cell_head + n <= tx->cell_limit))
+		return true;
+	/* C2 */
+	tx->cell_limit = FERRY_N_CELLS + __atomic_load_n(
+			&tx->shared->cells_freed, __ATOMIC_ACQUIRE);
+	return tx->cell_head + n <= tx->cell_limit;
+}
+
+/** Publish the cell being filled. */
+static inline void
+ferry_tx_stamp(struct ferry_tx *tx, struct ferry_cell *cell, uint32_t len)
+{
+	/* C1 */
+	__atomic_store_n(&cell->stamp, ferry_cell_stamp(tx->cell_head++,
+			tx->seq++), __ATOMIC_RELEASE);
+	tx->stats.msgs++;
+	tx->stats.bytes += len;
+}
+
+/** Publish a slot through a cell, of which there is one, and let go of it. */
+static inline void
+ferry_tx_announce(struct ferry_tx *tx, uint32_t slot, uint32_t len,
+		uint32_t tag)
+{
+	struct ferry_cell *cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
+
+	cell->len = len | FERRY_CELL_SLOT;
+	cell->tag = tag;
+	memcpy(cell->data, &slot, sizeof(slot));
+	ferry_tx_stamp(tx, cell, len);
+	ferry_tx_let_go(tx, slot);
+}
+
+/** @endcond */
+
 /**
  * Pass loaned messages on to the consumer, in this order.
  *
@@ -331,7 +372,15 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		__atomic_store_n(&tx->held[msgs[i].id], FERRY_HELD_SPARE,
 				__ATOMIC_RELAXED);
 	}
-	if (likely(ret == 0) && n > 0 && !ferry_tx_reserve(tx, &zcd, n))
+	if (likely(ret == 0) && n <= FERRY_CELL_BURST &&
+			ferry_tx_has_cells(tx, n)) {
+		for (i = 0; i < n; i++)
+			ferry_tx_announce(tx, msgs[i].id, msgs[i].len,
+					msgs[i].tag);
+		ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+		return n;
+	}
+	if (likely(ret == 0) && !ferry_tx_reserve(tx, &zcd, n))
 		ret = FERRY_E_CORRUPT;
 	if (unlikely(ret != 0)) {
 		while (i-- > 0)
@@ -339,8 +388,6 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 					__ATOMIC_RELAXED);
 		return ret;
 	}
-	if (unlikely(n == 0))
-		return 0;
 	for (i = 0; i < n; i++) {
 		*ferry_desc_at(&zcd, i) = (struct ferry_desc) {
 			.slot = msgs[i].id,
@@ -373,18 +420,7 @@ ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 	return 0;
 }
 
-/** Whether a cell is free. Looks at the consumer's line only when it must. */
-static inline bool
-ferry_tx_has_cell(struct ferry_tx *tx)
-{
-	if (likely(tx->cell_head < tx->cell_limit))
-		return true;
-	/* C2 */
-	tx->cell_limit = FERRY_N_CELLS + __atomic_load_n(
-			&tx->shared->cells_freed, __ATOMIC_ACQUIRE);
-	return tx->cell_head < tx->cell_limit;
-}
-
+/** @cond internal */
 /** Copy sends through slots; the part of ferry_tx_send() that cells are not. */
 int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
@@ -420,20 +456,16 @@ ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 
 		if (n > FERRY_CELL_BURST || buf->len > FERRY_CELL_DATA ||
 				buf->len > tx->slot_size ||
-				!ferry_tx_has_cell(tx))
+				!ferry_tx_has_cells(tx, 1))
 			break;
-		cell = &tx->cells[tx->cell_head++ % FERRY_N_CELLS];
+		cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
 		cell->len = buf->len;
 		cell->tag = buf->tag;
 		rte_memcpy(cell->data, buf->data, buf->len);
-		/* C1 */
-		__atomic_store_n(&cell->stamp, ++tx->seq, __ATOMIC_RELEASE);
-		tx->stats.bytes += buf->len;
+		ferry_tx_stamp(tx, cell, buf->len);
 	}
-	if (i > 0) {
-		tx->stats.msgs += i;
+	if (i > 0)
 		ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
-	}
 	if (i < n) {
 		ret = ferry_tx_send_slots(tx, bufs + i, (uint16_t)(n - i));
 		if (ret > 0)
@@ -445,30 +477,62 @@ ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 }
 
 /** @cond internal */
-/** Take the next message if it is in a cell. */
-static inline bool
+/**
+ * Make a message of a descriptor, whose values have been read once: what is
+ * checked is what is used. 0, or FERRY_E_CORRUPT.
+ */
+static inline int
+ferry_rx_accept(struct ferry_rx *rx, struct ferry_msg *msg, uint32_t slot,
+		uint32_t len, uint32_t tag)
+{
+	if (unlikely(slot >= rx->n_slots || len > rx->slot_size ||
+			rx->held[slot] != 0))
+		return FERRY_E_CORRUPT;
+	msg->data = rx->slots + slot * rx->stride;
+	msg->len = len;
+	msg->tag = tag;
+	msg->id = slot;
+	rte_prefetch0(msg->data);
+	/* Held before it leaves ring or cell: see the layout's rule. */
+	__atomic_store_n(&rx->held[slot], rx->epoch, __ATOMIC_RELAXED);
+	rx->seq++;
+	return 0;
+}
+
+/** Take the next message if it is in a cell: 1, 0, or FERRY_E_CORRUPT. */
+static inline int
 ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 {
 	const uint32_t at = rx->cell_tail % FERRY_N_CELLS;
 	struct ferry_cell *cell = &rx->cells[at];
+	uint32_t len, slot;
 
 	/* The second line is fetched while the first one is awaited. */
 	rte_prefetch0(&cell->data[RTE_CACHE_LINE_SIZE -
 			offsetof(struct ferry_cell, data)]);
 	/* C1 */
-	if (__atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) != rx->seq + 1)
-		return false;
-	msg->data = cell->data;
-	/* Read once: what is checked is what is used. */
-	msg->len = __atomic_load_n(&cell->len, __ATOMIC_RELAXED);
-	msg->tag = cell->tag;
-	msg->id = FERRY_MSG_CELL | at;
-	if (unlikely(msg->len > rx->cell_max))
-		msg->len = rx->cell_max; /* a corrupt peer's */
-	rx->cells_held |= UINT64_C(1) << at;
-	rx->cell_tail++;
-	rx->seq++;
-	return true;
+	if (__atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) !=
+			ferry_cell_stamp(rx->cell_tail, rx->seq))
+		return 0;
+	len = __atomic_load_n(&cell->len, __ATOMIC_RELAXED);
+	if (len & FERRY_CELL_SLOT) {
+		slot = __atomic_load_n((uint32_t *)(void *)cell->data,
+				__ATOMIC_RELAXED);
+		if (unlikely(ferry_rx_accept(rx, msg, slot,
+				len & ~FERRY_CELL_SLOT, cell->tag) != 0))
+			return FERRY_E_CORRUPT;
+	} else {
+		msg->data = cell->data;
+		msg->len = RTE_MIN(len, rx->cell_max); /* a corrupt peer's */
+		msg->tag = cell->tag;
+		msg->id = FERRY_MSG_CELL | at;
+		rx->cells_held |= UINT64_C(1) << at;
+		rx->seq++;
+	}
+	/* After the slot is held. */
+	__atomic_store_n(&rx->shared->cells_taken, ++rx->cell_tail,
+			__ATOMIC_RELEASE);
+	return 1;
 }
 
 /**
@@ -506,31 +570,15 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	}
 	for (i = 0; i < have; i++) {
 		const struct ferry_desc *at = ferry_desc_at(&zcd, i);
-		/* Read once: what is checked is what is used. */
-		const struct ferry_desc desc = {
-			.slot = __atomic_load_n(&at->slot, __ATOMIC_RELAXED),
-			.len = __atomic_load_n(&at->len, __ATOMIC_RELAXED),
-			.tag = at->tag,
-			.seq = at->seq,
-		};
 
-		if (desc.seq != (uint32_t)rx->seq)
+		if (at->seq != (uint32_t)rx->seq)
 			break; /* the next message is in a cell */
-		if (unlikely(desc.slot >= rx->n_slots ||
-				desc.len > rx->slot_size ||
-				rx->held[desc.slot] != 0)) {
-			ret = FERRY_E_CORRUPT;
+		ret = ferry_rx_accept(rx, &msgs[i],
+				__atomic_load_n(&at->slot, __ATOMIC_RELAXED),
+				__atomic_load_n(&at->len, __ATOMIC_RELAXED),
+				at->tag);
+		if (unlikely(ret != 0))
 			break;
-		}
-		msgs[i].data = rx->slots + desc.slot * rx->stride;
-		msgs[i].len = desc.len;
-		msgs[i].tag = desc.tag;
-		msgs[i].id = desc.slot;
-		rte_prefetch0(msgs[i].data);
-		/* Held before it leaves the ring: see the layout's rule. */
-		__atomic_store_n(&rx->held[desc.slot], rx->epoch,
-				__ATOMIC_RELAXED);
-		rx->seq++;
 	}
 	rx->waiting += have - i;
 	rte_ring_dequeue_zc_elem_finish(rx->fwd, i);
@@ -546,11 +594,9 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	int ret = 0;
 
 	while (i < n) {
-		if (ferry_rx_take_cell(rx, &msgs[i])) {
-			rx->stats.bytes += msgs[i++].len;
-			continue;
-		}
-		ret = ferry_rx_take_ring(rx, &msgs[i], n - i);
+		ret = ferry_rx_take_cell(rx, &msgs[i]);
+		if (ret == 0)
+			ret = ferry_rx_take_ring(rx, &msgs[i], n - i);
 		if (ret <= 0)
 			break;
 		for (; ret > 0; ret--)
@@ -643,7 +689,6 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 static inline int
 ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 {
-	bool cells = false;
 	uint32_t i;
 	int ret = 0;
 
@@ -659,7 +704,6 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 				continue;
 			}
 			rx->cells_held &= ~bit;
-			cells = true;
 		} else if (likely(id < rx->n_slots &&
 				rx->held[id] == rx->epoch)) {
 			/* Still held, but not for the application. */
@@ -674,7 +718,7 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 	}
 	if (rx->n_given >= rx->give_at || rx->waiting == 0)
 		ferry_rx_give_back(rx);
-	if (cells) {
+	if (rx->cell_freed != rx->cell_tail) {
 		/* Cells go back in their own order, up to the first held. */
 		while (rx->cell_freed < rx->cell_tail && !(rx->cells_held >>
 				(rx->cell_freed % FERRY_N_CELLS) & 1))

@@ -91,6 +91,7 @@ ferry_channel_layout_hash(void)
 		offsetof(struct ferry_channel_shared, tx),
 		offsetof(struct ferry_channel_shared, rx),
 		offsetof(struct ferry_channel_shared, cells_freed),
+		offsetof(struct ferry_channel_shared, cells_taken),
 		sizeof(struct ferry_channel_end),
 		offsetof(struct ferry_channel_end, epoch),
 		sizeof(struct ferry_desc),
@@ -228,6 +229,35 @@ census_ring(const struct rte_ring *r, unsigned int esize, uint8_t *seen,
 	return 0;
 }
 
+/* Mark the slots named by cells that are published and not taken. */
+static int
+census_cells(const struct ferry_channel_shared *ch, uint8_t *seen,
+		uint32_t *count)
+{
+	const struct ferry_cell *cells = ferry_channel_at(ch, ch->off_cells);
+	const uint64_t taken = __atomic_load_n(&ch->cells_taken,
+			__ATOMIC_ACQUIRE);
+	uint32_t slot;
+	uint64_t i;
+
+	for (i = taken; i < taken + FERRY_N_CELLS; i++) {
+		const struct ferry_cell *cell = &cells[i % FERRY_N_CELLS];
+		uint64_t stamp = __atomic_load_n(&cell->stamp,
+				__ATOMIC_ACQUIRE);
+
+		if (stamp >> 32 != ferry_cell_stamp(i, 0) >> 32)
+			break;
+		if (!(cell->len & FERRY_CELL_SLOT))
+			continue;
+		memcpy(&slot, cell->data, sizeof(slot));
+		if (slot >= ch->n_slots || seen[slot])
+			return FERRY_E_CORRUPT;
+		seen[slot] = 1;
+		(*count)++;
+	}
+	return 0;
+}
+
 int
 ferry_channel_census(const struct ferry_channel_shared *ch,
 		struct ferry_channel_census *census)
@@ -247,6 +277,8 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 
 	ret = census_ring(ferry_channel_fwd(ch), sizeof(struct ferry_desc),
 			seen, ch->n_slots, &census->in_flight);
+	if (ret == 0)
+		ret = census_cells(ch, seen, &census->in_flight);
 	if (ret == 0)
 		ret = census_ring(ferry_channel_back(ch), sizeof(uint32_t),
 				seen, ch->n_slots, &census->free);

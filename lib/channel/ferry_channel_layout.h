@@ -15,7 +15,7 @@
  *     +-----------------------------+ off_tx_held, off_rx_held
  *     | held tables, one per end    |  which slots that end has in its hands
  *     +-----------------------------+ off_cells
- *     | FERRY_N_CELLS cells         |  tiny messages        tx ──> rx
+ *     | FERRY_N_CELLS cells         |  messages in a hurry  tx ──> rx
  *     +-----------------------------+ off_slots
  *     | n_slots slots of stride     |
  *     +-----------------------------+ size
@@ -23,18 +23,18 @@
  * A slot's life, and where it is recorded at each stage:
  *
  *       free ──loan──> held by tx ──commit──> in flight ──recv──> held by rx
- *     (back ring)     (tx_held[])            (fwd ring)          (rx_held[])
+ *     (back ring)     (tx_held[])      (fwd ring or cell)        (rx_held[])
  *        ^                                                            │
  *        └──────────────────────────release───────────────────────────┘
  *
  * Each table and each ring index has one writer, so no step needs a lock and a
  * death at any instruction leaves every slot recorded somewhere: a step writes
  * the new place before it clears the old one. A slot found in two places is
- * in the ring ("ring wins"), see ferry_channel_census().
+ * in the ring or cell ("ring wins"), see ferry_channel_census().
  *
  * A message's place in the order is its sequence number: the next message is
- * either in the next cell (stamp == seq + 1) or at the head of the forward
- * ring (desc.seq == seq), whichever carries the number the receiver expects.
+ * either in the next cell or at the head of the forward ring, whichever
+ * carries the number the receiver expects.
  */
 
 #include <stdbool.h>
@@ -114,21 +114,34 @@ struct ferry_desc {
 	uint32_t seq;
 };
 
+/** Set in ferry_cell.len: the payload is in a slot, whose number is in data. */
+#define FERRY_CELL_SLOT (UINT32_C(1) << 31)
+
 /**
- * A tiny message beside its stamp. Up to 48 bytes of payload cost one line
- * transfer, more cost two that overlap (the receiver prefetches the second
- * while it polls the first).
+ * A message in a hurry, beside its stamp: a tiny one with its payload, or the
+ * descriptor of a slot. The receiver gets it with one line transfer where a
+ * ring takes two in a row, tail and element. Payloads of more than 48 bytes
+ * take a second line, which the receiver fetches while it polls the first.
  */
 struct ferry_cell {
-	/** Sequence number + 1 of the message in it; stored last (release). */
+	/** ferry_cell_stamp() of the cell's and message's number; stored last. */
 	uint64_t stamp;
-	/** Bytes of payload, at most FERRY_CELL_DATA. */
+	/** Bytes of payload, or FERRY_CELL_SLOT. */
 	uint32_t len;
-	/** The application's number. */
 	uint32_t tag;
-	/** The payload. */
 	uint8_t data[FERRY_CELL_DATA];
 } __rte_aligned(FERRY_APART);
+
+/**
+ * What is stored in the cell-th cell filled when it holds the seq-th message.
+ * A stamp of an earlier lap differs in its upper half, however often the
+ * numbers have wrapped: it is FERRY_N_CELLS behind.
+ */
+static inline uint64_t
+ferry_cell_stamp(uint64_t cell, uint64_t seq)
+{
+	return (cell + 1) << 32 | (uint32_t)seq;
+}
 
 /** Head of a channel. Offsets are from its own start. */
 struct ferry_channel_shared {
@@ -170,6 +183,8 @@ struct ferry_channel_shared {
 
 	/** Cells the receiver is done with. Written by rx, read by tx. */
 	uint64_t cells_freed __rte_aligned(FERRY_APART);
+	/** Cells the receiver has taken. Written by rx, read by the census. */
+	uint64_t cells_taken;
 } __rte_aligned(FERRY_APART);
 
 /** What the two sides agree on before a channel exists. */
