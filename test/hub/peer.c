@@ -267,6 +267,8 @@ eal_start(struct peer *peer, struct ferry_eal_args *args)
 		(char *)(uintptr_t)"64", (char *)(uintptr_t)"--no-telemetry",
 		(char *)(uintptr_t)"--log-level=error",
 		(char *)(uintptr_t)"--no-pci",
+		/* Where EAL looks first, AddressSanitizer has its shadow. */
+		(char *)(uintptr_t)"--base-virtaddr=0x200000000000",
 		(char *)(uintptr_t)peer->eal,
 	};
 	int argc = peer->eal != NULL ? RTE_DIM(argv) : RTE_DIM(argv) - 1;
