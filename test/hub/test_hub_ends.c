@@ -455,6 +455,9 @@ secondaries_come_and_go_and_the_hubs_device_works_on(void **state)
 	const struct peer_order look = {
 		.op = PEER_CUSTOM, .custom = look_for_devices,
 	};
+	const struct peer_order create = {
+		.op = PEER_CREATE, .name = HUB, .n = 8 * MIB,
+	};
 	struct peer hub = { 0 }, a = { 0 };
 	int i;
 
@@ -462,7 +465,7 @@ secondaries_come_and_go_and_the_hubs_device_works_on(void **state)
 	ferry_procs_need();
 	setenv("DSA_DEV_PATH", "/dev/dsa", 1);
 	peer_start(&hub, FERRY_EAL_HUB, "--vdev=dma_skeleton");
-	assert_int_equal(peer_open(&hub, PEER_CREATE, HUB, NULL), 0);
+	assert_int_equal(peer_do(&hub, &create).result, 0);
 	assert_int_equal(peer_simple(&hub, PEER_DMA_COPY), 0);
 	for (i = 0; i < 5; i++) {
 		peer_start_endpoint(&a);
