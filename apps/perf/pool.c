@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include <rte_bitops.h>
 #include <rte_common.h>
 
 #include "pool.h"

@@ -49,4 +49,20 @@ ferry_tel_dict_u64(struct rte_tel_data *d, const char *name, uint64_t value)
 #endif
 }
 
+/* Since DPDK 25.11 no longer pulled in by rte_common.h. */
+#include <rte_bitops.h>
+
+#include <rte_dmadev.h>
+
+/* Ask for silent mode, a flag among others since 25.11. */
+static inline void
+ferry_dma_conf_silent(struct rte_dma_conf *conf)
+{
+#if RTE_VERSION < RTE_VERSION_NUM(25, 11, 0, 0)
+	conf->enable_silent = true;
+#else
+	conf->flags |= RTE_DMA_CFG_FLAG_SILENT;
+#endif
+}
+
 #endif /* FERRY_COMPAT_H */

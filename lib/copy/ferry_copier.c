@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <rte_bitops.h>
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_cycles.h>
 #include <rte_pause.h>
@@ -117,64 +118,11 @@ ferry_copier_lane(const struct ferry_copier *copier, unsigned int i)
 	return copier->lanes[i].lane;
 }
 
-/* Take the core's completions: its copies are done when submit returns. */
-static int
-cpu_drain(struct ferry_lane *cpu)
-{
-	struct ferry_copy_done done[BITE];
-	int ret = 0;
-
-	while (ferry_lane_inflight(cpu) > 0) {
-		uint16_t got = ferry_lane_poll(cpu, done, BITE);
-		uint16_t i;
-
-		if (got == 0)
-			return -EIO;
-		for (i = 0; i < got; i++)
-			if (done[i].status != FERRY_COPY_OK)
-				ret = -EIO;
-	}
-	return ret;
-}
-
-/* Copy a job of any length with the core. */
-static int
-cpu_copy_long(struct ferry_lane *cpu, const struct ferry_copy_job *job)
-{
-	struct ferry_copy_job part = *job;
-	uint64_t left = job->len;
-
-	do {
-		part.len = RTE_MIN(left, cpu->info.max_job);
-		if (ferry_lane_submit(cpu, &part, 1) != 1 ||
-				cpu_drain(cpu) < 0)
-			return -EIO;
-		part.dst = RTE_PTR_ADD(part.dst, part.len);
-		part.src = (const char *)part.src + part.len;
-		left -= part.len;
-	} while (left > 0);
-	return 0;
-}
-
+/* Copy with the core: no queue, no completions. */
 static int
 cpu_copy(struct ferry_lane *cpu, const struct ferry_copy_job *jobs, uint16_t n)
 {
-	while (n > 0) {
-		uint16_t taken = ferry_lane_submit(cpu, jobs,
-			(uint16_t)RTE_MIN(n, cpu->info.depth));
-
-		if (cpu_drain(cpu) < 0)
-			return -EIO;
-		if (taken == 0) {
-			/* Not full: too long, or broken. */
-			if (cpu_copy_long(cpu, jobs) < 0)
-				return -EIO;
-			taken = 1;
-		}
-		jobs += taken;
-		n -= taken;
-	}
-	return 0;
+	return likely(cpu->drv->copy(cpu, jobs, n) == n) ? 0 : -EIO;
 }
 
 /* Let the core finish a piece of which the first bytes are done. */
@@ -188,7 +136,7 @@ redo(struct flight *f, const struct piece *piece, uint64_t done)
 	rest.dst = RTE_PTR_ADD(rest.dst, done);
 	rest.src = (const char *)rest.src + done;
 	rest.len -= done;
-	if (cpu_copy_long(f->c->lanes[CPU].lane, &rest) < 0)
+	if (cpu_copy(f->c->lanes[CPU].lane, &rest, 1) < 0)
 		f->ret = -EIO;
 }
 
@@ -402,7 +350,7 @@ copy_here(struct flight *f, const struct ferry_copy_job *job)
 	flush_all(f);
 	if (f->nb_pieces > 0)
 		part.len = RTE_MIN(part.len, CPU_CHUNK);
-	if (cpu_copy_long(f->c->lanes[CPU].lane, &part) < 0)
+	if (cpu_copy(f->c->lanes[CPU].lane, &part, 1) < 0)
 		f->ret = -EIO;
 	poll_all(f);
 	return part.len;

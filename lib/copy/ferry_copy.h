@@ -213,7 +213,7 @@ int ferry_lane_set_model(struct ferry_lane *lane,
 		const struct ferry_lane_model *model);
 
 /**
- * The driver that copies with the calling core. It takes no config.
+ * The driver that copies with the calling core. Its lanes need no config.
  *
  * @return
  *   The driver, for ferry_lane_open(). Constant.

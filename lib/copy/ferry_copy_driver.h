@@ -26,6 +26,13 @@ struct ferry_copy_driver {
 	int (*open)(struct ferry_lane *lane, const void *config, int socket);
 	/** Undo open(); see ferry_lane_close(). */
 	void (*close)(struct ferry_lane *lane);
+	/**
+	 * Carry out jobs at once, without completions; only of drivers whose
+	 * lanes are FERRY_LANE_SYNC, otherwise NULL. Returns how many, from the
+	 * first, are done: fewer if the next one is not one it can do.
+	 */
+	uint16_t (*copy)(struct ferry_lane *lane,
+			const struct ferry_copy_job *jobs, uint16_t n);
 	/** See ferry_lane_submit(). Must accept a prefix of the jobs. */
 	uint16_t (*submit)(struct ferry_lane *lane,
 			const struct ferry_copy_job *jobs, uint16_t n);

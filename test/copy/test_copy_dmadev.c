@@ -17,6 +17,7 @@
 #include <rte_malloc.h>
 
 #include "fake_dma.h"
+#include "ferry_compat.h"
 #include "ferry_lane.h"
 #include "ferry_test.h"
 
@@ -66,10 +67,11 @@ test_bad_config(void **state)
 	const struct ferry_copy_driver *drv = ferry_copy_dmadev();
 	struct ferry_copy_dmadev_config config = { .dev_id = DEV };
 	struct ferry_lane *lane = NULL;
-	struct rte_dma_conf silent = { .nb_vchans = 1, .enable_silent = true };
+	struct rte_dma_conf silent = { .nb_vchans = 1 };
 
 	(void)state;
 	ferry_test_need_eal();
+	ferry_dma_conf_silent(&silent);
 	fake_dma_skeleton_start(DEV, 64);
 	assert_int_equal(ferry_lane_open(&lane, drv, NULL, 0), -EINVAL);
 	config.dev_id = -1;

@@ -21,6 +21,8 @@
 
 struct cpu_lane {
 	void (*temporal)(void *dst, const void *src, size_t len);
+	/* Temporal, from FERRY_COPY_KERNEL_BULK_MIN bytes. */
+	void (*bulk)(void *dst, const void *src, size_t len);
 	void (*nontemporal)(void *dst, const void *src, size_t len);
 	/* From how many bytes each placement goes around the cache. */
 	uint64_t nt_min[FERRY_PLACE_MEMORY + 1];
@@ -35,6 +37,7 @@ cpu_open(struct ferry_lane *lane, const void *config, int socket)
 {
 	const struct ferry_copy_cpu_config *cfg = config;
 	const struct ferry_copy_kernel *temporal = NULL, *nontemporal = NULL;
+	const struct ferry_copy_kernel *bulk;
 	struct cpu_lane *cpu;
 
 	RTE_SET_USED(socket);
@@ -42,6 +45,8 @@ cpu_open(struct ferry_lane *lane, const void *config, int socket)
 		temporal = cfg->temporal;
 		nontemporal = cfg->nontemporal;
 	}
+	/* A kernel that is asked for does all temporal copies. */
+	bulk = temporal != NULL ? temporal : ferry_copy_kernel_bulk();
 	if (temporal == NULL)
 		temporal = ferry_copy_kernel_best(false);
 	if (nontemporal == NULL)
@@ -55,6 +60,7 @@ cpu_open(struct ferry_lane *lane, const void *config, int socket)
 	if (cpu == NULL)
 		return -ENOMEM;
 	cpu->temporal = temporal->copy;
+	cpu->bulk = bulk->copy;
 	cpu->nontemporal = nontemporal->copy;
 	cpu->nt_min[FERRY_PLACE_AUTO] = ferry_copy_kernel_auto_min_here();
 	cpu->nt_min[FERRY_PLACE_CACHE] = UINT64_MAX;
@@ -78,6 +84,38 @@ cpu_close(struct ferry_lane *lane)
 	lane->priv = NULL;
 }
 
+static inline void
+carry_out(const struct cpu_lane *cpu, const struct ferry_copy_job *job)
+{
+	if (job->len >= cpu->nt_min[job->place])
+		cpu->nontemporal(job->dst, job->src, job->len);
+	else if (job->len >= FERRY_COPY_KERNEL_BULK_MIN)
+		cpu->bulk(job->dst, job->src, job->len);
+	else
+		cpu->temporal(job->dst, job->src, job->len);
+}
+
+/* A place from a newer or broken peer is not one we can do. */
+static inline bool
+place_known(const struct ferry_copy_job *job)
+{
+	return (unsigned int)job->place <= FERRY_PLACE_MEMORY;
+}
+
+static uint16_t
+cpu_copy(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
+		uint16_t n)
+{
+	uint16_t i;
+
+	for (i = 0; i < n && place_known(&jobs[i]); i++) {
+		carry_out(lane->priv, &jobs[i]);
+		lane->stats.jobs++;
+		lane->stats.bytes += jobs[i].len;
+	}
+	return i;
+}
+
 static uint16_t
 cpu_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		uint16_t n)
@@ -86,22 +124,15 @@ cpu_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 	uint32_t room = DEPTH - (cpu->in - cpu->out);
 	uint16_t i, most = RTE_MIN(n, room);
 
-	for (i = 0; i < most; i++) {
-		const struct ferry_copy_job *job = &jobs[i];
+	for (i = 0; i < most && place_known(&jobs[i]); i++) {
 		struct ferry_copy_done *done = &cpu->done[cpu->in % DEPTH];
 
-		/* A place from a newer or broken peer is not one we can do. */
-		if ((unsigned int)job->place >= RTE_DIM(cpu->nt_min))
-			break;
-		if (job->len >= cpu->nt_min[job->place])
-			cpu->nontemporal(job->dst, job->src, job->len);
-		else
-			cpu->temporal(job->dst, job->src, job->len);
-		done->cookie = job->cookie;
-		done->bytes = job->len;
+		carry_out(cpu, &jobs[i]);
+		done->cookie = jobs[i].cookie;
+		done->bytes = jobs[i].len;
 		done->status = FERRY_COPY_OK;
 		cpu->in++;
-		ferry_lane_account_in(lane, job->len);
+		ferry_lane_account_in(lane, jobs[i].len);
 	}
 	return i;
 }
@@ -132,6 +163,7 @@ static const struct ferry_copy_driver cpu_driver = {
 	.name = "cpu",
 	.open = cpu_open,
 	.close = cpu_close,
+	.copy = cpu_copy,
 	.submit = cpu_submit,
 	.flush = cpu_flush,
 	.poll = cpu_poll,

@@ -144,6 +144,23 @@ ferry_copy_kernel_best(bool nontemporal)
 	return &kernels[id];
 }
 
+/* Fast short rep movsb: CPUID leaf 7, EDX bit 4. EAL has no flag for it. */
+static bool
+has_fsrm(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
+		(edx & (1u << 4)) != 0;
+}
+
+const struct ferry_copy_kernel *
+ferry_copy_kernel_bulk(void)
+{
+	return has_fsrm() ? &kernels[FERRY_COPY_KERNEL_REP] :
+		ferry_copy_kernel_best(false);
+}
+
 size_t
 ferry_copy_kernel_auto_min(size_t l2, size_t l3_share)
 {
