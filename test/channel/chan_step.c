@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,8 +26,19 @@
 
 enum phase { NOT_YET, AT_WORK, DONE };
 
-/* In shared memory: how far the child is. */
+/* In shared memory: how far the child is, and what it reports. */
 static volatile uint32_t *phase;
+#define REPORT ((volatile int64_t *)(phase + 2))
+
+void
+stage_one_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
 
 uint32_t
 stage_len(const struct stage *stage, uint64_t i)
@@ -34,14 +46,19 @@ stage_len(const struct stage *stage, uint64_t i)
 	return stage->len[i % RTE_DIM(stage->len)];
 }
 
+struct ferry_buf
+stage_buf(struct stage *stage, unsigned int k, uint64_t i, uint32_t len)
+{
+	stage->len[i % RTE_DIM(stage->len)] = len;
+	rig_fill(stage->data[k], len, i);
+	return (struct ferry_buf) { stage->data[k], len, rig_tag(i) };
+}
+
 void
 stage_send(struct stage *stage, uint32_t len)
 {
-	const uint64_t i = stage->rig.tx->seq;
-	struct ferry_buf buf = { stage->data[0], len, rig_tag(i) };
+	struct ferry_buf buf = stage_buf(stage, 0, stage->rig.tx->seq, len);
 
-	stage->len[i % RTE_DIM(stage->len)] = len;
-	rig_fill(stage->data[0], len, i);
 	assert_int_equal(ferry_tx_send(stage->rig.tx, &buf, 1), 1);
 }
 
@@ -117,35 +134,59 @@ stage_keep_pending(struct stage *stage)
 	}
 }
 
-/* All that lies in the rings and cells is complete: NULL or what is wrong. */
+/* A published descriptor names a slot that holds the whole message. */
 static const char *
-check_published(const struct stage *stage, uint64_t next)
+check_slot(const struct stage *stage, uint32_t slot, uint32_t len,
+		uint32_t tag, uint64_t i)
+{
+	const struct ferry_channel_shared *ch = stage->rig.ch;
+
+	if (slot >= ch->n_slots)
+		return "a slot that does not exist is published";
+	if (!content_is(stage, (const uint8_t *)ch + ch->off_slots +
+			slot * ch->stride, len, tag, i))
+		return "a slot is published before it is complete";
+	return NULL;
+}
+
+/*
+ * All that lies in the ring and in cells is complete: NULL or what is wrong.
+ * Sequence numbers of these tests fit 32 bits.
+ */
+static const char *
+check_published(const struct stage *stage)
 {
 	const struct ferry_channel_shared *ch = stage->rig.ch;
 	const struct rte_ring *fwd = ferry_channel_fwd(ch);
 	const struct ferry_desc *descs = (const struct ferry_desc *)&fwd[1];
 	const struct ferry_cell *cells = ferry_channel_at(ch, ch->off_cells);
+	const char *wrong = NULL;
+	uint64_t i;
 	uint32_t k;
 
-	for (k = fwd->cons.tail; k != fwd->prod.tail; k++) {
+	for (k = fwd->cons.tail; k != fwd->prod.tail && wrong == NULL; k++) {
 		const struct ferry_desc *desc = &descs[k & fwd->mask];
-		/* Sequence numbers of these tests fit 32 bits. */
-		const uint8_t *slot = (const uint8_t *)ch + ch->off_slots +
-			desc->slot * ch->stride;
 
-		if (desc->slot >= ch->n_slots)
-			return "a slot that does not exist is published";
-		if (!content_is(stage, slot, desc->len, desc->tag, desc->seq))
-			return "a slot is published before it is complete";
+		wrong = check_slot(stage, desc->slot, desc->len, desc->tag,
+				desc->seq);
 	}
-	for (k = 0; k < FERRY_N_CELLS; k++) {
-		const struct ferry_cell *cell = &cells[k];
+	/* This process's handle: where the consumer was before, at least. */
+	for (i = stage->rig.rx->cell_tail; wrong == NULL; i++) {
+		const struct ferry_cell *cell = &cells[i % FERRY_N_CELLS];
+		const uint32_t number = (uint32_t)cell->stamp;
 
-		if (cell->stamp > next && !content_is(stage, cell->data,
-				cell->len, cell->tag, cell->stamp - 1))
-			return "a cell is published before it is complete";
+		if (cell->stamp != ferry_cell_stamp(i, number))
+			break;
+		if (cell->len & FERRY_CELL_SLOT) {
+			memcpy(&k, cell->data, sizeof(k));
+			wrong = check_slot(stage, k, cell->len &
+					~FERRY_CELL_SLOT, cell->tag, number);
+		} else if (!content_is(stage, cell->data, cell->len, cell->tag,
+				number)) {
+			wrong = "a cell is published before it is complete";
+		}
 	}
-	return NULL;
+	return wrong;
 }
 
 static const char *
@@ -318,7 +359,7 @@ check_stop(struct stage *stage)
 	const char *wrong = check_census(stage->rig.ch);
 
 	if (wrong == NULL)
-		wrong = check_published(stage, stage->rig.rx->seq);
+		wrong = check_published(stage);
 	if (wrong == NULL)
 		wrong = check_nothing_given(stage);
 	if (wrong == NULL)
@@ -349,15 +390,13 @@ child_kill(pid_t child)
 		;
 }
 
-int
-stage_run(struct stage *stage, uint64_t kill_at)
+/* A child stopped before its operation: its id or a negative errno. */
+static pid_t
+child_start(struct stage *stage)
 {
-	const size_t size = stage->rig.ch->size;
-	int status, ret = 0;
+	int status;
 	pid_t child;
 
-	memcpy(stage->before, stage->rig.ch, size);
-	memset(stage->last, 0, size);
 	*phase = NOT_YET;
 	child = fork();
 	if (child < 0)
@@ -366,41 +405,86 @@ stage_run(struct stage *stage, uint64_t kill_at)
 		child_run(stage);
 	if (waitpid(child, &status, 0) != child)
 		return -errno;
-	if (!WIFSTOPPED(status))
-		return -EPERM;
-	while (*phase != DONE) {
+	return WIFSTOPPED(status) ? child : -EPERM;
+}
+
+/* One step of it: whether that went well. */
+static bool
+child_step(struct stage *stage, pid_t child)
+{
+	int status;
+
+	if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 ||
+			waitpid(child, &status, 0) != child ||
+			!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP ||
+			stage->steps == STEPS_MAX) {
+		stage->wrong = "the operation crashed or never ends";
+		return false;
+	}
+	stage->steps += *phase == AT_WORK;
+	return true;
+}
+
+int
+stage_run(struct stage *stage, uint64_t kill_at)
+{
+	const size_t size = stage->rig.ch->size;
+	pid_t child;
+	int ret = 0;
+
+	memcpy(stage->before, stage->rig.ch, size);
+	memset(stage->last, 0, size);
+	child = child_start(stage);
+	if (child < 0)
+		return child;
+	while (*phase != DONE && stage->wrong == NULL) {
 		if (*phase == AT_WORK && stage->steps == kill_at) {
 			ret = 1;
 			break;
 		}
-		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 ||
-				waitpid(child, &status, 0) != child) {
-			ret = -errno;
-			break;
-		}
-		if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP ||
-				stage->steps == STEPS_MAX) {
-			stage->wrong = "the operation crashed or never ends";
-			break;
-		}
-		if (*phase != AT_WORK)
-			continue;
-		stage->steps++;
-		/* Looked at when it is dead. */
-		if (kill_at != UINT64_MAX)
-			continue;
-		if (memcmp(stage->last, stage->rig.ch, size) == 0)
+		/* One to be killed is looked at when it is dead. */
+		if (!child_step(stage, child) || kill_at != UINT64_MAX ||
+				*phase == NOT_YET ||
+				memcmp(stage->last, stage->rig.ch, size) == 0)
 			continue;
 		memcpy(stage->last, stage->rig.ch, size);
 		stage->changes++;
 		stage->wrong = check_stop(stage);
-		if (stage->wrong != NULL) {
+		if (stage->wrong != NULL)
 			stage->wrong_at = stage->steps;
-			break;
-		}
 	}
 	child_kill(child);
 	return ret;
+}
+
+int
+stage_interleave(struct stage *stage, uint64_t steps,
+		void (*act)(struct stage *stage))
+{
+	pid_t child = child_start(stage);
+	int status;
+
+	if (child < 0)
+		return child;
+	while (*phase != DONE && stage->steps < steps)
+		if (!child_step(stage, child))
+			break;
+	if (*phase != AT_WORK || stage->wrong != NULL) {
+		child_kill(child);
+		return 0;
+	}
+	act(stage);
+	ptrace(PTRACE_DETACH, child, NULL, NULL);
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		stage->wrong = "the operation crashed";
+	stage->result = *REPORT;
+	return 1;
+}
+
+void
+stage_report(int64_t result)
+{
+	*REPORT = result;
 }
 
 const char *
@@ -410,4 +494,26 @@ stage_bury(struct stage *stage)
 	if (stage->victim_tx)
 		return consumer_survives(stage, stage->rig.rx);
 	return producer_survives(stage, stage->rig.tx);
+}
+
+static void
+op_nothing(struct stage *stage)
+{
+	(void)stage;
+}
+
+void
+stage_need_ptrace(void)
+{
+	static struct stage stage;
+	int ret;
+
+	stage_start(&stage, true, 64, 1, 0);
+	stage.op = op_nothing;
+	ret = stage_run(&stage, UINT64_MAX);
+	stage_stop(&stage);
+	if (ret >= 0)
+		return;
+	print_message("skipped: ptrace: %s\n", strerror(-ret));
+	skip();
 }

@@ -18,6 +18,13 @@
 
 #define STEP_MSGS 16
 
+/* One step or case in so many, where instructions are many more. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STEP_EVERY 4
+#else
+#define STEP_EVERY 1
+#endif
+
 /** A channel, and what is to be done to it. */
 struct stage {
 	struct rig rig;
@@ -43,6 +50,8 @@ struct stage {
 	/* A consumer's: whether it takes messages, or gives msgs back. */
 	bool releases;
 
+	/* Of stage_interleave(). */
+	int64_t result;
 	/* Of stage_run(). */
 	uint64_t steps;
 	uint64_t changes;
@@ -57,6 +66,15 @@ struct stage {
 	uint8_t *copy;
 };
 
+/**
+ * Run on one CPU from here on: tracer and traced take turns, which is a switch
+ * on one, and a wake-up for each instruction on two.
+ */
+void stage_one_cpu(void);
+
+/** Skip the cmocka test that calls this if ptrace is not allowed. */
+void stage_need_ptrace(void);
+
 /** Make a stage with both ends open, after rounds messages in slots. */
 void stage_start(struct stage *stage, bool victim_tx, uint32_t slot_size,
 		uint32_t n_slots, unsigned int rounds);
@@ -64,6 +82,10 @@ void stage_stop(struct stage *stage);
 
 /** Length of message i on this stage. */
 uint32_t stage_len(const struct stage *stage, uint64_t i);
+
+/** Payload number k of the stage, made message i of this length. */
+struct ferry_buf stage_buf(struct stage *stage, unsigned int k, uint64_t i,
+		uint32_t len);
 
 /** Send the next message from here: in cell or slot, as its length says. */
 void stage_send(struct stage *stage, uint32_t len);
@@ -79,6 +101,20 @@ void stage_keep_pending(struct stage *stage);
  *   0: done; 1: killed; a negative errno: -EPERM if ptrace is not allowed.
  */
 int stage_run(struct stage *stage, uint64_t kill_at);
+
+/**
+ * Run stage->op in a child; after so many steps of it act() is called here;
+ * then the child goes on at full speed.
+ *
+ * @return
+ *   1: act() was called within the operation, whose result is stage->result;
+ *   0: the operation has fewer steps; a negative errno as above.
+ */
+int stage_interleave(struct stage *stage, uint64_t steps,
+		void (*act)(struct stage *stage));
+
+/** For an operation, in the child: what stage->result is to be. */
+void stage_report(int64_t result);
 
 /**
  * The child is dead: the hub says so, and the survivor, here for real, takes

@@ -5,7 +5,6 @@
  */
 
 #include <errno.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,13 +25,6 @@
  * has all, one, two and no slots in hand.
  */
 static const unsigned int rounds_before[] = { 0, 6, 7, 8, 13, 14, 15, 16 };
-
-/* Of those, in a build whose instructions are many more. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define EVERY 4
-#else
-#define EVERY 1
-#endif
 
 static struct stage stage;
 static uint64_t total_steps, total_stops, total_kills;
@@ -119,6 +111,7 @@ static const struct tx_case {
 	{ "cancel 3", op_cancel, true, false, 3, { 0 } },
 	{ "commit 1", op_commit, true, true, 1, { 100 } },
 	{ "commit 3", op_commit, true, true, 3, { 100, 0, 300 } },
+	{ "commit 6", op_commit, true, true, 6, { 100, 0, 300 } },
 	{ "build 1", op_build, false, true, 1, { 200 } },
 	{ "build 3", op_build, false, true, 3, { 60, 9, 100 } },
 	{ "send a cell", op_send, false, true, 1, { 40 } },
@@ -131,6 +124,7 @@ static const struct tx_case {
 	{ "send cell, cell, slot", op_send, false, true, 3, { 8, 9, 300 } },
 	{ "send cell, slot, slot", op_send, false, true, 3, { 8, 130, 9 } },
 	{ "send 5 tiny", op_send, false, true, 5, { 8, 48, 112 } },
+	{ "send 6 slots", op_send, false, true, 6, { 300, 1900, 5 } },
 	{ "send 3 tiny in slots", op_send_slots, false, true, 3,
 		{ 8, 48, 112 } },
 };
@@ -162,11 +156,7 @@ tx_prepare(const struct tx_case *c, unsigned int rounds, bool asleep)
 		const uint64_t i = first + k;
 		const uint32_t len = c->len[k % 3];
 
-		stage.len[i % RTE_DIM(stage.len)] = len;
-		rig_fill(stage.data[k], len, i);
-		stage.bufs[k] = (struct ferry_buf) {
-			stage.data[k], len, rig_tag(i),
-		};
+		stage.bufs[k] = stage_buf(&stage, k, i, len);
 		if (!c->loaned)
 			continue;
 		rig_fill(stage.msgs[k].data, len, i);
@@ -180,35 +170,44 @@ static const struct rx_case {
 	const char *name;
 	void (*op)(struct stage *stage);
 	uint16_t n;
+	/* In the ring: sent as one burst, too long for cells. */
+	bool ring;
 	/* What is on its way: lengths, ended by END. */
 	uint32_t len[8];
 	/* Which of them are received before, in the order to be released. */
 	char release[8];
 } rx_cases[] = {
 #define END UINT32_MAX
-	{ "recv nothing", op_recv, 3, { END }, "" },
-	{ "recv a slot", op_recv, 1, { 300, END }, "" },
-	{ "recv 1 slot of 3", op_recv, 1, { 300, 0, 400, END }, "" },
-	{ "recv 3 slots", op_recv, 3, { 300, 200, 400, END }, "" },
-	{ "recv a cell", op_recv, 1, { 40, END }, "" },
-	{ "recv 3 cells", op_recv, 3, { 40, 112, 0, END }, "" },
-	{ "recv both kinds", op_recv, 16, { 300, 5, 6, 200, 201, 7, END }, "" },
-	{ "release a slot", op_release, 1, { 300, END }, "a" },
-	{ "release 3 slots", op_release, 3, { 300, 200, 400, END }, "bca" },
-	{ "release a cell", op_release, 1, { 30, END }, "a" },
-	{ "release cells backwards", op_release, 3, { 30, 0, 112, END },
-		"cba" },
-	{ "release a cell after one that is held", op_release, 1,
-		{ 30, 31, 32, END }, "b" },
-	{ "release both kinds, hold both", op_release, 4,
+	{ "recv nothing", op_recv, 3, false, { END }, "" },
+	{ "recv a slot", op_recv, 1, false, { 300, END }, "" },
+	{ "recv 1 slot of 3", op_recv, 1, false, { 300, 0, 400, END }, "" },
+	{ "recv 3 slots", op_recv, 3, false, { 300, 200, 400, END }, "" },
+	{ "recv a cell", op_recv, 1, false, { 40, END }, "" },
+	{ "recv 3 cells", op_recv, 3, false, { 40, 112, 0, END }, "" },
+	{ "recv both kinds", op_recv, 16, false, { 300, 5, 6, 200, 201, 7, END }, "" },
+	{ "recv 6 of the ring", op_recv, 6, true,
+		{ 300, 5, 6, 200, 201, 7, END }, "" },
+	{ "recv 4 of the ring's 6", op_recv, 4, true,
+		{ 300, 5, 6, 200, 201, 7, END }, "" },
+	{ "release 4 of the ring's 6", op_release, 4, true,
 		{ 300, 5, 200, 6, 201, 7, END }, "ebac" },
-	{ "release twice", op_release, 4, { 300, 5, END }, "abab" },
-	{ "recv and release", op_recv_release, 4, { 300, 5, 200, 6, END }, "" },
+	{ "release a slot", op_release, 1, false, { 300, END }, "a" },
+	{ "release 3 slots", op_release, 3, false, { 300, 200, 400, END }, "bca" },
+	{ "release a cell", op_release, 1, false, { 30, END }, "a" },
+	{ "release cells backwards", op_release, 3, false, { 30, 0, 112, END },
+		"cba" },
+	{ "release a cell after one that is held", op_release, 1, false,
+		{ 30, 31, 32, END }, "b" },
+	{ "release both kinds, hold both", op_release, 4, false,
+		{ 300, 5, 200, 6, 201, 7, END }, "ebac" },
+	{ "release twice", op_release, 4, false, { 300, 5, END }, "abab" },
+	{ "recv and release", op_recv_release, 4, false, { 300, 5, 200, 6, END }, "" },
 };
 
 static void
 rx_prepare(const struct rx_case *c, unsigned int rounds, bool asleep)
 {
+	struct ferry_buf bufs[8];
 	struct ferry_msg got[8];
 	unsigned int sent = 0, k, j;
 	uint64_t first;
@@ -219,8 +218,15 @@ rx_prepare(const struct rx_case *c, unsigned int rounds, bool asleep)
 		stage.rig.bells[RIG_TX].state = FERRY_BELL_ASLEEP;
 	}
 	first = stage.rig.tx->seq;
-	while (c->len[sent] != END)
-		stage_send(&stage, c->len[sent++]);
+	for (; c->len[sent] != END; sent++) {
+		if (!c->ring)
+			stage_send(&stage, c->len[sent]);
+		bufs[sent] = stage_buf(&stage, sent, first + sent,
+				c->len[sent]);
+	}
+	if (c->ring)
+		assert_int_equal(ferry_tx_send(stage.rig.tx, bufs,
+				(uint16_t)sent), sent);
 	stage.op = c->op;
 	stage.n = c->n;
 	stage.releases = c->op != op_recv;
@@ -256,31 +262,17 @@ assert_right(const char *name, unsigned int rounds)
 }
 
 static void
-need_ptrace(void)
-{
-	int ret;
-
-	tx_prepare(&tx_cases[0], 0, false);
-	ret = stage_run(&stage, UINT64_MAX);
-	stage_stop(&stage);
-	if (ret >= 0)
-		return;
-	print_message("skipped: ptrace: %s\n", strerror(-ret));
-	skip();
-}
-
-static void
 no_step_of_a_producer_loses_a_slot_or_shows_half_a_message(void **state)
 {
 	unsigned int rounds, i, r;
 
 	(void)state;
-	need_ptrace();
+	stage_need_ptrace();
 	total_steps = total_stops = 0;
 	for (i = 0; i < RTE_DIM(tx_cases); i++) {
 		const struct tx_case *c = &tx_cases[i];
 
-		for (r = 0; r < RTE_DIM(rounds_before); r += EVERY) {
+		for (r = 0; r < RTE_DIM(rounds_before); r += STEP_EVERY) {
 			uint64_t all;
 
 			rounds = rounds_before[r];
@@ -305,10 +297,10 @@ no_step_of_a_consumer_loses_a_slot_or_what_it_holds(void **state)
 	unsigned int rounds, i, r;
 
 	(void)state;
-	need_ptrace();
+	stage_need_ptrace();
 	total_steps = total_stops = 0;
 	for (i = 0; i < RTE_DIM(rx_cases); i++) {
-		for (r = 0; r < RTE_DIM(rounds_before); r += EVERY) {
+		for (r = 0; r < RTE_DIM(rounds_before); r += STEP_EVERY) {
 			rounds = rounds_before[r];
 			rx_prepare(&rx_cases[i], rounds, rounds % 3 == 2);
 			assert_int_equal(stage_run(&stage, UINT64_MAX), 0);
@@ -334,7 +326,7 @@ kill_everywhere(bool tx, unsigned int i, unsigned int rounds)
 	uint64_t step;
 	int ret = 1;
 
-	for (step = 1; ret == 1; step += EVERY + step / 6) {
+	for (step = 1; ret == 1; step += STEP_EVERY + step / 6) {
 		if (tx)
 			tx_prepare(&tx_cases[i], rounds, false);
 		else
@@ -358,14 +350,14 @@ the_survivor_of_a_kill_at_any_step_loses_nothing(void **state)
 	unsigned int i;
 
 	(void)state;
-	need_ptrace();
+	stage_need_ptrace();
 	/* In the middle of the ring's end. */
 	for (i = 0; i < RTE_DIM(tx_cases); i++)
 		kill_everywhere(true, i, 14);
 	for (i = 0; i < RTE_DIM(rx_cases); i++)
 		kill_everywhere(false, i, 14);
 	print_message("%llu kills\n", (unsigned long long)total_kills);
-	assert_true(total_kills > 300 / EVERY);
+	assert_true(total_kills > 300 / STEP_EVERY);
 }
 
 /*
@@ -400,11 +392,12 @@ static void
 wrong_stamp_before_payload(struct stage *s)
 {
 	struct ferry_tx *tx = s->rig.tx;
-	struct ferry_cell *cell = &tx->cells[tx->cell_head++ % FERRY_N_CELLS];
+	struct ferry_cell *cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
 
 	cell->len = s->bufs[0].len;
 	cell->tag = s->bufs[0].tag;
-	__atomic_store_n(&cell->stamp, ++tx->seq, __ATOMIC_RELEASE);
+	__atomic_store_n(&cell->stamp, ferry_cell_stamp(tx->cell_head++,
+			tx->seq++), __ATOMIC_RELEASE);
 	memcpy(cell->data, s->bufs[0].data, s->bufs[0].len);
 }
 
@@ -426,6 +419,28 @@ wrong_recv_before_held(struct stage *s)
 
 	rte_ring_sc_dequeue_elem(rx->fwd, &desc, sizeof(desc));
 	__atomic_store_n(&rx->held[desc.slot], rx->epoch, __ATOMIC_RELEASE);
+}
+
+static void
+wrong_take_slot_cell_before_held(struct stage *s)
+{
+	struct ferry_rx *rx = s->rig.rx;
+	uint32_t slot;
+
+	memcpy(&slot, rx->cells[rx->cell_tail % FERRY_N_CELLS].data,
+			sizeof(slot));
+	__atomic_store_n(&s->rig.ch->cells_taken, ++rx->cell_tail,
+			__ATOMIC_RELEASE);
+	__atomic_store_n(&rx->held[slot], rx->epoch, __ATOMIC_RELEASE);
+}
+
+static void
+wrong_let_go_before_announce(struct stage *s)
+{
+	struct ferry_tx *tx = s->rig.tx;
+
+	__atomic_store_n(&tx->held[s->msgs[0].id], 0, __ATOMIC_RELEASE);
+	ferry_tx_announce(tx, s->msgs[0].id, s->msgs[0].len, s->msgs[0].tag);
 }
 
 static void
@@ -480,7 +495,9 @@ static const struct {
 	{ wrong_stamp_before_payload, "send a cell",
 		"a cell is published before it is complete" },
 	{ wrong_refill_before_held, "loan 1", "a slot is lost" },
-	{ wrong_recv_before_held, "recv a slot", "a slot is lost" },
+	{ wrong_let_go_before_announce, "commit 1", "a slot is lost" },
+	{ wrong_recv_before_held, "recv 6 of the ring", "a slot is lost" },
+	{ wrong_take_slot_cell_before_held, "recv a slot", "a slot is lost" },
 	{ wrong_let_go_before_give, "release a slot", "a slot is lost" },
 	{ wrong_cell_freed_behind_one_held,
 		"release a cell after one that is held",
@@ -497,7 +514,7 @@ the_stepper_catches_a_wrong_order(void **state)
 	unsigned int w, i;
 
 	(void)state;
-	need_ptrace();
+	stage_need_ptrace();
 	for (w = 0; w < RTE_DIM(wrong_orders); w++) {
 		for (i = 0; i < RTE_DIM(tx_cases); i++)
 			if (!strcmp(tx_cases[i].name, wrong_orders[w].like))
@@ -528,14 +545,6 @@ main(void)
 		cmocka_unit_test(the_stepper_catches_a_wrong_order),
 	};
 
-	cpu_set_t one;
-
-	/*
-	 * Tracer and traced take turns: on one CPU that is a switch, on two it
-	 * is a wake-up of the other for each instruction.
-	 */
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	sched_setaffinity(0, sizeof(one), &one);
+	stage_one_cpu();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

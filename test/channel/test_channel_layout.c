@@ -396,6 +396,41 @@ the_census_finds_a_slot_in_two_places(void **state)
 }
 
 static void
+the_census_looks_into_cells_that_name_slots(void **state)
+{
+	struct ferry_channel_census c;
+	struct ferry_msg msgs[2];
+	struct ferry_cell *cell;
+	struct rig rig;
+	uint32_t slot;
+
+	(void)state;
+	rig_start(&rig, 64, 4);
+	assert_int_equal(ferry_tx_loan(rig.tx, msgs, 2), 2);
+	assert_int_equal(ferry_tx_commit(rig.tx, msgs, 2), 2);
+	cell = rig.tx->cells;
+	assert_true(cell->len & FERRY_CELL_SLOT);
+	assert_int_equal(rig_census(rig.ch).in_flight, 2);
+	for (slot = 4; slot != 0; slot <<= 1) {
+		memcpy(cell->data, &slot, sizeof(slot));
+		assert_int_equal(ferry_channel_census(rig.ch, &c),
+				FERRY_E_CORRUPT);
+	}
+	/* The other cell's. */
+	memcpy(cell->data, &msgs[1].id, sizeof(slot));
+	assert_int_equal(ferry_channel_census(rig.ch, &c), FERRY_E_CORRUPT);
+	/* No slot at all: this one is nowhere. */
+	cell->len = 0;
+	assert_int_equal(ferry_channel_census(rig.ch, &c), 0);
+	assert_int_equal(c.lost, 1);
+	/* A receiver that says it has taken nonsense is not followed. */
+	rig.ch->cells_taken = UINT64_MAX - 3;
+	assert_int_equal(ferry_channel_census(rig.ch, &c), 0);
+	assert_int_equal(c.lost, 2);
+	rig_stop(&rig);
+}
+
+static void
 the_census_finds_garbage_in_the_tails(void **state)
 {
 	static const uint32_t bad[] = { 8, 9, 100, 1u << 31, UINT32_MAX };
@@ -474,6 +509,7 @@ main(void)
 		cmocka_unit_test(random_bytes_are_no_channel_and_do_no_harm),
 		cmocka_unit_test(the_census_finds_a_slot_that_does_not_exist),
 		cmocka_unit_test(the_census_finds_a_slot_in_two_places),
+		cmocka_unit_test(the_census_looks_into_cells_that_name_slots),
 		cmocka_unit_test(the_census_finds_garbage_in_the_tails),
 		cmocka_unit_test(
 			the_census_finds_what_is_lost_and_lets_the_ring_win),

@@ -71,7 +71,8 @@ static void
 model_send(struct model *m)
 {
 	static uint8_t data[BURST_MAX][4096];
-	const uint64_t cells = m->rig.tx->cell_head;
+	/* Slots are taken from the queue of free ones, by sends as by loans. */
+	const uint32_t slots = m->rig.tx->free_head;
 	const uint32_t n = 1 + (pick(4) ? pick(4) : pick(BURST_MAX));
 	struct ferry_buf bufs[BURST_MAX];
 	uint32_t k;
@@ -89,7 +90,7 @@ model_send(struct model *m)
 		ferry_tx_send_slots(m->rig.tx, bufs, (uint16_t)n);
 	assert_in_range(ret, 0, n);
 	m->sent += (uint64_t)ret;
-	m->slots_sent += (uint64_t)ret - (m->rig.tx->cell_head - cells);
+	m->slots_sent += m->rig.tx->free_head - slots;
 }
 
 static void
@@ -330,7 +331,15 @@ producer_lies(struct rig *rig)
 	case 2:
 		/* In a cell, and next in order. */
 		cell->len = lie(FERRY_CELL_DATA + 1);
-		cell->stamp = rig->rx->seq + 1;
+		if (pick(2)) {
+			/* A slot's descriptor. */
+			cell->len = lie(rig->ch->slot_size + 1) |
+				FERRY_CELL_SLOT;
+			k = lie(rig->ch->n_slots);
+			memcpy(cell->data, &k, sizeof(k));
+		}
+		cell->stamp = ferry_cell_stamp(rig->rx->cell_tail,
+				rig->rx->seq);
 		break;
 	case 3:
 		/* In the ring, and next in order. */
