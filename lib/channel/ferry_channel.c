@@ -247,6 +247,28 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 	return (int)i;
 }
 
+/*
+ * Before a long copy: have the lines that tell of released slots on their way,
+ * so that the refill after it does not wait for them. Both were written by the
+ * consumer and come one after the other otherwise.
+ */
+static void
+credits_prefetch(const struct ferry_tx *tx)
+{
+	const uint32_t *slots = (const uint32_t *)&tx->back[1];
+
+	rte_prefetch0(&tx->back->prod.tail);
+	rte_prefetch0(&slots[tx->back->cons.head & tx->back->mask]);
+}
+
+/* After it: take the credits while their lines are here. */
+static void
+credits_take(struct ferry_tx *tx)
+{
+	if (tx->free_tail - tx->free_head <= tx->n_slots / 2)
+		ferry_tx_refill(tx);
+}
+
 /* Copy one payload and announce it in a cell, of which there is one. */
 static int
 send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
@@ -263,6 +285,7 @@ send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
 	if (buf->len <= INLINE_COPY) {
 		memcpy(job.dst, buf->data, buf->len);
 	} else {
+		credits_prefetch(tx);
 		job.src = buf->data;
 		job.len = buf->len;
 		job.cookie = 0;
@@ -274,6 +297,8 @@ send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
 	tx->free_head++;
 	ferry_tx_announce(tx, slot, buf->len, buf->tag);
 	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+	if (buf->len > INLINE_COPY)
+		credits_take(tx);
 	return 1;
 }
 
