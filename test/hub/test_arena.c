@@ -260,6 +260,29 @@ neighbours_join_from_either_side(void **state)
 	}
 }
 
+/* The most holes there can be: one before each piece and one behind. */
+static void
+the_books_have_room_for_a_hole_beside_every_piece(void **state)
+{
+	struct hub_arena a;
+	uint32_t i;
+	void *hole;
+
+	(void)state;
+	assert_int_equal(hub_arena_init(&a, base, 65536 * GRAIN), 0);
+	for (i = 1; i <= 200; i++) {
+		/* Larger than all holes before, and what stays larger still. */
+		hole = hub_arena_alloc(&a, i * GRAIN);
+		assert_non_null(hole);
+		assert_non_null(hub_arena_alloc(&a, 201 * GRAIN));
+		hub_arena_free(&a, hole, i * GRAIN);
+		assert_int_equal(a.n_given, i);
+		assert_int_equal(a.n_free, i + 1);
+		assert_true(a.n_free <= a.room);
+	}
+	hub_arena_fini(&a);
+}
+
 static void
 sizes_out_of_range_get_nothing(void **state)
 {
@@ -302,6 +325,7 @@ main(void)
 		cmocka_unit_test(it_can_be_exhausted_to_the_last_grain),
 		cmocka_unit_test(free_pieces_apart_do_not_add_up),
 		cmocka_unit_test(neighbours_join_from_either_side),
+		cmocka_unit_test(the_books_have_room_for_a_hole_beside_every_piece),
 		cmocka_unit_test(sizes_out_of_range_get_nothing),
 		cmocka_unit_test(a_ragged_size_is_rounded_down_to_the_grain),
 	};
