@@ -240,7 +240,9 @@ app_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 		n = pread(memory, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = '\0';
 		line = telling_line(text);
-		if (line != NULL && strstr(line, "unrecognized") != NULL)
+		if (args->error[0] != '\0')
+			app_error("%s", args->error);
+		else if (line != NULL && strstr(line, "unrecognized") != NULL)
 			app_error("%s among EAL's options, which stand before "
 				"--; those of the program stand after it",
 				strchr(line, ':') != NULL ?

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <rte_common.h>
+#include <rte_dmadev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 
@@ -314,8 +315,13 @@ ferry_eal_cleanup(const struct ferry_eal_args *args, enum ferry_eal_role role)
 	char runtime[PATH_MAX];
 	struct mntent *m;
 	FILE *mounts;
+	int16_t dev;
 
 	snprintf(runtime, sizeof(runtime), "%s", rte_eal_get_runtime_dir());
+	/* Drivers free what a device that still runs is working with. */
+	if (role == FERRY_EAL_HUB)
+		RTE_DMA_FOREACH_DEV(dev)
+			rte_dma_stop(dev);
 	rte_eal_cleanup();
 	if (role != FERRY_EAL_HUB)
 		return;

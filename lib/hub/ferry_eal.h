@@ -83,7 +83,8 @@ int ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
 int ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role);
 
 /**
- * End EAL, with rte_eal_cleanup(). In a hub also remove what EAL leaves behind
+ * End EAL, with rte_eal_cleanup(), after all lanes have been closed. In a hub,
+ * first stop all DMA devices; afterwards also remove what EAL leaves behind
  * for secondaries: the files of its prefix in the hugepage mounts, and its
  * runtime directory. After that no secondary can start with the prefix; those
  * that run keep their memory.

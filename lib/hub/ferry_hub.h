@@ -41,7 +41,7 @@ struct ferry_hub;
 #define FERRY_HUB_ENDPOINTS_MAX (UINT32_C(1) << 16)
 #define FERRY_HUB_CHANNELS_MAX (UINT32_C(1) << 20)
 
-/** What a hub is made with. Zeros and NULL mean the defaults above. */
+/** What a hub is made with. But for socket, 0 and NULL mean the defaults. */
 struct ferry_hub_config {
 	/**
 	 * Letters, digits and ". _ : -", fewer than FERRY_NAME_MAX. Unique
@@ -50,7 +50,7 @@ struct ferry_hub_config {
 	const char *name;
 	/** Bytes for channels, rounded up to 2 MiB; less than 2^63. */
 	uint64_t memory;
-	/** NUMA node of the memory, or SOCKET_ID_ANY (-1). */
+	/** NUMA node of the memory, or SOCKET_ID_ANY (-1); 0 is node 0. */
 	int socket;
 	/** Most endpoints attached at once. */
 	uint32_t max_endpoints;
