@@ -9,7 +9,6 @@ NAME: one of the tests below, or "all".
 """
 
 import csv
-import glob
 import math
 import os
 import re
@@ -19,29 +18,14 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '../support'))
+import outside  # noqa: E402
+
 PERF = None
-PAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages'
 # A smoke run's hub and EAL's own.
 PAGES_NEEDED = 32
 # Every number of a row that must be there, whatever the row is.
 ALWAYS = ('value', 'p50_ns', 'p99_ns', 'p999_ns', 'max_ns')
-
-
-class Skip(Exception):
-    pass
-
-
-def need_machine():
-    if os.geteuid() != 0:
-        raise Skip('not root')
-    try:
-        free = int(open(PAGES).read())
-    except OSError:
-        raise Skip('the kernel has no 2 MiB hugepages')
-    if free < PAGES_NEEDED:
-        raise Skip('no free 2 MiB hugepages')
-    if len(os.sched_getaffinity(0)) < 2:
-        raise Skip('one CPU for two peers')
 
 
 def run(*args, timeout=240):
@@ -51,8 +35,7 @@ def run(*args, timeout=240):
 
 def left_behind(pid):
     """Files of the ferry-perf with this pid."""
-    return (glob.glob(f'/dev/hugepages/ferry-perf-{pid}*') +
-            glob.glob(f'/var/run/dpdk/ferry-perf-{pid}*'))
+    return outside.left_behind(f'ferry-perf-{pid}')
 
 
 def rows_of(path):
@@ -81,7 +64,7 @@ def check_row(row):
 
 
 def smoke(*options):
-    need_machine()
+    outside.need_machine(PAGES_NEEDED, cpus=2)
     listed = run('--smoke', '--list')
     assert listed.returncode == 0, listed.stderr
     names = [line.split()[0] for line in listed.stdout.splitlines()]
@@ -118,7 +101,7 @@ def test_smoke_processes():
 
 def test_csv_on_stdout():
     """--csv - writes CSV to stdout and no table."""
-    need_machine()
+    outside.need_machine(PAGES_NEEDED, cpus=2)
     done = run('--smoke', '--only', 'latency-64,stream-4K-*', '--csv', '-')
     assert done.returncode == 0, done.stderr
     lines = [x for x in done.stdout.splitlines() if not x.startswith('#')]
@@ -130,7 +113,7 @@ def test_csv_on_stdout():
 
 def test_own_eal_options():
     """The user's EAL options win over the defaults."""
-    need_machine()
+    outside.need_machine(PAGES_NEEDED, cpus=2)
     prefix = f'ferry-perf-{os.getpid()}-own'
     a, b = sorted(os.sched_getaffinity(0))[:2]
     done = run(f'--file-prefix={prefix}', '--lcores', f'2@{a},5@{b}',
@@ -165,7 +148,7 @@ def test_bad_input():
 
 def test_one_lcore():
     """One lcore is told to be too few."""
-    need_machine()
+    outside.need_machine(PAGES_NEEDED, cpus=2)
     done = run('--lcores=0', '--', '--smoke')
     assert done.returncode != 0
     assert 'two lcores' in done.stderr, done.stderr
@@ -173,14 +156,14 @@ def test_one_lcore():
 
 def test_full_disk():
     """A full disk under the CSV is not success."""
-    need_machine()
+    outside.need_machine(PAGES_NEEDED, cpus=2)
     done = run('--smoke', '--only', 'latency-64', '--csv', '/dev/full')
     assert done.returncode != 0
     assert 'cannot write' in done.stderr, done.stderr
 
 
 def interrupted(*options):
-    need_machine()
+    outside.need_machine(PAGES_NEEDED, cpus=2)
     p = subprocess.Popen([PERF, '--pool', '32', *options],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          text=True, start_new_session=True)
@@ -213,7 +196,7 @@ def test_interrupt_processes():
 
 def test_receiver_killed():
     """A killed receiver ends the run with an error, not a hang."""
-    need_machine()
+    outside.need_machine(PAGES_NEEDED, cpus=2)
     p = subprocess.Popen([PERF, '--processes', '--pool', '32'],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          text=True)
@@ -231,27 +214,7 @@ def test_receiver_killed():
 def main():
     global PERF
     PERF, which = sys.argv[1:]
-    tests = {name[5:]: f for name, f in globals().items()
-             if name.startswith('test_') and
-             which in (name[5:], 'all')}
-    outcomes = []
-    for name, test in tests.items():
-        print(f'[ RUN      ] {name}', flush=True)
-        try:
-            test()
-            outcome = 'OK'
-        except Skip as reason:
-            print(f'skipped: {reason}')
-            outcome = 'SKIPPED'
-        except (AssertionError, subprocess.TimeoutExpired) as e:
-            print(f'{type(e).__name__}: {e}')
-            outcome = 'FAILED'
-        print(f'[ {outcome:>8} ] {name}', flush=True)
-        outcomes.append(outcome)
-    if 'FAILED' in outcomes or not outcomes:
-        return 1
-    # As meson wants to be told of what was skipped as a whole.
-    return 77 if set(outcomes) == {'SKIPPED'} else 0
+    return outside.run_tests(globals(), which)
 
 
 if __name__ == '__main__':

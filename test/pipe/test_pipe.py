@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""ferry-pipe from outside: bytes arrive as they are, whoever comes first; what
+goes wrong is told in one line, with an exit code; nothing is left behind.
+
+    test_pipe.py FERRY_PIPE NAME
+
+NAME: one of the tests below, or "all".
+"""
+
+import contextlib
+import hashlib
+import os
+import pty
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), '../support'))
+import outside  # noqa: E402
+
+PIPE = None
+PREFIX = f'ferry-pipe-test-{os.getpid()}'
+EAL = f'--file-prefix={PREFIX}'
+MEMORY = 16
+# The hub's 16 MiB and what EALs take.
+PAGES_NEEDED = 24
+SECONDS = 60
+
+
+def start(command, *args, **kwargs):
+    kwargs.setdefault('stdin', subprocess.DEVNULL)
+    kwargs.setdefault('stdout', subprocess.PIPE)
+    kwargs.setdefault('stderr', subprocess.PIPE)
+    return subprocess.Popen([PIPE, command, EAL, '--', *args], **kwargs)
+
+
+def ended(process):
+    """Exit code, stdout, stderr as text."""
+    out, err = process.communicate(timeout=SECONDS)
+    return process.returncode, out, (err or b'').decode()
+
+
+@contextlib.contextmanager
+def hub(*args):
+    """A hub, ended by Ctrl-C; nothing of it may be left."""
+    outside.need_machine(PAGES_NEEDED)
+    process = start('hub', '--memory', str(MEMORY), *args)
+    try:
+        line = process.stderr.readline().decode()
+        assert 'ready' in line, line + process.stderr.read().decode()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            code, _, err = ended(process)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    if code >= 0:
+        assert code == 0, err
+        assert outside.left_behind(PREFIX) == []
+
+
+def data_file(size, seed=1):
+    f = tempfile.TemporaryFile()
+    f.write(random.Random(seed).randbytes(size))
+    f.seek(0)
+    return f
+
+
+def digest(f):
+    f.seek(0)
+    return hashlib.file_digest(f, 'sha256').hexdigest() \
+        if hasattr(hashlib, 'file_digest') else \
+        hashlib.sha256(f.read()).hexdigest()
+
+
+def one_line(err, *words):
+    assert err.count('\n') == 1 and err.startswith('ferry-pipe: '), err
+    for word in words:
+        assert word in err, (word, err)
+
+
+def transfer(name, size, first, *options):
+    """Send so many bytes, and compare; who starts first is told."""
+    with data_file(size) as source, tempfile.TemporaryFile() as copy:
+        if first == 'send':
+            sender = start('send', name, *options, stdin=source)
+            time.sleep(0.5)
+        receiver = start('recv', name, stdout=copy)
+        if first == 'recv':
+            time.sleep(0.5)
+            sender = start('send', name, *options, stdin=source)
+        sent, received = ended(sender), ended(receiver)
+        assert sent[0] == 0, sent
+        assert received[0] == 0, received
+        assert digest(source) == digest(copy)
+        # Not on a terminal: the summary and nothing else.
+        for verb, err in (('sent', sent[2]), ('received', received[2])):
+            assert re.fullmatch(verb + r' %d bytes in \d+ messages, [\d.]+ s, '
+                                r'[\d.]+ GB/s; copied by lanes: .+\n' % size,
+                                err), err
+        return sent[2]
+
+
+def test_any_number_of_bytes_arrives_whoever_starts_first():
+    with hub():
+        for size in (0, 1, 131071, 131072, 131073, 20_000_003):
+            for first in ('send', 'recv'):
+                transfer('any', size, first)
+
+
+def test_the_lanes_that_copied_are_told():
+    with hub():
+        assert 'nothing (in place)' in transfer('lanes', 300000, 'recv')
+        assert 'cpu 300.00 kB' in transfer('lanes', 300000, 'recv', '--copy')
+
+
+def test_input_that_trickles_is_passed_on_at_once():
+    with hub():
+        receiver = start('recv', 'trickle')
+        sender = start('send', 'trickle', stdin=subprocess.PIPE)
+        for piece in (b'a', b'bc', b'def' * 1000):
+            sender.stdin.write(piece)
+            sender.stdin.flush()
+            got = b''
+            while len(got) < len(piece):
+                got += os.read(receiver.stdout.fileno(), 65536)
+            assert got == piece
+        sender.stdin.close()
+        sender.stdin = None
+        assert ended(sender)[0] == 0
+        assert ended(receiver)[0] == 0
+
+
+def test_streams_of_several_channels_do_not_mix():
+    with hub():
+        files = [data_file(3_000_000, seed) for seed in range(3)]
+        copies = [tempfile.TemporaryFile() for _ in files]
+        processes = []
+        for i, (source, copy) in enumerate(zip(files, copies)):
+            processes.append(start('send', f'c{i}', stdin=source))
+            processes.append(start('recv', f'c{i}', stdout=copy))
+        for process in processes:
+            assert ended(process)[0] == 0
+        for source, copy in zip(files, copies):
+            assert digest(source) == digest(copy)
+
+
+def test_a_receiver_that_cannot_write_ends_both():
+    with hub(), open('/dev/full', 'wb') as full, data_file(5_000_000) as source:
+        receiver = start('recv', 'full', stdout=full)
+        sender = start('send', 'full', stdin=source)
+        code, _, err = ended(receiver)
+        assert code == 1
+        one_line(err, 'No space left on device')
+        code, _, err = ended(sender)
+        assert code == 1
+        one_line(err, 'receiver ended')
+
+
+def test_a_closed_output_ends_both():
+    with hub(), data_file(5_000_000) as source:
+        receiver = start('recv', 'head')
+        sender = start('send', 'head', stdin=source)
+        assert receiver.stdout.read(100) != b''
+        receiver.stdout.close()
+        receiver.stdout = None
+        code, _, err = ended(receiver)
+        assert code == 1
+        one_line(err, 'Broken pipe')
+        assert ended(sender)[0] == 1
+
+
+def test_a_killed_side_is_noticed_and_can_be_replaced():
+    with hub():
+        for victim in ('send', 'recv'):
+            sender = start('send', 'kill', stdin=subprocess.PIPE)
+            receiver = start('recv', 'kill')
+            sender.stdin.write(b'x')
+            sender.stdin.flush()
+            assert os.read(receiver.stdout.fileno(), 1) == b'x'
+            dead, left = (sender, receiver) if victim == 'send' else \
+                (receiver, sender)
+            dead.kill()
+            dead.wait()
+            if victim == 'recv':
+                sender.stdin.write(b'y')
+                sender.stdin.close()
+                sender.stdin = None
+            code, _, err = ended(left)
+            assert code == 1
+            one_line(err, 'died')
+            if victim == 'send':
+                sender.stdin.close()
+                sender.stderr.close()
+            transfer('kill', 100000, 'send')
+
+
+def test_ctrl_c_ends_a_side_and_tells_the_other():
+    with hub():
+        for victim in ('send', 'recv'):
+            sender = start('send', 'int', stdin=subprocess.PIPE)
+            receiver = start('recv', 'int')
+            sender.stdin.write(b'x')
+            sender.stdin.flush()
+            assert os.read(receiver.stdout.fileno(), 1) == b'x'
+            who, other = (sender, receiver) if victim == 'send' else \
+                (receiver, sender)
+            who.send_signal(signal.SIGINT)
+            code = who.wait(timeout=SECONDS)
+            err = who.stderr.read().decode()
+            assert code == 1
+            one_line(err, 'interrupted')
+            sender.stdin.close()
+            sender.stdin = None
+            code, _, err = ended(other)
+            assert code == 1
+            one_line(err, 'ended')
+            transfer('int', 1000, 'recv')
+
+
+def test_ctrl_c_of_the_hub_tells_everybody():
+    with hub() as h:
+        sender = start('send', 'hub', stdin=subprocess.PIPE)
+        receiver = start('recv', 'hub')
+        sender.stdin.write(b'x')
+        sender.stdin.flush()
+        assert os.read(receiver.stdout.fileno(), 1) == b'x'
+        h.send_signal(signal.SIGINT)
+        code, _, err = ended(receiver)
+        assert code == 1
+        one_line(err, 'hub is gone')
+        sender.stdin.write(b'y')
+        sender.stdin.close()
+        sender.stdin = None
+        code, _, err = ended(sender)
+        assert code == 1
+        one_line(err, 'hub is gone')
+
+
+def test_a_killed_hub_tells_everybody_and_another_one_starts():
+    with hub() as h:
+        receiver = start('recv', 'killed')
+        time.sleep(0.7)
+        h.kill()
+        h.wait()
+        code, _, err = ended(receiver)
+        assert code == 1
+        one_line(err, 'hub is gone')
+    with hub():
+        transfer('again', 1000, 'recv')
+
+
+def test_progress_is_shown_on_a_terminal():
+    with hub(), data_file(1_000_000) as source:
+        master, slave = pty.openpty()
+        receiver = start('recv', 'tty', stdin=subprocess.PIPE)
+        sender = start('send', 'tty', stdin=source, stderr=slave)
+        os.close(slave)
+        time.sleep(0.5)
+        assert len(receiver.stdout.read()) == 1_000_000
+        shown = b''
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while piece := os.read(master, 4096):
+                shown += piece
+        os.close(master)
+        assert sender.wait(timeout=SECONDS) == 0
+        ended(receiver)
+        assert re.search(rb'\rsent [\d.]+ kB of 1.00 MB, [\d.]+ GB/s, \d+ s '
+                         rb'left', shown), shown
+
+
+def test_bad_input_is_told_in_one_line():
+    outside.need_machine(PAGES_NEEDED)
+    for words, args in (
+            ('unknown command', ['frob']),
+            ('which channel', ['send']),
+            ('not possible', ['send', 'a/b']),
+            ('not possible', ['recv', 'x' * 48]),
+            ('not possible', ['recv', 'x', '--hub', '']),
+            ('--slots must be', ['send', 'x', '--slots', '0']),
+            ('--slot-size must be', ['send', 'x', '--slot-size', 'many']),
+            ('--wait must be', ['send', 'x', '--wait', 'long']),
+            ('lacks its value', ['send', 'x', '--slots']),
+            ('unknown option', ['recv', 'x', '--frob']),
+            ('too many', ['recv', 'x', 'y']),
+            ('unrecognized option', ['hub', '--frob']),
+            ('lacks its value', ['hub', '--file-prefix']),
+            ('does not go here', ['hub', '--no-huge']),
+            ('does not go here', ['hub', '--in-memory']),
+            ('does not go here', ['send', '--vdev=dma_skeleton', '--', 'x']),
+            ('does not go here', ['send', '-a', '00:01.0', '--', 'x']),
+            ('hub name', ['hub', EAL, '--', '--hub', 'a b']),
+            ('too many', ['hub', EAL, '--', 'x']),
+            ('--memory must be', ['hub', EAL, '--', '--memory', '-1']),
+            ('not enough hugepages',
+             ['hub', EAL, '--', '--memory', '9999999']),
+            ('no hub runs', ['send', EAL, '--', 'x']),
+            ('no hub runs', ['recv', EAL, '--', 'x'])):
+        done = subprocess.run([PIPE, *args], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False,
+                              timeout=SECONDS)
+        assert done.returncode > 0, args
+        assert done.stdout == '', args
+        one_line(done.stderr, words)
+        assert outside.left_behind(PREFIX) == [], args
+
+
+def test_what_does_not_fit_or_is_taken_is_told():
+    with hub('--channels', '2'):
+        for words, options in (
+                ('more than the hub has left', ['--slots', '4000']),
+                ("no hub 'other'", ['--hub', 'other'])):
+            code, _, err = ended(start('recv', 'fit', *options))
+            assert code == 1
+            one_line(err, words)
+        code, _, err = ended(subprocess.Popen(
+            [PIPE, 'hub', EAL], stderr=subprocess.PIPE))
+        assert code == 1
+        one_line(err, 'runs already')
+        receivers = [start('recv', f'r{i}') for i in range(2)]
+        time.sleep(1)
+        for words, name, options in (
+                ('has one already', 'r0', []),
+                ('all its channels in use', 'r2', [])):
+            code, _, err = ended(start('recv', name, *options))
+            assert code == 1
+            one_line(err, words)
+        code, _, err = ended(start('send', 'r0', '--slots', '3'))
+        assert code == 1
+        one_line(err, 'another --slot-size')
+        for receiver in receivers:
+            receiver.send_signal(signal.SIGINT)
+            assert ended(receiver)[0] == 1
+
+
+def test_what_the_machine_lacks_is_told():
+    outside.need_machine(PAGES_NEEDED)
+    for words, command in (
+            ('no hugetlbfs is mounted', ['unshare', '-m', 'sh', '-c',
+             'umount -a -t hugetlbfs && exec "$0" hub ' + EAL, PIPE]),
+            ('run as root', ['setpriv', '--reuid=65534', '--regid=65534',
+             '--clear-groups', 'env', '-u', 'XDG_RUNTIME_DIR', PIPE, 'hub',
+             EAL])):
+        done = subprocess.run(command, capture_output=True, text=True,
+                              check=False, timeout=SECONDS)
+        assert done.returncode == 1, done
+        one_line(done.stderr, words)
+
+
+def main():
+    global PIPE
+    PIPE, which = sys.argv[1:]
+    return outside.run_tests(globals(), which)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
