@@ -271,8 +271,11 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	 */
 	if (role == FERRY_EAL_SECONDARY && setenv("DSA_DEV_PATH", "", 1) != 0)
 		return -errno;
-	if (rte_eal_init(args->argc, args->argv) < 0)
+	if (rte_eal_init(args->argc, args->argv) < 0) {
+		/* EAL makes it before it looks for a primary. */
+		rmdir(rte_eal_get_runtime_dir());
 		return rte_errno != 0 ? -rte_errno : -EIO;
+	}
 	return 0;
 }
 
