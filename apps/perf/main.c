@@ -3,14 +3,13 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 
+#include "app_args.h"
 #include "app_eal.h"
 #include "follower.h"
 #include "scenario.h"
@@ -64,32 +63,6 @@ static const struct option long_options[] = {
 	{ 0 }
 };
 
-static void
-on_signal(int sig)
-{
-	(void)sig;
-	perf_stop = 1;
-}
-
-static int
-parse_number(const char *option, const char *text, uint64_t min, uint64_t max,
-		uint64_t *out)
-{
-	char *end;
-	unsigned long long n;
-
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
-			n < min || n > max) {
-		app_error("--%s must be a number from %" PRIu64 " to %" PRIu64
-			", not '%s'", option, min, max, text);
-		return -EINVAL;
-	}
-	*out = n;
-	return 0;
-}
-
 /* Our own options: 0, 1 for --help, or negative after a message. */
 static int
 parse_options(struct perf_options *o, int argc, char **argv)
@@ -109,13 +82,13 @@ parse_options(struct perf_options *o, int argc, char **argv)
 			o->only = optarg;
 			break;
 		case OPT_RUNS:
-			ret = parse_number("runs", optarg, 1, 101, &runs);
+			ret = app_args_number("runs", optarg, 1, 101, &runs);
 			break;
 		case OPT_TIME:
-			ret = parse_number("time", optarg, 1, 10000, &slice);
+			ret = app_args_number("time", optarg, 1, 10000, &slice);
 			break;
 		case OPT_POOL:
-			ret = parse_number("pool", optarg, POOL_MIN / MIB,
+			ret = app_args_number("pool", optarg, POOL_MIN / MIB,
 					1 << 20, &pool);
 			break;
 		case OPT_LIST:
@@ -139,15 +112,10 @@ parse_options(struct perf_options *o, int argc, char **argv)
 		case OPT_HELP:
 			fputs(usage, stdout);
 			return 1;
-		case ':':
-			app_error("option %s lacks its value",
-				argv[optind - 1]);
-			return -EINVAL;
 		default:
-			app_error("unknown option '%s': see ferry-perf --help "
-				"(EAL options stand before --)",
-				argv[optind - 1]);
-			return -EINVAL;
+			return app_args_bad_option(opt, argv, ": see "
+				"ferry-perf --help (EAL options stand before "
+				"--)");
 		}
 	}
 	if (ret == 0 && optind < argc) {
@@ -161,17 +129,6 @@ parse_options(struct perf_options *o, int argc, char **argv)
 	o->pool = pool != 0 ? rte_align64prevpow2(pool * MIB) :
 		o->smoke ? POOL_MIN : o->quick ? 512 * MIB : 1024 * MIB;
 	return ret;
-}
-
-static void
-catch_signals(void)
-{
-	struct sigaction sa = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);
 }
 
 /* Make a hub with room for the largest scenario, shrinking the pool to fit. */
@@ -324,7 +281,7 @@ lead_process(struct perf *p, int argc, char **argv)
 	if (ret != 0)
 		return ret;
 	machine_look(&p->machine);
-	catch_signals();
+	app_catch_signals(&perf_stop);
 	ret = follower_eal_args(&argc, args, argv, text, sizeof(text));
 	if (ret == 0)
 		ret = app_eal_start(&eal, FERRY_EAL_HUB, argc, args);
@@ -343,19 +300,16 @@ int
 main(int argc, char **argv)
 {
 	struct perf p = { 0 };
-	int eal_argc = 1, own = 0, ret, i;
+	struct app_args args;
+	int ret;
 
-	/* Without "--", all options are ours. */
-	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-		;
-	if (i < argc) {
-		eal_argc = i;
-		own = i;
-	}
-	ret = parse_options(&p.o, argc - own, argv + own);
+	app_args_split(&args, argc, argv, false);
+	ret = parse_options(&p.o, args.argc, args.argv);
 	if (ret != 0)
 		return ret > 0 ? 0 : 2;
 	if (p.o.follow != NULL)
-		return follower_main(p.o.follow, eal_argc, argv) == 0 ? 0 : 1;
-	return lead_process(&p, eal_argc, argv) == 0 ? 0 : 1;
+		ret = follower_main(p.o.follow, args.eal_argc, args.eal_argv);
+	else
+		ret = lead_process(&p, args.eal_argc, args.eal_argv);
+	return ret == 0 ? 0 : 1;
 }

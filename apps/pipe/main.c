@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "app_args.h"
 #include "app_eal.h"
 #include "pipe.h"
 
@@ -55,44 +54,6 @@ static const struct option long_options[] = {
 	{ 0 }
 };
 
-static void
-on_signal(int sig)
-{
-	(void)sig;
-	pipe_stop = 1;
-}
-
-static void
-catch_signals(void)
-{
-	/* Without SA_RESTART: blocking reads and writes return. */
-	struct sigaction sa = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
-static int
-parse_number(const char *option, const char *text, uint64_t min, uint64_t max,
-		uint64_t *out)
-{
-	char *end;
-	unsigned long long n;
-
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
-			n < min || n > max) {
-		app_error("--%s must be a number from %" PRIu64 " to %" PRIu64
-			", not '%s'", option, min, max, text);
-		return -EINVAL;
-	}
-	*out = n;
-	return 0;
-}
-
 /* Our own options: 0, 1 for --help, or negative after a message. */
 static int
 parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
@@ -109,20 +70,21 @@ parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
 			o->hub = optarg;
 			break;
 		case OPT_MEMORY:
-			ret = parse_number("memory", optarg, 2, 1 << 24, &n);
+			ret = app_args_number("memory", optarg, 2, 1 << 24, &n);
 			o->memory = n << 20;
 			break;
 		case OPT_CHANNELS:
-			ret = parse_number("channels", optarg, 1, 1 << 16, &n);
+			ret = app_args_number("channels", optarg, 1, 1 << 16,
+					&n);
 			o->max_channels = n;
 			break;
 		case OPT_SLOT_SIZE:
-			ret = parse_number("slot-size", optarg, 64,
+			ret = app_args_number("slot-size", optarg, 64,
 					FERRY_SLOT_SIZE_MAX, &n);
 			o->config.slot_size = n;
 			break;
 		case OPT_SLOTS:
-			ret = parse_number("slots", optarg, FERRY_SLOTS_MIN,
+			ret = app_args_number("slots", optarg, FERRY_SLOTS_MIN,
 					FERRY_SLOTS_MAX, &n);
 			o->config.n_slots = n;
 			break;
@@ -142,15 +104,11 @@ parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
 		case OPT_HELP:
 			fputs(usage, stdout);
 			return 1;
-		case ':':
-			app_error("option %s lacks its value",
-				argv[optind - 1]);
-			return -EINVAL;
 		default:
-			app_error("unknown option '%s'%s: see ferry-pipe --help",
-				argv[optind - 1], hub ? "" : " (EAL options "
-				"stand before --)");
-			return -EINVAL;
+			return app_args_bad_option(opt, argv, hub ?
+				": see ferry-pipe --help" :
+				" (EAL options stand before --): see "
+				"ferry-pipe --help");
 		}
 	}
 	return ret;
@@ -257,8 +215,9 @@ main(int argc, char **argv)
 	struct ferry_eal_args eal;
 	enum ferry_eal_role role;
 	const char *command;
-	int eal_argc, own, ret, i;
+	struct app_args args;
 	bool hub;
+	int ret;
 
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
 			strcmp(argv[1], "-h") == 0) {
@@ -277,19 +236,15 @@ main(int argc, char **argv)
 	argv++;
 	argc--;
 
-	/* EAL options stand before "--"; without one, a hub's are all EAL's and
-	 * a user's are all ours. */
-	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-		;
-	eal_argc = i < argc || hub ? i : 1;
-	own = i < argc ? i : hub ? argc - 1 : 0;
-	ret = parse_args(&o, argc - own, argv + own, hub);
+	/* Without "--", a hub's options are all EAL's, a user's all ours. */
+	app_args_split(&args, argc, argv, hub);
+	ret = parse_args(&o, args.argc, args.argv, hub);
 	if (ret != 0)
 		return ret > 0 ? 0 : 2;
 
-	catch_signals();
+	app_catch_signals(&pipe_stop);
 	role = hub ? FERRY_EAL_HUB : FERRY_EAL_SECONDARY;
-	if (app_eal_start(&eal, role, eal_argc, argv) != 0)
+	if (app_eal_start(&eal, role, args.eal_argc, args.eal_argv) != 0)
 		return 1;
 	ret = run(command, &o);
 	ferry_eal_cleanup(&eal, role);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app_args.h"
+#include "app_eal.h"
+
+static volatile sig_atomic_t *stop_flag;
+
+void
+app_args_split(struct app_args *args, int argc, char **argv, bool all_eal)
+{
+	int i, own;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		;
+	if (i < argc)
+		own = i;
+	else
+		own = all_eal ? argc - 1 : 0;
+	args->eal_argc = i < argc || all_eal ? i : 1;
+	args->eal_argv = argv;
+	args->argc = argc - own;
+	args->argv = argv + own;
+}
+
+int
+app_args_number(const char *option, const char *text, uint64_t min,
+		uint64_t max, uint64_t *out)
+{
+	char *end;
+	unsigned long long n;
+
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
+			n < min || n > max) {
+		app_error("--%s must be a number from %" PRIu64 " to %" PRIu64
+			", not '%s'", option, min, max, text);
+		return -EINVAL;
+	}
+	*out = n;
+	return 0;
+}
+
+int
+app_args_bad_option(int opt, char **argv, const char *advice)
+{
+	const char *option = argv[optind - 1];
+
+	if (opt == ':')
+		app_error("option %s lacks its value", option);
+	else
+		app_error("unknown option '%s'%s", option, advice);
+	return -EINVAL;
+}
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	*stop_flag = 1;
+}
+
+void
+app_catch_signals(volatile sig_atomic_t *stop)
+{
+	/* Without SA_RESTART: blocking reads and writes return. */
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	stop_flag = stop;
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
