@@ -3,12 +3,15 @@
 #define WAIT_PEER_H
 
 /*
- * What both wait tests do: hand work from a ringer to an owner that sleeps on
- * its bell, often and with random delays, and notice if a wake-up is lost.
+ * What the wait tests share, above all: hand work from a ringer to an owner
+ * that sleeps on its bell, often and with random delays, and notice if a
+ * wake-up is lost.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include <sys/types.h>
 
 #include <rte_pause.h>
 
@@ -68,63 +71,35 @@ wait_peer_delay(uint64_t *seed, unsigned int most)
  * ringing meet as often as possible. Returns 0 or the number of the item whose
  * wake-up was lost.
  */
-static inline uint64_t
-wait_peer_own(struct wait_peer *peer, uint64_t n, wait_sleep_t sleep)
-{
-	struct wait_owner owner = { .peer = peer, .next = 1 };
-	uint64_t seed = 1;
-	int ret;
-
-	for (; owner.next <= n; owner.next++) {
-		wait_peer_delay(&seed, 40);
-		while (!wait_owner_ready(&owner)) {
-			if (__atomic_load_n(&peer->failed, __ATOMIC_RELAXED))
-				return owner.next;
-			/* Room for a ring between the look and arming. */
-			wait_peer_delay(&seed, 4);
-			ret = sleep(&peer->bell, wait_owner_ready, &owner);
-			if (ret == -ETIMEDOUT) {
-				__atomic_store_n(&peer->failed, 1,
-					__ATOMIC_RELAXED);
-				return owner.next;
-			}
-			if (ret == 0)
-				__atomic_store_n(&peer->slept,
-					peer->slept + 1, __ATOMIC_RELAXED);
-		}
-		/* Release: the ringer reuses the item. */
-		__atomic_store_n(&peer->taken, owner.next, __ATOMIC_RELEASE);
-	}
-	return 0;
-}
+uint64_t wait_peer_own(struct wait_peer *peer, uint64_t n, wait_sleep_t sleep);
 
 /*
  * Hand over n items, each once the one before is taken, and when time is up
  * all that are left at once. Returns as above.
  */
-static inline uint64_t
-wait_peer_ring(struct wait_peer *peer, uint64_t n)
-{
-	uint64_t end = ferry_test_now_ns() + HANDOVER_NS;
-	uint64_t seed = 2;
-	uint64_t item;
-	struct ferry_wait wait;
+uint64_t wait_peer_ring(struct wait_peer *peer, uint64_t n);
 
-	ferry_wait_init(&wait, FERRY_WAIT_SPIN);
-	for (item = 1; item <= n; item++) {
-		wait_peer_delay(&seed, 80);
-		if (item % 256 == 0 && ferry_test_now_ns() > end)
-			item = n;
-		__atomic_store_n(&peer->work, item, __ATOMIC_RELEASE);
-		ferry_bell_ring(&peer->bell);
-		while (__atomic_load_n(&peer->taken, __ATOMIC_ACQUIRE) < item) {
-			if (__atomic_load_n(&peer->failed, __ATOMIC_RELAXED))
-				return item;
-			ferry_wait_idle(&wait, NULL, NULL, NULL,
-				FERRY_WAIT_FOREVER);
-		}
-	}
-	return 0;
-}
+/* A peer to be shared with other threads and forked processes. */
+struct wait_peer *wait_peer_map(void);
+
+/* A thread that rings: wait_ringer_main() of a struct wait_ringer. */
+struct wait_ringer {
+	struct wait_peer *peer;
+	uint64_t n;
+};
+
+void *wait_ringer_main(void *arg);
+
+/* What to tell as ready(). */
+bool wait_never(void *arg);
+bool wait_always(void *arg);
+/* arg is the bell, which is armed: ring it before the owner sleeps. */
+bool wait_ring_in_between(void *arg);
+
+/* How often this thread went to sleep so far. */
+long wait_times_blocked(void);
+
+/* Blocked in the kernel, as /proc tells, and not just about to be. */
+bool wait_is_blocked(pid_t tid);
 
 #endif /* WAIT_PEER_H */

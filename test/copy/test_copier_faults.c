@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The copier against lanes that fail half-way, hang, are slow or lie, and a
+ * core that does not copy. Every test checks content.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <rte_common.h>
+
+#include "fake_lane.h"
+#include "ferry_copier.h"
+#include "ferry_lane.h"
+#include "ferry_test.h"
+
+/* A core that does not copy is the one thing nobody can mend. */
+static void
+test_cpu_broken(void **state)
+{
+	unsigned int how, devices;
+
+	RTE_SET_USED(state);
+	for (how = 0; how < 2; how++) {
+		for (devices = 0; devices < 2; devices++) {
+			struct fake cpu = fake_good(), dev = fake_good();
+			struct burst b = burst_same(100, 4);
+			struct ferry_copier c;
+
+			start(&c);
+			cpu.deaf = how == 0;
+			cpu.broken = how == 1;
+			cpu.t0_ns = 1e9;
+			replace_cpu(&c, &cpu);
+			/* The second job fails, so that the core is needed. */
+			dev.fail_from = 1;
+			dev.fail_to = 2;
+			dev.lazy_polls = 3;
+			if (devices)
+				add_fake(&c, &dev);
+			assert_int_equal(ferry_copier_copy(&c, b.jobs, b.n),
+				-EIO);
+			/* Nothing is left in the device. */
+			assert_int_equal(dev.nb, 0);
+			assert_int_equal(devices ? dev.accepted : 4, 4);
+			ferry_copier_fini(&c);
+			burst_free(&b);
+		}
+	}
+}
+
+/* With devices: the core fails at a job of its own, nothing more starts. */
+static void
+test_cpu_breaks_between(void **state)
+{
+	struct fake cpu = fake_good(), dev = fake_good();
+	struct burst b = burst_same(100, 5);
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	cpu.broken = true;
+	cpu.t0_ns = 1e9;
+	replace_cpu(&c, &cpu);
+	dev.no_reach = b.jobs[2].src;
+	dev.no_reach_len = 1;
+	dev.lazy_polls = 3;
+	add_fake(&c, &dev);
+	assert_int_equal(ferry_copier_copy(&c, b.jobs, b.n), -EIO);
+	assert_int_equal(dev.accepted, 2);
+	assert_int_equal(dev.nb, 0);
+	ferry_copier_fini(&c);
+	burst_free(&b);
+}
+
+/* What fails is finished by the core from the bytes known done. */
+static void
+test_error(void **state)
+{
+	static const uint64_t partial[] = { 0, 1, 777, 4095, 4096, 9999 };
+	unsigned int i;
+
+	RTE_SET_USED(state);
+	for (i = 0; i < RTE_DIM(partial); i++) {
+		uint64_t done = RTE_MIN(partial[i], UINT64_C(4096));
+		struct fake dev = fake_good();
+		struct ferry_copier c;
+
+		start(&c);
+		dev.fail_from = 3;
+		dev.fail_to = 5;
+		dev.fail_bytes = partial[i];
+		dev.fail_status = i & 1 ? FERRY_COPY_E_ADDRESS :
+			FERRY_COPY_E_DEVICE;
+		add_fake(&c, &dev);
+		copy_same(&c, 4096, 10);
+		assert_int_equal(lane_bytes(&c, 0), 2 * (4096 - done));
+		assert_int_equal(lane_errors(&c, 1), 2);
+		assert_int_equal(c.lanes[1].errors, 0);
+		assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+		ferry_copier_fini(&c);
+	}
+}
+
+static void
+test_quarantine(void **state)
+{
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	dev.fail_from = 1;
+	dev.fail_to = UINT32_MAX;
+	add_fake(&c, &dev);
+	/* One good, then seven bad ones, over several calls. */
+	copy_same(&c, 100, 4);
+	copy_same(&c, 100, 4);
+	assert_int_equal(c.lanes[1].errors, 7);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+	/* A good one makes up for them. */
+	dev.fail_from = 9;
+	copy_same(&c, 100, 1);
+	assert_int_equal(c.lanes[1].errors, 0);
+	copy_same(&c, 100, 7);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+	/* The eighth in a row; what is in the lane by then is still taken. */
+	copy_same(&c, 100, 5);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_QUARANTINED);
+	assert_int_equal(dev.nb, 0);
+	assert_int_equal(dev.accepted, 21);
+	/* Left alone from now on, and not closed. */
+	copy_same(&c, 100, 50);
+	assert_int_equal(dev.accepted, 21);
+	assert_int_equal(dev.closes, 0);
+	assert_int_equal(ferry_copier_lane(&c, 1)->drv == &fake_driver, true);
+	ferry_copier_fini(&c);
+	assert_int_equal(dev.closes, 1);
+}
+
+/* Quarantined in the middle of a burst: the other lanes carry on. */
+static void
+test_quarantine_midway(void **state)
+{
+	struct fake bad = fake_good(), good = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	bad.fail_to = UINT32_MAX;
+	bad.depth = 4;
+	good.depth = 4;
+	good.bytes_per_ns = FAST / 2;
+	add_fake(&c, &bad);
+	add_fake(&c, &good);
+	copy_same(&c, 1000, 200);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_QUARANTINED);
+	assert_int_equal(c.nb_used, 2);
+	assert_int_equal(bad.accepted, 8);
+	assert_true(good.accepted > 100);
+	ferry_copier_fini(&c);
+}
+
+/* A batch aborted for one bad job is one error; a lane that aborts all is not
+ * let off for ever.
+ */
+static void
+test_aborted(void **state)
+{
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+	unsigned int i;
+
+	RTE_SET_USED(state);
+	start(&c);
+	dev.fail_status = FERRY_COPY_E_ABORTED;
+	dev.fail_to = UINT32_MAX;
+	add_fake(&c, &dev);
+	for (i = 1; i < FERRY_COPIER_MAX_ERRORS; i++) {
+		copy_same(&c, 100, 32);
+		assert_int_equal(c.lanes[1].errors, i);
+		assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+	}
+	copy_same(&c, 100, 32);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_QUARANTINED);
+	assert_int_equal(lane_errors(&c, 1), 32 * FERRY_COPIER_MAX_ERRORS);
+	ferry_copier_fini(&c);
+
+	/* A good job between two aborted ones: not the same batch. */
+	dev.accepted = 0;
+	dev.fail_odd = true;
+	start(&c);
+	add_fake(&c, &dev);
+	copy_same(&c, 100, 32);
+	assert_int_equal(c.lanes[1].errors, 1);
+	ferry_copier_fini(&c);
+}
+
+/* A lane that hangs is closed before anybody touches what it may write. */
+static void
+test_hang(void **state)
+{
+	struct fake dev = fake_good(), other = fake_good();
+	struct ferry_copier c;
+	uint64_t t0, ns;
+
+	RTE_SET_USED(state);
+	start(&c);
+	dev.hang_from = 2;
+	dev.hang_to = UINT32_MAX;
+	dev.max_job = 5000;
+	other.bytes_per_ns = FAST / 3;
+	add_fake(&c, &dev);
+	add_fake(&c, &other);
+	t0 = ferry_test_now_ns();
+	copy_same(&c, 30000, 5);
+	ns = ferry_test_now_ns() - t0;
+	/* A second, as promised. The upper bound is for a busy machine. */
+	assert_in_range(ns, 980000000, UINT64_C(20000000000));
+	assert_int_equal(dev.closes, 1);
+	assert_int_equal(other.closes, 0);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_DROPPED);
+	assert_int_equal(c.lanes[2].state, FERRY_COPIER_USED);
+	/* What it was and did can still be read. */
+	assert_string_equal(ferry_lane_info(ferry_copier_lane(&c, 1))->name,
+		"fake");
+	assert_int_equal(lane_bytes(&c, 1), 10000);
+	assert_int_equal(lane_errors(&c, 1), dev.accepted - 2);
+	assert_int_equal(lane_bytes(&c, 0) + lane_bytes(&c, 1) +
+		lane_bytes(&c, 2), 150000);
+
+	/* It is not asked again, nor closed twice. */
+	t0 = ferry_test_now_ns();
+	ns = dev.accepted;
+	copy_same(&c, 1000, 100);
+	assert_in_range(ferry_test_now_ns() - t0, 0, 900000000);
+	assert_int_equal(dev.accepted, ns);
+	ferry_copier_fini(&c);
+	assert_int_equal(dev.closes, 1);
+	assert_int_equal(other.closes, 1);
+}
+
+/* The only device: then the core alone is left, on its quick path. */
+static void
+test_hang_last(void **state)
+{
+	struct fake cpu = fake_good(), dev = fake_good();
+	struct ferry_copier c;
+	uint32_t polls;
+
+	RTE_SET_USED(state);
+	start(&c);
+	cpu.t0_ns = 1e9;
+	replace_cpu(&c, &cpu);
+	c.tsc_hz /= 100;
+	dev.hang_to = UINT32_MAX;
+	add_fake(&c, &dev);
+	copy_same(&c, 3000, 200);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_DROPPED);
+	assert_int_equal(c.nb_used, 1);
+	assert_int_equal(lane_bytes(&c, 0), 600000);
+	polls = dev.polls;
+	assert_int_equal(cpu.longest_queue, 1);
+	copy_same(&c, 3000, 200);
+	assert_int_equal(dev.polls, polls);
+	/* The whole burst at once. */
+	assert_int_equal(cpu.longest_queue, 200);
+	ferry_copier_fini(&c);
+}
+
+/* Hangs while in quarantine. */
+static void
+test_hang_quarantined(void **state)
+{
+	struct fake dev = fake_good(), other = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	c.tsc_hz /= 100;
+	dev.fail_to = 8;
+	dev.hang_from = 8;
+	dev.hang_to = UINT32_MAX;
+	other.bytes_per_ns = FAST / 1000;
+	add_fake(&c, &dev);
+	add_fake(&c, &other);
+	copy_same(&c, 100, 20);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_DROPPED);
+	assert_int_equal(c.nb_used, 2);
+	assert_int_equal(dev.closes, 1);
+	ferry_copier_fini(&c);
+}
+
+/* Time is measured from the last sign of life, and by the lane's own model. */
+static void
+test_slow_is_not_hung(void **state)
+{
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+	uint64_t hz;
+
+	RTE_SET_USED(state);
+	start(&c);
+	hz = c.tsc_hz;
+	/* A second is 10 ms now, and the predicted 0.2 s are 2 ms. */
+	c.tsc_hz = hz / 100;
+	dev.t0_ns = 2e8;
+	dev.lazy_ns = 100000000;
+	add_fake(&c, &dev);
+	/* 10 ms and 100 times 2 ms allow for 100 ms. */
+	copy_same(&c, 1000, 3);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+	/* As do 100 times 3 predicted bytes. */
+	c.lanes[1].lane->model.t0_ns = 0;
+	c.lanes[1].lane->model.bytes_per_ns = 3000 / 2e8;
+	copy_same(&c, 1000, 3);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+	/* 10 ms do not. */
+	c.lanes[1].lane->model.bytes_per_ns = FAST;
+	copy_same(&c, 1000, 3);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_DROPPED);
+	ferry_copier_fini(&c);
+}
+
+/* A lane that was waited for and then got more to do has time for that, too. */
+static void
+test_more_time_for_more(void **state)
+{
+	static const uint64_t lens[] = { 1, 1, 3000 };
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+	struct burst b;
+
+	RTE_SET_USED(state);
+	start(&c);
+	/* A second is 10 ms. */
+	c.tsc_hz /= 100;
+	dev.bytes_per_ns = 3000 / 2e8;
+	dev.lazy_ns = 100000000;
+	b = burst_make(lens, RTE_DIM(lens));
+	/* The core does the second, and looks for the first. */
+	dev.no_reach = b.jobs[1].src;
+	dev.no_reach_len = 1;
+	add_fake(&c, &dev);
+	assert_int_equal(ferry_copier_copy(&c, b.jobs, b.n), 0);
+	burst_check(&b);
+	assert_int_equal(dev.accepted, 2);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+	burst_free(&b);
+	ferry_copier_fini(&c);
+}
+
+/* Each completion starts the clock again. */
+static void
+test_progress(void **state)
+{
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	/* A second is 30 ms now; the device needs 20 for each of five jobs. */
+	c.tsc_hz = c.tsc_hz * 3 / 100;
+	dev.lazy_ns = 20000000;
+	dev.one_by_one = true;
+	add_fake(&c, &dev);
+	copy_same(&c, 1000, 5);
+	assert_int_equal(dev.accepted, 5);
+	assert_int_equal(c.lanes[1].state, FERRY_COPIER_USED);
+	ferry_copier_fini(&c);
+}
+
+/* A model that makes no sense still ends in a deadline. */
+static void
+test_absurd_model(void **state)
+{
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	dev.t0_ns = 1e300;
+	dev.bytes_per_ns = 1e-300;
+	dev.lazy_polls = 3;
+	c.lanes[0].lane->model.t0_ns = 1e308;
+	add_fake(&c, &dev);
+	copy_same(&c, 1000, 3);
+	assert_int_equal(dev.accepted, 3);
+	ferry_copier_fini(&c);
+}
+
+/* Completions nobody waits for complete nothing. */
+static void
+test_lies(void **state)
+{
+	static const uint64_t lies[] = {
+		/* Out of range; free; already completed; another lane's. */
+		128, UINT64_MAX, 127, 0, 1,
+	};
+	unsigned int i;
+
+	RTE_SET_USED(state);
+	for (i = 0; i < RTE_DIM(lies); i++) {
+		struct fake liar = fake_good(), honest = fake_good();
+		struct ferry_copier c;
+
+		start(&c);
+		liar.lies = true;
+		liar.lie = lies[i];
+		honest.lazy_polls = 10;
+		add_fake(&c, &liar);
+		add_fake(&c, &honest);
+		/* Two: an early end would leave the honest one's undone. */
+		copy_same(&c, 1000, 2);
+		copy_same(&c, 1000, 18);
+		assert_int_equal(liar.accepted, 10);
+		assert_int_equal(honest.nb, 0);
+		assert_int_equal(lane_bytes(&c, 0), 0);
+		ferry_copier_fini(&c);
+	}
+}
+
+/* Everything at once, at random. */
+static void
+test_storm(void **state)
+{
+	uint64_t seed = 42;
+	unsigned int round;
+
+	RTE_SET_USED(state);
+	for (round = 0; round < 300; round++) {
+		struct fake fakes[4];
+		struct ferry_copier c;
+		uint64_t lens[40], sum = 0;
+		struct burst b;
+		unsigned int i, call;
+
+		start(&c);
+		c.tsc_hz /= 1000;
+		c.lanes[0].lane->model.t0_ns = 100;
+		c.lanes[0].lane->model.bytes_per_ns = 10;
+		for (i = 0; i < RTE_DIM(fakes); i++) {
+			struct fake *f = &fakes[i];
+
+			*f = fake_good();
+			f->depth = 1 + (uint32_t)(ferry_test_random(&seed) % 40);
+			f->max_job = 1 + ferry_test_random(&seed) % 9000;
+			f->bytes_per_ns = 1 + (double)(
+				ferry_test_random(&seed) % 50);
+			f->reverse = ferry_test_random(&seed) & 1;
+			f->lazy_polls = (uint32_t)(
+				ferry_test_random(&seed) % 5);
+			f->fail_from = (uint32_t)(
+				ferry_test_random(&seed) % 100);
+			f->fail_to = f->fail_from + (uint32_t)(
+				ferry_test_random(&seed) % 12);
+			f->fail_bytes = ferry_test_random(&seed) % 500;
+			f->fail_status = FERRY_COPY_E_ADDRESS + (
+				enum ferry_copy_status)(
+				ferry_test_random(&seed) % 3);
+			if (ferry_test_random(&seed) % 8 == 0) {
+				f->hang_from = (uint32_t)(
+					ferry_test_random(&seed) % 50);
+				f->hang_to = f->hang_from + 3;
+			}
+			add_fake(&c, f);
+		}
+		for (call = 0; call < 3; call++) {
+			uint64_t before = sum;
+
+			for (i = 0; i < RTE_DIM(lens); i++)
+				lens[i] = ferry_test_random(&seed) %
+					(i % 8 == 0 ? 100000 : 2000);
+			b = burst_make(lens, RTE_DIM(lens));
+			assert_int_equal(ferry_copier_copy(&c, b.jobs, b.n), 0);
+			burst_check(&b);
+			for (sum = 0, i = 0; i < c.nb_lanes; i++)
+				sum += lane_bytes(&c, i);
+			/* Partly done jobs are counted by the core only. */
+			assert_true(sum <= before + b.total);
+			assert_true(sum + 500 * lane_errors(&c, 1) +
+				500 * lane_errors(&c, 2) +
+				500 * lane_errors(&c, 3) +
+				500 * lane_errors(&c, 4) >= b.total);
+			burst_free(&b);
+			for (i = 0; i < RTE_DIM(fakes); i++)
+				assert_int_equal(fakes[i].nb, 0);
+		}
+		ferry_copier_fini(&c);
+		for (i = 0; i < RTE_DIM(fakes); i++)
+			assert_int_equal(fakes[i].closes, 1);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cpu_broken),
+		cmocka_unit_test(test_cpu_breaks_between),
+		cmocka_unit_test(test_error),
+		cmocka_unit_test(test_quarantine),
+		cmocka_unit_test(test_quarantine_midway),
+		cmocka_unit_test(test_aborted),
+		cmocka_unit_test(test_hang),
+		cmocka_unit_test(test_hang_last),
+		cmocka_unit_test(test_hang_quarantined),
+		cmocka_unit_test(test_slow_is_not_hung),
+		cmocka_unit_test(test_more_time_for_more),
+		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_absurd_model),
+		cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_storm),
+	};
+
+	return cmocka_run_group_tests_name("copier_faults", tests, NULL, NULL);
+}
