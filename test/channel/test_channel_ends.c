@@ -466,6 +466,7 @@ a_producer_that_waits_for_ever_wakes_for_everything(void **state)
 static void
 an_end_says_when_it_may_sleep(void **state)
 {
+	struct ferry_msg msg = { 0 };
 	struct rig rig;
 
 	(void)state;
@@ -483,6 +484,12 @@ an_end_says_when_it_may_sleep(void **state)
 	rig.bells[RIG_RX].state = FERRY_BELL_WATCHED;
 	rig_pass(&rig, 200, 1);
 	assert_int_equal(rig.bells[RIG_RX].state, FERRY_BELL_AWAKE);
+	assert_int_equal(ferry_tx_loan(rig.tx, &msg, 1), 1);
+	rig.bells[RIG_RX].state = FERRY_BELL_WATCHED;
+	assert_int_equal(ferry_tx_commit(rig.tx, &msg, 1), 1);
+	assert_int_equal(rig.bells[RIG_RX].state, FERRY_BELL_AWAKE);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_rx_release(rig.rx, &msg, 1), 0);
 	ferry_rx_set_wait(rig.rx, FERRY_WAIT_YIELD);
 	assert_int_equal(rig.ch->rx.may_sleep, 0);
 	rig.bells[RIG_RX].state = FERRY_BELL_WATCHED;
