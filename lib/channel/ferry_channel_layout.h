@@ -126,9 +126,11 @@ struct ferry_desc {
 struct ferry_cell {
 	/** ferry_cell_stamp() of the cell's and message's number; stored last. */
 	uint64_t stamp;
-	/** Bytes of payload, or FERRY_CELL_SLOT. */
+	/** Bytes of payload; FERRY_CELL_SLOT is set if that is in a slot. */
 	uint32_t len;
+	/** The application's number. */
 	uint32_t tag;
+	/** The payload, or the number of its slot. */
 	uint8_t data[FERRY_CELL_DATA];
 } __rte_aligned(FERRY_APART);
 
@@ -136,6 +138,13 @@ struct ferry_cell {
  * What is stored in the cell-th cell filled when it holds the seq-th message.
  * A stamp of an earlier lap differs in its upper half, however often the
  * numbers have wrapped: it is FERRY_N_CELLS behind.
+ *
+ * @param cell
+ *   How many cells were filled before this one.
+ * @param seq
+ *   The message's sequence number.
+ * @return
+ *   The cell's number, from 1 up, in the upper half; seq in the lower half.
  */
 static inline uint64_t
 ferry_cell_stamp(uint64_t cell, uint64_t seq)
@@ -165,7 +174,7 @@ struct ferry_channel_shared {
 	uint64_t off_fwd;
 	/** Back ring, of slot numbers. */
 	uint64_t off_back;
-	/** The producer's held table: an epoch or 0 for each slot. */
+	/** The producer's held table: its mark or 0 for each slot. */
 	uint64_t off_tx_held;
 	/** The consumer's held table. */
 	uint64_t off_rx_held;

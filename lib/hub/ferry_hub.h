@@ -37,8 +37,9 @@ struct ferry_hub;
 #define FERRY_HUB_ENDPOINTS 256
 /** Channels at once where no number is given. */
 #define FERRY_HUB_CHANNELS 1024
-/** Most of either that may be asked for. */
+/** Most endpoints that may be asked for. */
 #define FERRY_HUB_ENDPOINTS_MAX (UINT32_C(1) << 16)
+/** Most channels that may be asked for. */
 #define FERRY_HUB_CHANNELS_MAX (UINT32_C(1) << 20)
 
 /** What a hub is made with. But for socket, 0 and NULL mean the defaults. */
