@@ -156,7 +156,6 @@ ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 	rx->n_bells = attach->n_bells;
 	rx->endpoint = attach->endpoint;
 	rx->cell_max = RTE_MIN(ch->slot_size, (uint32_t)FERRY_CELL_DATA);
-	rx->give_at = RTE_MIN(ch->n_slots / 8, (uint32_t)FERRY_GIVE_MAX);
 	ferry_wait_init(&rx->wait, FERRY_WAIT_SPIN);
 	rx->owner = attach->owner;
 	ret = end_open(&ch->rx, attach);
@@ -461,11 +460,6 @@ ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
 int
 ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns)
 {
-	if (rx->n_given != 0 && !rx_ready(rx)) {
-		/* The producer may be waiting for these. */
-		ferry_rx_give_back(rx);
-		ferry_end_notify(&rx->shared->tx, rx->bells, rx->n_bells);
-	}
 	return end_wait(&rx->wait, &rx->bells[rx->endpoint], rx_ready, rx_wake,
 			rx, &rx->shared->tx, timeout_ns);
 }

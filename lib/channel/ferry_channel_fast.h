@@ -12,9 +12,9 @@
  *  - a lone message of up to 48 bytes: 1 (the cell); up to 112 bytes: 2,
  *    fetched at the same time; a longer one: the cell and the payload's lines.
  *    The credit line moves once in FERRY_N_CELLS.
- *  - a burst of b > FERRY_CELL_BURST messages: the payload's lines, the ring's tail (1),
- *    b/4 lines of descriptors; back: the tail (1) and b/16 lines of slot
- *    numbers. The held tables never move: each has one writer and no reader.
+ *  - a burst of b > FERRY_CELL_BURST messages: the payloads' lines, the ring's
+ *    tail (1), b/4 lines of descriptors; back: the tail (1) and b/16 lines of
+ *    slot numbers. The held tables never move: each has one writer, no reader.
  *
  * Synchronisation edges (release at the left pairs with acquire at the right):
  *
@@ -48,9 +48,7 @@ extern "C" {
  */
 #define FERRY_CELL_BURST 4
 
-/** Most slots that a release may keep back for a batch. */
-#define FERRY_GIVE_MAX 128
-/** In the consumer's held table: released, but still in its hands. */
+/** In the consumer's held table: being given back. */
 #define FERRY_HELD_GIVEN UINT32_MAX
 /** In the producer's held table: in its hands, but not on loan. */
 #define FERRY_HELD_SPARE UINT32_MAX
@@ -64,7 +62,7 @@ struct ferry_tx {
 	struct ferry_channel_shared *shared;
 	struct rte_ring *fwd;
 	struct rte_ring *back;
-	/** Slots in this end's hands: the epoch, or 0. */
+	/** Slots in this end's hands: the epoch on loan, else SPARE; or 0. */
 	uint32_t *held;
 	struct ferry_cell *cells;
 	uint8_t *slots;
@@ -101,7 +99,7 @@ struct ferry_rx {
 	struct ferry_channel_shared *shared;
 	struct rte_ring *fwd;
 	struct rte_ring *back;
-	/** Slots in this end's hands: the epoch, or 0. */
+	/** Slots in this end's hands: the epoch, once released GIVEN; or 0. */
 	uint32_t *held;
 	struct ferry_cell *cells;
 	uint8_t *slots;
@@ -121,12 +119,6 @@ struct ferry_rx {
 	uint64_t cells_held;
 	/** Longest message in a cell: that of the channel, if it is shorter. */
 	uint32_t cell_max;
-	/** Messages seen in the ring at the last look and not taken. */
-	uint32_t waiting;
-	/** Slots released but not yet in the back ring, and when they go. */
-	uint32_t n_given;
-	uint32_t give_at;
-	uint32_t given[FERRY_GIVE_MAX];
 
 	struct ferry_end_stats stats;
 	uint32_t endpoint;
@@ -404,7 +396,19 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 	return n;
 }
 
-/** Give loaned messages back unsent. -EINVAL if one is not on loan. */
+/**
+ * Give loaned messages back unsent.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param msgs
+ *   From ferry_tx_loan(). Not to be touched any more.
+ * @param n
+ *   Number of messages.
+ * @return
+ *   0; -EINVAL if one is not on loan: those before it have been given back,
+ *   it and those after it have not.
+ */
 static inline int
 ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 {
@@ -535,23 +539,6 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 	return 1;
 }
 
-/**
- * Fetch the descriptors known to wait, while the application works on the
- * messages it has: otherwise the next look pays for the ring's tail, the
- * descriptors and the payloads one after the other.
- */
-static inline void
-ferry_rx_prefetch(const struct ferry_rx *rx)
-{
-	const struct ferry_desc *descs = (struct ferry_desc *)&rx->fwd[1];
-	const uint32_t per_line = RTE_CACHE_LINE_SIZE / sizeof(*descs);
-	const uint32_t n = RTE_MIN(rx->waiting, 32u);
-	uint32_t i;
-
-	for (i = 0; i < n; i += per_line)
-		rte_prefetch0(&descs[(rx->fwd->cons.head + i) & rx->fwd->mask]);
-}
-
 /** Take the messages that are next in the forward ring, at most n. */
 static inline int
 ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
@@ -563,11 +550,9 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	/* R1. No more than can be there, whatever a corrupt peer's tail says. */
 	have = rte_ring_dequeue_zc_burst_elem_start(rx->fwd,
 			sizeof(struct ferry_desc), RTE_MIN(n, rx->n_slots),
-			&zcd, &rx->waiting);
-	if (have == 0) {
-		rx->waiting = 0;
+			&zcd, NULL);
+	if (have == 0)
 		return 0;
-	}
 	for (i = 0; i < have; i++) {
 		const struct ferry_desc *at = ferry_desc_at(&zcd, i);
 
@@ -580,9 +565,7 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 		if (unlikely(ret != 0))
 			break;
 	}
-	rx->waiting += have - i;
 	rte_ring_dequeue_zc_elem_finish(rx->fwd, i);
-	ferry_rx_prefetch(rx);
 	return i > 0 ? (int)i : ret;
 }
 
@@ -606,22 +589,18 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	return i > 0 ? (int)i : ret;
 }
 
-/** Put the slots that wait in the handle into the back ring. */
+/** Pass n slots back to the producer, and let go of them. */
 static inline void
-ferry_rx_give_back(struct ferry_rx *rx)
+ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
 {
-	const uint32_t n = rx->n_given;
 	uint32_t i;
 
-	if (n == 0)
-		return;
 	/* R2. Never short: the ring has room for all slots. */
-	rte_ring_sp_enqueue_bulk_elem(rx->back, rx->given,
-			sizeof(rx->given[0]), n, NULL);
+	rte_ring_sp_enqueue_bulk_elem(rx->back, slots, sizeof(slots[0]), n,
+			NULL);
 	/* Let go only when the ring has them. */
 	for (i = 0; i < n; i++)
-		__atomic_store_n(&rx->held[rx->given[i]], 0, __ATOMIC_RELEASE);
-	rx->n_given = 0;
+		__atomic_store_n(&rx->held[slots[i]], 0, __ATOMIC_RELEASE);
 }
 
 /** @endcond */
@@ -649,12 +628,6 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 
 	if (unlikely(got == 0)) {
 		rx->stats.empty++;
-		if (rx->n_given != 0) {
-			/* Nothing waits: perhaps the producer, for these. */
-			ferry_rx_give_back(rx);
-			ferry_end_notify(&rx->shared->tx, rx->bells,
-					rx->n_bells);
-		}
 		ended = ferry_end_result(&rx->shared->tx);
 		if (unlikely(ended != 0)) {
 			/*
@@ -672,10 +645,6 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 /**
  * Give messages back, in any order, from any number of ferry_rx_recv() calls.
  *
- * While more messages are known to wait, slots are passed on to the producer
- * in batches of up to an eighth of all: two lines move for a batch instead of
- * for a message.
- *
  * @param rx
  *   The consumer's end.
  * @param msgs
@@ -689,7 +658,7 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 static inline int
 ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 {
-	uint32_t i;
+	uint32_t slots[64], i, k = 0;
 	int ret = 0;
 
 	for (i = 0; i < n; i++) {
@@ -706,18 +675,20 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 			rx->cells_held &= ~bit;
 		} else if (likely(id < rx->n_slots &&
 				rx->held[id] == rx->epoch)) {
-			/* Still held, but not for the application. */
+			/* Twice in one call is caught, too. */
 			__atomic_store_n(&rx->held[id], FERRY_HELD_GIVEN,
 					__ATOMIC_RELAXED);
-			rx->given[rx->n_given++] = id;
-			if (unlikely(rx->n_given == FERRY_GIVE_MAX))
-				ferry_rx_give_back(rx);
+			slots[k++] = id;
+			if (unlikely(k == RTE_DIM(slots))) {
+				ferry_rx_give_back(rx, slots, k);
+				k = 0;
+			}
 		} else {
 			ret = -EINVAL;
 		}
 	}
-	if (rx->n_given >= rx->give_at || rx->waiting == 0)
-		ferry_rx_give_back(rx);
+	if (k > 0)
+		ferry_rx_give_back(rx, slots, k);
 	if (rx->cell_freed != rx->cell_tail) {
 		/* Cells go back in their own order, up to the first held. */
 		while (rx->cell_freed < rx->cell_tail && !(rx->cells_held >>
