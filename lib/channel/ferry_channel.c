@@ -13,7 +13,7 @@
  * the ring, not so many bytes that the consumer waits for a long burst. */
 #define WINDOW_MSGS 32
 #define WINDOW_BYTES (256 * 1024)
-/* Up to this length rte_memcpy()'s few inline moves beat a call. */
+/* Up to this length a few inline moves beat a call of memcpy(). */
 #define INLINE_SMALL 128
 /*
  * Up to this length libc's memcpy beats the detour through lanes: the
@@ -217,7 +217,7 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 		};
 		bytes += buf->len;
 		if (buf->len <= INLINE_SMALL) {
-			rte_memcpy(dst, buf->data, buf->len);
+			ferry_tiny_copy(dst, buf->data, buf->len);
 		} else if (buf->len <= INLINE_COPY) {
 			memcpy(dst, buf->data, buf->len);
 		} else {
