@@ -164,4 +164,4 @@ failed=$((failed + failed_steps))
 finish
 trap - EXIT
 echo "$passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+exit $((failed > 0))

@@ -31,6 +31,8 @@ struct end_handle {
 struct ferry_endpoint {
 	char hub[FERRY_NAME_MAX];
 	struct ferry_registry *registry;
+	/* As the hub gave them. */
+	uint64_t incarnation;
 	uint32_t endpoint;
 	uint32_t epoch;
 	struct ferry_copier copier;
@@ -136,6 +138,7 @@ ask(struct ferry_endpoint *ep, struct hub_request *req, struct hub_reply *rep)
 	pthread_mutex_unlock(&ep->lock);
 	if (gone)
 		return FERRY_E_HUB_GONE;
+	req->incarnation = ep->incarnation;
 	req->endpoint = ep->endpoint;
 	req->epoch = ep->epoch;
 	ret = hub_ask(ep->hub, req, -1, rep, NULL);
@@ -183,6 +186,7 @@ attach_hub(struct ferry_endpoint *ep, const char *name)
 		ret = rep.result;
 	if (ret != 0)
 		return ret;
+	ep->incarnation = rep.incarnation;
 	ep->endpoint = rep.endpoint;
 	ep->epoch = rep.epoch;
 	ep->registry = (struct ferry_registry *)(uintptr_t)rep.addr;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -103,6 +104,11 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 		return -ENOMEM;
 	pthread_mutex_init(&hub->lock, NULL);
 	strcpy(hub->name, name);
+	if (getrandom(&hub->incarnation, sizeof(hub->incarnation), 0) < 0) {
+		ret = -errno;
+		hub_free(hub);
+		return ret;
+	}
 	hub->max_endpoints = config->max_endpoints != 0 ?
 		config->max_endpoints : FERRY_HUB_ENDPOINTS;
 	hub->max_channels = config->max_channels != 0 ?

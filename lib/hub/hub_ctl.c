@@ -71,6 +71,7 @@ serve_attach(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 	}
 	rep->result = hub_attach(hub, req->name, req->pid, pidfd,
 			&rep->endpoint, &rep->epoch);
+	rep->incarnation = hub->incarnation;
 	rep->addr = (uintptr_t)hub->registry;
 	rep->size = sizeof(*hub->registry) + (uint64_t)hub->max_endpoints *
 		sizeof(hub->registry->bells[0]);
@@ -83,9 +84,15 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 	struct ferry_channel_shared *shared = NULL;
 
 	memset(rep, 0, sizeof(*rep));
-	if (memchr(req->name, 0, sizeof(req->name)) == NULL ||
+	if (req->op < HUB_OP_ATTACH || req->op > HUB_OP_CANCEL ||
+			memchr(req->name, 0, sizeof(req->name)) == NULL ||
 			req->role > HUB_RX) {
 		rep->result = -EINVAL;
+		return;
+	}
+	/* Epochs and ids begin anew with each hub. */
+	if (req->op != HUB_OP_ATTACH && req->incarnation != hub->incarnation) {
+		rep->result = FERRY_E_HUB_GONE;
 		return;
 	}
 	switch (req->op) {
@@ -111,8 +118,6 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 	case HUB_OP_LIST:
 		rep->result = hub_list(hub, req->id, &rep->entry, &rep->total);
 		break;
-	default:
-		rep->result = -EINVAL;
 	}
 }
 
@@ -162,6 +167,7 @@ mp_serve(const struct rte_mp_msg *msg, const void *peer)
 			rep.result = -EINVAL;
 		else if (!late || !makes(&req))
 			hub_serve(hub, &req, pidfd, &rep);
+		rep.nonce = req.nonce;
 		if (req.op == HUB_OP_ATTACH && rep.result == 0) {
 			taken = true;
 			/* The hub's own, so that it is missed when it dies. */
@@ -253,14 +259,41 @@ ask_local(const char *name, const struct hub_request *req,
 	return hub != NULL ? 0 : -ENOENT;
 }
 
+/* What a reply is worth: 0 or negative. The fd that came with it is kept only
+ * if somebody wants it. */
+static int
+take_reply(const struct rte_mp_msg *answer, uint32_t nonce,
+		struct hub_reply *rep, int *fd_in)
+{
+	int ret = 0, i = 0;
+
+	if (answer->len_param != sizeof(*rep)) {
+		ret = FERRY_E_VERSION;
+	} else {
+		memcpy(rep, answer->param, sizeof(*rep));
+		/* Without a number: to a request that could not be read, or
+		 * that no hub was there for. Else to one given up before. */
+		if (rep->nonce != nonce && (rep->nonce != 0 ||
+				rep->result == 0))
+			ret = -ETIMEDOUT;
+	}
+	if (ret == 0 && fd_in != NULL && answer->num_fds > 0)
+		*fd_in = answer->fds[i++];
+	for (; i < answer->num_fds; i++)
+		close(answer->fds[i]);
+	return ret;
+}
+
 static int
 ask_remote(const char *hub, const struct hub_request *req, int fd_out,
 		struct hub_reply *rep, int *fd_in)
 {
+	/* Guarded by ask_lock. Never 0. */
+	static uint32_t last_nonce;
 	const struct timespec wait = { .tv_sec = ASK_SECONDS };
 	struct rte_mp_reply replies = { 0 };
-	struct rte_mp_msg msg, *answer;
 	struct hub_request sent;
+	struct rte_mp_msg msg;
 	int ret;
 
 	memset(&msg, 0, sizeof(msg));
@@ -275,6 +308,7 @@ ask_remote(const char *hub, const struct hub_request *req, int fd_out,
 	memcpy(&sent, req, sizeof(sent));
 	sent.expires = now_ns() + ASK_SECONDS * UINT64_C(1000000000) -
 		ASK_MARGIN_NS;
+	sent.nonce = last_nonce = last_nonce % UINT32_MAX + 1;
 	memcpy(msg.param, &sent, sizeof(sent));
 	msg.len_param = sizeof(sent);
 	ret = rte_mp_request_sync(&msg, &replies, &wait);
@@ -285,14 +319,7 @@ ask_remote(const char *hub, const struct hub_request *req, int fd_out,
 	/* Nobody to send it to: the primary's socket is gone. */
 	if (replies.nb_received != 1)
 		return FERRY_E_HUB_GONE;
-	answer = &replies.msgs[0];
-	if (answer->len_param == sizeof(*rep)) {
-		memcpy(rep, answer->param, sizeof(*rep));
-		if (fd_in != NULL && answer->num_fds == 1)
-			*fd_in = answer->fds[0];
-	} else {
-		ret = FERRY_E_VERSION;
-	}
+	ret = take_reply(&replies.msgs[0], sent.nonce, rep, fd_in);
 	free(replies.msgs);
 	return ret;
 }

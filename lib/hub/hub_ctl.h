@@ -27,6 +27,9 @@ struct hub_request {
 	/* Of the requester's build; compared at ATTACH. */
 	uint32_t version;
 	uint32_t layout;
+	/* The hub attached to, so that no later one of the same name is meant.
+	 * Not used by ATTACH. */
+	uint64_t incarnation;
 	/* The requester; not used by ATTACH. */
 	uint32_t endpoint;
 	uint32_t epoch;
@@ -35,8 +38,9 @@ struct hub_request {
 	/* CLOSE, CANCEL: the channel. LIST: list the one after it. */
 	uint64_t id;
 	/* Nobody waits for the reply any more: CLOCK_MONOTONIC in ns. Set by
-	 * hub_ask(). */
+	 * hub_ask(), as is the number. */
 	uint64_t expires;
+	uint32_t nonce;
 	/* ATTACH. */
 	int32_t pid;
 	struct ferry_channel_config config;
@@ -47,6 +51,10 @@ struct hub_request {
 struct hub_reply {
 	/* 0, or what the public call returns. */
 	int32_t result;
+	/* That of the request: EAL pairs the two by name only. */
+	uint32_t nonce;
+	/* ATTACH: the hub. */
+	uint64_t incarnation;
 	uint32_t endpoint;
 	uint32_t epoch;
 	/* ATTACH: the registry. OPEN: the channel. Same address everywhere. */

@@ -88,6 +88,8 @@ struct ferry_hub {
 	uint32_t max_endpoints;
 	struct hub_channel *channels;
 	uint32_t max_channels;
+	/* Random: tells this hub from an earlier one of the same name. */
+	uint64_t incarnation;
 	uint32_t last_epoch;
 	uint64_t last_id;
 	uint64_t deaths;
