@@ -394,6 +394,11 @@ tx_ready(void *handle)
 {
 	const struct ferry_tx *tx = handle;
 
+	/* To look for cells that a loan cannot use would be to spin. */
+	if (tx->cell_will_do && tx->cell_head < FERRY_N_CELLS +
+			__atomic_load_n(&tx->shared->cells_freed,
+				__ATOMIC_ACQUIRE))
+		return true;
 	return tx->free_head != tx->free_tail ||
 		__atomic_load_n(&tx->back->prod.tail, __ATOMIC_ACQUIRE) !=
 		tx->back->cons.tail;

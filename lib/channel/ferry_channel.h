@@ -155,7 +155,7 @@ void ferry_rx_stop(struct ferry_rx *rx);
 /** @} */
 
 /**
- * Wait until a slot is free for ferry_tx_loan() or ferry_tx_send().
+ * Wait until what the last ferry_tx_loan() or ferry_tx_send() lacked is free.
  *
  * @param tx
  *   The producer's end.

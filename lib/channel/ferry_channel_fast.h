@@ -83,6 +83,8 @@ struct ferry_tx {
 	uint32_t free_head;
 	uint32_t free_tail;
 
+	/** What the last call lacked: a slot, or if true a cell or a slot. */
+	bool cell_will_do;
 	enum ferry_placement place;
 	struct ferry_copier *copier;
 	struct ferry_end_stats stats;
@@ -229,6 +231,7 @@ ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 		return ret;
 	have = ferry_tx_has(tx, n);
 	tx->stats.empty += have == 0;
+	tx->cell_will_do = false;
 	for (i = 0; i < have; i++) {
 		uint32_t slot = tx->free[tx->free_head++ & tx->free_mask];
 
@@ -462,6 +465,31 @@ ferry_tiny_copy(void *dst, const void *src, uint32_t len)
 	}
 }
 
+/** Send through cells what fits them, from the first: how many. */
+static inline uint32_t
+ferry_tx_send_cells(struct ferry_tx *tx, const struct ferry_buf *bufs,
+		uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct ferry_buf *buf = &bufs[i];
+		struct ferry_cell *cell;
+
+		if (buf->len > FERRY_CELL_DATA || buf->len > tx->slot_size ||
+				!ferry_tx_has_cells(tx, 1))
+			break;
+		cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
+		cell->len = buf->len;
+		cell->tag = buf->tag;
+		ferry_tiny_copy(cell->data, buf->data, buf->len);
+		ferry_tx_stamp(tx, cell, buf->len);
+	}
+	if (i > 0)
+		ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+	return i;
+}
+
 /** Copy sends through slots; the part of ferry_tx_send() that cells are not. */
 int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
@@ -481,38 +509,30 @@ int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
  *   How many, from the first, were sent; 0 if the channel is full now
  *   (FERRY_E_FULL in words). If none was sent because none can be:
  *   FERRY_E_TOO_LONG (the first payload), FERRY_E_CLOSED, FERRY_E_PEER_GONE,
- *   FERRY_E_HUB_GONE.
+ *   FERRY_E_HUB_GONE; FERRY_E_CORRUPT if the consumer wrote nonsense; -EIO if
+ *   the payload could not be copied.
  */
 static inline int
 ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 {
 	int ret = ferry_end_result(&tx->shared->rx);
-	uint32_t i;
+	uint32_t i = 0;
 
 	if (unlikely(ret != 0))
 		return ret;
-	for (i = 0; i < n; i++) {
-		const struct ferry_buf *buf = &bufs[i];
-		struct ferry_cell *cell;
-
-		if (n > FERRY_CELL_BURST || buf->len > FERRY_CELL_DATA ||
-				buf->len > tx->slot_size ||
-				!ferry_tx_has_cells(tx, 1))
-			break;
-		cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
-		cell->len = buf->len;
-		cell->tag = buf->tag;
-		ferry_tiny_copy(cell->data, buf->data, buf->len);
-		ferry_tx_stamp(tx, cell, buf->len);
-	}
-	if (i > 0)
-		ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+	if (n <= FERRY_CELL_BURST)
+		i = ferry_tx_send_cells(tx, bufs, n);
 	if (i < n) {
 		ret = ferry_tx_send_slots(tx, bufs + i, (uint16_t)(n - i));
 		if (ret > 0)
-			i += ret;
-		else if (i == 0)
+			i += (uint32_t)ret;
+		else if (ret == 0 && n > FERRY_CELL_BURST)
+			/* No slot; but what is tiny needs none. */
+			i = ferry_tx_send_cells(tx, bufs, n);
+		if (ret < 0 && i == 0)
 			return ret;
+		if (i < n)
+			tx->cell_will_do = bufs[i].len <= FERRY_CELL_DATA;
 	}
 	return (int)i;
 }
@@ -593,8 +613,15 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	for (i = 0; i < have; i++) {
 		const struct ferry_desc *at = ferry_desc_at(&zcd, i);
 
-		if (at->seq != (uint32_t)rx->seq)
-			break; /* the next message is in a cell */
+		if (at->seq != (uint32_t)rx->seq) {
+			/* The next message is in a cell. By R1, that is to be
+			 * seen now; if it is nowhere, nothing will come. */
+			if (i == 0)
+				ret = ferry_rx_take_cell(rx, msgs);
+			if (i == 0 && ret == 0)
+				ret = FERRY_E_CORRUPT;
+			break;
+		}
 		ret = ferry_rx_accept(rx, &msgs[i],
 				__atomic_load_n(&at->slot, __ATOMIC_RELAXED),
 				__atomic_load_n(&at->len, __ATOMIC_RELAXED),
@@ -663,7 +690,7 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 	int got = ferry_rx_take(rx, msgs, n);
 	int ended;
 
-	if (unlikely(got == 0)) {
+	if (unlikely(got == 0 && n > 0)) {
 		rx->stats.empty++;
 		ended = ferry_end_result(&rx->shared->tx);
 		if (unlikely(ended != 0)) {

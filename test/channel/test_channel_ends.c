@@ -307,6 +307,73 @@ what_is_released_is_a_credit_at_once(void **state)
 }
 
 static void
+a_wait_is_for_what_the_last_call_lacked(void **state)
+{
+	const struct ferry_buf tiny = { "tiny", 4, 7 };
+	const struct ferry_buf burst[8] = { tiny, tiny, tiny, tiny, tiny };
+	struct ferry_msg slot, cells[FERRY_N_CELLS], loan;
+	struct rig rig;
+	int n;
+
+	(void)state;
+	rig_start(&rig, 300, 1);
+	/* The consumer keeps the only slot, and all cells. */
+	assert_int_equal(ferry_tx_loan(rig.tx, &loan, 1), 1);
+	assert_int_equal(ferry_tx_commit(rig.tx, &loan, 1), 1);
+	assert_int_equal(ferry_rx_recv(rig.rx, &slot, 1), 1);
+	assert_int_equal(ferry_rx_release(rig.rx, &slot, 0), 0);
+	for (n = 0; ferry_tx_send(rig.tx, &tiny, 1) == 1; n++)
+		assert_int_equal(ferry_rx_recv(rig.rx, &cells[n], 1), 1);
+	assert_true(n >= FERRY_N_CELLS - 1);
+	assert_int_equal(ferry_tx_wait(rig.tx, 0), -ETIMEDOUT);
+	/* Cells come back: enough for what is tiny, in any burst. */
+	assert_int_equal(ferry_rx_release(rig.rx, cells, (uint16_t)n), 0);
+	assert_int_equal(ferry_tx_wait(rig.tx, 0), 0);
+	assert_int_equal(ferry_tx_send(rig.tx, &tiny, 1), 1);
+	assert_int_equal(ferry_tx_send(rig.tx, burst, 8), 8);
+	/* Not for a loan. */
+	assert_int_equal(ferry_tx_loan(rig.tx, &loan, 1), 0);
+	assert_int_equal(ferry_tx_wait(rig.tx, 0), -ETIMEDOUT);
+	assert_int_equal(ferry_rx_release(rig.rx, &slot, 1), 0);
+	assert_int_equal(ferry_tx_wait(rig.tx, 0), 0);
+	rig_stop(&rig);
+}
+
+static void
+nothing_asked_for_is_nothing_received(void **state)
+{
+	const struct ferry_buf tiny = { "tiny", 4, 7 };
+	struct ferry_msg msg;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 300, 1);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 0), 0);
+	assert_int_equal(ferry_tx_send(rig.tx, &tiny, 1), 1);
+	rig_set_state(&rig.ch->tx, FERRY_END_CLOSED);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 0), 0);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), FERRY_E_CLOSED);
+	rig_stop(&rig);
+}
+
+static void
+a_number_that_nobody_expects_is_corrupt(void **state)
+{
+	struct ferry_msg loans[8], msg;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 300, 8);
+	assert_int_equal(ferry_tx_loan(rig.tx, loans, 8), 8);
+	rig.tx->seq += 3;
+	assert_int_equal(ferry_tx_commit(rig.tx, loans, 8), 8);
+	assert_int_equal(ferry_rx_wait(rig.rx, 0), 0);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), FERRY_E_CORRUPT);
+	rig_stop(&rig);
+}
+
+static void
 a_wait_ends_when_its_time_is_over(void **state)
 {
 	enum ferry_wait_policy policy;
@@ -534,6 +601,9 @@ main(void)
 			a_producer_learns_at_once_that_its_consumer_ended),
 		cmocka_unit_test(a_channel_is_drained_when_all_is_released),
 		cmocka_unit_test(what_is_released_is_a_credit_at_once),
+		cmocka_unit_test(a_wait_is_for_what_the_last_call_lacked),
+		cmocka_unit_test(nothing_asked_for_is_nothing_received),
+		cmocka_unit_test(a_number_that_nobody_expects_is_corrupt),
 		cmocka_unit_test(a_wait_ends_when_its_time_is_over),
 		cmocka_unit_test(
 			a_consumer_that_waits_for_ever_wakes_for_everything),
