@@ -207,21 +207,21 @@ ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
  * the step, and the slot is still where it was.
  */
 static int
-census_ring(const struct rte_ring *r, unsigned int esize, uint8_t *seen,
-		uint32_t n_slots, uint32_t *count)
+census_ring(const struct rte_ring *r, unsigned int esize,
+		const struct plan *p, uint8_t *seen, uint32_t *count)
 {
 	uint32_t tail = __atomic_load_n(&r->cons.tail, __ATOMIC_ACQUIRE);
 	uint32_t n = __atomic_load_n(&r->prod.tail, __ATOMIC_ACQUIRE) - tail;
 	const uint8_t *elems = (const uint8_t *)&r[1];
 	uint32_t i, slot;
 
-	if (n > r->capacity)
+	if (n >= p->ring_count)
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < n; i++) {
 		/* The slot is the first word of either kind of element. */
-		memcpy(&slot, elems + (size_t)((tail + i) & r->mask) * esize,
-			sizeof(slot));
-		if (slot >= n_slots || seen[slot])
+		memcpy(&slot, elems + (size_t)((tail + i) %
+			p->ring_count) * esize, sizeof(slot));
+		if (slot >= p->n_slots || seen[slot])
 			return FERRY_E_CORRUPT;
 		seen[slot] = 1;
 	}
@@ -231,10 +231,10 @@ census_ring(const struct rte_ring *r, unsigned int esize, uint8_t *seen,
 
 /* Mark the slots named by cells that are published and not taken. */
 static int
-census_cells(const struct ferry_channel_shared *ch, uint8_t *seen,
-		uint32_t *count)
+census_cells(const struct ferry_channel_shared *ch, const struct plan *p,
+		uint8_t *seen, uint32_t *count)
 {
-	const struct ferry_cell *cells = ferry_channel_at(ch, ch->off_cells);
+	const struct ferry_cell *cells = ferry_channel_at(ch, p->off_cells);
 	const uint64_t taken = __atomic_load_n(&ch->cells_taken,
 			__ATOMIC_ACQUIRE);
 	uint32_t slot;
@@ -250,7 +250,7 @@ census_cells(const struct ferry_channel_shared *ch, uint8_t *seen,
 		if (!(cell->len & FERRY_CELL_SLOT))
 			continue;
 		memcpy(&slot, cell->data, sizeof(slot));
-		if (slot >= ch->n_slots || seen[slot])
+		if (slot >= p->n_slots || seen[slot])
 			return FERRY_E_CORRUPT;
 		seen[slot] = 1;
 		(*count)++;
@@ -260,29 +260,39 @@ census_cells(const struct ferry_channel_shared *ch, uint8_t *seen,
 
 int
 ferry_channel_census(const struct ferry_channel_shared *ch,
+		const struct ferry_channel_config *config,
 		struct ferry_channel_census *census)
 {
-	const uint32_t *tx_held = ferry_channel_at(ch, ch->off_tx_held);
-	const uint32_t *rx_held = ferry_channel_at(ch, ch->off_rx_held);
+	const struct ferry_channel_config own = {
+		.slot_size = ch->slot_size,
+		.n_slots = ch->n_slots,
+	};
 	const bool tx_open = __atomic_load_n(&ch->tx.state,
 			__ATOMIC_RELAXED) == FERRY_END_OPEN;
+	const uint32_t *tx_held, *rx_held;
+	struct plan p;
 	uint8_t *seen;
 	uint32_t i;
 	int ret;
 
 	memset(census, 0, sizeof(*census));
-	seen = calloc(ch->n_slots, 1);
+	if (plan_make(&p, config != NULL ? config : &own) != 0)
+		return FERRY_E_CORRUPT;
+	tx_held = ferry_channel_at(ch, p.off_tx_held);
+	rx_held = ferry_channel_at(ch, p.off_rx_held);
+	seen = calloc(p.n_slots, 1);
 	if (seen == NULL)
 		return -ENOMEM;
 
-	ret = census_ring(ferry_channel_fwd(ch), sizeof(struct ferry_desc),
-			seen, ch->n_slots, &census->in_flight);
+	ret = census_ring(ferry_channel_at(ch, p.off_fwd),
+			sizeof(struct ferry_desc), &p, seen,
+			&census->in_flight);
 	if (ret == 0)
-		ret = census_cells(ch, seen, &census->in_flight);
+		ret = census_cells(ch, &p, seen, &census->in_flight);
 	if (ret == 0)
-		ret = census_ring(ferry_channel_back(ch), sizeof(uint32_t),
-				seen, ch->n_slots, &census->free);
-	for (i = 0; i < ch->n_slots && ret == 0; i++) {
+		ret = census_ring(ferry_channel_at(ch, p.off_back),
+				sizeof(uint32_t), &p, seen, &census->free);
+	for (i = 0; i < p.n_slots && ret == 0; i++) {
 		bool tx = __atomic_load_n(&tx_held[i], __ATOMIC_RELAXED) != 0;
 		bool rx = __atomic_load_n(&rx_held[i], __ATOMIC_RELAXED) != 0;
 

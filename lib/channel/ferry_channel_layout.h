@@ -270,7 +270,7 @@ struct ferry_channel_census {
 	uint32_t free;
 	/** In the producer's hands, loaned or not. */
 	uint32_t tx_held;
-	/** In the forward ring. */
+	/** In the forward ring or in cells. */
 	uint32_t in_flight;
 	/** In the consumer's hands. */
 	uint32_t rx_held;
@@ -283,7 +283,10 @@ struct ferry_channel_census {
  * or the caller's own); otherwise a snapshot.
  *
  * @param ch
- *   A valid channel.
+ *   A channel that was valid once.
+ * @param config
+ *   What it was made with, for a caller that does not believe what others may
+ *   have written there since; NULL: what it says itself.
  * @param[out] census
  *   The numbers.
  * @return
@@ -291,6 +294,7 @@ struct ferry_channel_census {
  *   or the same slot twice.
  */
 int ferry_channel_census(const struct ferry_channel_shared *ch,
+		const struct ferry_channel_config *config,
 		struct ferry_channel_census *census);
 
 /** @name Parts of a channel

@@ -354,9 +354,8 @@ hub_list(struct ferry_hub *hub, uint64_t after,
 		list_end(hub, best, HUB_TX, &entry->tx);
 		list_end(hub, best, HUB_RX, &entry->rx);
 		/* A snapshot of a busy channel may not add up: then zeros. */
-		if (ferry_channel_valid(best->shared, best->size) != 0 ||
-				ferry_channel_census(best->shared,
-					&entry->slots) != 0)
+		if (ferry_channel_census(best->shared, &best->config,
+				&entry->slots) != 0)
 			memset(&entry->slots, 0, sizeof(entry->slots));
 	}
 	pthread_mutex_unlock(&hub->lock);

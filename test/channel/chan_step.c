@@ -194,7 +194,7 @@ check_census(const struct ferry_channel_shared *ch)
 {
 	struct ferry_channel_census c;
 
-	if (ferry_channel_census(ch, &c) != 0)
+	if (ferry_channel_census(ch, NULL, &c) != 0)
 		return "a slot is in two rings or in none that exists";
 	if (c.lost != 0)
 		return "a slot is lost";
@@ -231,7 +231,7 @@ consumer_survives(struct stage *stage, struct ferry_rx *rx)
 	if (seen < stage->visible)
 		return "what was published is gone";
 	stage->visible = seen;
-	if (ferry_channel_census(ch, &c) != 0 || c.lost != 0 ||
+	if (ferry_channel_census(ch, NULL, &c) != 0 || c.lost != 0 ||
 			c.in_flight != 0 || c.rx_held != 0 ||
 			c.free + c.tx_held != ch->n_slots)
 		return "after the producer's death slots are missing";
@@ -303,7 +303,7 @@ producer_survives(struct stage *stage, struct ferry_tx *tx)
 			ferry_tx_wait(tx, UINT64_MAX) != FERRY_E_PEER_GONE ||
 			ferry_tx_drain(tx, UINT64_MAX) != FERRY_E_PEER_GONE)
 		return "the producer does not learn of the death";
-	if (ferry_channel_census(ch, &c) != 0 || c.lost != 0 ||
+	if (ferry_channel_census(ch, NULL, &c) != 0 || c.lost != 0 ||
 			c.free + c.tx_held + c.in_flight + c.rx_held !=
 			ch->n_slots)
 		return "after the consumer's death slots are missing";

@@ -363,14 +363,14 @@ the_census_finds_a_slot_that_does_not_exist(void **state)
 	rig_make(&rig, 64, 4);
 	back = (uint32_t *)(ferry_channel_back(rig.ch) + 1);
 	back[2] = 4;
-	assert_int_equal(ferry_channel_census(rig.ch, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
 	back[2] = UINT32_MAX;
-	assert_int_equal(ferry_channel_census(rig.ch, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
 	back[2] = 2;
-	assert_int_equal(ferry_channel_census(rig.ch, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
 	rte_ring_sp_enqueue_elem(ferry_channel_fwd(rig.ch), &desc,
 			sizeof(desc));
-	assert_int_equal(ferry_channel_census(rig.ch, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
 	rig_stop(&rig);
 }
 
@@ -386,12 +386,12 @@ the_census_finds_a_slot_in_two_places(void **state)
 	rig_make(&rig, 64, 4);
 	back = (uint32_t *)(ferry_channel_back(rig.ch) + 1);
 	back[2] = 1;
-	assert_int_equal(ferry_channel_census(rig.ch, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
 	back[2] = 2;
 	/* In one ring each. */
 	rte_ring_sp_enqueue_elem(ferry_channel_fwd(rig.ch), &desc,
 			sizeof(desc));
-	assert_int_equal(ferry_channel_census(rig.ch, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
 	rig_stop(&rig);
 }
 
@@ -413,19 +413,19 @@ the_census_looks_into_cells_that_name_slots(void **state)
 	assert_int_equal(rig_census(rig.ch).in_flight, 2);
 	for (slot = 4; slot != 0; slot <<= 1) {
 		memcpy(cell->data, &slot, sizeof(slot));
-		assert_int_equal(ferry_channel_census(rig.ch, &c),
+		assert_int_equal(ferry_channel_census(rig.ch, NULL, &c),
 				FERRY_E_CORRUPT);
 	}
 	/* The other cell's. */
 	memcpy(cell->data, &msgs[1].id, sizeof(slot));
-	assert_int_equal(ferry_channel_census(rig.ch, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
 	/* No slot at all: this one is nowhere. */
 	cell->len = 0;
-	assert_int_equal(ferry_channel_census(rig.ch, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
 	assert_int_equal(c.lost, 1);
 	/* A receiver that says it has taken nonsense is not followed. */
 	rig.ch->cells_taken = UINT64_MAX - 3;
-	assert_int_equal(ferry_channel_census(rig.ch, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
 	assert_int_equal(c.lost, 2);
 	rig_stop(&rig);
 }
@@ -447,16 +447,16 @@ the_census_finds_garbage_in_the_tails(void **state)
 
 		for (i = 0; i < RTE_DIM(bad); i++) {
 			r->prod.tail = cons + bad[i];
-			assert_int_equal(ferry_channel_census(rig.ch, &c),
+			assert_int_equal(ferry_channel_census(rig.ch, NULL, &c),
 					FERRY_E_CORRUPT);
 			r->prod.tail = prod;
 			r->cons.tail = prod - bad[i];
-			assert_int_equal(ferry_channel_census(rig.ch, &c),
+			assert_int_equal(ferry_channel_census(rig.ch, NULL, &c),
 					FERRY_E_CORRUPT);
 			r->cons.tail = cons;
 		}
 	}
-	assert_int_equal(ferry_channel_census(rig.ch, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
 	rig_stop(&rig);
 }
 
@@ -486,7 +486,7 @@ the_census_finds_what_is_lost_and_lets_the_ring_win(void **state)
 	rx_held[0] = 0;
 	assert_int_equal(rig_census(rig.ch).tx_held, 1);
 	tx_held[0] = 0;
-	assert_int_equal(ferry_channel_census(rig.ch, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
 	assert_int_equal(c.lost, 1);
 	assert_int_equal(c.free, 3);
 	rig_stop(&rig);

@@ -190,16 +190,13 @@ def test_a_killed_side_is_noticed_and_can_be_replaced():
                 (receiver, sender)
             dead.kill()
             dead.wait()
-            if victim == 'recv':
-                sender.stdin.write(b'y')
-                sender.stdin.close()
-                sender.stdin = None
-            code, _, err = ended(left)
-            assert code == 1
-            one_line(err, 'died')
-            if victim == 'send':
-                sender.stdin.close()
-                sender.stderr.close()
+            # A sender that has nothing to send learns of it, too.
+            assert left.wait(timeout=SECONDS) == 1
+            sender.stdin.close()
+            sender.stdin = None
+            one_line(left.stderr.read().decode(), 'died')
+            left.stderr.close()
+            dead.stderr.close()
             transfer('kill', 100000, 'send')
 
 
@@ -218,12 +215,47 @@ def test_ctrl_c_ends_a_side_and_tells_the_other():
             err = who.stderr.read().decode()
             assert code == 1
             one_line(err, 'interrupted')
+            # Though the input goes on.
+            assert other.wait(timeout=SECONDS) == 1
+            one_line(other.stderr.read().decode(), 'ended')
             sender.stdin.close()
-            sender.stdin = None
-            code, _, err = ended(other)
-            assert code == 1
-            one_line(err, 'ended')
             transfer('int', 1000, 'recv')
+
+
+def test_ctrl_c_ends_a_receiver_whose_reader_sleeps():
+    with hub(), data_file(5_000_000) as source:
+        for blocking in (True, False):
+            receiver = start('recv', 'asleep')
+            os.set_blocking(receiver.stdout.fileno(), blocking)
+            sender = start('send', 'asleep', stdin=source)
+            # The pipe is full, and the channel, too.
+            time.sleep(1)
+            receiver.send_signal(signal.SIGINT)
+            assert receiver.wait(timeout=SECONDS) == 1
+            one_line(receiver.stderr.read().decode(), 'interrupted')
+            assert ended(sender)[0] == 1
+            source.seek(0)
+
+
+def test_non_blocking_input_and_output_are_as_good():
+    with hub(), data_file(3_000_000) as source:
+        in_read, in_write = os.pipe()
+        out_read, out_write = os.pipe()
+        os.set_blocking(in_read, False)
+        os.set_blocking(out_write, False)
+        receiver = start('recv', 'nonblock', stdout=out_write)
+        sender = start('send', 'nonblock', stdin=in_read)
+        feeder = subprocess.Popen(['cat'], stdin=source, stdout=in_write)
+        for fd in (in_read, in_write, out_write):
+            os.close(fd)
+        # Both wait: for room, then for input.
+        time.sleep(0.5)
+        with open(out_read, 'rb') as out:
+            copy = out.read()
+        source.seek(0)
+        assert copy == source.read()
+        for process in (feeder, sender, receiver):
+            assert ended(process)[0] == 0
 
 
 def test_ctrl_c_of_the_hub_tells_everybody():
@@ -237,12 +269,10 @@ def test_ctrl_c_of_the_hub_tells_everybody():
         code, _, err = ended(receiver)
         assert code == 1
         one_line(err, 'hub is gone')
-        sender.stdin.write(b'y')
+        # Though the input goes on.
+        assert sender.wait(timeout=SECONDS) == 1
+        one_line(sender.stderr.read().decode(), 'hub is gone')
         sender.stdin.close()
-        sender.stdin = None
-        code, _, err = ended(sender)
-        assert code == 1
-        one_line(err, 'hub is gone')
 
 
 def test_a_killed_hub_tells_everybody_and_another_one_starts():
