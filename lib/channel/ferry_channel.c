@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <rte_cycles.h>
+#include <rte_memcpy.h>
 
 #include "ferry_cache.h"
 #include "ferry_channel.h"
@@ -13,7 +14,7 @@
  * the ring, not so many bytes that the consumer waits for a long burst. */
 #define WINDOW_MSGS 32
 #define WINDOW_BYTES (256 * 1024)
-/* Up to this length a few inline moves beat a call of memcpy(). */
+/* Up to this length rte_memcpy()'s few inline moves beat a call. */
 #define INLINE_SMALL 128
 /*
  * Up to this length libc's memcpy beats the detour through lanes: the
@@ -217,7 +218,7 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 		};
 		bytes += buf->len;
 		if (buf->len <= INLINE_SMALL) {
-			ferry_tiny_copy(dst, buf->data, buf->len);
+			rte_memcpy(dst, buf->data, buf->len);
 		} else if (buf->len <= INLINE_COPY) {
 			memcpy(dst, buf->data, buf->len);
 		} else {
