@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app_args.h"
 #include "app_eal.h"
@@ -52,6 +53,10 @@ app_args_bad_option(int opt, char **argv, const char *advice)
 {
 	const char *option = argv[optind - 1];
 
+	/* Of "-xyz" only x has been looked at: optind is still there. */
+	if (optopt != 0 && optopt < 256 && strcmp(option,
+			(const char []){ '-', (char)optopt, '\0' }) != 0)
+		option = argv[optind];
 	if (opt == ':')
 		app_error("option %s lacks its value", option);
 	else
@@ -62,19 +67,24 @@ app_args_bad_option(int opt, char **argv, const char *advice)
 static void
 on_signal(int sig)
 {
-	(void)sig;
 	*stop_flag = 1;
+	/* Once more, should this come just before a system call that blocks. */
+	if (sig != SIGALRM)
+		alarm(1);
 }
 
 void
 app_catch_signals(volatile sig_atomic_t *stop)
 {
 	/* Without SA_RESTART: blocking reads and writes return. */
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = { .sa_handler = on_signal }, old;
 
 	stop_flag = stop;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
+	sigaction(SIGALRM, &sa, NULL);
+	/* Not if we were started by nohup. */
+	if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }

@@ -35,16 +35,17 @@ int app_args_number(const char *option, const char *text, uint64_t min,
 		uint64_t max, uint64_t *out);
 
 /*
- * Say what is wrong with the option at which getopt_long(), given a short
- * option string that starts with ':' or "+:", has just returned opt: ':' if its
- * value is missing, anything else if it is unknown. The advice is put behind
+ * Say what is wrong with the option at which getopt_long(), given ":" or "+:"
+ * for short options and values from 256 on for long ones, has just returned
+ * opt: ':' if its value is missing, anything else if it is unknown. The advice is put behind
  * the name of an unknown one. Always -EINVAL.
  */
 int app_args_bad_option(int opt, char **argv, const char *advice);
 
 /*
- * Set *stop at SIGINT, SIGTERM and SIGHUP, at which blocking system calls
- * return; ignore SIGPIPE.
+ * Set *stop at SIGINT, SIGTERM and, unless it is ignored, SIGHUP, at which
+ * blocking system calls return, also those begun just afterwards: SIGALRM
+ * follows. Ignore SIGPIPE.
  */
 void app_catch_signals(volatile sig_atomic_t *stop);
 
