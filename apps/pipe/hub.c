@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <rte_common.h>
+
 #include "app_eal.h"
 #include "pipe.h"
 
@@ -16,6 +18,9 @@ hub_make(struct ferry_hub **hub, const struct pipe_options *o)
 		.memory = o->memory,
 		.socket = -1,
 		.max_channels = o->max_channels,
+		/* Each with two processes. */
+		.max_endpoints = RTE_MIN(2 * o->max_channels,
+				FERRY_HUB_ENDPOINTS_MAX),
 	};
 	int ret = ferry_hub_create(hub, &config);
 
@@ -58,8 +63,9 @@ pipe_hub(const struct pipe_options *o)
 		fprintf(stderr, "ending %" PRIu32 " open channels\n",
 			info.channels);
 	ret = ferry_hub_destroy(hub);
-	if (ret == -EBUSY)
-		app_error("some processes stay attached to memory that is "
-			"given up now; they have been told");
-	return 0;
+	if (ret == 0)
+		return 0;
+	app_error("some processes stay attached to memory that is given up "
+		"now; they have been told");
+	return 1;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app_args.h"
 #include "app_eal.h"
@@ -165,6 +167,9 @@ pipe_attach(struct ferry_endpoint **ep, const struct pipe_options *o)
 	else if (ret == FERRY_E_VERSION)
 		app_error("hub '%s' is of another build of ferry: use the same"
 			" one on both sides", o->hub);
+	else if (ret == -EMFILE)
+		app_error("the hub has all its endpoints in use: start it with "
+			"more --channels");
 	else if (ret != 0)
 		app_error("cannot attach to hub '%s': %s", o->hub,
 			ferry_strerror(ret));
@@ -193,6 +198,37 @@ pipe_open_error(const struct pipe_options *o, int ret)
 			ferry_strerror(ret));
 }
 
+/*
+ * Let no file of ours become a standard one: those that are closed get
+ * /dev/null, opened such that what they are for still fails.
+ */
+static void
+fill_standard_files(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			/* The lowest number that is free is this one. */
+			(void)!open("/dev/null", fd == STDIN_FILENO ?
+				O_WRONLY : O_RDONLY);
+}
+
+/* Whether the bytes can come in, or go out. */
+static bool
+stream_is_open(const char *command)
+{
+	const bool in = strcmp(command, "send") == 0;
+	const int mode = fcntl(in ? STDIN_FILENO : STDOUT_FILENO, F_GETFL) &
+		O_ACCMODE;
+
+	if (mode != (in ? O_WRONLY : O_RDONLY))
+		return true;
+	app_error("standard %s is closed, or not open for %s",
+		in ? "input" : "output", in ? "reading" : "writing");
+	return false;
+}
+
 static int
 run(const char *command, const struct pipe_options *o)
 {
@@ -210,6 +246,7 @@ main(int argc, char **argv)
 		.hub = FERRY_HUB_NAME,
 		.config = { PIPE_SLOT_SIZE, PIPE_SLOTS },
 		.memory = FERRY_HUB_MEMORY,
+		.max_channels = FERRY_HUB_CHANNELS,
 		.wait = FERRY_WAIT_SLEEP,
 	};
 	struct ferry_eal_args eal;
@@ -219,6 +256,7 @@ main(int argc, char **argv)
 	bool hub;
 	int ret;
 
+	fill_standard_files();
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
 			strcmp(argv[1], "-h") == 0) {
 		fputs(usage, argc < 2 ? stderr : stdout);
@@ -241,6 +279,8 @@ main(int argc, char **argv)
 	ret = parse_args(&o, args.argc, args.argv, hub);
 	if (ret != 0)
 		return ret > 0 ? 0 : 2;
+	if (!hub && !stream_is_open(command))
+		return 2;
 
 	app_catch_signals(&pipe_stop);
 	role = hub ? FERRY_EAL_HUB : FERRY_EAL_SECONDARY;

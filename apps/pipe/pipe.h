@@ -57,7 +57,8 @@ struct pipe_options {
 /* 2 MiB under way: enough for two sides that take turns, and still in cache. */
 #define PIPE_SLOTS 16
 /* Look for Ctrl-C at least this often. */
-#define PIPE_TICK_NS UINT64_C(100000000)
+#define PIPE_TICK_MS 100
+#define PIPE_TICK_NS (UINT64_C(1000000) * PIPE_TICK_MS)
 
 /* Set by SIGINT and SIGTERM. */
 extern volatile sig_atomic_t pipe_stop;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,18 +19,38 @@ struct receiver {
 };
 
 static int
+explain(int ret)
+{
+	if (pipe_stop)
+		app_error("interrupted: the output is not complete");
+	else if (ret == FERRY_E_CLOSED)
+		app_error("the sender ended early: the output is not complete");
+	else
+		app_error("receiving failed, the output is not complete: %s",
+			ferry_strerror(ret));
+	return ret;
+}
+
+/* Signals cut a write short: it may have written something, or nothing. */
+static int
 write_output(const uint8_t *data, size_t len)
 {
+	struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	ssize_t n;
 
 	while (len > 0) {
+		if (pipe_stop)
+			return explain(-EINTR);
 		n = write(STDOUT_FILENO, data, len);
-		if (n < 0 && errno == EINTR && !pipe_stop)
+		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN) {
+			/* Whoever gave us the output made it non-blocking. */
+			poll(&output, 1, PIPE_TICK_MS);
+			continue;
+		}
 		if (n < 0) {
-			app_error(pipe_stop ?
-				"interrupted: the output is not complete" :
-				"cannot write output: %s", strerror(errno));
+			app_error("cannot write output: %s", strerror(errno));
 			return -EIO;
 		}
 		data += n;
@@ -76,25 +97,14 @@ take(struct receiver *r, const struct ferry_msg *msg)
 }
 
 static int
-explain(int ret)
-{
-	if (pipe_stop)
-		app_error("interrupted: the output is not complete");
-	else if (ret == FERRY_E_CLOSED)
-		app_error("the sender ended early: the output is not complete");
-	else
-		app_error("receiving failed, the output is not complete: %s",
-			ferry_strerror(ret));
-	return ret;
-}
-
-static int
 receive_all(struct receiver *r)
 {
 	struct ferry_msg msgs[BURST];
 	int n, i, ret;
 
 	while (!r->complete) {
+		if (pipe_stop)
+			return explain(-EINTR);
 		n = ferry_rx_recv(r->rx, msgs, BURST);
 		if (n < 0)
 			return explain(n);
@@ -105,12 +115,9 @@ receive_all(struct receiver *r)
 			/* At once, so that the sender can go on reading. */
 			ferry_rx_release(r->rx, &msgs[i], 1);
 		}
-		if (n == 0) {
-			ret = ferry_rx_wait(r->rx, PIPE_TICK_NS);
-			if (pipe_stop)
-				return explain(-EINTR);
-			/* Results other than time-outs show in recv, too. */
-		}
+		/* Results other than time-outs show in recv, too. */
+		if (n == 0)
+			ferry_rx_wait(r->rx, PIPE_TICK_NS);
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,18 +83,37 @@ loan_one(struct sender *s, struct ferry_msg *msg)
 	return ret < 0 ? ret : 0;
 }
 
-/* Read input; 0 at its end or on Ctrl-C, negative after a message. */
+/*
+ * Read input, whenever it comes: 0 at its end, negative after a message. An
+ * input that keeps quiet must not hide that nobody is left to send to.
+ */
 static ssize_t
-read_input(void *buf, size_t len)
+read_input(struct sender *s, void *buf, size_t len)
 {
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
 	ssize_t n;
+	int ret;
 
-	do {
+	while (!pipe_stop) {
+		if (poll(&input, 1, PIPE_TICK_MS) <= 0) {
+			ret = ferry_tx_wait(s->tx, 0);
+			if (ret != 0 && ret != -ETIMEDOUT)
+				return explain(ret);
+			continue;
+		}
 		n = read(STDIN_FILENO, buf, len);
-	} while (n < 0 && errno == EINTR && !pipe_stop);
-	if (n < 0 && !pipe_stop)
-		app_error("cannot read input: %s", strerror(errno));
-	return pipe_stop ? 0 : n;
+		/* Ctrl-C at the writer, too, looks like the end of its pipe. */
+		if (pipe_stop)
+			break;
+		if (n >= 0)
+			return n;
+		/* Whoever gave us the input may have made it non-blocking. */
+		if (errno != EINTR && errno != EAGAIN) {
+			app_error("cannot read input: %s", strerror(errno));
+			return -EIO;
+		}
+	}
+	return explain(-EINTR);
 }
 
 /* All of the input: 0, or negative after a message. */
@@ -111,9 +131,7 @@ send_input(struct sender *s)
 			if (ret != 0)
 				return explain(ret);
 		}
-		n = read_input(s->o->copy ? s->private : msg.data, room);
-		if (pipe_stop)
-			return explain(-EINTR);
+		n = read_input(s, s->o->copy ? s->private : msg.data, room);
 		if (n <= 0)
 			break;
 		if (s->o->copy) {
@@ -129,7 +147,7 @@ send_input(struct sender *s)
 	}
 	if (!s->o->copy)
 		ferry_tx_cancel(s->tx, &msg, 1);
-	return n < 0 ? -EIO : 0;
+	return n;
 }
 
 static int

@@ -225,8 +225,10 @@ def test_ctrl_c_ends_a_side_and_tells_the_other():
 def test_ctrl_c_ends_a_receiver_whose_reader_sleeps():
     with hub(), data_file(5_000_000) as source:
         for blocking in (True, False):
-            receiver = start('recv', 'asleep')
-            os.set_blocking(receiver.stdout.fileno(), blocking)
+            out_read, out_write = os.pipe()
+            os.set_blocking(out_write, blocking)
+            receiver = start('recv', 'asleep', stdout=out_write)
+            os.close(out_write)
             sender = start('send', 'asleep', stdin=source)
             # The pipe is full, and the channel, too.
             time.sleep(1)
@@ -234,6 +236,7 @@ def test_ctrl_c_ends_a_receiver_whose_reader_sleeps():
             assert receiver.wait(timeout=SECONDS) == 1
             one_line(receiver.stderr.read().decode(), 'interrupted')
             assert ended(sender)[0] == 1
+            os.close(out_read)
             source.seek(0)
 
 
@@ -320,6 +323,8 @@ def test_bad_input_is_told_in_one_line():
             ('--wait must be', ['send', 'x', '--wait', 'long']),
             ('lacks its value', ['send', 'x', '--slots']),
             ('unknown option', ['recv', 'x', '--frob']),
+            ("option '-slots'", ['send', 'x', '-slots', '3']),
+            ("option '-q'", ['send', 'x', '-q']),
             ('too many', ['recv', 'x', 'y']),
             ('unrecognized option', ['hub', '--frob']),
             ('lacks its value', ['hub', '--file-prefix']),
@@ -369,6 +374,95 @@ def test_what_does_not_fit_or_is_taken_is_told():
         for receiver in receivers:
             receiver.send_signal(signal.SIGINT)
             assert ended(receiver)[0] == 1
+
+
+def test_each_channel_may_have_a_pair():
+    with hub('--channels', '1'):
+        sender = start('send', 'pair', stdin=subprocess.PIPE)
+        receiver = start('recv', 'pair')
+        sender.stdin.write(b'x')
+        sender.stdin.flush()
+        assert os.read(receiver.stdout.fileno(), 1) == b'x'
+        code, _, err = ended(start('recv', 'another'))
+        assert code == 1
+        one_line(err, 'all its endpoints in use', '--channels')
+        assert ended(sender)[0] == 0
+        assert ended(receiver)[0] == 0
+
+
+def test_a_closed_standard_file_is_told():
+    for command, redirection, words in (
+            ('send', '<&-', 'standard input is closed'),
+            ('recv', '>&-', 'standard output is closed'),
+            ('send', '0>/dev/null', 'not open for reading'),
+            ('recv', '1</dev/null', 'not open for writing')):
+        done = subprocess.run(
+            ['sh', '-c', f'exec "$0" {command} {EAL} -- x {redirection}', PIPE],
+            capture_output=True, text=True, check=False, timeout=SECONDS)
+        assert done.returncode == 2, done
+        one_line(done.stderr, words)
+
+
+def test_closed_files_that_are_not_needed_do_not_matter():
+    with hub(), data_file(300_000) as source, \
+            tempfile.TemporaryFile() as copy:
+        receiver = subprocess.Popen(
+            ['sh', '-c', f'exec "$0" recv {EAL} -- few <&- 2>&-', PIPE],
+            stdout=copy)
+        sender = subprocess.Popen(
+            ['sh', '-c', f'exec "$0" send {EAL} -- few >&- 2>&-', PIPE],
+            stdin=source)
+        assert sender.wait(timeout=SECONDS) == 0
+        assert receiver.wait(timeout=SECONDS) == 0
+        assert digest(source) == digest(copy)
+
+
+def test_a_hang_up_ends_unless_it_is_ignored():
+    with hub():
+        for wrapper, survives in (('', False), ("trap '' HUP; ", True)):
+            receiver = subprocess.Popen(
+                ['sh', '-c', f'{wrapper}exec "$0" recv {EAL} -- nohup', PIPE],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            sender = start('send', 'nohup', stdin=subprocess.PIPE)
+            sender.stdin.write(b'x')
+            sender.stdin.flush()
+            assert os.read(receiver.stdout.fileno(), 1) == b'x'
+            receiver.send_signal(signal.SIGHUP)
+            if survives:
+                time.sleep(0.5)
+            else:
+                receiver.wait(timeout=SECONDS)
+            ok = 0 if survives else 1
+            assert ended(sender)[0] == ok
+            assert ended(receiver)[0] == ok
+
+
+def test_a_hub_that_leaves_somebody_attached_fails():
+    outside.need_machine(PAGES_NEEDED)
+    h = start('hub', '--memory', str(MEMORY))
+    assert 'ready' in h.stderr.readline().decode()
+    receiver = start('recv', 'stopped')
+    time.sleep(1)
+    receiver.send_signal(signal.SIGSTOP)
+    h.send_signal(signal.SIGINT)
+    code, _, err = ended(h)
+    receiver.send_signal(signal.SIGCONT)
+    assert ended(receiver)[0] == 1
+    assert code == 1
+    assert 'stay attached' in err, err
+    assert outside.left_behind(PREFIX) == []
+
+
+def test_ctrl_c_at_a_pipe_is_not_its_end():
+    with hub():
+        receiver = start('recv', 'group')
+        sender = subprocess.Popen(
+            ['sh', '-c', f'(echo x; exec sleep 60) | exec "$0" send {EAL} -- '
+             'group', PIPE], stderr=subprocess.PIPE, start_new_session=True)
+        assert os.read(receiver.stdout.fileno(), 2) == b'x\n'
+        os.killpg(sender.pid, signal.SIGINT)
+        one_line(ended(sender)[2], 'interrupted')
+        assert ended(receiver)[0] == 1
 
 
 def test_what_the_machine_lacks_is_told():
