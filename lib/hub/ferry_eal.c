@@ -320,19 +320,21 @@ ferry_eal_cleanup(const struct ferry_eal_args *args, enum ferry_eal_role role)
 	FILE *mounts;
 	int16_t dev;
 
-	snprintf(runtime, sizeof(runtime), "%s", rte_eal_get_runtime_dir());
-	/* Drivers free what a device that still runs is working with. */
-	if (role == FERRY_EAL_HUB)
+	if (role == FERRY_EAL_HUB) {
+		/* Drivers free what a device that still runs works with. */
 		RTE_DMA_FOREACH_DEV(dev)
 			rte_dma_stop(dev);
+		/* Before memory is given up, so that it is done whatever comes
+		 * of that. */
+		mounts = setmntent("/proc/self/mounts", "r");
+		while (mounts != NULL && (m = getmntent(mounts)) != NULL)
+			if (strcmp(m->mnt_type, "hugetlbfs") == 0)
+				remove_pages(m->mnt_dir, args->prefix);
+		if (mounts != NULL)
+			endmntent(mounts);
+	}
+	snprintf(runtime, sizeof(runtime), "%s", rte_eal_get_runtime_dir());
 	rte_eal_cleanup();
-	if (role != FERRY_EAL_HUB)
-		return;
-	mounts = setmntent("/proc/self/mounts", "r");
-	while (mounts != NULL && (m = getmntent(mounts)) != NULL)
-		if (strcmp(m->mnt_type, "hugetlbfs") == 0)
-			remove_pages(m->mnt_dir, args->prefix);
-	if (mounts != NULL)
-		endmntent(mounts);
-	remove_dir(runtime);
+	if (role == FERRY_EAL_HUB)
+		remove_dir(runtime);
 }
