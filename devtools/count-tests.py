@@ -12,7 +12,7 @@ import json
 import re
 import sys
 
-EVENT = re.compile(r'^\[\s*(RUN|OK|FAILED|SKIPPED)\s*\] (\w+)$')
+EVENT = re.compile(r'^\[\s*(RUN|OK|FAILED|SKIPPED)\s*\] (.+)$')
 
 
 def cmocka(stdout):
