@@ -304,6 +304,8 @@ test_kernel_list(void **state)
 	assert_true(ferry_copy_kernel_best(true)->nontemporal);
 	assert_null(ferry_copy_kernel_obstacle(ferry_copy_kernel_best(false)));
 	assert_null(ferry_copy_kernel_obstacle(ferry_copy_kernel_best(true)));
+	assert_false(ferry_copy_kernel_bulk()->nontemporal);
+	assert_null(ferry_copy_kernel_obstacle(ferry_copy_kernel_bulk()));
 }
 
 static int

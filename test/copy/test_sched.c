@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "ferry_cache.h"
 #include "ferry_sched.h"
 
 /* A core: at once, slowly. A device: later, fast. They meet at 15000 bytes. */
@@ -111,10 +112,29 @@ test_backlog(void **state)
 	assert_in_range(got[2], 29, 31);
 }
 
+static void
+test_cache_budget(void **state)
+{
+	const uint64_t k = 1024, m = k * k;
+
+	(void)state;
+	/* Level 2 and the share of level 3, */
+	assert_int_equal(ferry_cache_budget_of(512 * k, m), 512 * k + m);
+	/* which is not believed beyond four times level 2. */
+	assert_int_equal(ferry_cache_budget_of(512 * k, 240 * m),
+			512 * k + 2 * m);
+	assert_int_equal(ferry_cache_budget_of(512 * k, 0), 512 * k);
+	assert_int_equal(ferry_cache_budget_of(0, 512 * k), 512 * k);
+	assert_int_equal(ferry_cache_budget_of(0, 240 * m), m);
+	assert_int_equal(ferry_cache_budget_of(0, 0), m);
+	assert_true(ferry_cache_budget() > 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cache_budget),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_prediction),
 		cmocka_unit_test(test_break_even),

@@ -10,6 +10,7 @@ NAME: one of the tests below, or "all".
 
 import contextlib
 import hashlib
+import json
 import os
 import pty
 import random
@@ -289,6 +290,42 @@ def test_a_killed_hub_tells_everybody_and_another_one_starts():
         one_line(err, 'hub is gone')
     with hub():
         transfer('again', 1000, 'recv')
+
+
+def telemetry(*commands):
+    """What the hub answers to each, as python's values."""
+    done = subprocess.run(
+        ['dpdk-telemetry.py', '-f', PREFIX], text=True, check=True,
+        input=''.join(c + '\n' for c in commands), capture_output=True,
+        timeout=SECONDS)
+    lines = [json.loads(line) for line in done.stdout.splitlines()
+             if line.startswith('{"/ferry')]
+    assert len(lines) == len(commands), done.stdout
+    return [next(iter(line.values())) for line in lines]
+
+
+def test_telemetry_tells_of_hub_and_channels():
+    with hub():
+        receiver = start('recv', 'numbers')
+        time.sleep(0.7)
+        names, info, channels, none = telemetry(
+            '/ferry/hubs', '/ferry/hub,ferry', '/ferry/channels,ferry',
+            '/ferry/hub,other')
+        assert names == ['ferry'], names
+        assert info['memory'] == MEMORY << 20, info
+        assert (info['endpoints'], info['channels']) == (1, 1), info
+        assert channels == ['numbers 1'], channels
+        assert none is None, none
+        channel, = telemetry('/ferry/channel,ferry,1')
+        assert channel['rx_pid'] == receiver.pid, channel
+        assert (channel['tx'], channel['rx']) == ('absent', 'open'), channel
+        assert channel['slots_free'] == channel['n_slots'], channel
+        receiver.kill()
+        receiver.wait()
+        time.sleep(0.5)
+        info, = telemetry('/ferry/hub,ferry')
+        assert (info['channels'], info['deaths']) == (0, 1), info
+        assert info['memory_free'] == info['memory'], info
 
 
 def test_progress_is_shown_on_a_terminal():
