@@ -41,6 +41,33 @@ enum ferry_placement {
 	FERRY_PLACE_MEMORY,
 };
 
+/** Number of placements. */
+#define FERRY_PLACES 3
+
+/** What a copy is to be good at; of a channel, see ferry_tx_set_mode(). */
+enum ferry_mode {
+	/** Done as soon as can be, at whatever cost. "latency" */
+	FERRY_MODE_LATENCY = 0,
+	/** As many bytes a second as all that copy can do. "throughput" */
+	FERRY_MODE_THROUGHPUT,
+	/** As little of the cores' time as can be. "efficiency" */
+	FERRY_MODE_EFFICIENCY,
+};
+
+/** Number of modes. */
+#define FERRY_MODES 3
+
+/** Where a copy's source is thought to be. */
+enum ferry_heat {
+	/** In the cache. */
+	FERRY_HEAT_HOT = 0,
+	/** In memory. */
+	FERRY_HEAT_COLD,
+};
+
+/** Number of heats. */
+#define FERRY_HEATS 2
+
 /** How a job ended. */
 enum ferry_copy_status {
 	/** All bytes are at the destination. */
@@ -51,6 +78,11 @@ enum ferry_copy_status {
 	FERRY_COPY_E_DEVICE,
 	/** Not carried out: the lane was stopped, or an earlier job failed. */
 	FERRY_COPY_E_ABORTED,
+	/**
+	 * The device neither answers nor can be stopped. It may still write the
+	 * destination at any time: nobody may use that memory any more.
+	 */
+	FERRY_COPY_E_UNSAFE,
 };
 
 /** One copy from src to dst. The two ranges must not overlap. */
@@ -65,6 +97,8 @@ struct ferry_copy_job {
 	uint64_t cookie;
 	/** A wish where the bytes should end up. */
 	enum ferry_placement place;
+	/** What the copy is to be good at. Lanes ignore it: see the copier. */
+	enum ferry_mode mode;
 };
 
 /** What became of one job. */
@@ -160,13 +194,15 @@ int ferry_lane_open(struct ferry_lane **lane,
 
 /**
  * Close a lane. Jobs still in it are waited for or, where the device no longer
- * answers, the device is stopped: when this returns, nothing of this lane will
- * touch any destination again. Completions not yet polled are lost.
+ * answers, the device is stopped. Completions not yet polled are lost.
  *
  * @param lane
  *   The lane; NULL is accepted.
+ * @return
+ *   0: nothing of this lane will touch any destination again; -EBUSY: the device
+ *   could not be stopped, and may. The lane is closed in either case.
  */
-void ferry_lane_close(struct ferry_lane *lane);
+int ferry_lane_close(struct ferry_lane *lane);
 
 /**
  * What the lane can do.
@@ -200,7 +236,7 @@ void ferry_lane_stats(const struct ferry_lane *lane,
 struct ferry_lane_model ferry_lane_model(const struct ferry_lane *lane);
 
 /**
- * Replace the lane's cost model.
+ * Replace the lane's cost model, for all kinds of jobs.
  *
  * @param lane
  *   An open lane.
@@ -211,6 +247,38 @@ struct ferry_lane_model ferry_lane_model(const struct ferry_lane *lane);
  */
 int ferry_lane_set_model(struct ferry_lane *lane,
 		const struct ferry_lane_model *model);
+
+/**
+ * What the lane takes for jobs of one kind; see ferry_lane_model().
+ *
+ * @param lane
+ *   An open lane.
+ * @param place
+ *   Where the bytes are to end up.
+ * @param heat
+ *   Where they come from.
+ * @return
+ *   The model.
+ */
+struct ferry_lane_model ferry_lane_cost(const struct ferry_lane *lane,
+		enum ferry_placement place, enum ferry_heat heat);
+
+/**
+ * Replace the model of one kind of jobs.
+ *
+ * @param lane
+ *   An open lane.
+ * @param place
+ *   Where the bytes are to end up.
+ * @param heat
+ *   Where they come from.
+ * @param model
+ *   The new model.
+ * @return
+ *   As ferry_lane_set_model(); -EINVAL also for a kind there is not.
+ */
+int ferry_lane_set_cost(struct ferry_lane *lane, enum ferry_placement place,
+		enum ferry_heat heat, const struct ferry_lane_model *model);
 
 /**
  * The driver that copies with the calling core. Its lanes need no config.

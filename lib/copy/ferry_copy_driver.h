@@ -24,8 +24,8 @@ struct ferry_copy_driver {
 	const char *name;
 	/** Fill in lane->info, ->model and ->priv. 0 or negative errno. */
 	int (*open)(struct ferry_lane *lane, const void *config, int socket);
-	/** Undo open(); see ferry_lane_close(). */
-	void (*close)(struct ferry_lane *lane);
+	/** Undo open(); see ferry_lane_close() for what it returns. */
+	int (*close)(struct ferry_lane *lane);
 	/**
 	 * Carry out jobs at once, without completions; only of drivers whose
 	 * lanes are FERRY_LANE_SYNC, otherwise NULL. Returns how many, from the
@@ -57,6 +57,8 @@ struct ferry_lane {
 	int socket;
 	/** See ferry_lane_model(). */
 	struct ferry_lane_model model;
+	/** See ferry_lane_cost(). Set to model after open(). */
+	struct ferry_lane_model cost[FERRY_PLACES][FERRY_HEATS];
 	/** See ferry_lane_stats(). */
 	struct ferry_lane_stats stats;
 	/** See ferry_lane_info(). */

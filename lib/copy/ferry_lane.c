@@ -13,6 +13,15 @@ model_valid(const struct ferry_lane_model *model)
 		isfinite(model->bytes_per_ns) && model->bytes_per_ns > 0;
 }
 
+static void
+cost_fill(struct ferry_lane *lane)
+{
+	unsigned int i;
+
+	for (i = 0; i < FERRY_PLACES * FERRY_HEATS; i++)
+		lane->cost[i / FERRY_HEATS][i % FERRY_HEATS] = lane->model;
+}
+
 int
 ferry_lane_open(struct ferry_lane **lane,
 		const struct ferry_copy_driver *driver, const void *config,
@@ -33,17 +42,21 @@ ferry_lane_open(struct ferry_lane **lane,
 		free(l);
 		return ret;
 	}
+	cost_fill(l);
 	*lane = l;
 	return 0;
 }
 
-void
+int
 ferry_lane_close(struct ferry_lane *lane)
 {
+	int ret;
+
 	if (lane == NULL)
-		return;
-	lane->drv->close(lane);
+		return 0;
+	ret = lane->drv->close(lane);
 	free(lane);
+	return ret;
 }
 
 const struct ferry_lane_info *
@@ -71,5 +84,25 @@ ferry_lane_set_model(struct ferry_lane *lane,
 	if (lane == NULL || model == NULL || !model_valid(model))
 		return -EINVAL;
 	lane->model = *model;
+	cost_fill(lane);
+	return 0;
+}
+
+struct ferry_lane_model
+ferry_lane_cost(const struct ferry_lane *lane, enum ferry_placement place,
+		enum ferry_heat heat)
+{
+	return lane->cost[place][heat];
+}
+
+int
+ferry_lane_set_cost(struct ferry_lane *lane, enum ferry_placement place,
+		enum ferry_heat heat, const struct ferry_lane_model *model)
+{
+	if (lane == NULL || model == NULL || !model_valid(model) ||
+			(unsigned int)place >= FERRY_PLACES ||
+			(unsigned int)heat >= FERRY_HEATS)
+		return -EINVAL;
+	lane->cost[place][heat] = *model;
 	return 0;
 }

@@ -40,7 +40,7 @@ fake_open(struct ferry_lane *lane, const void *config, int socket)
 	return 0;
 }
 
-static void
+static int
 fake_close(struct ferry_lane *lane)
 {
 	struct fake *fake = lane->priv;
@@ -51,6 +51,7 @@ fake_close(struct ferry_lane *lane)
 	for (i = 0; i < fake->nb; i++)
 		memset(fake->q[i].job.dst, 0xee, fake->q[i].job.len);
 	fake->nb = 0;
+	return 0;
 }
 
 static uint16_t

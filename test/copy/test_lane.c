@@ -45,10 +45,11 @@ fake_open(struct ferry_lane *lane, const void *config, int socket)
 	return fake->open_result;
 }
 
-static void
+static int
 fake_close(struct ferry_lane *lane)
 {
 	((struct fake *)lane->priv)->closed++;
+	return 0;
 }
 
 static uint16_t

@@ -77,11 +77,12 @@ cpu_open(struct ferry_lane *lane, const void *config, int socket)
 	return 0;
 }
 
-static void
+static int
 cpu_close(struct ferry_lane *lane)
 {
 	free(lane->priv);
 	lane->priv = NULL;
+	return 0;
 }
 
 static inline void

@@ -393,11 +393,11 @@ dmadev_free(struct dmadev_lane *dl)
 	rte_free(dl);
 }
 
-static void
+static int
 dmadev_close(struct ferry_lane *lane)
 {
 	struct dmadev_lane *dl = lane->priv;
-	int ret;
+	int ret = 0;
 
 	if (!drain(lane)) {
 		DMADEV_LOG(ERR, "%s: %u operations do not end, stopping device",
@@ -408,6 +408,7 @@ dmadev_close(struct ferry_lane *lane)
 				lane->info.name, ret);
 	}
 	dmadev_free(dl);
+	return ret == 0 ? 0 : -EBUSY;
 }
 
 static struct dmadev_lane *
