@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,6 +48,8 @@ fake_close(struct ferry_lane *lane)
 	uint32_t i;
 
 	fake->closes++;
+	if (fake->unstoppable)
+		return -EBUSY;
 	/* A device writes until it is stopped: whoever was first loses. */
 	for (i = 0; i < fake->nb; i++)
 		memset(fake->q[i].job.dst, 0xee, fake->q[i].job.len);
@@ -283,11 +286,13 @@ burst_make(const uint64_t *lens, uint16_t n)
 	size_t at = GAP;
 	uint16_t i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		b.total += lens[i];
-	b.size = b.total + (size_t)(n + 1) * GAP;
-	b.src = malloc(b.size);
-	b.dst = malloc(b.size);
+		b.size += RTE_ALIGN_CEIL(lens[i], GAP) + 2 * GAP;
+	}
+	b.size += GAP;
+	b.src = aligned_alloc(GAP, b.size);
+	b.dst = aligned_alloc(GAP, b.size);
 	b.jobs = calloc(RTE_MAX(n, 1), sizeof(*b.jobs));
 	assert_non_null(b.src);
 	assert_non_null(b.dst);
@@ -300,7 +305,23 @@ burst_make(const uint64_t *lens, uint16_t n)
 		b.jobs[i].len = lens[i];
 		/* Not to be relied on. */
 		b.jobs[i].cookie = UINT64_MAX - i % 3;
-		at += lens[i] + GAP;
+		at += RTE_ALIGN_CEIL(lens[i], GAP) + 2 * GAP;
+	}
+	return b;
+}
+
+struct burst
+burst_ragged(const uint64_t *lens, uint16_t n, uint64_t *seed)
+{
+	struct burst b = burst_make(lens, n);
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		uint64_t at = ferry_test_random(seed) % GAP;
+
+		b.jobs[i].dst = RTE_PTR_ADD(b.jobs[i].dst, at);
+		at = ferry_test_random(seed) % GAP;
+		b.jobs[i].src = (const uint8_t *)b.jobs[i].src + at;
 	}
 	return b;
 }
@@ -352,11 +373,21 @@ burst_free(struct burst *b)
 }
 
 void
-copy_same(struct ferry_copier *c, uint64_t len, uint16_t n)
+copy_mode(struct ferry_copier *c, uint64_t len, uint16_t n,
+		enum ferry_mode mode)
 {
 	struct burst b = burst_same(len, n);
+	uint16_t i;
 
+	for (i = 0; i < n; i++)
+		b.jobs[i].mode = mode;
 	assert_int_equal(ferry_copier_copy(c, b.jobs, b.n), 0);
 	burst_check(&b);
 	burst_free(&b);
+}
+
+void
+copy_same(struct ferry_copier *c, uint64_t len, uint16_t n)
+{
+	copy_mode(c, len, n, FERRY_MODE_LATENCY);
 }

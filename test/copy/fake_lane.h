@@ -48,6 +48,8 @@ struct fake {
 	/* Nothing completes before it was polled so often, or so long after. */
 	uint32_t lazy_polls;
 	uint64_t lazy_ns;
+	/* Closing does not stop it; what it holds stays in the queue. */
+	bool unstoppable;
 	/* Completes one job at a time, and then is lazy again. */
 	bool one_by_one;
 	/* Also returns this cookie with every poll that returns something. */
@@ -104,8 +106,11 @@ struct burst {
 	struct ferry_copy_job *jobs;
 };
 
-/** n jobs of these lengths. */
+/** n jobs of these lengths, with destinations aligned to 64 bytes. */
 struct burst burst_make(const uint64_t *lens, uint16_t n);
+
+/** The same, but sources and destinations anywhere. */
+struct burst burst_ragged(const uint64_t *lens, uint16_t n, uint64_t *seed);
 
 /** n jobs of len bytes each. */
 struct burst burst_same(uint64_t len, uint16_t n);
@@ -115,7 +120,11 @@ void burst_check(const struct burst *b);
 
 void burst_free(struct burst *b);
 
-/** Copy a burst of n jobs of len bytes, and check it. */
+/** Copy a burst of n jobs of len bytes, and check it. Latency mode. */
 void copy_same(struct ferry_copier *c, uint64_t len, uint16_t n);
+
+/** The same in any mode. */
+void copy_mode(struct ferry_copier *c, uint64_t len, uint16_t n,
+		enum ferry_mode mode);
 
 #endif /* FERRY_TEST_FAKE_LANE_H */

@@ -53,11 +53,13 @@ test_setup(void **state)
 	assert_int_equal(ferry_copier_add(&c, lane), -EINVAL);
 	assert_int_equal(ferry_copier_add(&c, c.lanes[0].lane), -EINVAL);
 
-	bad = fake_good();
-	bad.max_job = 0;
-	lane = fake_lane(&bad);
-	assert_int_equal(ferry_copier_add(&c, lane), -EINVAL);
-	ferry_lane_close(lane);
+	for (i = 0; i < 64; i += 63) {
+		bad = fake_good();
+		bad.max_job = i;
+		lane = fake_lane(&bad);
+		assert_int_equal(ferry_copier_add(&c, lane), -EINVAL);
+		ferry_lane_close(lane);
+	}
 	bad = fake_good();
 	bad.depth = 0;
 	lane = fake_lane(&bad);
@@ -129,7 +131,7 @@ test_cpu_only(void **state)
 static void
 test_choice(void **state)
 {
-	static const uint64_t lens[] = { 100, 50000, 0, 100, 50000 };
+	static const uint64_t lens[] = { 100, 51200, 0, 100, 51200 };
 	struct ferry_lane_model model = { .t0_ns = 10, .bytes_per_ns = 1 };
 	struct fake dev = fake_good();
 	struct ferry_copier c;
@@ -146,7 +148,7 @@ test_choice(void **state)
 	burst_check(&b);
 	burst_free(&b);
 	assert_int_equal(lane_bytes(&c, 0), 200);
-	assert_int_equal(lane_bytes(&c, 1), 100000);
+	assert_int_equal(lane_bytes(&c, 1), 102400);
 	assert_int_equal(dev.accepted, 2);
 	assert_int_equal(dev.poll_max, 128);
 	ferry_copier_fini(&c);
@@ -181,13 +183,13 @@ test_cpu_helps(void **state)
 	RTE_SET_USED(state);
 	start(&c);
 	assert_int_equal(ferry_lane_set_model(c.lanes[0].lane, &model), 0);
-	dev.bytes_per_ns = 4.5;
+	dev.bytes_per_ns = 4.4;
 	add_fake(&c, &dev);
-	copy_same(&c, 1000, 10);
-	/* Four queue up, the core takes one, twice; then the queue is empty. */
+	copy_same(&c, 1024, 10);
+	/* Four queue up, the core takes one, twice. */
 	assert_int_equal(dev.accepted, 8);
-	assert_int_equal(lane_bytes(&c, 0), 2000);
-	assert_int_equal(lane_bytes(&c, 1), 8000);
+	assert_int_equal(lane_bytes(&c, 0), 2048);
+	assert_int_equal(lane_bytes(&c, 1), 8192);
 	ferry_copier_fini(&c);
 }
 
@@ -195,23 +197,25 @@ test_cpu_helps(void **state)
 static void
 test_split_reorder(void **state)
 {
-	static const uint64_t lens[] = { 12345, 1, 1000, 999, 1001, 7777 };
+	static const uint64_t lens[] = { 12288, 1, 1024, 1000, 1088, 7744 };
 	struct fake dev = fake_good();
 	struct ferry_copier c;
 	struct burst b;
 
 	RTE_SET_USED(state);
 	start(&c);
-	dev.max_job = 1000;
+	dev.max_job = 1030;
 	dev.reverse = true;
 	dev.lazy_polls = 3;
 	add_fake(&c, &dev);
 	b = burst_make(lens, RTE_DIM(lens));
 	assert_int_equal(ferry_copier_copy(&c, b.jobs, b.n), 0);
 	burst_check(&b);
-	assert_int_equal(lane_bytes(&c, 1), b.total);
-	assert_int_equal(dev.accepted, 13 + 1 + 1 + 1 + 2 + 8);
-	assert_int_equal(dev.longest_job, 1000);
+	/* What is no multiple of 64 ends with the core. */
+	assert_int_equal(lane_bytes(&c, 0), 1 + 40);
+	assert_int_equal(lane_bytes(&c, 1), b.total - 41);
+	assert_int_equal(dev.accepted, 12 + 0 + 1 + 1 + 2 + 8);
+	assert_int_equal(dev.longest_job, 1024);
 	assert_true(dev.out_of_order > 0);
 	burst_free(&b);
 	ferry_copier_fini(&c);
@@ -230,12 +234,12 @@ test_many_pieces(void **state)
 	dev.max_job = 64;
 	add_fake(&c, &dev);
 	copy_same(&c, 64 * 1000 + 1, 3);
-	assert_int_equal(dev.longest_queue, 128);
+	assert_int_equal(dev.longest_queue, 256);
 	assert_true(lane_bytes(&c, 0) > 0);
 	/* Every place in the table was given back. */
 	for (i = 0; i < 3; i++)
 		copy_same(&c, 100, 1000);
-	assert_int_equal(dev.longest_queue, 128);
+	assert_int_equal(dev.longest_queue, 256);
 	ferry_copier_fini(&c);
 }
 
@@ -248,13 +252,21 @@ test_flush(void **state)
 
 	RTE_SET_USED(state);
 	start(&c);
+	c.tune.policy.flush_ns = UINT64_MAX;
 	add_fake(&c, &dev);
-	copy_same(&c, 100, 31);
+	copy_mode(&c, 128, 31, FERRY_MODE_THROUGHPUT);
 	assert_int_equal(dev.flushes, 1);
-	copy_same(&c, 100, 64);
+	copy_mode(&c, 128, 64, FERRY_MODE_THROUGHPUT);
 	assert_int_equal(dev.flushes, 3);
-	copy_same(&c, 100, 65);
+	copy_mode(&c, 128, 65, FERRY_MODE_EFFICIENCY);
 	assert_int_equal(dev.flushes, 6);
+	/* Where time counts, each job is started. */
+	copy_mode(&c, 128, 5, FERRY_MODE_LATENCY);
+	assert_int_equal(dev.flushes, 11);
+	/* Nor does the first job of a batch wait for long. */
+	c.tune.policy.flush_ns = 0;
+	copy_mode(&c, 128, 5, FERRY_MODE_THROUGHPUT);
+	assert_int_equal(dev.flushes, 16);
 	ferry_copier_fini(&c);
 }
 
@@ -262,7 +274,7 @@ test_flush(void **state)
 static void
 test_flush_before_cpu(void **state)
 {
-	static const uint64_t lens[] = { 100000, 10 };
+	static const uint64_t lens[] = { 102400, 640 };
 	struct ferry_lane_model model = { .t0_ns = 10, .bytes_per_ns = 1 };
 	struct fake cpu = fake_good(), dev = fake_good();
 	struct ferry_copier c;
@@ -277,7 +289,7 @@ test_flush_before_cpu(void **state)
 	dev.t0_ns = 1000;
 	add_fake(&c, &dev);
 	b = burst_make(lens, RTE_DIM(lens));
-	/* One poll, after the core's turn, is enough for all. */
+	/* One poll is enough for all. */
 	assert_int_equal(ferry_copier_copy(&c, b.jobs, b.n), 0);
 	burst_check(&b);
 	burst_free(&b);
@@ -298,9 +310,11 @@ test_full(void **state)
 
 	RTE_SET_USED(state);
 	start(&c);
-	cpu.t0_ns = 1e9;
-	cpu.bytes_per_ns = SLOW;
+	/* As good, but for the device's queue. */
+	cpu.bytes_per_ns = 10;
 	replace_cpu(&c, &cpu);
+	dev.bytes_per_ns = 40;
+	dev.t0_ns = 1000;
 	dev.depth = 4;
 	dev.max_job = 65536;
 	dev.lazy_polls = 2;
@@ -311,11 +325,12 @@ test_full(void **state)
 	assert_int_equal(dev.longest_queue, 4);
 	assert_int_equal(cpu.longest_job, 65536);
 	/* Once it works, it gets its four for every one of the core's. */
+	assert_true(lane_bytes(&c, 0) > 0);
 	assert_true(stats.bytes > 2 * lane_bytes(&c, 0));
 	ferry_copier_fini(&c);
 }
 
-/* Full without a warning: another lane, then the core, then that lane again. */
+/* Full without a warning: another lane, then it waits, then that lane again. */
 static void
 test_refuse_full(void **state)
 {
@@ -328,25 +343,58 @@ test_refuse_full(void **state)
 	a.room = 2;
 	b.room = 3;
 	b.bytes_per_ns = FAST / 100;
-	a.max_job = b.max_job = 100;
+	a.max_job = b.max_job = 128;
 	add_fake(&c, &a);
 	add_fake(&c, &b);
-	copy_same(&c, 100, 12);
-	/* 2 to a, 3 to b, 1 to the core; and again. */
-	assert_int_equal(a.accepted, 4);
+	copy_same(&c, 128, 12);
+	/* 2 to a, 3 to b, wait; twice; 2 to a. */
+	assert_int_equal(a.accepted, 6);
 	assert_int_equal(b.accepted, 6);
-	assert_int_equal(lane_bytes(&c, 0), 200);
-	/* Each was asked once when full, by the job that went to the core. */
+	assert_int_equal(lane_bytes(&c, 0), 0);
+	/* Each was asked once when full, by the job that then waited. */
 	ferry_lane_stats(ferry_copier_lane(&c, 2), &stats);
 	assert_int_equal(stats.refused, 2);
 
-	/* Also within one job: 5 pieces, then 64 KiB, three times and a bit. */
+	/* Also within one job: 5 pieces, 8 times, and one. */
 	c.lanes[1].lane->info.max_job = a.max_job = 10000;
 	c.lanes[2].lane->info.max_job = b.max_job = 10000;
 	copy_same(&c, 400000, 1);
-	assert_int_equal(a.accepted, 4 + 4 * 2);
-	assert_int_equal(b.accepted, 6 + 4 * 3);
-	assert_int_equal(lane_bytes(&c, 0), 200 + 400000 - 200000);
+	assert_int_equal(a.accepted, 6 + 8 * 2 + 1);
+	assert_int_equal(b.accepted, 6 + 8 * 3);
+	assert_int_equal(lane_bytes(&c, 0), 0);
+	ferry_copier_fini(&c);
+}
+
+/* Full: who would wait longer than the core takes does not wait. */
+static void
+test_full_core(void **state)
+{
+	struct ferry_lane_model model = { .t0_ns = 0, .bytes_per_ns = 10 };
+	struct ferry_copier_stats stats;
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	assert_int_equal(ferry_lane_set_model(c.lanes[0].lane, &model), 0);
+	/* Each job whole. */
+	c.tune.policy.share_min = UINT64_MAX;
+	dev.room = 2;
+	dev.t0_ns = 1000;
+	dev.bytes_per_ns = 30;
+	add_fake(&c, &dev);
+	copy_same(&c, 30720, 3);
+	/* 2024 against 3072 ns, 3048 against 3072, 4072 against 3072. */
+	assert_int_equal(dev.accepted, 2);
+	assert_int_equal(lane_bytes(&c, 0), 30720);
+	ferry_copier_stats(&c, &stats);
+	assert_int_equal(stats.queued, 0);
+	/* 4072 against 6144: that one waits for the device. */
+	copy_same(&c, 30720, 4);
+	assert_int_equal(dev.accepted, 5);
+	assert_int_equal(lane_bytes(&c, 0), 2 * 30720);
+	ferry_copier_stats(&c, &stats);
+	assert_int_equal(stats.queued, 1);
 	ferry_copier_fini(&c);
 }
 
@@ -372,7 +420,7 @@ test_refuse_reach(void **state)
 	assert_int_equal(lane_bytes(&c, 1), 400000);
 	assert_int_equal(lane_bytes(&c, 2), 200000);
 
-	/* No lane reaches it: the core does it in one piece, asking once. */
+	/* No lane reaches it: the core does it all, asking once. */
 	b.no_reach = a.no_reach;
 	b.no_reach_len = a.no_reach_len;
 	memset(burst.dst, 0x55, burst.size);
@@ -381,8 +429,6 @@ test_refuse_reach(void **state)
 	assert_int_equal(lane_bytes(&c, 0), 200000);
 	ferry_lane_stats(ferry_copier_lane(&c, 1), &stats);
 	assert_int_equal(stats.refused, 2);
-	ferry_lane_stats(ferry_copier_lane(&c, 0), &stats);
-	assert_int_equal(stats.jobs, 1);
 	burst_free(&burst);
 	ferry_copier_fini(&c);
 }
@@ -392,6 +438,7 @@ static void
 test_refuse_reach_busy(void **state)
 {
 	struct fake a = fake_good(), b = fake_good();
+	struct ferry_lane_model model = { .t0_ns = 0, .bytes_per_ns = 10 };
 	struct burst burst = burst_same(400000, 2);
 	struct ferry_lane_stats stats;
 	struct ferry_copier c;
@@ -400,15 +447,17 @@ test_refuse_reach_busy(void **state)
 	start(&c);
 	a.no_reach = burst.src;
 	a.no_reach_len = burst.size;
-	b.bytes_per_ns = FAST / 100;
+	assert_int_equal(ferry_lane_set_model(c.lanes[0].lane, &model), 0);
+	b.bytes_per_ns = 10;
 	b.depth = 1;
 	b.lazy_polls = 20;
 	add_fake(&c, &a);
 	add_fake(&c, &b);
 	assert_int_equal(ferry_copier_copy(&c, burst.jobs, burst.n), 0);
 	burst_check(&burst);
-	assert_int_equal(lane_bytes(&c, 0), 400000);
-	assert_int_equal(lane_bytes(&c, 2), 400000);
+	assert_true(lane_bytes(&c, 0) > 0);
+	assert_true(lane_bytes(&c, 2) > 0);
+	assert_int_equal(lane_bytes(&c, 0) + lane_bytes(&c, 2), 800000);
 	ferry_lane_stats(ferry_copier_lane(&c, 1), &stats);
 	assert_int_equal(stats.refused, 2);
 	burst_free(&burst);
@@ -420,7 +469,7 @@ static void
 test_placement(void **state)
 {
 	struct fake cpu = fake_good(), dev = fake_good();
-	struct burst b = burst_same(100, 1);
+	struct burst b = burst_same(128, 1);
 	struct ferry_copier c;
 
 	RTE_SET_USED(state);
@@ -428,7 +477,7 @@ test_placement(void **state)
 	/* Keeps its jobs, to be looked at. */
 	cpu.t0_ns = 1e9;
 	replace_cpu(&c, &cpu);
-	dev.max_job = 60;
+	dev.max_job = 64;
 	dev.fail_from = 1;
 	dev.fail_to = 2;
 	dev.fail_bytes = 10;
@@ -441,7 +490,7 @@ test_placement(void **state)
 	assert_int_equal(dev.q[0].job.place, FERRY_PLACE_MEMORY);
 	assert_int_equal(dev.q[1].job.place, FERRY_PLACE_MEMORY);
 	assert_int_equal(cpu.q[0].job.place, FERRY_PLACE_MEMORY);
-	assert_int_equal(cpu.q[0].job.len, 30);
+	assert_int_equal(cpu.q[0].job.len, 54);
 	burst_free(&b);
 	ferry_copier_fini(&c);
 }
@@ -461,6 +510,7 @@ main(void)
 		cmocka_unit_test(test_flush_before_cpu),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_refuse_full),
+		cmocka_unit_test(test_full_core),
 		cmocka_unit_test(test_refuse_reach),
 		cmocka_unit_test(test_refuse_reach_busy),
 		cmocka_unit_test(test_placement),

@@ -31,7 +31,7 @@ static void
 test_prediction(void **state)
 {
 	const struct ferry_sched_lane lane = {
-		.model = { 500, 4 }, .backlog = 1000, .usable = true,
+		.model = { 500, 4 }, .queue_ns = 250, .usable = true,
 	};
 
 	(void)state;
@@ -91,19 +91,20 @@ test_backlog(void **state)
 	unsigned int i, got[3] = { 0 };
 
 	(void)state;
-	lanes[1].backlog = 1;
+	lanes[1].queue_ns = 1;
 	assert_int_equal(ferry_sched_pick(lanes, 3, 1 << 20), 2);
-	lanes[2].backlog = 2;
+	lanes[2].queue_ns = 2;
 	assert_int_equal(ferry_sched_pick(lanes, 3, 1 << 20), 1);
-	lanes[1].backlog = lanes[2].backlog = 10 << 20;
+	lanes[1].queue_ns = lanes[2].queue_ns = (10 << 20) / 30.0;
 	assert_int_equal(ferry_sched_pick(lanes, 3, 1 << 20), 0);
 
-	lanes[1].backlog = lanes[2].backlog = 0;
+	lanes[1].queue_ns = lanes[2].queue_ns = 0;
 	for (i = 0; i < 70; i++) {
 		int pick = ferry_sched_pick(lanes, 3, 1 << 20);
 
 		assert_in_range(pick, 0, 2);
-		lanes[pick].backlog += 1 << 20;
+		lanes[pick].queue_ns += (1 << 20) /
+			lanes[pick].model.bytes_per_ns;
 		got[pick]++;
 	}
 	/* As their bandwidths: 10 to 30 to 30. */
