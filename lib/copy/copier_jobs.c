@@ -30,6 +30,7 @@ job_take(struct ferry_copier *c, const struct ferry_copy_job *copy, bool sync)
 	job->mode = copy->mode;
 	job->status = FERRY_COPY_OK;
 	job->never = job->given = 0;
+	job->refused = 0;
 	job->parts = 0;
 	job->waits = false;
 	job->sync = sync;
@@ -96,6 +97,19 @@ account(struct ferry_copier *c, const struct ferry_sched_part *part,
 	w->probe_ns = RTE_MIN(w->probe_ns, PROBE_MAX_NS);
 }
 
+/* Where a job of this kind waits. */
+static struct fifo *
+line_of(struct ferry_copier *c, const struct job *job)
+{
+	struct ferry_copier_work *w = c->work;
+
+	if (job->mode != FERRY_MODE_THROUGHPUT &&
+			job->mode != FERRY_MODE_EFFICIENCY)
+		return &w->quick;
+	return ferry_sched_is_bulk(&c->tune.policy, job->len) ?
+		&w->bulk : &w->small;
+}
+
 /* Hand out what is left of a job. False if some of that must wait. */
 static bool
 hand_out(struct ferry_copier *c, uint16_t j, uint64_t *budget)
@@ -137,25 +151,15 @@ hand_out(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 		job->dst += part.len;
 		job->src += part.len;
 		job->left -= part.len;
-		if (bulk)
+		/* Turns are about the devices. */
+		if (part.lane == CORE || fifo_empty(&w->bulk))
+			continue;
+		if (line_of(c, job) == &w->bulk)
 			w->passed = 0;
-		else if (!fifo_empty(&w->bulk))
+		else
 			w->passed += part.len;
 	}
 	return true;
-}
-
-/* Where a job of this kind waits. */
-static struct fifo *
-line_of(struct ferry_copier *c, const struct job *job)
-{
-	struct ferry_copier_work *w = c->work;
-
-	if (job->mode != FERRY_MODE_THROUGHPUT &&
-			job->mode != FERRY_MODE_EFFICIENCY)
-		return &w->quick;
-	return ferry_sched_is_bulk(&c->tune.policy, job->len) ?
-		&w->bulk : &w->small;
 }
 
 /* Whether a job that just came is to stand in line. */
@@ -191,6 +195,8 @@ job_begin(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 	}
 	c->stats.queued++;
 	job->waits = true;
+	if (line == &w->bulk && fifo_empty(line))
+		w->passed = 0;
 	jobs_push(w, line, j);
 }
 
@@ -286,6 +292,9 @@ ferry_copier_submit(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		if (w->flying > 0)
 			lanes_flush(c, false, jobs[i].mode);
 	}
+	/* Devices get to work before the core does. */
+	if (w->flying > 0 && !fifo_empty(&w->core))
+		lanes_flush(c, true, FERRY_MODE_LATENCY);
 	core_run(c, budget);
 	return i;
 }

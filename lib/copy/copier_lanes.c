@@ -14,6 +14,8 @@
 #define TIME_MAX_NS 1e12
 /* A lane of which nothing was learned for so long may have changed. */
 #define STALE_NS 100e6
+/* A busy lane may refuse for lack of room, or because it cannot do the job. */
+#define REFUSALS 8
 
 RTE_LOG_REGISTER(ferry_copy_logtype, ferry.copy, NOTICE);
 
@@ -91,8 +93,8 @@ lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len)
 
 	if (ferry_lane_submit(l->lane, &part->job, 1) != 1) {
 		part_untake(w, k);
-		/* An empty lane is not full: it cannot. */
-		if (l->parts == 0)
+		/* An empty lane is not full: it cannot. Nor always full. */
+		if (l->parts == 0 || ++job->refused >= REFUSALS)
 			job->never |= RTE_BIT32(i);
 		else
 			l->full = true;
@@ -108,7 +110,9 @@ lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len)
 	if (part->bulk)
 		l->bulk += len;
 	l->queue_ns += part->ns;
+	l->t0_ns = RTE_MAX(l->t0_ns, part->t0_ns);
 	l->parts++;
+	job->refused = 0;
 	w->flying++;
 	/* Being waited for, it has more time for more to do. */
 	if (l->deadline != 0)
@@ -160,6 +164,8 @@ part_leaves(struct ferry_copier *c, uint16_t k)
 	if (part->bulk)
 		l->bulk -= part->job.len;
 	/* Sums of fractions do not come back to zero of themselves. */
+	if (l->parts == 0)
+		l->t0_ns = 0;
 	if (l->parts == 0 || l->queue_ns < 0)
 		l->queue_ns = 0;
 	l->full = false;
@@ -263,20 +269,11 @@ drop(struct ferry_copier *c, unsigned int i)
 
 /* Whether a lane that had nothing at time now was silent for too long. */
 static bool
-is_hung(struct ferry_copier *c, struct ferry_copier_lane *l, uint64_t now)
+is_hung(const struct ferry_copier *c, struct ferry_copier_lane *l, uint64_t now)
 {
-	double t0_ns = 0;
-	uint16_t k;
-
 	if (l->deadline != 0)
 		return now > l->deadline;
-	for (k = 0; k < NB_PARTS; k++) {
-		const struct part *part = &c->work->parts[k];
-
-		if (part->used && &c->lanes[part->lane] == l)
-			t0_ns = RTE_MAX(t0_ns, part->t0_ns);
-	}
-	l->deadline = now + patience(c, t0_ns + l->queue_ns,
+	l->deadline = now + patience(c, l->t0_ns + l->queue_ns,
 		c->tune.hang_grace_ns);
 	return false;
 }

@@ -52,6 +52,8 @@ struct job {
 	enum ferry_copy_status status;
 	/* Lanes that cannot do it, and those that got some of it. */
 	uint32_t never, given;
+	/* Refusals by busy lanes since one took some of it. */
+	uint16_t refused;
 	uint16_t parts;
 	uint16_t next;
 	enum ferry_heat heat;
@@ -91,7 +93,7 @@ struct ferry_copier_work {
 	bool stuck;
 	/* Bytes of others handed out while bulk waited. */
 	uint64_t passed;
-	/* When a small job last came, and bulk. */
+	/* When a small job last came, in ticks. */
 	uint64_t small_seen;
 	/* What asking slow lanes may cost. */
 	double probe_ns;

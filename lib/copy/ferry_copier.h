@@ -71,13 +71,15 @@ struct ferry_copier_lane {
 	uint64_t bulk;
 	/** Predicted time for the bytes in it, in nanoseconds. */
 	double queue_ns;
+	/** Largest fixed cost of a part in it, in nanoseconds. */
+	double t0_ns;
 	/** When the first of the unflushed was given, in ticks. */
 	uint64_t unflushed_since;
 	/** When to give it up; 0 unless it is being waited for. */
 	uint64_t deadline;
 	/** When it was last polled. */
 	uint64_t polled;
-	/** When the last sample was taken of it. */
+	/** When one of its parts last completed. */
 	uint64_t sampled;
 	/** Memory of the averages of lane->cost. */
 	struct ferry_learn learn[FERRY_PLACES][FERRY_HEATS];
