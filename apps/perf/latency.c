@@ -49,7 +49,7 @@ static __rte_always_inline int
 ping(struct side *s, const struct side_job *job, enum side_wire wire)
 {
 	struct side_flag *flag = &s->area->flag[s->lead ? 0 : 1];
-	struct ferry_buf buf;
+	struct ferry_buf buf = { 0 };
 	uint32_t rounds = 0;
 	int ret = 1;
 

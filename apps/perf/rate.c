@@ -18,7 +18,7 @@
 static int
 lead_copy(struct side *s, const struct side_job *job, struct side_slice *slice)
 {
-	struct ferry_buf bufs[SIDE_BURST];
+	struct ferry_buf bufs[SIDE_BURST] = { 0 };
 	uint64_t sent, t0 = rte_rdtsc(), t1;
 	uint32_t rounds = 0, i;
 	int n, k;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "ferry_cache.h"
 #include "ferry_channel.h"
 #include "ferry_copier.h"
+#include "ferry_post.h"
 
 /* Payloads copied before the first of them is published: enough to amortise
  * the ring, not so many bytes that the consumer waits for a long burst. */
@@ -21,6 +23,10 @@
  * scheduler's look at its lanes takes about as long as copying 1 KiB.
  */
 #define INLINE_COPY 1024
+/* One in so many looks past a gap asks whether the server has the message. */
+#define GAP_LOOKS 1024
+/* Turns of its own jobs after which a waiting producer yields. */
+#define TEND_TURNS 64
 
 static int
 end_open(struct ferry_channel_end *end,
@@ -105,12 +111,16 @@ ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
 	tx->n_bells = attach->n_bells;
 	tx->endpoint = attach->endpoint;
 	tx->copier = attach->copier;
+	tx->boards = attach->boards;
 	tx->cell_limit = FERRY_N_CELLS;
 	ferry_wait_init(&tx->wait, FERRY_WAIT_SPIN);
 	ferry_tx_set_placement(tx, FERRY_PLACE_AUTO);
 	tx->owner = attach->owner;
-	ret = end_open(&ch->tx, attach);
+	ret = ferry_post_start(tx, attach);
+	if (ret == 0)
+		ret = end_open(&ch->tx, attach);
 	if (ret != 0) {
+		ferry_post_stop(tx);
 		free(tx->free);
 		free(tx);
 		return ret;
@@ -124,6 +134,8 @@ ferry_tx_stop(struct ferry_tx *tx)
 {
 	if (tx == NULL)
 		return;
+	/* What was posted is on its way before the end says that it closed. */
+	ferry_post_stop(tx);
 	end_close(&tx->shared->tx);
 	end_shout(&tx->shared->rx, tx->bells, tx->n_bells);
 	free(tx->free);
@@ -146,6 +158,7 @@ ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 	rx->shared = ch;
 	rx->fwd = ferry_channel_fwd(ch);
 	rx->back = ferry_channel_back(ch);
+	rx->out = ferry_channel_out(ch);
 	rx->held = ferry_channel_at(ch, ch->off_rx_held);
 	rx->cells = ferry_channel_at(ch, ch->off_cells);
 	rx->slots = ferry_channel_at(ch, ch->off_slots);
@@ -158,6 +171,7 @@ ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 	rx->endpoint = attach->endpoint;
 	rx->cell_max = RTE_MIN(ch->slot_size, (uint32_t)FERRY_CELL_DATA);
 	ferry_wait_init(&rx->wait, FERRY_WAIT_SPIN);
+	rx->boards = attach->boards;
 	rx->owner = attach->owner;
 	ret = end_open(&ch->rx, attach);
 	if (ret != 0) {
@@ -176,6 +190,12 @@ ferry_rx_stop(struct ferry_rx *rx)
 	end_close(&rx->shared->rx);
 	end_shout(&rx->shared->tx, rx->bells, rx->n_bells);
 	free(rx);
+}
+
+static enum ferry_placement
+place_of(const struct ferry_tx *tx, const struct ferry_buf *buf)
+{
+	return buf->place != FERRY_PLACE_AUTO ? buf->place : tx->place;
 }
 
 /*
@@ -226,7 +246,8 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 			jobs[n_jobs].src = buf->data;
 			jobs[n_jobs].len = buf->len;
 			jobs[n_jobs].cookie = i;
-			jobs[n_jobs++].place = tx->place;
+			jobs[n_jobs].mode = (enum ferry_mode)tx->mode;
+			jobs[n_jobs++].place = place_of(tx, buf);
 		}
 	}
 	/* Returns when every byte is there: publish only then. */
@@ -289,7 +310,8 @@ send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
 		job.src = buf->data;
 		job.len = buf->len;
 		job.cookie = 0;
-		job.place = tx->place;
+		job.place = place_of(tx, buf);
+		job.mode = (enum ferry_mode)tx->mode;
 		/* Returns when every byte is there: publish only then. */
 		if (ferry_copier_copy(tx->copier, &job, 1) != 0)
 			return -EIO;
@@ -303,7 +325,7 @@ send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
 }
 
 int
-ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
+ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n)
 {
 	uint32_t sent = 0;
@@ -324,8 +346,22 @@ ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 	return ret;
 }
 
-static uint64_t
-deadline_after(uint64_t timeout_ns)
+int
+ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
+		uint16_t n)
+{
+	const struct ferry_channel_service *service = &tx->shared->service;
+
+	/* One line that seldom changes says that all is as it always was. */
+	if (likely(__atomic_load_n(&service->server, __ATOMIC_RELAXED) ==
+			FERRY_SERVER_NONE && __atomic_load_n(&service->mode,
+				__ATOMIC_RELAXED) == FERRY_MODE_LATENCY))
+		return ferry_tx_send_here(tx, bufs, n);
+	return ferry_post_send(tx, bufs, n);
+}
+
+uint64_t
+ferry_deadline_after(uint64_t timeout_ns)
 {
 	uint64_t cycles;
 
@@ -337,12 +373,13 @@ deadline_after(uint64_t timeout_ns)
 }
 
 /*
- * Wait for ready, the end of the other side, or the deadline. result is what
- * the other side's end means when ready stays false.
+ * Wait for ready, the end of the other side, or the deadline. tend() is called
+ * before each step down the ladder.
  */
 static int
 end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
-		bool (*ready)(void *), bool (*wake)(void *), void *handle,
+		bool (*ready)(void *), bool (*wake)(void *),
+		void (*tend)(void *), void *handle,
 		const struct ferry_channel_end *other, uint64_t timeout_ns)
 {
 	uint64_t deadline = FERRY_WAIT_FOREVER;
@@ -351,7 +388,7 @@ end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
 	if (ready(handle))
 		return 0;
 	if (timeout_ns != 0)
-		deadline = deadline_after(timeout_ns);
+		deadline = ferry_deadline_after(timeout_ns);
 	ferry_wait_reset(wait);
 	for (;;) {
 		ret = ferry_end_result(other);
@@ -359,12 +396,41 @@ end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
 			return ready(handle) ? 0 : ret;
 		if (timeout_ns == 0)
 			return -ETIMEDOUT;
+		tend(handle);
 		ret = ferry_wait_idle(wait, bell, wake, handle, deadline);
 		if (ready(handle))
 			return 0;
 		if (ret != 0)
 			return ret;
 	}
+}
+
+/* Whether the server has messages that are not published. */
+static bool
+rx_served(const struct ferry_rx *rx)
+{
+	const struct rte_ring *jobs = ferry_channel_jobs(rx->shared);
+
+	/* J2: if not, what it published is visible from here on. */
+	return __atomic_load_n(&jobs->cons.tail, __ATOMIC_ACQUIRE) !=
+		__atomic_load_n(&jobs->prod.tail, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Whether a ring's first message is the next one; or one that the next will not
+ * come before, which whoever waits is to find out.
+ */
+static bool
+rx_is_next(const struct ferry_rx *rx, const struct rte_ring *ring)
+{
+	const struct ferry_desc *descs = (const struct ferry_desc *)&ring[1];
+	const uint32_t tail = ring->cons.tail;
+
+	/* R1, R3 */
+	if (__atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE) == tail)
+		return false;
+	return descs[tail & ring->mask].seq == (uint32_t)rx->seq ||
+		!rx_served(rx);
 }
 
 static bool
@@ -378,8 +444,35 @@ rx_ready(void *handle)
 			offsetof(struct ferry_cell, data)]);
 	return __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) ==
 		ferry_cell_stamp(rx->cell_tail, rx->seq) ||
-		__atomic_load_n(&rx->fwd->prod.tail, __ATOMIC_ACQUIRE) !=
-		rx->fwd->cons.tail;
+		rx_is_next(rx, rx->fwd) || rx_is_next(rx, rx->out);
+}
+
+int
+ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
+{
+	bool later, with_server;
+	int ret;
+
+	/*
+	 * Where the next message is has changed since it was looked for, or it
+	 * is being copied. That is asked seldom: the job ring's lines are busy.
+	 */
+	with_server = rx->gaps++ % GAP_LOOKS != 0 || rx_served(rx);
+	ret = ferry_rx_take_cell(rx, msgs);
+	if (ret == 0)
+		ret = ferry_rx_take_ring(rx, rx->fwd, msgs, n, &later);
+	if (ret == 0)
+		ret = ferry_rx_take_ring(rx, rx->out, msgs, n, &later);
+	return ret == 0 && !with_server ? FERRY_E_CORRUPT : ret;
+}
+
+static uint32_t
+mode_of(const struct ferry_channel_shared *ch)
+{
+	const uint32_t mode = __atomic_load_n(&ch->service.mode,
+			__ATOMIC_RELAXED);
+
+	return mode < FERRY_MODES ? mode : FERRY_MODE_LATENCY;
 }
 
 static bool
@@ -387,7 +480,8 @@ rx_wake(void *handle)
 {
 	const struct ferry_rx *rx = handle;
 
-	return rx_ready(handle) || ferry_end_result(&rx->shared->tx) != 0;
+	return rx_ready(handle) || ferry_end_result(&rx->shared->tx) != 0 ||
+		mode_of(rx->shared) != rx->mode;
 }
 
 static bool
@@ -410,7 +504,8 @@ tx_wake(void *handle)
 {
 	const struct ferry_tx *tx = handle;
 
-	return tx_ready(handle) || ferry_end_result(&tx->shared->rx) != 0;
+	return tx_ready(handle) || ferry_end_result(&tx->shared->rx) != 0 ||
+		mode_of(tx->shared) != tx->mode;
 }
 
 /*
@@ -421,6 +516,7 @@ static bool
 tx_drained(void *handle)
 {
 	const struct ferry_tx *tx = handle;
+	const struct rte_ring *out = ferry_channel_out(tx->shared);
 	uint32_t mine, i;
 
 	if (__atomic_load_n(&tx->shared->cells_freed, __ATOMIC_ACQUIRE) !=
@@ -428,6 +524,12 @@ tx_drained(void *handle)
 		return false;
 	if (__atomic_load_n(&tx->fwd->cons.tail, __ATOMIC_ACQUIRE) !=
 			tx->fwd->prod.tail)
+		return false;
+	/* A job leaves its ring after its message is in the out ring. */
+	if (__atomic_load_n(&tx->post->jobs->cons.tail, __ATOMIC_ACQUIRE) !=
+			tx->post->jobs->prod.tail ||
+			__atomic_load_n(&out->cons.tail, __ATOMIC_ACQUIRE) !=
+			__atomic_load_n(&out->prod.tail, __ATOMIC_RELAXED))
 		return false;
 	mine = __atomic_load_n(&tx->back->prod.tail, __ATOMIC_ACQUIRE) -
 		tx->back->cons.tail;
@@ -441,7 +543,32 @@ tx_drained_wake(void *handle)
 {
 	const struct ferry_tx *tx = handle;
 
-	return tx_drained(handle) || ferry_end_result(&tx->shared->rx) != 0;
+	return tx_drained(handle) || ferry_end_result(&tx->shared->rx) != 0 ||
+		mode_of(tx->shared) != tx->mode;
+}
+
+/* What a waiting producer does beside waiting. */
+static void
+tx_tend(void *handle)
+{
+	struct ferry_tx *tx = handle;
+
+	ferry_tx_take_mode(tx);
+	/* Jobs that nobody else carries out would never release a slot: this
+	 * thread must not sleep over them. */
+	if (ferry_post_progress(tx) == 0 || !tx->post->self)
+		return;
+	ferry_wait_reset(&tx->wait);
+	if (++tx->post->turns % TEND_TURNS == 0)
+		sched_yield();
+}
+
+static void rx_take_mode(struct ferry_rx *rx);
+
+static void
+rx_tend(void *handle)
+{
+	rx_take_mode(handle);
 }
 
 int
@@ -453,21 +580,21 @@ ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
 	if (ret != 0)
 		return ret;
 	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_ready, tx_wake,
-			tx, &tx->shared->rx, timeout_ns);
+			tx_tend, tx, &tx->shared->rx, timeout_ns);
 }
 
 int
 ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
 {
 	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
-			tx_drained_wake, tx, &tx->shared->rx, timeout_ns);
+			tx_drained_wake, tx_tend, tx, &tx->shared->rx, timeout_ns);
 }
 
 int
 ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns)
 {
 	return end_wait(&rx->wait, &rx->bells[rx->endpoint], rx_ready, rx_wake,
-			rx, &rx->shared->tx, timeout_ns);
+			rx_tend, rx, &rx->shared->tx, timeout_ns);
 }
 
 static void
@@ -500,6 +627,82 @@ void
 ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy)
 {
 	end_set_wait(&rx->shared->rx, &rx->wait, policy);
+}
+
+static const enum ferry_wait_policy mode_waits[FERRY_MODES] = {
+	[FERRY_MODE_LATENCY] = FERRY_WAIT_SPIN,
+	[FERRY_MODE_THROUGHPUT] = FERRY_WAIT_YIELD,
+	[FERRY_MODE_EFFICIENCY] = FERRY_WAIT_SLEEP,
+};
+
+void
+ferry_tx_take_mode(struct ferry_tx *tx)
+{
+	const uint32_t mode = mode_of(tx->shared);
+
+	if (likely(mode == tx->mode))
+		return;
+	tx->mode = (uint8_t)mode;
+	ferry_tx_set_wait(tx, mode_waits[mode]);
+}
+
+static void
+rx_take_mode(struct ferry_rx *rx)
+{
+	const uint32_t mode = mode_of(rx->shared);
+
+	if (likely(mode == rx->mode))
+		return;
+	rx->mode = (uint8_t)mode;
+	ferry_rx_set_wait(rx, mode_waits[mode]);
+}
+
+/* Before the bells: who is woken by them finds it. */
+static int
+set_mode(struct ferry_channel_shared *ch, enum ferry_mode mode)
+{
+	if ((unsigned int)mode >= FERRY_MODES)
+		return -EINVAL;
+	__atomic_store_n(&ch->service.mode, mode, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int
+ferry_tx_set_mode(struct ferry_tx *tx, enum ferry_mode mode)
+{
+	int ret = set_mode(tx->shared, mode);
+
+	if (ret != 0)
+		return ret;
+	ferry_tx_take_mode(tx);
+	end_shout(&tx->shared->rx, tx->bells, tx->n_bells);
+	ferry_board_tell(tx->shared, &tx->boards);
+	return 0;
+}
+
+int
+ferry_rx_set_mode(struct ferry_rx *rx, enum ferry_mode mode)
+{
+	int ret = set_mode(rx->shared, mode);
+
+	if (ret != 0)
+		return ret;
+	rx_take_mode(rx);
+	end_shout(&rx->shared->tx, rx->bells, rx->n_bells);
+	ferry_board_tell(rx->shared, &rx->boards);
+	return 0;
+}
+
+enum ferry_mode
+ferry_tx_mode(const struct ferry_tx *tx)
+{
+	return (enum ferry_mode)mode_of(tx->shared);
+}
+
+enum ferry_mode
+ferry_rx_mode(const struct ferry_rx *rx)
+{
+	return (enum ferry_mode)mode_of(rx->shared);
 }
 
 void

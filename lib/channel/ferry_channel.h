@@ -40,6 +40,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ferry_board.h"
 #include "ferry_channel_layout.h"
 #include "ferry_copy.h"
 #include "ferry_errno.h"
@@ -52,6 +53,7 @@ extern "C" {
 struct ferry_tx;
 struct ferry_rx;
 struct ferry_copier;
+struct ferry_server;
 
 /** A message in shared memory, loaned to the producer or the consumer. */
 struct ferry_msg {
@@ -73,6 +75,8 @@ struct ferry_buf {
 	uint32_t len;
 	/** A number that travels with the message, for the application. */
 	uint32_t tag;
+	/** Where the copy shall end up; AUTO (0): ferry_tx_set_placement(). */
+	enum ferry_placement place;
 };
 
 /** What went through one end since it was opened. */
@@ -101,6 +105,15 @@ struct ferry_channel_attach {
 	uint32_t epoch;
 	/** What copies for this endpoint; it outlives the handle. */
 	struct ferry_copier *copier;
+	/**
+	 * What serves the endpoint's channels where no engine does, with the
+	 * same copier; outlives the handle. NULL: nothing.
+	 */
+	struct ferry_server *server;
+	/** Boards of the hub's engines; zeros: it has none. */
+	struct ferry_boards boards;
+	/** The endpoint is in the hub's process. */
+	bool local;
 	/** The maker's own pointer, kept in the handle. */
 	void *owner;
 };
@@ -154,6 +167,63 @@ int ferry_rx_start(struct ferry_rx **rx,
 void ferry_rx_stop(struct ferry_rx *rx);
 /** @} */
 
+/** @name Posting
+ * Sends that return before the payload is copied. An engine of the hub or a lane
+ * of the endpoint copies it, in the order and at the price that the channel's
+ * mode asks for; where neither is there, or the payload is short, the calling
+ * thread does so at once. Posts, sends and commits of one end may be mixed: the
+ * consumer gets all of them in the order of the calls.
+ * @{
+ */
+/**
+ * Pass payloads on, to be copied by whoever copies best.
+ *
+ * A producer in a secondary process has to have its payloads in memory that the
+ * hub sees, DPDK's hugepages; others are copied by the calling thread.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param bufs
+ *   Payloads. They must stay as they are until ferry_tx_pending() says that they
+ *   are not needed any more. The array itself is the caller's at once.
+ * @param n
+ *   Number of payloads.
+ * @return
+ *   How many, from the first, were taken; 0 or negative as for ferry_tx_send().
+ */
+int ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs,
+		uint16_t n);
+
+/**
+ * How many posts are not done. They are done in order: with 2 pending, the
+ * payloads of all posts but the last two are the caller's again, and their
+ * messages are on their way.
+ *
+ * To be called now and then where no engine serves the channel: the endpoint's
+ * own lanes get on only in calls of its handles.
+ *
+ * @param tx
+ *   The producer's end.
+ * @return
+ *   The number, from 0 up.
+ */
+uint32_t ferry_tx_pending(struct ferry_tx *tx);
+
+/**
+ * Wait until at most so many posts are pending.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param most
+ *   0: until all are done.
+ * @param timeout_ns
+ *   As for ferry_tx_wait().
+ * @return
+ *   0, or -ETIMEDOUT. If the hub dies, the calling thread copies what is left.
+ */
+int ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
+/** @} */
+
 /**
  * Wait until what the last ferry_tx_loan() or ferry_tx_send() lacked is free.
  *
@@ -194,9 +264,68 @@ int ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns);
  */
 int ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns);
 
+/** @name What a channel is to be good at
+ *
+ *     mode        who copies what is posted            how both ends wait
+ *     latency     who is proven fastest, else the      FERRY_WAIT_SPIN
+ *                 calling thread
+ *     throughput  the server; the calling thread, too, FERRY_WAIT_YIELD
+ *                 when that has more to do
+ *     efficiency  the server, but for tiny messages    FERRY_WAIT_SLEEP
+ *
+ * The mode is the channel's: either end may change it at any time, and the other
+ * one, and the engine, take it over before they wait next. New channels are in
+ * latency mode. To begin to sleep costs ferry_bell_settle() once.
+ * @{
+ */
+/**
+ * Change the channel's mode.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param mode
+ *   The mode.
+ * @return
+ *   0; -EINVAL for an unknown mode.
+ */
+int ferry_tx_set_mode(struct ferry_tx *tx, enum ferry_mode mode);
+
+/**
+ * Change the channel's mode.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @param mode
+ *   The mode.
+ * @return
+ *   0; -EINVAL for an unknown mode.
+ */
+int ferry_rx_set_mode(struct ferry_rx *rx, enum ferry_mode mode);
+
+/**
+ * The channel's mode.
+ *
+ * @param tx
+ *   The producer's end.
+ * @return
+ *   The mode now.
+ */
+enum ferry_mode ferry_tx_mode(const struct ferry_tx *tx);
+
+/**
+ * The channel's mode.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @return
+ *   The mode now.
+ */
+enum ferry_mode ferry_rx_mode(const struct ferry_rx *rx);
+/** @} */
+
 /** @name How an end waits
- * In the calls above. May be changed at any time by the end's own thread.
- * The default is FERRY_WAIT_SPIN.
+ * In the calls above. May be changed at any time by the end's own thread; the
+ * next change of mode changes it again. The default is FERRY_WAIT_SPIN.
  * @{
  */
 /**

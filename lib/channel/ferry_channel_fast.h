@@ -22,6 +22,7 @@
  *    C2 rx: cells_freed = n              tx: load cells_freed in tx_has_cells
  *    R1 tx: fwd.prod.tail (rte_ring)     rx: fwd dequeue start
  *    R2 rx: back.prod.tail (rte_ring)    tx: back dequeue start
+ *    R3 server: out.prod.tail (rte_ring) rx: out dequeue start
  *    E1 one end: state = CLOSED          other end: ferry_end_result()
  */
 
@@ -34,6 +35,7 @@
 #include <rte_ring_peek_zc.h>
 
 #include "ferry_bell.h"
+#include "ferry_board.h"
 #include "ferry_channel.h"
 
 #ifdef __cplusplus
@@ -85,8 +87,15 @@ struct ferry_tx {
 
 	/** What the last call lacked: a slot, or if true a cell or a slot. */
 	bool cell_will_do;
+	/** The mode that this end has taken over; see ferry_tx_mode(). */
+	uint8_t mode;
 	enum ferry_placement place;
+	/** The wish that place was made of. */
+	enum ferry_placement place_wish;
+	/** Messages that the server is to copy; NULL: there cannot be any. */
+	struct ferry_post *post;
 	struct ferry_copier *copier;
+	struct ferry_boards boards;
 	struct ferry_end_stats stats;
 	uint32_t endpoint;
 	struct ferry_wait wait;
@@ -100,6 +109,7 @@ struct ferry_rx {
 	struct ferry_channel_shared *shared;
 	struct rte_ring *fwd;
 	struct rte_ring *back;
+	struct rte_ring *out;
 	/** Slots in this end's hands: the epoch, once released GIVEN; or 0. */
 	uint32_t *held;
 	struct ferry_cell *cells;
@@ -120,6 +130,11 @@ struct ferry_rx {
 	uint64_t cells_held;
 	/** Longest message in a cell: that of the channel, if it is shorter. */
 	uint32_t cell_max;
+	/** Times in a row that a later message was there, but not the next. */
+	uint32_t gaps;
+	/** The mode that this end has taken over; see ferry_rx_mode(). */
+	uint8_t mode;
+	struct ferry_boards boards;
 
 	struct ferry_end_stats stats;
 	uint32_t endpoint;
@@ -494,6 +509,10 @@ ferry_tx_send_cells(struct ferry_tx *tx, const struct ferry_buf *bufs,
 int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
 
+/** The same with the endpoint's own copier, whoever else could copy. */
+int ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
+		uint16_t n);
+
 /** @endcond */
 
 /**
@@ -596,16 +615,21 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 	return 1;
 }
 
-/** Take the messages that are next in the forward ring, at most n. */
+/**
+ * Take the messages that are next in a ring, the forward or the out ring, at
+ * most n: a count, 0, or FERRY_E_CORRUPT. *later: there is one that is not next.
+ */
 static inline int
-ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
+ferry_rx_take_ring(struct ferry_rx *rx, struct rte_ring *ring,
+		struct ferry_msg *msgs, uint32_t n, bool *later)
 {
 	struct rte_ring_zc_data zcd = { 0 };
 	uint32_t have, i;
 	int ret = 0;
 
-	/* R1. No more than can be there, whatever a corrupt peer's tail says. */
-	have = rte_ring_dequeue_zc_burst_elem_start(rx->fwd,
+	/* R1, R3. No more than can be there, whatever a corrupt peer's tail
+	 * says. */
+	have = rte_ring_dequeue_zc_burst_elem_start(ring,
 			sizeof(struct ferry_desc), RTE_MIN(n, rx->n_slots),
 			&zcd, NULL);
 	if (have == 0)
@@ -614,12 +638,7 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 		const struct ferry_desc *at = ferry_desc_at(&zcd, i);
 
 		if (at->seq != (uint32_t)rx->seq) {
-			/* The next message is in a cell. By R1, that is to be
-			 * seen now; if it is nowhere, nothing will come. */
-			if (i == 0)
-				ret = ferry_rx_take_cell(rx, msgs);
-			if (i == 0 && ret == 0)
-				ret = FERRY_E_CORRUPT;
+			*later |= i == 0;
 			break;
 		}
 		ret = ferry_rx_accept(rx, &msgs[i],
@@ -629,9 +648,16 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 		if (unlikely(ret != 0))
 			break;
 	}
-	rte_ring_dequeue_zc_elem_finish(rx->fwd, i);
+	rte_ring_dequeue_zc_elem_finish(ring, i);
 	return i > 0 ? (int)i : ret;
 }
+
+/**
+ * A ring holds a later message than the next one. That is in a cell, in the
+ * other ring or with the server; if it is nowhere, the producer wrote nonsense:
+ * a count, 0, or FERRY_E_CORRUPT.
+ */
+int ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n);
 
 /** Take what is there, wherever it is: a count, or FERRY_E_CORRUPT. */
 static inline int
@@ -641,11 +667,20 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	int ret = 0;
 
 	while (i < n) {
+		bool later = false;
+
 		ret = ferry_rx_take_cell(rx, &msgs[i]);
 		if (ret == 0)
-			ret = ferry_rx_take_ring(rx, &msgs[i], n - i);
+			ret = ferry_rx_take_ring(rx, rx->fwd, &msgs[i], n - i,
+					&later);
+		if (ret == 0)
+			ret = ferry_rx_take_ring(rx, rx->out, &msgs[i], n - i,
+					&later);
+		if (unlikely(later) && ret == 0)
+			ret = ferry_rx_take_gap(rx, &msgs[i], n - i);
 		if (ret <= 0)
 			break;
+		rx->gaps = 0;
 		for (; ret > 0; ret--)
 			rx->stats.bytes += msgs[i++].len;
 	}

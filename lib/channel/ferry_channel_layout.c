@@ -17,6 +17,8 @@ struct plan {
 	uint64_t stride;
 	uint64_t off_fwd;
 	uint64_t off_back;
+	uint64_t off_jobs;
+	uint64_t off_out;
 	uint64_t off_tx_held;
 	uint64_t off_rx_held;
 	uint64_t off_cells;
@@ -61,8 +63,12 @@ plan_make(struct plan *p, const struct ferry_channel_config *config)
 	p->off_fwd = apart(sizeof(struct ferry_channel_shared));
 	p->off_back = apart(p->off_fwd + rte_ring_get_memsize_elem(
 			sizeof(struct ferry_desc), p->ring_count));
-	p->off_tx_held = apart(p->off_back + rte_ring_get_memsize_elem(
+	p->off_jobs = apart(p->off_back + rte_ring_get_memsize_elem(
 			sizeof(uint32_t), p->ring_count));
+	p->off_out = apart(p->off_jobs + rte_ring_get_memsize_elem(
+			sizeof(struct ferry_job), p->ring_count));
+	p->off_tx_held = apart(p->off_out + rte_ring_get_memsize_elem(
+			sizeof(struct ferry_desc), p->ring_count));
 	p->off_rx_held = p->off_tx_held + held;
 	p->off_cells = p->off_rx_held + held;
 	p->off_slots = p->off_cells +
@@ -96,6 +102,10 @@ ferry_channel_layout_hash(void)
 		offsetof(struct ferry_channel_end, epoch),
 		sizeof(struct ferry_desc),
 		offsetof(struct ferry_desc, seq),
+		sizeof(struct ferry_job),
+		offsetof(struct ferry_job, src),
+		sizeof(struct ferry_channel_service),
+		offsetof(struct ferry_channel_shared, service),
 		sizeof(struct ferry_cell),
 		offsetof(struct ferry_cell, data),
 		FERRY_N_CELLS,
@@ -137,6 +147,8 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 	ch->stride = p.stride;
 	ch->off_fwd = p.off_fwd;
 	ch->off_back = p.off_back;
+	ch->off_jobs = p.off_jobs;
+	ch->off_out = p.off_out;
 	ch->off_tx_held = p.off_tx_held;
 	ch->off_rx_held = p.off_rx_held;
 	ch->off_cells = p.off_cells;
@@ -145,6 +157,10 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 
 	if (rte_ring_init(ferry_channel_fwd(ch), "fwd", p.ring_count, spsc) ||
 			rte_ring_init(ferry_channel_back(ch), "back",
+				p.ring_count, spsc) ||
+			rte_ring_init(ferry_channel_jobs(ch), "jobs",
+				p.ring_count, spsc) ||
+			rte_ring_init(ferry_channel_out(ch), "out",
 				p.ring_count, spsc))
 		return -EINVAL;
 	for (i = 0; i < p.n_slots; i++)
@@ -188,13 +204,17 @@ ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
 			p.size > size || p.stride != ch->stride ||
 			p.off_fwd != ch->off_fwd ||
 			p.off_back != ch->off_back ||
+			p.off_jobs != ch->off_jobs ||
+			p.off_out != ch->off_out ||
 			p.off_tx_held != ch->off_tx_held ||
 			p.off_rx_held != ch->off_rx_held ||
 			p.off_cells != ch->off_cells ||
 			p.off_slots != ch->off_slots)
 		return FERRY_E_CORRUPT;
 	if (!ring_valid(ferry_channel_fwd(ch), &p) ||
-			!ring_valid(ferry_channel_back(ch), &p))
+			!ring_valid(ferry_channel_back(ch), &p) ||
+			!ring_valid(ferry_channel_jobs(ch), &p) ||
+			!ring_valid(ferry_channel_out(ch), &p))
 		return FERRY_E_CORRUPT;
 	if (memchr(ch->name, 0, sizeof(ch->name)) == NULL)
 		return FERRY_E_CORRUPT;
@@ -218,14 +238,14 @@ census_ring(const struct rte_ring *r, unsigned int esize,
 	if (n >= p->ring_count)
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < n; i++) {
-		/* The slot is the first word of either kind of element. */
+		/* The slot is the first word of every kind of element. */
 		memcpy(&slot, elems + (size_t)((tail + i) %
 			p->ring_count) * esize, sizeof(slot));
 		if (slot >= p->n_slots || seen[slot])
 			return FERRY_E_CORRUPT;
 		seen[slot] = 1;
 	}
-	*count = n;
+	*count += n;
 	return 0;
 }
 
@@ -271,8 +291,8 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 			__ATOMIC_RELAXED) == FERRY_END_OPEN;
 	const uint32_t *tx_held, *rx_held;
 	struct plan p;
-	uint8_t *seen;
-	uint32_t i;
+	uint8_t *seen, *job;
+	uint32_t i, n_jobs = 0;
 	int ret;
 
 	memset(census, 0, sizeof(*census));
@@ -280,13 +300,21 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 		return FERRY_E_CORRUPT;
 	tx_held = ferry_channel_at(ch, p.off_tx_held);
 	rx_held = ferry_channel_at(ch, p.off_rx_held);
-	seen = calloc(p.n_slots, 1);
+	seen = calloc(p.n_slots, 2);
 	if (seen == NULL)
 		return -ENOMEM;
+	job = seen + p.n_slots;
 
-	ret = census_ring(ferry_channel_at(ch, p.off_fwd),
-			sizeof(struct ferry_desc), &p, seen,
-			&census->in_flight);
+	ret = census_ring(ferry_channel_at(ch, p.off_jobs),
+			sizeof(struct ferry_job), &p, job, &n_jobs);
+	if (ret == 0)
+		ret = census_ring(ferry_channel_at(ch, p.off_out),
+				sizeof(struct ferry_desc), &p, seen,
+				&census->in_flight);
+	if (ret == 0)
+		ret = census_ring(ferry_channel_at(ch, p.off_fwd),
+				sizeof(struct ferry_desc), &p, seen,
+				&census->in_flight);
 	if (ret == 0)
 		ret = census_cells(ch, &p, seen, &census->in_flight);
 	if (ret == 0)
@@ -297,12 +325,14 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 		bool rx = __atomic_load_n(&rx_held[i], __ATOMIC_RELAXED) != 0;
 
 		if (seen[i])
-			continue; /* ring wins */
+			continue; /* ring wins; the job ring is left last */
 		/*
 		 * Both: one end died after it had passed the slot on, before
 		 * it cleared its mark. The other end's mark is the newer one.
 		 */
-		if (tx && (!rx || tx_open))
+		if (job[i] && !rx)
+			census->jobs++;
+		else if (tx && (!rx || tx_open))
 			census->tx_held++;
 		else if (rx)
 			census->rx_held++;

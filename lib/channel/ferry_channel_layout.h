@@ -12,6 +12,10 @@
  *     | rte_ring of ferry_desc      |  published messages   tx ──> rx
  *     +-----------------------------+ off_back
  *     | rte_ring of slot numbers    |  released slots       tx <── rx
+ *     +-----------------------------+ off_jobs
+ *     | rte_ring of ferry_job       |  copies asked for     tx ──> server
+ *     +-----------------------------+ off_out
+ *     | rte_ring of ferry_desc      |  copies done          server ──> rx
  *     +-----------------------------+ off_tx_held, off_rx_held
  *     | held tables, one per end    |  which slots that end has in its hands
  *     +-----------------------------+ off_cells
@@ -24,17 +28,24 @@
  *
  *       free ──loan──> held by tx ──commit──> in flight ──recv──> held by rx
  *     (back ring)     (tx_held[])      (fwd ring or cell)        (rx_held[])
- *        ^                                                            │
+ *        ^                 └──post──> jobs ──copied──> in flight      │
+ *        │                            ring             (out ring)     │
  *        └──────────────────────────release───────────────────────────┘
+ *
+ * A message that is posted is copied by the channel's server: an engine of the
+ * hub, or the producer itself. Its job stays in the job ring until the message
+ * is in the out ring: the ring's cons.tail is what tells the producer how far
+ * its jobs are done. Whoever stands in ferry_channel_service.server, and nobody
+ * else, is consumer of the job ring and producer of the out ring.
  *
  * Each table and each ring index has one writer, so no step needs a lock and a
  * death at any instruction leaves every slot recorded somewhere: a step writes
  * the new place before it clears the old one. A slot found in two places is
  * in the ring or cell ("ring wins"), see ferry_channel_census().
  *
- * A message's place in the order is its sequence number: the next message is
- * either in the next cell or at the head of the forward ring, whichever
- * carries the number the receiver expects.
+ * A message's place in the order is its sequence number: the next message is in
+ * the next cell, or at the head of the forward or of the out ring, whichever
+ * carries the number the receiver expects; or it is still in the job ring.
  */
 
 #include <stdbool.h>
@@ -51,7 +62,7 @@ extern "C" {
 /** First word of a channel, written last: "FERRYCH" and a zero byte. */
 #define FERRY_CHANNEL_MAGIC UINT64_C(0x0048435952524546)
 /** Raised with every change of meaning that the layout hash cannot see. */
-#define FERRY_CHANNEL_VERSION 1
+#define FERRY_CHANNEL_VERSION 2
 /**
  * Alignment that keeps two writers apart: two cache lines, because the
  * adjacent-line prefetcher of x86 fetches lines in pairs.
@@ -114,6 +125,58 @@ struct ferry_desc {
 	uint32_t seq;
 };
 
+/** A message to be copied by the channel's server. */
+struct ferry_job {
+	/** Slot that the payload is to be copied to. */
+	uint32_t slot;
+	/** Bytes of payload. */
+	uint32_t len;
+	/** The application's number. */
+	uint32_t tag;
+	/** Low 32 bits of the message's sequence number. */
+	uint32_t seq;
+	/** Where the payload is, as an address in the hub's process. */
+	uint64_t src;
+	/** enum ferry_placement. */
+	uint32_t place;
+	/** 0. */
+	uint32_t reserved;
+};
+
+/** @name ferry_channel_service.server
+ * @{
+ */
+/** Nobody carries out the channel's jobs. */
+#define FERRY_SERVER_NONE 0
+/** The producer does so itself. */
+#define FERRY_SERVER_SELF 1
+/** This and more: an engine of the hub. */
+#define FERRY_SERVER_ENGINE 2
+/** @} */
+
+/**
+ * Who carries out a channel's jobs, and how. Seldom written, so that the line
+ * stays in everybody's cache.
+ */
+struct ferry_channel_service {
+	/**
+	 * FERRY_SERVER_*. From NONE to SELF and back by the producer, to an
+	 * engine and from it by the hub; by compare-and-exchange from NONE.
+	 */
+	uint32_t server;
+	/** Not 0: the server does not look by itself; see ferry_board.h. */
+	uint32_t watch;
+	/** The channel's number on its engine's board. */
+	uint32_t number;
+	/** enum ferry_mode; written by either end. */
+	uint32_t mode;
+	/**
+	 * The producer wants to be woken when the job ring's cons.tail has come
+	 * so far. Written by the producer before it sleeps.
+	 */
+	uint32_t wake_at;
+} __rte_aligned(FERRY_APART);
+
 /** Set in ferry_cell.len: the payload is in a slot, whose number is in data. */
 #define FERRY_CELL_SLOT (UINT32_C(1) << 31)
 
@@ -174,6 +237,10 @@ struct ferry_channel_shared {
 	uint64_t off_fwd;
 	/** Back ring, of slot numbers. */
 	uint64_t off_back;
+	/** Job ring, of struct ferry_job. */
+	uint64_t off_jobs;
+	/** Out ring, of struct ferry_desc. */
+	uint64_t off_out;
 	/** The producer's held table: its mark or 0 for each slot. */
 	uint64_t off_tx_held;
 	/** The consumer's held table. */
@@ -189,6 +256,9 @@ struct ferry_channel_shared {
 	struct ferry_channel_end tx;
 	/** The consumer's end. */
 	struct ferry_channel_end rx;
+
+	/** Who carries out the producer's jobs. */
+	struct ferry_channel_service service;
 
 	/** Cells the receiver is done with. Written by rx, read by tx. */
 	uint64_t cells_freed __rte_aligned(FERRY_APART);
@@ -270,8 +340,10 @@ struct ferry_channel_census {
 	uint32_t free;
 	/** In the producer's hands, loaned or not. */
 	uint32_t tx_held;
-	/** In the forward ring or in cells. */
+	/** In the forward or out ring, or in cells. */
 	uint32_t in_flight;
+	/** In the job ring: to be copied, or being copied. */
+	uint32_t jobs;
 	/** In the consumer's hands. */
 	uint32_t rx_held;
 	/** Recorded nowhere. Above 0 only in corrupt memory. */
@@ -328,6 +400,34 @@ static inline struct rte_ring *
 ferry_channel_fwd(const struct ferry_channel_shared *ch)
 {
 	return (struct rte_ring *)ferry_channel_at(ch, ch->off_fwd);
+}
+
+/**
+ * The job ring.
+ *
+ * @param ch
+ *   A valid channel.
+ * @return
+ *   The ring of messages to be copied.
+ */
+static inline struct rte_ring *
+ferry_channel_jobs(const struct ferry_channel_shared *ch)
+{
+	return (struct rte_ring *)ferry_channel_at(ch, ch->off_jobs);
+}
+
+/**
+ * The out ring.
+ *
+ * @param ch
+ *   A valid channel.
+ * @return
+ *   The ring of messages that the server has copied.
+ */
+static inline struct rte_ring *
+ferry_channel_out(const struct ferry_channel_shared *ch)
+{
+	return (struct rte_ring *)ferry_channel_at(ch, ch->off_out);
 }
 
 /**

@@ -15,6 +15,7 @@
 #include "ferry_copier.h"
 #include "ferry_endpoint.h"
 #include "ferry_errno.h"
+#include "ferry_server.h"
 #include "hub_ctl.h"
 
 /* An open end. The channel's handle is in tx or rx, by role. */
@@ -36,6 +37,8 @@ struct ferry_endpoint {
 	uint32_t endpoint;
 	uint32_t epoch;
 	struct ferry_copier copier;
+	/* For channels that no engine serves, with the same copier. */
+	struct ferry_server server;
 	TAILQ_HEAD(, end_handle) ends;
 	/* Guards ends and hub_gone against the watcher. */
 	pthread_mutex_t lock;
@@ -67,6 +70,20 @@ end_orphan(struct end_handle *h)
 		;
 }
 
+/* Nor does anybody carry out its jobs: from now on the producer does. */
+static void
+end_take_over(struct end_handle *h)
+{
+	uint32_t *word = &h->shared->service.server;
+	uint32_t was = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+	/* O: devices of a process end before its pidfd tells that it has. */
+	while (was >= FERRY_SERVER_ENGINE && !__atomic_compare_exchange_n(word,
+			&was, FERRY_SERVER_NONE, false, __ATOMIC_RELEASE,
+			__ATOMIC_RELAXED))
+		;
+}
+
 static void
 hub_died(struct ferry_endpoint *ep)
 {
@@ -74,8 +91,11 @@ hub_died(struct ferry_endpoint *ep)
 
 	pthread_mutex_lock(&ep->lock);
 	ep->hub_gone = true;
-	TAILQ_FOREACH(h, &ep->ends, next)
+	TAILQ_FOREACH(h, &ep->ends, next) {
 		end_orphan(h);
+		if (h->role == HUB_TX)
+			end_take_over(h);
+	}
 	pthread_mutex_unlock(&ep->lock);
 	ferry_bell_shout(&ep->registry->bells[ep->endpoint]);
 }
@@ -157,6 +177,23 @@ mapped(uint64_t addr, uint64_t size)
 		rte_mem_virt2memseg_list(first);
 }
 
+/* As many places as the hub has for channels: they are numbered by it. */
+static int
+server_start(struct ferry_endpoint *ep)
+{
+	const struct ferry_registry *r = ep->registry;
+	const struct ferry_board *board =
+		(const struct ferry_board *)(uintptr_t)r->boards;
+
+	if (r->n_boards == 0 || r->n_boards > FERRY_ENGINES_MAX ||
+			r->board_size > UINT32_MAX ||
+			!mapped(r->boards, r->n_boards * r->board_size) ||
+			board->n_words > FERRY_HUB_CHANNELS_MAX / 64)
+		return FERRY_E_CORRUPT;
+	return ferry_server_init(&ep->server, &ep->copier, NULL,
+			board->n_words * 64);
+}
+
 static int
 attach_hub(struct ferry_endpoint *ep, const char *name)
 {
@@ -197,6 +234,8 @@ attach_hub(struct ferry_endpoint *ep, const char *name)
 	else if (self >= 0 && ep->hub_pidfd < 0)
 		ret = FERRY_E_HUB_GONE; /* whose death could not be noticed */
 	else
+		ret = server_start(ep);
+	if (ret == 0)
 		ret = watch_start(ep);
 	if (ret != 0) {
 		req.op = HUB_OP_DETACH;
@@ -209,6 +248,7 @@ static void
 endpoint_free(struct ferry_endpoint *ep)
 {
 	watch_stop(ep);
+	ferry_server_fini(&ep->server);
 	ferry_copier_fini(&ep->copier);
 	pthread_mutex_destroy(&ep->lock);
 	free(ep);
@@ -299,6 +339,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		struct end_handle **out)
 {
 	struct hub_request req = { .op = HUB_OP_OPEN, .role = role };
+	const struct ferry_registry *r;
 	struct ferry_channel_attach attach;
 	struct hub_reply rep;
 	struct end_handle *h;
@@ -314,12 +355,14 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	strcpy(req.name, name);
 	if (config != NULL)
 		req.config = *config;
+	req.alone = ep->copier.nb_open > 1;
 	ret = ask(ep, &req, &rep);
 	if (ret != 0) {
 		free(h);
 		return ret;
 	}
 
+	r = ep->registry;
 	h->ep = ep;
 	h->id = rep.id;
 	h->role = role;
@@ -332,6 +375,14 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		.endpoint = ep->endpoint,
 		.epoch = ep->epoch,
 		.copier = &ep->copier,
+		.server = &ep->server,
+		.boards = {
+			.base = (void *)(uintptr_t)r->boards,
+			.size = r->board_size,
+			.n = r->n_boards,
+			.number = rep.number,
+		},
+		.local = rte_eal_process_type() == RTE_PROC_PRIMARY,
 		.owner = h,
 	};
 	if (!mapped(rep.addr, rep.size))
@@ -347,8 +398,12 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	}
 	pthread_mutex_lock(&ep->lock);
 	TAILQ_INSERT_TAIL(&ep->ends, h, next);
-	if (ep->hub_gone) /* since it answered, so hub_died() missed this end */
+	if (ep->hub_gone) {
+		/* since it answered, so hub_died() missed this end */
 		end_orphan(h);
+		if (role == HUB_TX)
+			end_take_over(h);
+	}
 	pthread_mutex_unlock(&ep->lock);
 	*out = h;
 	return 0;

@@ -119,13 +119,15 @@ int ferry_hub_create(struct ferry_hub **hub,
 /**
  * Unmake a hub: end all channels (FERRY_E_HUB_GONE at both ends), wait up to
  * two seconds for other processes to detach, and give the memory back. NULL is
- * accepted. Endpoints of the calling process must be detached before.
+ * accepted. Endpoints of the calling process must be detached before, and all
+ * engines destroyed.
  *
  * @param hub
  *   The hub.
  * @return
  *   0; -EBUSY if somebody is still attached. Then the hub still exists, takes
- *   no new endpoints or channels, and the call may be repeated.
+ *   no new endpoints or channels, and the call may be repeated. -EBUSY, and
+ *   nothing is changed, if it has engines.
  */
 int ferry_hub_destroy(struct ferry_hub *hub);
 

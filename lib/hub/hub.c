@@ -36,12 +36,38 @@ registry_make(uint32_t n_bells, int socket)
 	return r;
 }
 
+/* Boards for as many engines as there may be: their cost follows use. */
+static void *
+boards_make(struct ferry_registry *r, uint32_t max_channels, int socket)
+{
+	uint8_t *boards;
+	uint32_t i;
+
+	r->n_boards = FERRY_ENGINES_MAX;
+	r->board_size = ferry_board_size(max_channels);
+	boards = rte_zmalloc_socket("ferry_boards", r->n_boards *
+			r->board_size, RTE_CACHE_LINE_SIZE, socket);
+	for (i = 0; i < r->n_boards && boards != NULL; i++)
+		ferry_board_init((struct ferry_board *)(boards +
+				i * r->board_size), max_channels);
+	r->boards = (uintptr_t)boards;
+	return boards;
+}
+
+struct ferry_board *
+hub_board(struct ferry_hub *hub, uint32_t index)
+{
+	return RTE_PTR_ADD(hub->boards, index * hub->registry->board_size);
+}
+
 static void
 hub_free(struct ferry_hub *hub)
 {
 	hub_arena_fini(&hub->arena);
 	rte_free(hub->memory);
+	rte_free(hub->boards);
 	rte_free(hub->registry);
+	free(hub->engines);
 	free(hub->endpoints);
 	free(hub->channels);
 	pthread_mutex_destroy(&hub->lock);
@@ -57,18 +83,24 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 	memory = RTE_ALIGN_CEIL(memory, MEMORY_GRAIN);
 	hub->endpoints = calloc(hub->max_endpoints, sizeof(*hub->endpoints));
 	hub->channels = calloc(hub->max_channels, sizeof(*hub->channels));
-	if (hub->endpoints == NULL || hub->channels == NULL)
+	hub->engines = calloc(FERRY_ENGINES_MAX, sizeof(*hub->engines));
+	if (hub->endpoints == NULL || hub->channels == NULL ||
+			hub->engines == NULL)
 		return -ENOMEM;
 	for (i = 0; i < hub->max_endpoints; i++)
 		hub->endpoints[i].pidfd = -1;
 	hub->registry = registry_make(hub->max_endpoints, socket);
+	if (hub->registry != NULL)
+		hub->boards = boards_make(hub->registry, hub->max_channels,
+				socket);
 	/*
 	 * Taken once, before anyone attaches: from then on EAL's heap does not
 	 * change, which would need an answer from every secondary.
 	 */
 	hub->memory = rte_malloc_socket("ferry_memory", memory,
 			HUB_ARENA_GRAIN, socket);
-	if (hub->registry == NULL || hub->memory == NULL) {
+	if (hub->registry == NULL || hub->boards == NULL ||
+			hub->memory == NULL) {
 		HUB_LOG(ERR, "%s: EAL cannot provide %" PRIu64
 			" MiB: reserve more hugepages, start it with a larger "
 			"-m, or ask for less hub memory", hub->name,
@@ -141,6 +173,9 @@ ferry_hub_destroy(struct ferry_hub *hub)
 
 	if (hub == NULL)
 		return 0;
+	for (i = 0; i < FERRY_ENGINES_MAX; i++)
+		if (hub->engines[i] != NULL)
+			return -EBUSY;
 	hub_shut(hub);
 	for (i = 0; i < LEAVE_STEPS && hub_population(hub) > 0; i++)
 		usleep(1000);

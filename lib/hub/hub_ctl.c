@@ -105,7 +105,8 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 	case HUB_OP_OPEN:
 		rep->result = hub_open(hub, req->endpoint, req->epoch,
 				(enum hub_role)req->role, req->name,
-				&req->config, &shared, &rep->size, &rep->id);
+				&req->config, req->alone != 0, &shared,
+				&rep->size, &rep->id, &rep->number);
 		rep->addr = (uintptr_t)shared;
 		break;
 	case HUB_OP_CLOSE:

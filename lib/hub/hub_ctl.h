@@ -35,6 +35,8 @@ struct hub_request {
 	uint32_t epoch;
 	/* OPEN, CLOSE, CANCEL: enum hub_role. */
 	uint32_t role;
+	/* OPEN: not 0: a producer with lanes of its own. */
+	uint32_t alone;
 	/* CLOSE, CANCEL: the channel. LIST: list the one after it. */
 	uint64_t id;
 	/* Nobody waits for the reply any more: CLOCK_MONOTONIC in ns. Set by
@@ -61,6 +63,8 @@ struct hub_reply {
 	uint64_t addr;
 	uint64_t size;
 	uint64_t id;
+	/* OPEN: the channel's number on the boards. */
+	uint32_t number;
 	/* LIST. */
 	uint32_t total;
 	struct ferry_hub_channel entry;

@@ -6,8 +6,8 @@
  * The hub from inside.
  *
  *     endpoint.c ──request──> hub_ctl.c ──> hub_table.c ──> hub_arena.c
- *                                               ^
- *                    hub_monitor.c ──a death────┘
+ *                                             ^     │
+ *                  hub_monitor.c ──a death────┘     └────> hub_engine.c
  *
  * What the hub decides by (who is attached, who has which end, which memory is
  * whose) lies in its private memory. Shared memory tells the endpoints; the
@@ -22,6 +22,8 @@
 #include <rte_log.h>
 
 #include "ferry_bell.h"
+#include "ferry_board.h"
+#include "ferry_engine.h"
 #include "ferry_hub.h"
 #include "hub_arena.h"
 
@@ -41,6 +43,10 @@ struct ferry_registry {
 	uint32_t version;
 	uint32_t layout;
 	uint32_t n_bells;
+	/* Boards of engines: FERRY_ENGINES_MAX of them, board_size apart. */
+	uint32_t n_boards;
+	uint64_t board_size;
+	uint64_t boards;
 	struct ferry_bell bells[];
 };
 
@@ -72,6 +78,14 @@ struct hub_channel {
 	struct ferry_channel_config config;
 	char name[FERRY_NAME_MAX];
 	struct hub_end ends[2];
+	/* The producer is a thread of this process. */
+	bool tx_local;
+	/* It has lanes of its own, and serves itself. */
+	bool alone;
+	/* Who carries out the producer's jobs; NULL: itself. */
+	struct ferry_engine *engine;
+	/* A device that cannot be stopped may write there for ever. */
+	bool unsafe;
 };
 
 struct ferry_hub {
@@ -84,6 +98,9 @@ struct ferry_hub {
 	void *memory;
 	struct hub_arena arena;
 	struct ferry_registry *registry;
+	/* FERRY_ENGINES_MAX places, by the number of their boards. */
+	struct ferry_engine **engines;
+	void *boards;
 	struct hub_endpoint *endpoints;
 	uint32_t max_endpoints;
 	struct hub_channel *channels;
@@ -107,11 +124,12 @@ int hub_attach(struct ferry_hub *hub, const char *name, int32_t pid, int pidfd,
 int hub_detach(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch);
 /* An endpoint's process died. Idempotent. */
 void hub_reap(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch);
+/* alone: a producer that needs no engine. number: the channel's, on boards. */
 int hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		enum hub_role role, const char *name,
-		const struct ferry_channel_config *config,
+		const struct ferry_channel_config *config, bool alone,
 		struct ferry_channel_shared **shared, uint64_t *size,
-		uint64_t *id);
+		uint64_t *id, uint32_t *number);
 /* to: CLOSED, or ABSENT if the end was not started, which leaves no trace. */
 int hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		enum hub_role role, uint64_t id, enum ferry_end_state to);
@@ -122,6 +140,9 @@ int hub_list(struct ferry_hub *hub, uint64_t after,
 void hub_shut(struct ferry_hub *hub);
 /* Endpoints attached. */
 uint32_t hub_population(struct ferry_hub *hub);
+
+/* The board with a number. */
+struct ferry_board *hub_board(struct ferry_hub *hub, uint32_t index);
 
 /* hub_monitor.c: a thread that waits for deaths. */
 int hub_monitor_start(struct ferry_hub *hub);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "ferry_errno.h"
-#include "hub_private.h"
+#include "hub_engine.h"
 
 int
 ferry_name_check(const char *name)
@@ -54,9 +54,15 @@ end_shout(struct ferry_hub *hub, const struct hub_end *end)
 static void
 channel_drop(struct ferry_hub *hub, struct hub_channel *c)
 {
+	engine_leave(hub, c, false);
 	/* Nobody has it any more; a stray pointer shall find no channel. */
 	__atomic_store_n(&c->shared->magic, 0, __ATOMIC_RELAXED);
-	hub_arena_free(&hub->arena, c->shared, c->size);
+	if (c->unsafe)
+		HUB_LOG(ERR, "%s: %" PRIu64 " KiB of channel %s are never used "
+			"again: a DMA device that cannot be stopped may write "
+			"there", hub->name, c->size >> 10, c->name);
+	else
+		hub_arena_free(&hub->arena, c->shared, c->size);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -106,6 +112,9 @@ endpoint_remove(struct ferry_hub *hub, uint32_t endpoint, bool died)
 			if (c->ends[role].state != FERRY_END_OPEN ||
 					c->ends[role].endpoint != endpoint)
 				continue;
+			/* What a dead producer posted was promised. */
+			if (role == HUB_TX)
+				engine_leave(hub, c, died);
 			end_say(c, role, died ? FERRY_END_GONE :
 				FERRY_END_CLOSED);
 			end_shout(hub, &c->ends[!role]);
@@ -257,9 +266,9 @@ channel_make(struct ferry_hub *hub, const char *name,
 int
 hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		enum hub_role role, const char *name,
-		const struct ferry_channel_config *config,
+		const struct ferry_channel_config *config, bool alone,
 		struct ferry_channel_shared **shared, uint64_t *size,
-		uint64_t *id)
+		uint64_t *id, uint32_t *number)
 {
 	struct hub_channel *c;
 	int ret = ferry_name_check(name);
@@ -285,6 +294,13 @@ hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		*shared = c->shared;
 		*size = c->size;
 		*id = c->id;
+		*number = (uint32_t)(c - hub->channels);
+		if (role == HUB_TX) {
+			c->tx_local = hub->endpoints[endpoint].local;
+			c->alone = alone;
+			if (!alone)
+				engine_take(hub, c);
+		}
 	}
 	pthread_mutex_unlock(&hub->lock);
 	return ret;
@@ -306,6 +322,8 @@ hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 				c->ends[role].endpoint != endpoint ||
 				endpoint_find(hub, endpoint, epoch) == NULL)
 			continue;
+		if (role == HUB_TX)
+			engine_leave(hub, c, false);
 		end_ended(hub, c, role, to);
 		ret = 0;
 		break;

@@ -51,7 +51,7 @@ stage_buf(struct stage *stage, unsigned int k, uint64_t i, uint32_t len)
 {
 	stage->len[i % RTE_DIM(stage->len)] = len;
 	rig_fill(stage->data[k], len, i);
-	return (struct ferry_buf) { stage->data[k], len, rig_tag(i) };
+	return (struct ferry_buf) { stage->data[k], len, rig_tag(i), 0 };
 }
 
 void
@@ -279,7 +279,7 @@ producer_survives(struct stage *stage, struct ferry_tx *tx)
 {
 	static const uint8_t junk[2048] = { 0xee };
 	struct ferry_channel_shared *ch = tx->shared;
-	struct ferry_buf buf = { junk, FERRY_CELL_DATA, 0 };
+	struct ferry_buf buf = { junk, FERRY_CELL_DATA, 0, 0 };
 	const uint32_t sent = tx->fwd->prod.tail;
 	struct ferry_channel_census c;
 	struct ferry_msg msg;

@@ -45,7 +45,7 @@ send_copied(struct rig *rig, uint16_t n, uint32_t len, uint64_t i)
 
 	for (k = 0; k < n; k++) {
 		rig_fill(data[k], len, i + k);
-		bufs[k] = (struct ferry_buf) { data[k], len, rig_tag(i + k) };
+		bufs[k] = (struct ferry_buf) { data[k], len, rig_tag(i + k), 0 };
 	}
 	ret = ferry_tx_send(rig->tx, bufs, n);
 	/* The payloads are the sender's again. */
@@ -131,7 +131,7 @@ cells_and_slots_keep_one_order(void **state)
 	for (round = 0; round < 200; round++) {
 		for (k = 0; k < 16; k++) {
 			const uint32_t len = lens[k % 8];
-			struct ferry_buf buf = { data, len, rig_tag(i + k) };
+			struct ferry_buf buf = { data, len, rig_tag(i + k), 0 };
 
 			/* Loaned ones in between, too. */
 			if (k % 5 == 4) {
@@ -199,7 +199,7 @@ a_slot_may_be_smaller_than_a_cell(void **state)
 static void
 too_long_is_told_apart_from_full(void **state)
 {
-	struct ferry_buf bufs[3] = { { "x", 1, 0 }, { "", 65, 0 } };
+	struct ferry_buf bufs[3] = { { "x", 1, 0, 0 }, { "", 65, 0, 0 } };
 	struct ferry_msg msgs[4];
 	struct rig rig;
 

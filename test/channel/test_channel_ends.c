@@ -33,12 +33,12 @@ static void
 send_two(struct rig *rig, uint64_t i)
 {
 	uint8_t data[200];
-	struct ferry_buf buf = { data, 20, rig_tag(i) };
+	struct ferry_buf buf = { data, 20, rig_tag(i), 0 };
 
 	rig_fill(data, 20, i);
 	assert_int_equal(ferry_tx_send(rig->tx, &buf, 1), 1);
 	rig_fill(data, 200, i + 1);
-	buf = (struct ferry_buf) { data, 200, rig_tag(i + 1) };
+	buf = (struct ferry_buf) { data, 200, rig_tag(i + 1), 0 };
 	assert_int_equal(ferry_tx_send(rig->tx, &buf, 1), 1);
 }
 
@@ -210,7 +210,7 @@ all_that_was_published_arrives_before_the_end_does(void **state)
 static void
 a_producer_learns_at_once_that_its_consumer_ended(void **state)
 {
-	struct ferry_buf small = { "x", 1, 0 };
+	struct ferry_buf small = { "x", 1, 0, 0 };
 	struct ferry_msg msgs[4];
 	unsigned int i;
 
@@ -309,7 +309,7 @@ what_is_released_is_a_credit_at_once(void **state)
 static void
 a_wait_is_for_what_the_last_call_lacked(void **state)
 {
-	const struct ferry_buf tiny = { "tiny", 4, 7 };
+	const struct ferry_buf tiny = { "tiny", 4, 7, 0 };
 	const struct ferry_buf burst[8] = { tiny, tiny, tiny, tiny, tiny };
 	struct ferry_msg slot, cells[FERRY_N_CELLS], loan;
 	struct rig rig;
@@ -342,7 +342,7 @@ a_wait_is_for_what_the_last_call_lacked(void **state)
 static void
 nothing_asked_for_is_nothing_received(void **state)
 {
-	const struct ferry_buf tiny = { "tiny", 4, 7 };
+	const struct ferry_buf tiny = { "tiny", 4, 7, 0 };
 	struct ferry_msg msg;
 	struct rig rig;
 
@@ -425,10 +425,10 @@ later_run(void *arg)
 	usleep(3000);
 	switch (later->what) {
 	case 0:
-		ferry_tx_send(rig->tx, &(struct ferry_buf) { "x", 1, 0 }, 1);
+		ferry_tx_send(rig->tx, &(struct ferry_buf) { "x", 1, 0, 0 }, 1);
 		break;
 	case 1:
-		ferry_tx_send_slots(rig->tx, &(struct ferry_buf) { "x", 1, 0 },
+		ferry_tx_send_slots(rig->tx, &(struct ferry_buf) { "x", 1, 0, 0 },
 				1);
 		break;
 	case 2:

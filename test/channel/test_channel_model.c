@@ -82,7 +82,7 @@ model_send(struct model *m)
 		const uint64_t i = m->sent + k;
 
 		bufs[k] = (struct ferry_buf) {
-			data[k], len_of(m, i), rig_tag(i),
+			data[k], len_of(m, i), rig_tag(i), 0,
 		};
 		rig_fill(data[k], bufs[k].len, i);
 	}
@@ -501,7 +501,7 @@ a_consumer_gone_mad_does_no_harm_to_its_producer(void **state)
 			consumer_lies(&rig);
 			for (k = 0; k < 40; k++)
 				bufs[k] = (struct ferry_buf) {
-					data, pick(ch->slot_size + 1), 0,
+					data, pick(ch->slot_size + 1), 0, 0,
 				};
 			n = ferry_tx_send(rig.tx, bufs,
 					(uint16_t)(1 + pick(40)));

@@ -137,7 +137,7 @@ produce_some(struct run *run, uint64_t sent, uint16_t n)
 	}
 	for (k = 0; k < n; k++) {
 		bufs[k] = (struct ferry_buf) {
-			data[k], len_of(run, sent + k), rig_tag(sent + k),
+			data[k], len_of(run, sent + k), rig_tag(sent + k), 0,
 		};
 		fill(data[k], bufs[k].len, sent + k);
 	}
@@ -410,7 +410,7 @@ echo(void *arg)
 		ret = ferry_rx_recv(pair->there.rx, &msg, 1);
 		if (ret == 1) {
 			ferry_tx_send(pair->back.tx, &(struct ferry_buf) {
-					msg.data, msg.len, msg.tag }, 1);
+					msg.data, msg.len, msg.tag, 0 }, 1);
 			ferry_rx_release(pair->there.rx, &msg, 1);
 			continue;
 		}
@@ -440,7 +440,7 @@ no_wake_up_is_lost_in_ping_pong(void **state)
 			const uint32_t len = (i & 1) ? 20 : 190;
 			const uint64_t start = ferry_test_now_ns();
 			uint8_t data[200];
-			struct ferry_buf buf = { data, len, rig_tag(i) };
+			struct ferry_buf buf = { data, len, rig_tag(i), 0 };
 			struct ferry_msg msg;
 
 			fill(data, len, i);
@@ -504,7 +504,7 @@ ends_come_and_go_while_the_other_works(void **state)
 		assert_int_equal(ferry_tx_start(&rig.tx, &attach), 0);
 		for (k = 0; k < 20; k++) {
 			if (ferry_tx_send(rig.tx, &(struct ferry_buf) {
-					"x", 1, 0 }, 1) < 0)
+					"x", 1, 0, 0 }, 1) < 0)
 				break;
 		}
 		ferry_tx_peer(rig.tx);

@@ -41,7 +41,7 @@ static int
 send_some(struct peer *peer, const struct peer_order *o, uint8_t *payloads,
 		uint64_t i, uint32_t n, bool loan)
 {
-	struct ferry_buf bufs[BURST];
+	struct ferry_buf bufs[BURST] = { 0 };
 	struct ferry_msg msgs[BURST];
 	uint32_t k, len;
 	int ret;

@@ -109,7 +109,7 @@ a_survivor_keeps_its_messages_beside_a_new_channel_of_the_name(void **state)
 	struct ferry_msg old[8], msg;
 	uint8_t payload[4096];
 	struct ferry_hub *hub;
-	struct ferry_buf buf = { payload, sizeof(payload), 0 };
+	struct ferry_buf buf = { payload, sizeof(payload), 0, 0 };
 	uint32_t i;
 
 	(void)state;
@@ -174,7 +174,7 @@ detaching_closes_all_channels_for_the_other_side(void **state)
 	struct ferry_rx *rx[10];
 	struct ferry_msg msg;
 	struct ferry_hub *hub;
-	struct ferry_buf buf = { "x", 1, 7 };
+	struct ferry_buf buf = { "x", 1, 7, 0 };
 	char name[8];
 	int i;
 

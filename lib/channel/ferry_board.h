@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_BOARD_H
+#define FERRY_BOARD_H
+
+/**
+ * @file
+ * An engine's board: where producers tell that there is something to do in a
+ * channel that the engine does not look at by itself. So an engine's cost grows
+ * with the channels that are active, not with those that exist.
+ *
+ * Engine and producer agree by the channel's word service.watch:
+ *
+ *                engine: quiet for a while (E1)
+ *        POLLED ------------------------------> WATCHED
+ *           ^    engine: found a job all the       |
+ *           |    same (E3, E4)                     |
+ *           +--------------------------------------+
+ *                producer: posts (P3 to P6), and the engine finds the bit
+ *
+ *     producer                            engine
+ *     P1  publish the job, release        E1  watch = 1, relaxed
+ *     P2  fence, seq_cst                  E2  fence, seq_cst
+ *     P3  load watch, relaxed; if 1:      E3  look at the job ring, acquire
+ *     P4  exchange watch with 0           E4  a job: exchange watch with 0 and
+ *     P5  set the bit on the board,           go on polling; none: drop the
+ *         release                             channel from those polled
+ *     P6  ring the board's bell
+ *
+ * P2 and E2 are ordered one way or the other: either E3 sees the job, or P3
+ * sees the 1. P4 and E4 may both happen; then the bit makes the engine look
+ * once for nothing. The engine sleeps on the bell with "is there a bit" as its
+ * re-check. Both protocols are proved by test/models/engine_idle.pml.
+ *
+ * Bits are set and taken by atomic read-modify-writes: no lock, so that a
+ * producer may die between any two steps. One that died between P4 and P5 has
+ * hidden its job; the hub, which learns of the death, has it carried out.
+ */
+
+#include <stdint.h>
+
+#include "ferry_bell.h"
+#include "ferry_channel_layout.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A board. In shared memory, one an engine. */
+struct ferry_board {
+	/** The engine's. */
+	struct ferry_bell bell;
+	/** Number of words of bits; the same number of bits in summary words. */
+	uint32_t n_words;
+	/**
+	 * Summary words first, a bit for each word of bits that may not be 0;
+	 * then the words, a bit for each channel.
+	 */
+	uint64_t words[] __rte_cache_aligned;
+};
+
+/** Where a channel's ends find the boards of all engines. */
+struct ferry_boards {
+	/** The first board; NULL if there are none. */
+	void *base;
+	/** Bytes from one to the next. */
+	uint64_t size;
+	/** How many. */
+	uint32_t n;
+	/** The channel's number on all of them. */
+	uint32_t number;
+};
+
+/** @cond internal */
+static inline uint32_t
+ferry_board_summaries(const struct ferry_board *board)
+{
+	return (board->n_words + 63) / 64;
+}
+/** @endcond */
+
+/**
+ * Bytes of a board.
+ *
+ * @param n_channels
+ *   Channels are numbered from 0 to n_channels - 1.
+ * @return
+ *   A multiple of the cache line.
+ */
+static inline uint64_t
+ferry_board_size(uint32_t n_channels)
+{
+	const uint64_t words = (n_channels + UINT64_C(63)) / 64;
+
+	return RTE_ALIGN_CEIL(sizeof(struct ferry_board) +
+			(words + (words + 63) / 64) * sizeof(uint64_t),
+			(uint64_t)RTE_CACHE_LINE_SIZE);
+}
+
+/**
+ * Make a board.
+ *
+ * @param board
+ *   Zeroed memory, ferry_board_size(n_channels) bytes.
+ * @param n_channels
+ *   As above.
+ */
+static inline void
+ferry_board_init(struct ferry_board *board, uint32_t n_channels)
+{
+	ferry_bell_init(&board->bell);
+	board->n_words = (n_channels + 63) / 64;
+}
+
+/**
+ * Tell the engine to look at a channel: P5 and P6. Any thread.
+ *
+ * @param board
+ *   The engine's board.
+ * @param number
+ *   The channel's number; what is out of range is ignored.
+ */
+static inline void
+ferry_board_post(struct ferry_board *board, uint32_t number)
+{
+	const uint32_t word = number / 64;
+	const uint32_t n_words = __atomic_load_n(&board->n_words,
+			__ATOMIC_RELAXED);
+	uint64_t *words = board->words;
+
+	if (unlikely(word >= n_words))
+		return;
+	/* The bit before its summary: B pairs with B in ferry_board_take(). */
+	__atomic_fetch_or(&words[(n_words + 63) / 64 + word],
+			UINT64_C(1) << number % 64, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&words[word / 64], UINT64_C(1) << word % 64,
+			__ATOMIC_RELEASE);
+	ferry_bell_ring(&board->bell);
+}
+
+/**
+ * Tell the engine that serves a channel, if one does, to look at it.
+ *
+ * @param ch
+ *   The channel.
+ * @param boards
+ *   The boards of the channel's hub.
+ */
+static inline void
+ferry_board_tell(const struct ferry_channel_shared *ch,
+		const struct ferry_boards *boards)
+{
+	const uint32_t board = __atomic_load_n(&ch->service.server,
+			__ATOMIC_ACQUIRE) - FERRY_SERVER_ENGINE;
+
+	if (board < boards->n)
+		ferry_board_post((struct ferry_board *)RTE_PTR_ADD(boards->base,
+				board * boards->size), boards->number);
+}
+
+/**
+ * Whether somebody has posted. The engine's re-check before it sleeps.
+ *
+ * @param board
+ *   The engine's board.
+ * @return
+ *   Whether ferry_board_take() would find something.
+ */
+static inline bool
+ferry_board_any(const struct ferry_board *board)
+{
+	uint32_t i;
+
+	for (i = 0; i < ferry_board_summaries(board); i++)
+		if (__atomic_load_n(&board->words[i], __ATOMIC_ACQUIRE) != 0)
+			return true;
+	return false;
+}
+
+/**
+ * Take the numbers posted, and call fn for each. The engine's thread only.
+ *
+ * @param board
+ *   The engine's board.
+ * @param fn
+ *   Called with each number.
+ * @param arg
+ *   For fn.
+ */
+static inline void
+ferry_board_take(struct ferry_board *board,
+		void (*fn)(void *arg, uint32_t number), void *arg)
+{
+	const uint32_t n = ferry_board_summaries(board);
+	uint64_t summary, bits;
+	uint32_t i, word;
+
+	for (i = 0; i < n; i++) {
+		if (__atomic_load_n(&board->words[i], __ATOMIC_RELAXED) == 0)
+			continue;
+		/* B: the summary first, so that a later bit comes with a
+		 * summary that is still to be seen. */
+		summary = __atomic_exchange_n(&board->words[i], 0,
+				__ATOMIC_ACQUIRE);
+		for (; summary != 0; summary &= summary - 1) {
+			word = i * 64 + (uint32_t)__builtin_ctzll(summary);
+			if (word >= board->n_words)
+				break;
+			bits = __atomic_exchange_n(&board->words[n + word], 0,
+					__ATOMIC_ACQUIRE);
+			for (; bits != 0; bits &= bits - 1)
+				fn(arg, word * 64 +
+					(uint32_t)__builtin_ctzll(bits));
+		}
+	}
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_BOARD_H */

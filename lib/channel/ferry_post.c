@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_cycles.h>
+#include <rte_ring_elem.h>
+
+#include "ferry_post.h"
+
+/* Jobs put into the ring at a time. */
+#define BURST 32
+/* Shorter messages are not worth the look at the time stamp counter. */
+#define ROUTE_MIN 32768
+/* One in so many copies of the calling thread is timed: 2 x 12 ns. */
+#define TIME_EVERY 8
+/* Bytes of finished jobs after which the server's speed is worked out. */
+#define RATE_BYTES (256 * 1024)
+/* Part of a new measurement in the moving average. */
+#define RATE_NEW 0.25
+
+int
+ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach)
+{
+	struct ferry_channel_shared *ch = attach->shared;
+	const uint32_t places = rte_align32pow2(ch->n_slots + 1);
+	struct ferry_post *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->numbers = calloc(places, sizeof(*p->numbers));
+	p->lens = calloc(places, sizeof(*p->lens));
+	if (p->numbers == NULL || p->lens == NULL) {
+		free(p->numbers);
+		free(p->lens);
+		free(p);
+		return -ENOMEM;
+	}
+	p->mask = places - 1;
+	p->jobs = ferry_channel_jobs(ch);
+	p->head = p->jobs->prod.tail;
+	p->done = p->head;
+	p->local = attach->local;
+	p->server = attach->server;
+	p->config.slot_size = ch->slot_size;
+	p->config.n_slots = ch->n_slots;
+	/* Without an EAL a guess will do: all is compared, nothing stated. */
+	p->ns_per_tick = rte_get_tsc_hz() != 0 ?
+		1e9 / (double)rte_get_tsc_hz() : 0.5;
+	ferry_route_init(&p->route);
+	tx->post = p;
+	return 0;
+}
+
+static uint64_t
+to_ns(const struct ferry_post *p, uint64_t ticks)
+{
+	return (uint64_t)((double)ticks * p->ns_per_tick);
+}
+
+static uint32_t
+server_of(const struct ferry_tx *tx)
+{
+	/* O: pairs with the release of whoever served before. */
+	return __atomic_load_n(&tx->shared->service.server, __ATOMIC_ACQUIRE);
+}
+
+/* Whether somebody other than the calling core can copy for this end. */
+static bool
+can_offload(const struct ferry_tx *tx)
+{
+	const struct ferry_post *p = tx->post;
+	const uint32_t server = server_of(tx);
+
+	return server >= FERRY_SERVER_ENGINE || p->self ||
+		(server == FERRY_SERVER_NONE && p->server != NULL &&
+		 tx->copier->nb_open > 1);
+}
+
+/* Become the server of the own channel, if nobody is. */
+static void
+self_begin(struct ferry_tx *tx)
+{
+	struct ferry_post *p = tx->post;
+	uint32_t *server = &tx->shared->service.server;
+	uint32_t none = FERRY_SERVER_NONE;
+	const struct ferry_serve serve = {
+		.shared = tx->shared,
+		.config = p->config,
+		.number = tx->boards.number,
+		.local = true,
+		.bells = tx->bells,
+		.n_bells = tx->n_bells,
+	};
+
+	/* O */
+	if (p->server == NULL || !__atomic_compare_exchange_n(server, &none,
+			FERRY_SERVER_SELF, false, __ATOMIC_ACQUIRE,
+			__ATOMIC_RELAXED))
+		return;
+	if (ferry_server_add(p->server, &serve) == 0)
+		p->self = true;
+	else
+		__atomic_store_n(server, FERRY_SERVER_NONE, __ATOMIC_RELEASE);
+}
+
+/* Let go of the own channel; it has no jobs in the copier. */
+static void
+self_end(struct ferry_tx *tx)
+{
+	struct ferry_post *p = tx->post;
+
+	ferry_server_remove(p->server, tx->boards.number);
+	p->self = false;
+	/* O */
+	__atomic_store_n(&tx->shared->service.server, FERRY_SERVER_NONE,
+			__ATOMIC_RELEASE);
+}
+
+/* Take note of what the server has done. */
+static void
+account(struct ferry_post *p)
+{
+	/* J2: pairs with the server's release after it has published. */
+	const uint32_t tail = __atomic_load_n(&p->jobs->cons.tail,
+			__ATOMIC_ACQUIRE);
+	uint64_t now;
+	double rate;
+
+	/* Not beyond what was posted, whatever a corrupt server says. */
+	while (p->done != tail && p->done != p->head) {
+		const uint32_t len = p->lens[p->done++ & p->mask];
+
+		p->bytes -= len;
+		p->since_bytes += len;
+	}
+	if (p->since_bytes < RATE_BYTES)
+		return;
+	now = rte_rdtsc();
+	rate = (double)p->since_bytes / (double)(now - p->since + 1);
+	p->rate = p->rate == 0 ? rate :
+		p->rate + RATE_NEW * (rate - p->rate);
+	p->since = now;
+	p->since_bytes = 0;
+}
+
+uint32_t
+ferry_post_progress(struct ferry_tx *tx)
+{
+	struct ferry_post *p = tx->post;
+
+	if (p->head == p->done)
+		return 0;
+	if (!p->self && unlikely(server_of(tx) == FERRY_SERVER_NONE))
+		self_begin(tx);
+	/* Without lanes of its own it only fills a gap between engines: all at
+	 * once, so that the next engine need not wait for its next call. */
+	do {
+		if (p->self)
+			ferry_server_poll(p->server);
+		account(p);
+	} while (p->self && p->head != p->done && tx->copier->nb_open <= 1);
+	if (p->self && p->head == p->done && tx->copier->nb_open <= 1)
+		self_end(tx);
+	return p->head - p->done;
+}
+
+void
+ferry_post_stop(struct ferry_tx *tx)
+{
+	struct ferry_post *p = tx->post;
+
+	if (p == NULL)
+		return;
+	/* The payloads are the caller's again afterwards. */
+	ferry_tx_finish(tx, 0, UINT64_MAX);
+	if (p->self) {
+		ferry_server_hold(p->server, tx->boards.number);
+		while (ferry_server_pending(p->server, tx->boards.number, false))
+			ferry_server_poll(p->server);
+		self_end(tx);
+	}
+	free(p->numbers);
+	free(p->lens);
+	free(p);
+	tx->post = NULL;
+}
+
+/* P2 to P6 of ferry_board.h: tell the server of jobs just published. */
+static void
+announce(struct ferry_tx *tx)
+{
+	struct ferry_channel_service *service = &tx->shared->service;
+
+	/* P2: the jobs before the look at who is there to see them. */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* P3, P4 */
+	if (likely(__atomic_load_n(&service->watch, __ATOMIC_RELAXED) == 0) ||
+			__atomic_exchange_n(&service->watch, 0,
+				__ATOMIC_RELAXED) == 0)
+		return;
+	/* P5, P6 */
+	ferry_board_tell(tx->shared, &tx->boards);
+}
+
+/* Jobs of the same burst, on their way into the ring. */
+struct batch {
+	uint32_t n;
+	struct ferry_job jobs[BURST];
+};
+
+/* Put a batch into the ring. Its slots are let go of. */
+static int
+batch_put(struct ferry_tx *tx, struct batch *b)
+{
+	struct ferry_post *p = tx->post;
+	uint32_t i;
+
+	if (b->n == 0)
+		return 0;
+	if (p->head == p->done) {
+		p->since = rte_rdtsc();
+		p->since_bytes = 0;
+	}
+	/* J1. Never short: the ring has room for all slots there are. */
+	if (unlikely(rte_ring_sp_enqueue_bulk_elem(p->jobs, b->jobs,
+			sizeof(b->jobs[0]), b->n, NULL) != b->n))
+		return FERRY_E_CORRUPT;
+	p->head += b->n;
+	for (i = 0; i < b->n; i++)
+		ferry_tx_let_go(tx, b->jobs[i].slot);
+	b->n = 0;
+	announce(tx);
+	return 0;
+}
+
+/* Add a message to a batch: 1, or 0 if there is no slot. */
+static int
+batch_add(struct ferry_tx *tx, struct batch *b, const struct ferry_buf *buf)
+{
+	struct ferry_post *p = tx->post;
+	const uint32_t at = (p->head + b->n) & p->mask;
+	uint32_t slot;
+
+	if (ferry_tx_has(tx, 1) == 0)
+		return 0;
+	slot = tx->free[tx->free_head++ & tx->free_mask];
+	b->jobs[b->n++] = (struct ferry_job) {
+		.slot = slot,
+		.len = buf->len,
+		.tag = buf->tag,
+		.seq = (uint32_t)tx->seq++,
+		.src = (uintptr_t)buf->data,
+		.place = buf->place != FERRY_PLACE_AUTO ? buf->place :
+			tx->place,
+	};
+	p->numbers[at] = p->posted;
+	p->lens[at] = buf->len;
+	p->bytes += buf->len;
+	tx->stats.msgs++;
+	tx->stats.bytes += buf->len;
+	return 1;
+}
+
+static bool
+reachable(struct ferry_post *p, const struct ferry_buf *buf)
+{
+	return p->local || ferry_reach_dpdk((uintptr_t)buf->data, buf->len,
+			&p->reach);
+}
+
+/* Throughput: whether a message would wait longer than copying it takes. */
+static bool
+queue_is_long(const struct ferry_post *p, uint32_t len)
+{
+	if (p->rate == 0 || p->own_rate == 0)
+		return p->bytes > len;
+	return (double)p->bytes / p->rate > (double)len / p->own_rate;
+}
+
+/* Whether the server is to copy a message that nobody waits for. */
+static bool
+wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
+{
+	struct ferry_post *p = tx->post;
+
+	if (buf->len <= FERRY_POST_TINY || !can_offload(tx) ||
+			!reachable(p, buf))
+		return false;
+	switch (tx->mode) {
+	case FERRY_MODE_EFFICIENCY:
+		return true;
+	case FERRY_MODE_THROUGHPUT:
+		account(p);
+		return !queue_is_long(p, buf->len);
+	default:
+		return buf->len >= ROUTE_MIN &&
+			ferry_route_offload(&p->route, buf->len);
+	}
+}
+
+/* Copy one message with the calling thread: 1, 0 or negative. */
+static int
+copy_here(struct ferry_tx *tx, const struct ferry_buf *buf)
+{
+	struct ferry_post *p = tx->post;
+	uint64_t took;
+	double rate;
+	int ret;
+
+	if (buf->len <= FERRY_CELL_DATA &&
+			ferry_tx_send_cells(tx, buf, 1) == 1)
+		return 1;
+	if (buf->len < ROUTE_MIN || tx->stats.msgs % TIME_EVERY != 0)
+		return ferry_tx_send_here(tx, buf, 1);
+	took = rte_rdtsc();
+	ret = ferry_tx_send_here(tx, buf, 1);
+	took = rte_rdtsc() - took;
+	if (ret != 1)
+		return ret;
+	ferry_route_learn(&p->route, buf->len, false, to_ns(p, took));
+	rate = (double)buf->len / (double)(took + 1);
+	p->own_rate = p->own_rate == 0 ? rate :
+		p->own_rate + RATE_NEW * (rate - p->own_rate);
+	return 1;
+}
+
+/*
+ * Take messages, and leave to the server what is for it: how many were taken,
+ * or why none.
+ */
+static int
+post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
+{
+	struct ferry_post *p = tx->post;
+	struct batch batch;
+	uint32_t i;
+	int ret = 0;
+
+	batch.n = 0;
+	for (i = 0; i < n; i++) {
+		const struct ferry_buf *buf = &bufs[i];
+
+		if (unlikely(buf->len > tx->slot_size)) {
+			ret = FERRY_E_TOO_LONG;
+			break;
+		}
+		if (wants_server(tx, buf)) {
+			ret = batch_add(tx, &batch, buf);
+			if (ret > 0 && batch.n == BURST)
+				ret = batch_put(tx, &batch) ?: 1;
+		} else {
+			/* In the order of their numbers: what is published is
+			 * to be received, even if this process dies next. */
+			ret = batch_put(tx, &batch);
+			if (ret == 0)
+				ret = copy_here(tx, buf);
+		}
+		if (ret <= 0)
+			break;
+		p->posted++;
+	}
+	if (batch_put(tx, &batch) != 0)
+		return FERRY_E_CORRUPT;
+	if (i > 0)
+		return (int)i;
+	tx->stats.empty += ret == 0;
+	return ret;
+}
+
+int
+ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
+{
+	int ret = ferry_end_result(&tx->shared->rx);
+
+	if (unlikely(ret != 0))
+		return ret;
+	ferry_tx_take_mode(tx);
+	tx->cell_will_do = false;
+	ret = post(tx, bufs, n);
+	ferry_post_progress(tx);
+	return ret;
+}
+
+uint32_t
+ferry_tx_pending(struct ferry_tx *tx)
+{
+	struct ferry_post *p = tx->post;
+
+	if (ferry_post_progress(tx) == 0)
+		return 0;
+	return (uint32_t)(p->posted - p->numbers[p->done & p->mask]);
+}
+
+/* The index of the job ring from which at most so many posts are pending. */
+static uint32_t
+index_for(const struct ferry_post *p, uint32_t most)
+{
+	uint32_t at = p->done;
+
+	while (at != p->head && p->posted - p->numbers[at & p->mask] > most)
+		at++;
+	return at;
+}
+
+/* The re-check of a producer that waits for its jobs. */
+static bool
+finish_wake(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+	const struct ferry_channel_service *service = &tx->shared->service;
+	const struct ferry_post *p = tx->post;
+
+	/* J2 */
+	return (int32_t)(__atomic_load_n(&p->jobs->cons.tail,
+			__ATOMIC_ACQUIRE) - service->wake_at) >= 0 ||
+		server_of(tx) == FERRY_SERVER_NONE ||
+		__atomic_load_n(&service->mode, __ATOMIC_RELAXED) !=
+		tx->mode;
+}
+
+int
+ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
+{
+	const uint64_t deadline = ferry_deadline_after(timeout_ns);
+	struct ferry_post *p = tx->post;
+	struct ferry_wait wait;
+	int ret;
+
+	ferry_wait_reset(&tx->wait);
+	/* Whoever does the work itself must not sleep on a bell for it. */
+	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
+	while (ferry_tx_pending(tx) > most) {
+		/* Whoever ends meanwhile: if nobody else carries them out any
+		 * more, this end does. */
+		if (timeout_ns == 0)
+			return -ETIMEDOUT;
+		ferry_tx_take_mode(tx);
+		/* Before the bell is armed: see wake_producer(). */
+		__atomic_store_n(&tx->shared->service.wake_at,
+				index_for(p, most), __ATOMIC_RELAXED);
+		if (p->self)
+			ret = ferry_wait_idle(&wait, NULL, NULL, NULL,
+					deadline);
+		else
+			ret = ferry_wait_idle(&tx->wait,
+					&tx->bells[tx->endpoint], finish_wake,
+					tx, deadline);
+		if (ret != 0)
+			return ferry_tx_pending(tx) <= most ? 0 : ret;
+	}
+	return 0;
+}
+
+/* Latency: one message by the server, waited for, and timed. */
+static int
+send_routed(struct ferry_tx *tx, const struct ferry_buf *buf)
+{
+	struct ferry_post *p = tx->post;
+	struct batch batch = { 0 };
+	uint64_t start = rte_rdtsc();
+	int ret = batch_add(tx, &batch, buf);
+
+	if (ret <= 0)
+		return ret;
+	p->posted++;
+	ret = batch_put(tx, &batch);
+	if (ret == 0)
+		ret = ferry_tx_finish(tx, 0, UINT64_MAX);
+	if (ret != 0)
+		return ret;
+	ferry_route_learn(&p->route, buf->len, true,
+			to_ns(p, rte_rdtsc() - start));
+	return 1;
+}
+
+int
+ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
+{
+	uint32_t i = 0;
+	int ret = 0;
+
+	ferry_tx_take_mode(tx);
+	/* Alone, it is waited for, whatever the mode but the thriftiest. */
+	if (tx->mode != FERRY_MODE_EFFICIENCY && (n == 1 ||
+			tx->mode == FERRY_MODE_LATENCY)) {
+		for (; i < n; i++) {
+			const struct ferry_buf *buf = &bufs[i];
+
+			if (buf->len > tx->slot_size)
+				ret = FERRY_E_TOO_LONG;
+			else if (buf->len >= ROUTE_MIN && can_offload(tx) &&
+					reachable(tx->post, buf) &&
+					ferry_route_offload(&tx->post->route,
+						buf->len))
+				ret = send_routed(tx, buf);
+			else if (buf->len >= ROUTE_MIN)
+				ret = copy_here(tx, buf);
+			else
+				/* The rest of the burst shares what it can. */
+				ret = ferry_tx_send_here(tx, buf,
+						(uint16_t)(n - i));
+			if (ret <= 0)
+				break;
+			if (ret > 1)
+				i += (uint32_t)ret - 1;
+		}
+		return i > 0 ? (int)i : ret;
+	}
+	ret = post(tx, bufs, n);
+	if (ret > 0) {
+		int end = ferry_tx_finish(tx, 0, UINT64_MAX);
+
+		if (end != 0)
+			return end;
+	}
+	return ret;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_POST_H
+#define FERRY_POST_H
+
+/**
+ * @file
+ * Internal: the producer's side of messages that a server copies. The public
+ * calls are in ferry_channel.h; the server's side is ferry_server.h.
+ *
+ * Which way a message takes that is posted or sent by copy:
+ *
+ *     mode        copied by the calling thread       by the server
+ *     latency     what is not proven faster there    what is: ferry_route.h
+ *     throughput  what would wait there for longer   the rest
+ *                 than its own copy takes
+ *     efficiency  up to FERRY_POST_TINY              the rest
+ *
+ * A channel without a server, and a payload that the hub's process cannot read,
+ * is copied by the calling thread in every mode.
+ */
+
+#include "ferry_channel.h"
+#include "ferry_reach.h"
+#include "ferry_route.h"
+#include "ferry_server.h"
+
+/**
+ * Longest message that is copied on the spot in every mode: a job costs the
+ * producer about 100 ns and two transfers of a cache line, and copying 2 KiB
+ * takes as long.
+ */
+#define FERRY_POST_TINY 2048
+
+/** What a producer's handle has for this. */
+struct ferry_post {
+	struct rte_ring *jobs;
+	/** The producer is in the hub's process. */
+	bool local;
+	/** This end stands in service.server. */
+	bool self;
+	/** Times in a row that this end looked after its own jobs in vain. */
+	uint32_t turns;
+	/** The endpoint's own server; NULL: it has none. */
+	struct ferry_server *server;
+	struct ferry_channel_config config;
+	struct ferry_reach_cache reach;
+
+	/** Messages taken by ferry_tx_post() so far. */
+	uint64_t posted;
+	/** Jobs put into the ring, and those known to be done: its indices. */
+	uint32_t head;
+	uint32_t done;
+	uint32_t mask;
+	/** Bytes of the jobs between the two. */
+	uint64_t bytes;
+	/** For each place of the ring: which post it was, and its length. */
+	uint64_t *numbers;
+	uint32_t *lens;
+
+	/** How fast the server is, in bytes per TSC tick; 0: unknown yet. */
+	double rate;
+	/** Since when it has been measured, and what was done since. */
+	uint64_t since;
+	uint64_t since_bytes;
+	/** The same of the calling thread's own copies. */
+	double own_rate;
+	/** Length of a TSC tick in nanoseconds. */
+	double ns_per_tick;
+	/** For latency mode. */
+	struct ferry_route route;
+};
+
+/** Make and unmake it: part of ferry_tx_start() and ferry_tx_stop(). */
+int ferry_post_start(struct ferry_tx *tx,
+		const struct ferry_channel_attach *attach);
+void ferry_post_stop(struct ferry_tx *tx);
+
+/**
+ * Jobs not known to be done. Looks at what the server did, and does what nobody
+ * else does.
+ */
+uint32_t ferry_post_progress(struct ferry_tx *tx);
+
+/**
+ * A copying send of what did not go into cells, in a mode that may use the
+ * server: as ferry_tx_send_slots().
+ */
+int ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs,
+		uint16_t n);
+
+/** Take over the channel's mode if somebody has changed it. */
+void ferry_tx_take_mode(struct ferry_tx *tx);
+
+/** When a timeout ends, as a time stamp; or FERRY_WAIT_FOREVER. */
+uint64_t ferry_deadline_after(uint64_t timeout_ns);
+
+#endif /* FERRY_POST_H */

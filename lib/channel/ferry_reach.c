@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <rte_common.h>
+#include <rte_memory.h>
+
+#include "ferry_reach.h"
+
+bool
+ferry_reach_dpdk(uint64_t addr, uint64_t len, struct ferry_reach_cache *cache)
+{
+	const uint64_t end = addr + len;
+	uint64_t at = addr;
+
+	if (end < addr)
+		return false;
+	if (addr >= cache->from && end <= cache->to)
+		return true;
+	do {
+		const struct rte_memseg *ms = rte_mem_virt2memseg(
+				(const void *)(uintptr_t)at, NULL);
+
+		/* A page not in use has length 0. */
+		if (ms == NULL || at < ms->addr_64 ||
+				at - ms->addr_64 >= ms->len)
+			return false;
+		if (at == addr) {
+			cache->from = ms->addr_64;
+			cache->to = ms->addr_64;
+		}
+		at = ms->addr_64 + ms->len;
+		cache->to = at;
+	} while (at < end);
+	return true;
+}

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_ring_elem.h>
+#include <rte_ring_peek_zc.h>
+
+#include "ferry_channel.h"
+#include "ferry_reach.h"
+#include "ferry_server.h"
+
+/* Jobs taken from one channel in one turn, and messages published. */
+#define BURST 32
+/* Channels looked at in one turn: what bounds it, with BURST. */
+#define CHANNELS 32
+/* Completions taken in one turn (design decision 13). */
+#define BITE 128
+/*
+ * Turns without a job after which a channel is no longer polled: at some tens
+ * of nanoseconds each, about what the producer's way over the board costs.
+ */
+#define QUIET_TURNS 64
+
+enum job_state {
+	JOB_NONE,
+	JOB_COPYING,
+	JOB_DONE,
+	/* Not to be published: see ferry_server_stats.bad. */
+	JOB_BAD,
+};
+
+/* A channel that is served. */
+struct ferry_served {
+	TAILQ_ENTRY(ferry_served) next;
+	struct ferry_channel_shared *shared;
+	struct rte_ring *jobs;
+	struct rte_ring *out;
+	uint8_t *slots;
+	uint64_t stride;
+	uint32_t slot_size;
+	uint32_t n_slots;
+	uint32_t n_bells;
+	struct ferry_bell *bells;
+	uint32_t number;
+	/* Of both rings. */
+	uint32_t mask;
+	/* Indices of the job ring: jobs.cons.tail, and what was taken. */
+	uint32_t head;
+	uint32_t taken;
+	uint32_t copying;
+	uint32_t quiet;
+	uint8_t mode;
+	bool local;
+	bool active;
+	bool held;
+	bool used;
+	/* A job of it was given up: nothing after it can be published. */
+	bool stuck;
+	bool unsafe;
+	struct ferry_reach_cache reach;
+	/* For each place of the job ring: a job is read once, and this is what
+	 * is published. */
+	struct ferry_desc *descs;
+	uint8_t *state;
+};
+
+int
+ferry_server_init(struct ferry_server *server, struct ferry_copier *copier,
+		struct ferry_board *board, uint32_t room)
+{
+	memset(server, 0, sizeof(*server));
+	server->table = calloc(room, sizeof(*server->table));
+	if (server->table == NULL)
+		return -ENOMEM;
+	server->room = room;
+	server->copier = copier;
+	server->board = board;
+	TAILQ_INIT(&server->active);
+	return 0;
+}
+
+void
+ferry_server_fini(struct ferry_server *server)
+{
+	free(server->table);
+	memset(server, 0, sizeof(*server));
+}
+
+static void
+activate(struct ferry_server *server, struct ferry_served *ch)
+{
+	ch->quiet = 0;
+	if (ch->active)
+		return;
+	ch->active = true;
+	TAILQ_INSERT_TAIL(&server->active, ch, next);
+	server->n_active++;
+}
+
+static void
+deactivate(struct ferry_server *server, struct ferry_served *ch)
+{
+	if (!ch->active)
+		return;
+	ch->active = false;
+	TAILQ_REMOVE(&server->active, ch, next);
+	server->n_active--;
+}
+
+static void
+count_used(struct ferry_server *server, struct ferry_served *ch)
+{
+	uint32_t mode = __atomic_load_n(&ch->shared->service.mode,
+			__ATOMIC_RELAXED);
+
+	/* What others write is not to be believed. */
+	if (mode >= FERRY_MODES)
+		mode = FERRY_MODE_LATENCY;
+	if (ch->used)
+		server->used[ch->mode]--;
+	ch->mode = (uint8_t)mode;
+	if (ch->used)
+		server->used[ch->mode]++;
+}
+
+static void
+served_free(struct ferry_served *ch)
+{
+	free(ch->descs);
+	free(ch->state);
+	free(ch);
+}
+
+static uint32_t
+jobs_tail(const struct ferry_served *ch)
+{
+	/* J1 */
+	return __atomic_load_n(&ch->jobs->prod.tail, __ATOMIC_ACQUIRE);
+}
+
+static const struct ferry_job *
+job_at(const struct ferry_served *ch, uint32_t at)
+{
+	return (const struct ferry_job *)&ch->jobs[1] + (at & ch->mask);
+}
+
+/*
+ * The server before this one may have died at any instruction. What it had not
+ * published with the out ring's tail, or let go of with the job ring's, it has
+ * not done. But between the two it may have died, too: jobs up to the last
+ * message of the out ring are done.
+ */
+static void
+take_over(struct ferry_served *ch)
+{
+	const uint32_t last = __atomic_load_n(&ch->out->prod.tail,
+			__ATOMIC_RELAXED);
+	const struct ferry_desc *descs = (const struct ferry_desc *)&ch->out[1];
+	const uint32_t n = RTE_MIN(jobs_tail(ch) - ch->head, ch->n_slots);
+	uint32_t i;
+
+	ch->out->prod.head = last;
+	ch->jobs->cons.head = ch->head;
+	/* 0: nothing has ever been published. */
+	for (i = 0; i < n && last != 0; i++)
+		if ((int32_t)(job_at(ch, ch->head + i)->seq -
+				descs[(last - 1) & ch->mask].seq) > 0)
+			break;
+	if (last == 0 || i == 0)
+		return;
+	ch->head += i;
+	ch->taken = ch->head;
+	ch->jobs->cons.head = ch->head;
+	__atomic_store_n(&ch->jobs->cons.tail, ch->head, __ATOMIC_RELEASE);
+}
+
+int
+ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
+{
+	struct ferry_channel_shared *shared = serve->shared;
+	struct ferry_served *ch;
+
+	if (serve->number >= server->room ||
+			ferry_channel_valid(shared,
+				ferry_channel_memory(&serve->config)) != 0 ||
+			shared->n_slots != serve->config.n_slots ||
+			shared->slot_size != serve->config.slot_size)
+		return -EINVAL;
+	if (server->table[serve->number] != NULL)
+		return -EEXIST;
+	ch = calloc(1, sizeof(*ch));
+	if (ch == NULL)
+		return -ENOMEM;
+	ch->shared = shared;
+	ch->jobs = ferry_channel_jobs(shared);
+	ch->out = ferry_channel_out(shared);
+	ch->slots = ferry_channel_at(shared, shared->off_slots);
+	ch->stride = shared->stride;
+	ch->slot_size = serve->config.slot_size;
+	ch->n_slots = serve->config.n_slots;
+	ch->bells = serve->bells;
+	ch->n_bells = serve->n_bells;
+	ch->number = serve->number;
+	ch->local = serve->local;
+	ch->mask = rte_align32pow2(ch->n_slots + 1) - 1;
+	ch->descs = calloc(ch->mask + 1, sizeof(*ch->descs));
+	ch->state = calloc(ch->mask + 1, sizeof(*ch->state));
+	if (ch->descs == NULL || ch->state == NULL) {
+		served_free(ch);
+		return -ENOMEM;
+	}
+	ch->head = __atomic_load_n(&ch->jobs->cons.tail, __ATOMIC_RELAXED);
+	ch->taken = ch->head;
+	take_over(ch);
+	count_used(server, ch);
+	server->table[ch->number] = ch;
+	server->n_channels++;
+	/* Looked at at least once: somebody may have posted in vain. */
+	__atomic_store_n(&shared->service.watch, 0, __ATOMIC_RELAXED);
+	activate(server, ch);
+	return 0;
+}
+
+bool
+ferry_server_pending(const struct ferry_server *server, uint32_t number,
+		bool all)
+{
+	const struct ferry_served *ch = number < server->room ?
+		server->table[number] : NULL;
+
+	if (ch == NULL)
+		return false;
+	if (ch->stuck)
+		return ch->copying > 0;
+	return ch->taken != ch->head || (all && jobs_tail(ch) != ch->head);
+}
+
+void
+ferry_server_hold(struct ferry_server *server, uint32_t number)
+{
+	struct ferry_served *ch = number < server->room ?
+		server->table[number] : NULL;
+
+	if (ch == NULL)
+		return;
+	ch->held = true;
+	activate(server, ch);
+}
+
+int
+ferry_server_remove(struct ferry_server *server, uint32_t number)
+{
+	struct ferry_served *ch = number < server->room ?
+		server->table[number] : NULL;
+	bool unsafe;
+
+	if (ch == NULL)
+		return -ENOENT;
+	if (ch->copying > 0 || (ch->taken != ch->head && !ch->stuck))
+		return -EBUSY;
+	deactivate(server, ch);
+	if (ch->used)
+		server->used[ch->mode]--;
+	server->table[number] = NULL;
+	server->n_channels--;
+	unsafe = ch->unsafe;
+	served_free(ch);
+	return unsafe ? -EFAULT : 0;
+}
+
+static uint64_t
+cookie_make(const struct ferry_served *ch, uint32_t at)
+{
+	return (uint64_t)ch->number << 32 | (at & ch->mask);
+}
+
+/* Read a job, once, and check it. What is wrong with it ends the channel. */
+static bool
+job_read(struct ferry_server *server, struct ferry_served *ch, uint32_t at,
+		struct ferry_copy_job *job)
+{
+	const struct ferry_job *from = job_at(ch, at);
+	const uint32_t slot = __atomic_load_n(&from->slot, __ATOMIC_RELAXED);
+	const uint32_t len = __atomic_load_n(&from->len, __ATOMIC_RELAXED);
+	const uint64_t src = __atomic_load_n(&from->src, __ATOMIC_RELAXED);
+	const uint32_t place = __atomic_load_n(&from->place, __ATOMIC_RELAXED);
+
+	if (unlikely(slot >= ch->n_slots || len > ch->slot_size ||
+			place >= FERRY_PLACES || (!ch->local &&
+			!ferry_reach_dpdk(src, len, &ch->reach)))) {
+		server->stats.bad++;
+		ch->stuck = true;
+		return false;
+	}
+	ch->descs[at & ch->mask] = (struct ferry_desc) {
+		.slot = slot,
+		.len = len,
+		.tag = from->tag,
+		.seq = from->seq,
+	};
+	job->dst = ch->slots + slot * ch->stride;
+	job->src = (const void *)(uintptr_t)src;
+	job->len = len;
+	job->cookie = cookie_make(ch, at);
+	job->place = (enum ferry_placement)place;
+	job->mode = (enum ferry_mode)ch->mode;
+	return true;
+}
+
+/* Hand new jobs to the copier: how many. */
+static unsigned int
+take(struct ferry_server *server, struct ferry_served *ch)
+{
+	struct ferry_copy_job jobs[BURST];
+	uint32_t i, n = jobs_tail(ch) - ch->taken;
+	uint16_t taken;
+
+	if (n == 0 || ch->held || unlikely(ch->stuck))
+		return 0;
+	if (!ch->used) {
+		count_used(server, ch);
+		ch->used = true;
+		server->used[ch->mode]++;
+	} else {
+		count_used(server, ch);
+	}
+	/* No more than can be there, whatever a corrupt peer's tail says. */
+	n = RTE_MIN(n, ch->n_slots - RTE_MIN(ch->n_slots,
+			ch->taken - ch->head));
+	n = RTE_MIN(n, (uint32_t)BURST);
+	for (i = 0; i < n; i++)
+		if (!job_read(server, ch, ch->taken + i, &jobs[i]))
+			break;
+	if (i == 0)
+		return 0;
+	/* Before the copier has them: it may end them at once. */
+	for (n = 0; n < i; n++)
+		ch->state[(ch->taken + n) & ch->mask] = JOB_COPYING;
+	taken = ferry_copier_submit(server->copier, jobs, (uint16_t)i);
+	for (n = taken; n < i; n++)
+		ch->state[(ch->taken + n) & ch->mask] = JOB_NONE;
+	/* It is read again when there is room. */
+	if (ch->stuck && taken < i) {
+		ch->stuck = false;
+		server->stats.bad--;
+	}
+	ch->taken += taken;
+	ch->copying += taken;
+	return taken;
+}
+
+/* The producer asked to be woken no sooner: pairs with ferry_post_sleep(). */
+static void
+wake_producer(struct ferry_served *ch)
+{
+	const struct ferry_channel_end *tx = &ch->shared->tx;
+
+	if (__atomic_load_n(&tx->may_sleep, __ATOMIC_RELAXED) == 0)
+		return;
+	/* Fr: the new cons.tail before the look at what it waits for. */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if ((int32_t)(ch->head - __atomic_load_n(&ch->shared->service.wake_at,
+			__ATOMIC_RELAXED)) >= 0)
+		ferry_end_notify(tx, ch->bells, ch->n_bells);
+}
+
+/* Publish what is done and next: how many. */
+static unsigned int
+publish(struct ferry_server *server, struct ferry_served *ch)
+{
+	struct ferry_desc descs[BURST];
+	struct rte_ring_zc_data zcd;
+	uint32_t n;
+
+	for (n = 0; n < BURST && ch->head + n != ch->taken; n++) {
+		const uint32_t at = (ch->head + n) & ch->mask;
+
+		if (ch->state[at] != JOB_DONE)
+			break;
+		descs[n] = ch->descs[at];
+		ch->state[at] = JOB_NONE;
+		server->stats.bytes += descs[n].len;
+	}
+	if (n == 0)
+		return 0;
+	/* R3. Short only if a corrupt consumer wrote the ring's indices. */
+	if (unlikely(rte_ring_sp_enqueue_bulk_elem(ch->out, descs,
+			sizeof(descs[0]), n, NULL) != n)) {
+		ch->stuck = true;
+		return 0;
+	}
+	ferry_end_notify(&ch->shared->rx, ch->bells, ch->n_bells);
+	/* J2: only now, so that a slot is always recorded. */
+	rte_ring_dequeue_zc_burst_elem_start(ch->jobs, sizeof(struct ferry_job),
+			n, &zcd, NULL);
+	rte_ring_dequeue_zc_elem_finish(ch->jobs, n);
+	ch->head += n;
+	server->stats.msgs += n;
+	wake_producer(ch);
+	return n;
+}
+
+/* E1 to E4: no longer poll a channel. */
+static void
+rest(struct ferry_server *server, struct ferry_served *ch)
+{
+	uint32_t *watch = &ch->shared->service.watch;
+
+	/* E1, E2 */
+	__atomic_store_n(watch, 1, __ATOMIC_RELAXED);
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* E3 */
+	if (jobs_tail(ch) != ch->taken) {
+		/* E4 */
+		__atomic_exchange_n(watch, 0, __ATOMIC_RELAXED);
+		ch->quiet = 0;
+		return;
+	}
+	deactivate(server, ch);
+}
+
+static void
+posted(void *arg, uint32_t number)
+{
+	struct ferry_server *server = arg;
+
+	if (number >= server->room || server->table[number] == NULL)
+		return;
+	/* Also how a change of mode is learnt. */
+	count_used(server, server->table[number]);
+	activate(server, server->table[number]);
+}
+
+/* What the copier ended. */
+static void
+reap(struct ferry_server *server)
+{
+	struct ferry_copy_done done[BITE];
+	uint16_t i, n;
+
+	n = ferry_copier_poll(server->copier, done, BITE);
+	for (i = 0; i < n; i++) {
+		const uint32_t number = (uint32_t)(done[i].cookie >> 32);
+		const uint32_t at = (uint32_t)done[i].cookie;
+		struct ferry_served *ch = number < server->room ?
+			server->table[number] : NULL;
+
+		if (ch == NULL || at > ch->mask ||
+				ch->state[at] != JOB_COPYING)
+			continue;
+		ch->copying--;
+		ch->state[at] = JOB_DONE;
+		if (likely(done[i].status == FERRY_COPY_OK))
+			continue;
+		/* The slot must not be used, so the message cannot be sent,
+		 * nor any after it. */
+		ch->state[at] = JOB_BAD;
+		ch->stuck = true;
+		if (done[i].status == FERRY_COPY_E_UNSAFE) {
+			server->stats.unsafe += !ch->unsafe;
+			ch->unsafe = true;
+		}
+	}
+}
+
+unsigned int
+ferry_server_poll(struct ferry_server *server)
+{
+	struct ferry_served *ch, *following;
+	unsigned int i, work = 0, n = RTE_MIN(server->n_active,
+			(uint32_t)CHANNELS);
+
+	if (server->board != NULL)
+		ferry_board_take(server->board, posted, server);
+	if (ferry_copier_inflight(server->copier) > 0)
+		reap(server);
+	ch = TAILQ_FIRST(&server->active);
+	for (i = 0; i < n && ch != NULL; i++, ch = following) {
+		unsigned int did;
+
+		following = TAILQ_NEXT(ch, next);
+		did = take(server, ch);
+		did += publish(server, ch);
+		work += did;
+		if (did > 0 || ch->taken != ch->head)
+			ch->quiet = 0;
+		else if (++ch->quiet >= QUIET_TURNS && server->board != NULL)
+			rest(server, ch);
+	}
+	/* The others first next time. */
+	if (server->n_active > n)
+		while (i-- > 0) {
+			ch = TAILQ_FIRST(&server->active);
+			TAILQ_REMOVE(&server->active, ch, next);
+			TAILQ_INSERT_TAIL(&server->active, ch, next);
+		}
+	server->stats.turns++;
+	server->stats.busy += work > 0;
+	return work;
+}

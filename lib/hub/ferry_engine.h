@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_ENGINE_H
+#define FERRY_ENGINE_H
+
+/**
+ * @file
+ * Engines: poll loops of the hub that copy what producers post.
+ *
+ * An engine has lanes, the core it runs on and DMA channels, and serves any
+ * number of channels: it takes their jobs, lets its lanes copy, and publishes
+ * the messages when they are complete, in order. What it costs grows with the
+ * channels that are active.
+ *
+ *     struct ferry_engine *engine;
+ *
+ *     ferry_engine_create(&engine, hub, NULL);
+ *     ferry_engine_add_dma(engine, NULL);              every DMA device there is
+ *     ferry_engine_launch(engine, lcore);
+ *
+ * Who runs it is the application's choice; one of:
+ *
+ *     ferry_engine_launch()     an lcore of EAL, until ferry_engine_destroy()
+ *     ferry_engine_run()        the calling thread, until ferry_engine_stop()
+ *     ferry_engine_service()    a service core of EAL, as an rte_service
+ *     ferry_engine_poll()       the application's own loop, one turn a call
+ *
+ * Channels come to an engine by themselves: when its producer's end is opened, a
+ * channel gets the engine with the fewest channels, and a hub's first engine
+ * gets all channels that have none. ferry_hub_move() moves one. Nothing is lost
+ * or reordered by that, nor when an engine goes.
+ *
+ * How an engine waits follows the modes of the channels that have used it: while
+ * one of them is in latency mode it spins, else while one is in throughput mode
+ * it spins and yields, else it sleeps until a producer rings.
+ *
+ * Thread-safety: ferry_engine_run() and ferry_engine_poll() by one thread at a
+ * time; all else by any thread, unless the engine is being destroyed.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry_copier.h"
+#include "ferry_hub.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ferry_engine;
+
+/** Most engines of a hub. */
+#define FERRY_ENGINES_MAX 16
+
+/** What an engine is made with. */
+struct ferry_engine_config {
+	/** A name for people; NULL: "engine0" and so on. */
+	const char *name;
+	/** NUMA node of its lanes' memory, or SOCKET_ID_ANY (-1). */
+	int socket;
+};
+
+/** Numbers of an engine. */
+struct ferry_engine_info {
+	/** Its name. */
+	char name[FERRY_NAME_MAX];
+	/** Channels it serves, and those it looks at in every turn. */
+	uint32_t channels;
+	/** See channels. */
+	uint32_t active;
+	/** Lanes, its own core included. */
+	uint32_t lanes;
+	/** Messages published. */
+	uint64_t msgs;
+	/** Bytes of payload in them. */
+	uint64_t bytes;
+	/** Turns, and those that found something to do. */
+	uint64_t turns;
+	/** See turns. */
+	uint64_t busy;
+	/** Times that it went to sleep. */
+	uint64_t sleeps;
+	/** Jobs that a producer should not have posted. */
+	uint64_t bad;
+	/** Channels given up: a device that cannot be stopped may write there. */
+	uint64_t unsafe;
+};
+
+/**
+ * Make an engine. Nobody runs it yet.
+ *
+ * @param[out] engine
+ *   The engine, to be given to ferry_engine_destroy() before its hub is
+ *   destroyed.
+ * @param hub
+ *   Its hub.
+ * @param config
+ *   NULL: all defaults.
+ * @return
+ *   0; -EINVAL; -ENOSPC if the hub has FERRY_ENGINES_MAX engines; -ENOMEM.
+ */
+int ferry_engine_create(struct ferry_engine **engine, struct ferry_hub *hub,
+		const struct ferry_engine_config *config);
+
+/**
+ * Unmake an engine: end whoever runs it by ferry_engine_launch() or
+ * ferry_engine_service(), carry out what it has taken, give its channels to the
+ * hub's other engines, and close its lanes. A thread in ferry_engine_run() or
+ * ferry_engine_poll() must have left it. NULL is accepted.
+ *
+ * @param engine
+ *   The engine.
+ */
+void ferry_engine_destroy(struct ferry_engine *engine);
+
+/**
+ * Let an engine copy with one more lane. May be called while it runs.
+ *
+ * @param engine
+ *   The engine, which takes ownership if the call succeeds.
+ * @param lane
+ *   An open lane without jobs.
+ * @return
+ *   As ferry_copier_add().
+ */
+int ferry_engine_add_lane(struct ferry_engine *engine, struct ferry_lane *lane);
+
+/**
+ * Let an engine copy with DMA devices: configure and start those that nobody
+ * has started, one virtual channel each, and add them as lanes.
+ *
+ * @param engine
+ *   The engine.
+ * @param names
+ *   Names of devices with commas between them, "*" at the end of a name stands
+ *   for anything; NULL: all devices that copy memory.
+ * @return
+ *   How many were added; -ENODEV if there is none of that name; another negative
+ *   errno if none could be started.
+ */
+int ferry_engine_add_dma(struct ferry_engine *engine, const char *names);
+
+/**
+ * One turn of an engine: bounded work, never waits.
+ *
+ * @param engine
+ *   The engine.
+ * @return
+ *   0 if there was nothing to do.
+ */
+unsigned int ferry_engine_poll(struct ferry_engine *engine);
+
+/**
+ * Wait as the engine's channels' modes say, after a turn that found nothing.
+ * Longest 100 ms.
+ *
+ * @param engine
+ *   The engine.
+ */
+void ferry_engine_idle(struct ferry_engine *engine);
+
+/**
+ * Run an engine until ferry_engine_stop(). Of the type that
+ * rte_eal_remote_launch() takes.
+ *
+ * @param engine
+ *   The engine.
+ * @return
+ *   0.
+ */
+int ferry_engine_run(void *engine);
+
+/**
+ * Make ferry_engine_run() return, now or when it is called next.
+ *
+ * @param engine
+ *   The engine.
+ */
+void ferry_engine_stop(struct ferry_engine *engine);
+
+/**
+ * Run an engine on a worker lcore.
+ *
+ * @param engine
+ *   The engine.
+ * @param lcore
+ *   The lcore, which must be waiting.
+ * @return
+ *   0; -EINVAL for an lcore that is none; -EBUSY if it runs something, or the
+ *   engine does.
+ */
+int ferry_engine_launch(struct ferry_engine *engine, unsigned int lcore);
+
+/**
+ * Register an engine as a service of EAL, "ferry-" and its name, and enable it.
+ * The application maps it to service cores.
+ *
+ * @param engine
+ *   The engine.
+ * @param[out] id
+ *   The service's id.
+ * @return
+ *   0; -EBUSY if the engine runs; or the error of rte_service.
+ */
+int ferry_engine_service(struct ferry_engine *engine, uint32_t *id);
+
+/**
+ * Numbers of an engine.
+ *
+ * @param engine
+ *   The engine.
+ * @param[out] info
+ *   Its numbers.
+ */
+void ferry_engine_info(struct ferry_engine *engine,
+		struct ferry_engine_info *info);
+
+/**
+ * An engine's lanes, to read their statistics. While it runs, values may be
+ * stale.
+ *
+ * @param engine
+ *   The engine.
+ * @return
+ *   Its copier; valid until the engine is destroyed.
+ */
+const struct ferry_copier *
+ferry_engine_copier(const struct ferry_engine *engine);
+
+/**
+ * Move a channel to an engine.
+ *
+ * @param hub
+ *   The hub of both.
+ * @param id
+ *   The channel: ferry_hub_channel.id.
+ * @param engine
+ *   The engine; NULL: to none, so that the producer copies for itself.
+ * @return
+ *   0; -ENOENT if there is no such channel, or nobody has opened its producer's
+ *   end; -EBUSY if that copies with lanes of its own, or was stopped while it
+ *   filled a gap between two engines; -ENOMEM.
+ */
+int ferry_hub_move(struct ferry_hub *hub, uint64_t id,
+		struct ferry_engine *engine);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_ENGINE_H */

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_service.h>
+#include <rte_service_component.h>
+
+#include "ferry_wait.h"
+#include "hub_engine.h"
+
+/* Predicted waits from here on are slept through: what a sleep costs. */
+#define NAP_MIN_NS 30000
+/* How late a running engine's sleeps may end. */
+#define SLACK_NS 1000
+/* So much of a predicted wait is left for the prediction to be wrong by. */
+#define NAP_PART 0.75
+
+/* How often, and how far apart, a producer is asked for its channel: 100 ms. */
+#define GIVE_TRIES 1000
+#define GIVE_NAP_US 100
+
+/* Who runs an engine. */
+enum runner {
+	/* The application, or nobody. */
+	RUNNER_NONE,
+	RUNNER_LCORE,
+	RUNNER_SERVICE,
+};
+
+struct ferry_engine {
+	struct ferry_hub *hub;
+	/* Its place among the hub's engines and boards. */
+	uint32_t index;
+	char name[FERRY_NAME_MAX];
+	/*
+	 * Guards copier and server. The runner takes it for each turn, which
+	 * costs it two uncontended atomics on its own cache line; control calls
+	 * say in wanted that they want it, since a mutex is not fair.
+	 */
+	pthread_mutex_t lock;
+	uint32_t wanted;
+	struct ferry_copier copier;
+	struct ferry_server server;
+	struct ferry_board *board;
+	/* How to wait: found out in a turn that had nothing to do. */
+	enum ferry_wait_policy policy;
+	bool busy;
+	uint64_t next_ns;
+	/* The runner's own. */
+	struct ferry_wait wait;
+	uint64_t sleeps;
+	/* Not 0: run() is to return. */
+	uint32_t stop;
+	enum runner runner;
+	unsigned int lcore;
+	uint32_t service;
+};
+
+static void
+engine_lock(struct ferry_engine *e)
+{
+	__atomic_fetch_add(&e->wanted, 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&e->lock);
+	__atomic_fetch_sub(&e->wanted, 1, __ATOMIC_RELAXED);
+}
+
+static void
+engine_unlock(struct ferry_engine *e)
+{
+	pthread_mutex_unlock(&e->lock);
+}
+
+static uint32_t *
+server_word(struct hub_channel *c)
+{
+	return &c->shared->service.server;
+}
+
+/* The engine with the fewest channels, but not this one; or NULL. */
+static struct ferry_engine *
+engine_best(struct ferry_hub *hub, const struct ferry_engine *not_this)
+{
+	struct ferry_engine *best = NULL;
+	uint32_t i;
+
+	for (i = 0; i < FERRY_ENGINES_MAX; i++) {
+		struct ferry_engine *e = hub->engines[i];
+
+		if (e != NULL && e != not_this && (best == NULL ||
+				e->server.n_channels < best->server.n_channels))
+			best = e;
+	}
+	return best;
+}
+
+/* Begin to serve a channel; the word says already that this engine does. */
+static int
+serve_begin(struct ferry_engine *e, struct hub_channel *c)
+{
+	const struct ferry_serve serve = {
+		.shared = c->shared,
+		.config = c->config,
+		.number = (uint32_t)(c - e->hub->channels),
+		.local = c->tx_local,
+		.bells = e->hub->registry->bells,
+		.n_bells = e->hub->max_endpoints,
+	};
+	int ret;
+
+	engine_lock(e);
+	ret = ferry_server_add(&e->server, &serve);
+	engine_unlock(e);
+	if (ret != 0)
+		return ret;
+	c->engine = e;
+	/* Its thread may be asleep, or have seen no channel so far. */
+	ferry_board_post(e->board, serve.number);
+	return 0;
+}
+
+/* Take a channel away from the engine it has. */
+static void
+serve_end(struct hub_channel *c, bool all)
+{
+	struct ferry_engine *e = c->engine;
+	const uint32_t number = (uint32_t)(c - e->hub->channels);
+
+	engine_lock(e);
+	if (!all)
+		ferry_server_hold(&e->server, number);
+	while (ferry_server_pending(&e->server, number, all))
+		if (ferry_server_poll(&e->server) == 0)
+			sched_yield();
+	if (ferry_server_remove(&e->server, number) == -EFAULT)
+		c->unsafe = true;
+	engine_unlock(e);
+	c->engine = NULL;
+}
+
+/* Give a channel to an engine: 0 or negative. */
+static int
+engine_give(struct ferry_engine *e, struct hub_channel *c)
+{
+	uint32_t none = FERRY_SERVER_NONE;
+	unsigned int tries = 0;
+	int ret;
+
+	/* O: pairs with the release of a producer that served itself; without
+	 * lanes of its own it does so for the length of one call. */
+	while (!__atomic_compare_exchange_n(server_word(c), &none,
+			FERRY_SERVER_ENGINE + e->index, false,
+			__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		if (c->alone || ++tries == GIVE_TRIES)
+			return -EBUSY;
+		none = FERRY_SERVER_NONE;
+		usleep(GIVE_NAP_US);
+	}
+	ret = serve_begin(e, c);
+	if (ret != 0)
+		__atomic_store_n(server_word(c), FERRY_SERVER_NONE,
+				__ATOMIC_RELEASE);
+	return ret;
+}
+
+void
+engine_take(struct ferry_hub *hub, struct hub_channel *c)
+{
+	struct ferry_engine *e = engine_best(hub, NULL);
+
+	/* If it fails, the producer copies for itself. */
+	if (e != NULL)
+		engine_give(e, c);
+}
+
+/* The jobs of a producer that died, when no engine has the channel. */
+static void
+jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
+{
+	const struct ferry_serve serve = {
+		.shared = c->shared,
+		.config = c->config,
+		.local = c->tx_local,
+		.bells = hub->registry->bells,
+		.n_bells = hub->max_endpoints,
+	};
+	const struct rte_ring *jobs = ferry_channel_jobs(c->shared);
+	struct ferry_server server;
+	struct ferry_copier copier;
+
+	if (jobs->cons.tail == jobs->prod.tail)
+		return;
+	if (ferry_copier_init(&copier, SOCKET_ID_ANY) != 0)
+		return;
+	/* Whatever the dead left there: it is the hub's now. */
+	__atomic_store_n(server_word(c), FERRY_SERVER_ENGINE +
+			FERRY_ENGINES_MAX, __ATOMIC_RELAXED);
+	if (ferry_server_init(&server, &copier, NULL, 1) == 0) {
+		if (ferry_server_add(&server, &serve) == 0) {
+			while (ferry_server_pending(&server, 0, true))
+				ferry_server_poll(&server);
+			ferry_server_remove(&server, 0);
+		}
+		ferry_server_fini(&server);
+	}
+	ferry_copier_fini(&copier);
+}
+
+void
+engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all)
+{
+	if (c->engine != NULL)
+		serve_end(c, all);
+	else if (all)
+		jobs_finish(hub, c);
+	else
+		return;
+	/* O */
+	__atomic_store_n(server_word(c), FERRY_SERVER_NONE, __ATOMIC_RELEASE);
+}
+
+/* From the engine it has to another one, without a gap; or to none. */
+static int
+engine_move(struct ferry_hub *hub, struct hub_channel *c,
+		struct ferry_engine *to)
+{
+	int ret = 0;
+
+	if (c->engine == to)
+		return 0;
+	if (c->engine == NULL)
+		return engine_give(to, c);
+	serve_end(c, false);
+	if (to != NULL) {
+		__atomic_store_n(server_word(c), FERRY_SERVER_ENGINE +
+				to->index, __ATOMIC_RELEASE);
+		ret = serve_begin(to, c);
+	}
+	if (to == NULL || ret != 0) {
+		/* O: whoever posted in the meantime has to look after it. */
+		__atomic_store_n(server_word(c), FERRY_SERVER_NONE,
+				__ATOMIC_RELEASE);
+		if (c->ends[HUB_TX].state == FERRY_END_OPEN)
+			ferry_bell_shout(&hub->registry->bells[
+					c->ends[HUB_TX].endpoint]);
+	}
+	return ret;
+}
+
+int
+ferry_hub_move(struct ferry_hub *hub, uint64_t id, struct ferry_engine *engine)
+{
+	int ret = -ENOENT;
+	uint32_t i;
+
+	pthread_mutex_lock(&hub->lock);
+	for (i = 0; i < hub->max_channels; i++) {
+		struct hub_channel *c = &hub->channels[i];
+
+		if (c->used && c->id == id &&
+				c->ends[HUB_TX].state == FERRY_END_OPEN) {
+			ret = engine_move(hub, c, engine);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&hub->lock);
+	return ret;
+}
+
+/* All channels that have no engine, or this one, to the best other one. */
+static void
+engines_share(struct ferry_hub *hub, struct ferry_engine *from,
+		struct ferry_engine *not_to)
+{
+	uint32_t i;
+
+	for (i = 0; i < hub->max_channels; i++) {
+		struct hub_channel *c = &hub->channels[i];
+
+		if (c->used && c->engine == from &&
+				c->ends[HUB_TX].state == FERRY_END_OPEN) {
+			struct ferry_engine *to = engine_best(hub, not_to);
+
+			if (from != NULL || to != NULL)
+				engine_move(hub, c, to);
+		} else if (c->used && from != NULL && c->engine == from) {
+			engine_leave(hub, c, false);
+		}
+	}
+}
+
+static void
+engine_free(struct ferry_engine *e)
+{
+	ferry_server_fini(&e->server);
+	ferry_copier_fini(&e->copier);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+}
+
+int
+ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
+		const struct ferry_engine_config *config)
+{
+	static const struct ferry_engine_config defaults = { .socket = -1 };
+	struct ferry_engine *e;
+	uint32_t i;
+	int ret;
+
+	if (config == NULL)
+		config = &defaults;
+	if (out == NULL || hub == NULL || (config->name != NULL &&
+			ferry_name_check(config->name) != 0))
+		return -EINVAL;
+	e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		return -ENOMEM;
+	e->hub = hub;
+	pthread_mutex_init(&e->lock, NULL);
+	ferry_wait_init(&e->wait, FERRY_WAIT_SLEEP);
+	ret = ferry_copier_init(&e->copier, config->socket);
+	if (ret != 0) {
+		engine_free(e);
+		return ret;
+	}
+	pthread_mutex_lock(&hub->lock);
+	for (i = 0; i < FERRY_ENGINES_MAX && hub->engines[i] != NULL; i++)
+		;
+	if (i == FERRY_ENGINES_MAX || hub->closing) {
+		ret = hub->closing ? -ESHUTDOWN : -ENOSPC;
+	} else {
+		e->index = i;
+		e->board = hub_board(hub, i);
+		ret = ferry_server_init(&e->server, &e->copier, e->board,
+				hub->max_channels);
+	}
+	if (ret == 0) {
+		if (config->name != NULL)
+			strcpy(e->name, config->name);
+		else
+			snprintf(e->name, sizeof(e->name), "engine%u", i);
+		hub->engines[i] = e;
+		engines_share(hub, NULL, NULL);
+	}
+	pthread_mutex_unlock(&hub->lock);
+	if (ret != 0)
+		engine_free(e);
+	else
+		*out = e;
+	return ret;
+}
+
+static void
+runner_end(struct ferry_engine *e)
+{
+	ferry_engine_stop(e);
+	if (e->runner == RUNNER_LCORE) {
+		rte_eal_wait_lcore(e->lcore);
+	} else if (e->runner == RUNNER_SERVICE) {
+		rte_service_component_runstate_set(e->service, 0);
+		rte_service_runstate_set(e->service, 0);
+		while (rte_service_may_be_active(e->service) == 1)
+			sched_yield();
+		rte_service_component_unregister(e->service);
+	}
+	e->runner = RUNNER_NONE;
+}
+
+void
+ferry_engine_destroy(struct ferry_engine *e)
+{
+	struct ferry_hub *hub;
+
+	if (e == NULL)
+		return;
+	hub = e->hub;
+	runner_end(e);
+	pthread_mutex_lock(&hub->lock);
+	hub->engines[e->index] = NULL;
+	engines_share(hub, e, e);
+	pthread_mutex_unlock(&hub->lock);
+	engine_free(e);
+}
+
+int
+ferry_engine_add_lane(struct ferry_engine *e, struct ferry_lane *lane)
+{
+	int ret;
+
+	engine_lock(e);
+	ret = ferry_copier_add(&e->copier, lane);
+	engine_unlock(e);
+	return ret;
+}
+
+static enum ferry_wait_policy
+engine_policy(const struct ferry_engine *e)
+{
+	if (e->server.used[FERRY_MODE_LATENCY] > 0)
+		return FERRY_WAIT_SPIN;
+	if (e->server.used[FERRY_MODE_THROUGHPUT] > 0)
+		return FERRY_WAIT_YIELD;
+	return FERRY_WAIT_SLEEP;
+}
+
+unsigned int
+ferry_engine_poll(struct ferry_engine *e)
+{
+	unsigned int work;
+
+	while (unlikely(__atomic_load_n(&e->wanted, __ATOMIC_RELAXED) != 0))
+		sched_yield();
+	pthread_mutex_lock(&e->lock);
+	work = ferry_server_poll(&e->server);
+	if (work == 0) {
+		e->policy = engine_policy(e);
+		e->busy = ferry_server_busy(&e->server);
+		e->next_ns = ferry_copier_next_ns(&e->copier);
+	}
+	pthread_mutex_unlock(&e->lock);
+	return work;
+}
+
+static bool
+engine_wake(void *arg)
+{
+	const struct ferry_engine *e = arg;
+
+	return ferry_board_any(e->board) ||
+		__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE) != 0;
+}
+
+void
+ferry_engine_idle(struct ferry_engine *e)
+{
+	if (e->policy != e->wait.policy)
+		ferry_wait_set_policy(&e->wait, e->policy);
+	if (e->policy != FERRY_WAIT_SLEEP) {
+		ferry_wait_idle(&e->wait, NULL, NULL, NULL, FERRY_WAIT_FOREVER);
+		return;
+	}
+	if (e->next_ns == UINT64_MAX && !e->busy) {
+		if (e->wait.round >= e->wait.spin)
+			__atomic_store_n(&e->sleeps, e->sleeps + 1,
+					__ATOMIC_RELAXED);
+		ferry_wait_idle(&e->wait, &e->board->bell, engine_wake, e,
+				FERRY_WAIT_FOREVER);
+		return;
+	}
+	/* Channels about to come to rest, or copies about to end: look again
+	 * soon, but let others have the CPU. A long wait is slept through. */
+	if (e->next_ns == UINT64_MAX || e->next_ns == 0)
+		rte_pause();
+	else if (e->next_ns < NAP_MIN_NS)
+		sched_yield();
+	else
+		ferry_bell_sleep(&e->board->bell, engine_wake, e,
+				(uint64_t)((double)e->next_ns * NAP_PART));
+}
+
+int
+ferry_engine_run(void *engine)
+{
+	struct ferry_engine *e = engine;
+	const int slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+
+	/* Naps end in time: the kernel may else be late by 50 us. */
+	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
+	while (__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE) == 0) {
+		if (ferry_engine_poll(e) != 0)
+			ferry_wait_reset(&e->wait);
+		else
+			ferry_engine_idle(e);
+	}
+	__atomic_store_n(&e->stop, 0, __ATOMIC_RELAXED);
+	if (slack > 0)
+		prctl(PR_SET_TIMERSLACK, slack, 0, 0, 0);
+	return 0;
+}
+
+void
+ferry_engine_stop(struct ferry_engine *e)
+{
+	__atomic_store_n(&e->stop, 1, __ATOMIC_RELEASE);
+	ferry_bell_shout(&e->board->bell);
+}
+
+int
+ferry_engine_launch(struct ferry_engine *e, unsigned int lcore)
+{
+	int ret;
+
+	if (e->runner != RUNNER_NONE)
+		return -EBUSY;
+	if (!rte_lcore_is_enabled(lcore) || lcore == rte_get_main_lcore())
+		return -EINVAL;
+	__atomic_store_n(&e->stop, 0, __ATOMIC_RELAXED);
+	ret = rte_eal_remote_launch(ferry_engine_run, e, lcore);
+	if (ret == 0) {
+		e->runner = RUNNER_LCORE;
+		e->lcore = lcore;
+	}
+	return ret;
+}
+
+static int32_t
+service_turn(void *arg)
+{
+	/* What -EAGAIN tells a service core: it had nothing to do. */
+	return ferry_engine_poll(arg) != 0 ? 0 : -EAGAIN;
+}
+
+int
+ferry_engine_service(struct ferry_engine *e, uint32_t *id)
+{
+	struct rte_service_spec spec = {
+		.callback = service_turn,
+		.callback_userdata = e,
+		.socket_id = SOCKET_ID_ANY,
+	};
+	int ret;
+
+	if (e->runner != RUNNER_NONE)
+		return -EBUSY;
+	/* EAL's names are shorter than ferry's. */
+	snprintf(spec.name, sizeof(spec.name), "ferry-%.*s",
+		(int)sizeof(spec.name) - 7, e->name);
+	ret = rte_service_component_register(&spec, &e->service);
+	if (ret != 0)
+		return ret;
+	rte_service_component_runstate_set(e->service, 1);
+	rte_service_runstate_set(e->service, 1);
+	e->runner = RUNNER_SERVICE;
+	if (id != NULL)
+		*id = e->service;
+	return 0;
+}
+
+void
+ferry_engine_info(struct ferry_engine *e, struct ferry_engine_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	strcpy(info->name, e->name);
+	engine_lock(e);
+	info->channels = e->server.n_channels;
+	info->active = e->server.n_active;
+	info->lanes = e->copier.nb_lanes;
+	info->msgs = e->server.stats.msgs;
+	info->bytes = e->server.stats.bytes;
+	info->turns = e->server.stats.turns;
+	info->busy = e->server.stats.busy;
+	info->sleeps = __atomic_load_n(&e->sleeps, __ATOMIC_RELAXED);
+	info->bad = e->server.stats.bad;
+	info->unsafe = e->server.stats.unsafe;
+	engine_unlock(e);
+}
+
+const struct ferry_copier *
+ferry_engine_copier(const struct ferry_engine *e)
+{
+	return &e->copier;
+}

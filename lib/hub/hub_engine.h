@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_HUB_ENGINE_H
+#define FERRY_HUB_ENGINE_H
+
+/*
+ * Engines from inside: who serves which channel.
+ *
+ *     service.server of a channel (ferry_channel_layout.h)
+ *
+ *            hub: engine_take()            hub: engine_move()
+ *     NONE ---------------------> ENGINE k ------------------> ENGINE m
+ *      ^ |                            |
+ *      | | producer                   | hub: engine_leave()
+ *      | v                            v
+ *     SELF                           NONE
+ *
+ * The hub's lock is held in all these calls. It guards the books (which engine a
+ * channel has); the engine's own lock, taken after it, guards the server. A
+ * control thread that wants an engine's jobs ended does the engine's turns
+ * itself, so it does not matter whether anybody runs the engine.
+ */
+
+#include "ferry_engine.h"
+#include "ferry_server.h"
+#include "hub_private.h"
+
+/* Give a channel whose producer's end is open to the best engine, if any. */
+void engine_take(struct ferry_hub *hub, struct hub_channel *c);
+
+/*
+ * Nobody is to serve the channel any more. all: first carry out the jobs that
+ * are in its ring, of a producer that has ended; else only those in the copier.
+ */
+void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
+
+#endif /* FERRY_HUB_ENGINE_H */

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Engines in the hub's process: who copies, in what order, and who when. */
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "ferry_engine.h"
+#include "hub_fixture.h"
+
+#define SLOT 65536
+#define SLOTS 16
+#define ANY_TIME UINT64_C(20000000000)
+
+/* A channel with both ends in this thread, and engines beside it. */
+struct stage {
+	struct ferry_hub *hub;
+	struct ferry_endpoint *a;
+	struct ferry_endpoint *b;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+	uint8_t *payloads[2 * SLOTS];
+	uint64_t sent;
+	uint64_t received;
+};
+
+static uint32_t
+len_of(uint64_t i)
+{
+	static const uint32_t lens[] = { 65536, 17, 4096, 64, 40000, 1, 9000 };
+
+	return lens[i % RTE_DIM(lens)];
+}
+
+static void
+stage_start(struct stage *s)
+{
+	const struct ferry_channel_config config = {
+		.slot_size = SLOT, .n_slots = SLOTS,
+	};
+	unsigned int i;
+
+	memset(s, 0, sizeof(*s));
+	s->hub = hub_make(HUB, 8 * MIB, 0, 0);
+	s->a = hub_join(HUB, "a");
+	s->b = hub_join(HUB, "b");
+	assert_int_equal(ferry_tx_open(&s->tx, s->a, "ch", &config), 0);
+	assert_int_equal(ferry_rx_open(&s->rx, s->b, "ch", &config), 0);
+	for (i = 0; i < RTE_DIM(s->payloads); i++) {
+		s->payloads[i] = malloc(SLOT);
+		assert_non_null(s->payloads[i]);
+	}
+}
+
+static void
+stage_stop(struct stage *s)
+{
+	unsigned int i;
+
+	ferry_detach(s->a);
+	ferry_detach(s->b);
+	hub_check_empty(s->hub);
+	assert_int_equal(ferry_hub_destroy(s->hub), 0);
+	for (i = 0; i < RTE_DIM(s->payloads); i++)
+		free(s->payloads[i]);
+}
+
+static struct ferry_engine *
+engine_make(struct stage *s)
+{
+	struct ferry_engine *e = NULL;
+
+	assert_int_equal(ferry_engine_create(&e, s->hub, NULL), 0);
+	return e;
+}
+
+/* The next message, in its own buffer. */
+static struct ferry_buf
+next_buf(struct stage *s)
+{
+	uint8_t *data = s->payloads[s->sent % RTE_DIM(s->payloads)];
+	struct ferry_buf buf = {
+		.data = data,
+		.len = len_of(s->sent),
+		.tag = (uint32_t)s->sent,
+	};
+
+	ferry_test_fill(data, buf.len, s->sent);
+	return buf;
+}
+
+/* Post the next message if there is room: whether there was. */
+static bool
+post_one(struct stage *s)
+{
+	const struct ferry_buf buf = next_buf(s);
+	int ret = ferry_tx_post(s->tx, &buf, 1);
+
+	assert_true(ret == 0 || ret == 1);
+	s->sent += (uint64_t)ret;
+	return ret == 1;
+}
+
+static bool
+send_one(struct stage *s)
+{
+	const struct ferry_buf buf = next_buf(s);
+	int ret = ferry_tx_send(s->tx, &buf, 1);
+
+	assert_true(ret == 0 || ret == 1);
+	s->sent += (uint64_t)ret;
+	return ret == 1;
+}
+
+/* Receive all that is there; it must be what is next. */
+static unsigned int
+receive(struct stage *s)
+{
+	struct ferry_msg msg;
+	unsigned int n = 0;
+	int ret;
+
+	while ((ret = ferry_rx_recv(s->rx, &msg, 1)) == 1) {
+		assert_int_equal(msg.tag, (uint32_t)s->received);
+		assert_int_equal(msg.len, len_of(s->received));
+		assert_int_equal(ferry_test_check(msg.data, msg.len,
+			s->received), -1);
+		assert_int_equal(ferry_rx_release(s->rx, &msg, 1), 0);
+		s->received++;
+		n++;
+	}
+	assert_int_equal(ret, 0);
+	return n;
+}
+
+static uint64_t
+engine_msgs(struct ferry_engine *e)
+{
+	struct ferry_engine_info info;
+
+	ferry_engine_info(e, &info);
+	return info.msgs;
+}
+
+static uint64_t
+channel_id(struct stage *s)
+{
+	struct ferry_hub_channel entry;
+
+	assert_int_equal(ferry_hub_channels(s->hub, &entry, 1), 1);
+	return entry.id;
+}
+
+static void
+posts_wait_for_the_engine(void **state)
+{
+	struct ferry_engine *e;
+	struct stage s;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	e = engine_make(&s);
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
+	for (i = 0; i < 4; i++)
+		assert_true(post_one(&s));
+	/* The first is the engine's; what comes after it has to wait. */
+	assert_int_equal(receive(&s), 0);
+	assert_int_equal(ferry_tx_pending(s.tx), 4);
+	assert_int_equal(ferry_tx_finish(s.tx, 0, 0), -ETIMEDOUT);
+	while (ferry_tx_pending(s.tx) > 0)
+		ferry_engine_poll(e);
+	assert_int_equal(ferry_tx_finish(s.tx, 0, 0), 0);
+	assert_int_equal(receive(&s), 4);
+	/* 17 and 64 bytes are not worth a job. */
+	assert_int_equal(engine_msgs(e), 2);
+	assert_int_equal(ferry_tx_drain(s.tx, 0), 0);
+	ferry_engine_destroy(e);
+	stage_stop(&s);
+}
+
+static void
+without_an_engine_a_post_is_a_send(void **state)
+{
+	struct stage s;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	for (i = 0; i < FERRY_MODES; i++) {
+		assert_int_equal(ferry_tx_set_mode(s.tx, (enum ferry_mode)i),
+			0);
+		assert_true(post_one(&s));
+		assert_int_equal(ferry_tx_pending(s.tx), 0);
+		assert_int_equal(receive(&s), 1);
+	}
+	assert_int_equal(ferry_tx_set_mode(s.tx, (enum ferry_mode)i), -EINVAL);
+	assert_int_equal(ferry_rx_set_mode(s.rx, (enum ferry_mode)i), -EINVAL);
+	stage_stop(&s);
+}
+
+static void
+jobs_of_an_engine_that_goes_are_done_first(void **state)
+{
+	struct ferry_engine *e;
+	struct stage s;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	e = engine_make(&s);
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
+	while (post_one(&s))
+		ferry_engine_poll(e);
+	ferry_engine_destroy(e);
+	/* What it had not begun, the producer does when it looks. */
+	assert_int_equal(ferry_tx_finish(s.tx, 0, ANY_TIME), 0);
+	receive(&s);
+	assert_int_equal(s.received, s.sent);
+	/* And it serves itself from then on. */
+	assert_true(post_one(&s));
+	assert_int_equal(ferry_tx_pending(s.tx), 0);
+	assert_int_equal(receive(&s), 1);
+	stage_stop(&s);
+}
+
+static void
+moving_between_engines_keeps_order(void **state)
+{
+	struct ferry_engine *e[2];
+	uint64_t rng = 5, id;
+	struct stage s;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	e[0] = engine_make(&s);
+	e[1] = engine_make(&s);
+	id = channel_id(&s);
+	for (i = 0; i < 5000; i++) {
+		switch (ferry_test_random(&rng) % 8) {
+		case 0:
+			assert_int_equal(ferry_hub_move(s.hub, id,
+				e[ferry_test_random(&rng) % 2]), 0);
+			break;
+		case 1:
+			assert_int_equal(ferry_hub_move(s.hub, id, NULL), 0);
+			break;
+		case 2:
+			assert_int_equal(ferry_tx_set_mode(s.tx,
+				ferry_test_random(&rng) % 2 == 0 ?
+				FERRY_MODE_THROUGHPUT :
+				FERRY_MODE_LATENCY), 0);
+			break;
+		case 3:
+			receive(&s);
+			break;
+		case 4:
+		case 5:
+			ferry_engine_poll(e[ferry_test_random(&rng) % 2]);
+			break;
+		case 6:
+			post_one(&s);
+			/* fallthrough */
+		default:
+			post_one(&s);
+		}
+	}
+	assert_int_equal(ferry_hub_move(s.hub, id, e[0]), 0);
+	while (ferry_tx_pending(s.tx) > 0)
+		ferry_engine_poll(e[0]);
+	receive(&s);
+	assert_int_equal(s.received, s.sent);
+	assert_true(s.sent > 1000);
+	ferry_engine_destroy(e[0]);
+	ferry_engine_destroy(e[1]);
+	stage_stop(&s);
+}
+
+static void *
+run_engine(void *e)
+{
+	ferry_engine_run(e);
+	return NULL;
+}
+
+static void
+sends_wait_for_a_running_engine(void **state)
+{
+	struct ferry_engine *e;
+	pthread_t thread;
+	struct stage s;
+	unsigned int i, m;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	e = engine_make(&s);
+	assert_int_equal(pthread_create(&thread, NULL, run_engine, e), 0);
+	for (i = 0; i < 600; i++) {
+		m = i / 100 % FERRY_MODES;
+		if (i % 100 == 0)
+			assert_int_equal(ferry_tx_set_mode(s.tx,
+				(enum ferry_mode)m), 0);
+		while (!send_one(&s))
+			receive(&s);
+		/* The payload is ours again. */
+		assert_int_equal(ferry_tx_pending(s.tx), 0);
+		memset(s.payloads[(s.sent - 1) % RTE_DIM(s.payloads)], 0xee,
+			SLOT);
+		if (i % 3 == 0)
+			receive(&s);
+	}
+	receive(&s);
+	assert_int_equal(s.received, s.sent);
+	assert_true(engine_msgs(e) > 0);
+	ferry_engine_stop(e);
+	pthread_join(thread, NULL);
+	ferry_engine_destroy(e);
+	stage_stop(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(posts_wait_for_the_engine),
+		cmocka_unit_test(without_an_engine_a_post_is_a_send),
+		cmocka_unit_test(jobs_of_an_engine_that_goes_are_done_first),
+		cmocka_unit_test(moving_between_engines_keeps_order),
+		cmocka_unit_test(sends_wait_for_a_running_engine),
+	};
+
+	return cmocka_run_group_tests(tests, hub_eal_start, NULL);
+}
