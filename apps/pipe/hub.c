@@ -8,6 +8,7 @@
 #include <rte_common.h>
 
 #include "app_eal.h"
+#include "engines.h"
 #include "pipe.h"
 
 static int
@@ -46,11 +47,16 @@ int
 pipe_hub(const struct pipe_options *o)
 {
 	struct ferry_hub_info info;
+	struct engines engines;
 	struct ferry_hub *hub;
 	int ret;
 
 	if (hub_make(&hub, o) != 0)
 		return 1;
+	if (engines_start(&engines, hub, o) != 0) {
+		ferry_hub_destroy(hub);
+		return 1;
+	}
 	if (!o->quiet)
 		fprintf(stderr, "hub '%s' is ready with %" PRIu64 " MiB; end it"
 			" with Ctrl-C\n", ferry_hub_name(hub),
@@ -62,6 +68,9 @@ pipe_hub(const struct pipe_options *o)
 	if (info.channels > 0 && !o->quiet)
 		fprintf(stderr, "ending %" PRIu32 " open channels\n",
 			info.channels);
+	if (!o->quiet)
+		engines_report(&engines);
+	engines_stop(&engines);
 	ret = ferry_hub_destroy(hub);
 	if (ret == 0)
 		return 0;

@@ -11,12 +11,13 @@
 
 #include "app_args.h"
 #include "app_eal.h"
+#include "ferry_engine.h"
 #include "pipe.h"
 
 volatile sig_atomic_t pipe_stop;
 
 static const char usage[] =
-	"ferry-pipe hub [EAL options] -- [--memory MIB] [--channels N]\n"
+	"ferry-pipe hub [EAL options] -- [--memory MIB] [--channels N] ...\n"
 	"ferry-pipe send NAME < FILE      (the channel NAME; any byte stream)\n"
 	"ferry-pipe recv NAME > FILE\n"
 	"\n"
@@ -27,6 +28,8 @@ static const char usage[] =
 	"  --hub NAME        name of the hub (ferry)\n"
 	"  --memory MIB      hub: hugepage memory for channels (256)\n"
 	"  --channels N      hub: most channels at once (1024)\n"
+	"  --engines N       hub: threads that copy what users post (0)\n"
+	"  --dma NAME,...    hub: DMA devices for the engines, '*' for all\n"
 	"  --slot-size BYTES send, recv: largest message (131072)\n"
 	"  --slots N         send, recv: messages under way (16)\n"
 	"  --wait POLICY     send, recv: spin, power, yield or sleep (sleep)\n"
@@ -36,17 +39,20 @@ static const char usage[] =
 	"  --help\n"
 	"\n"
 	"EAL options of interest: --file-prefix (hub and users must agree; ferry)\n"
-	"and --lcores (by default the threads float over all CPUs).\n";
+	"and --lcores (engines run on the worker lcores; by default all threads\n"
+	"float over all CPUs).\n";
 
 enum {
-	OPT_HUB = 256, OPT_MEMORY, OPT_CHANNELS, OPT_SLOT_SIZE, OPT_SLOTS,
-	OPT_WAIT, OPT_COPY, OPT_QUIET, OPT_HELP,
+	OPT_HUB = 256, OPT_MEMORY, OPT_CHANNELS, OPT_ENGINES, OPT_DMA,
+	OPT_SLOT_SIZE, OPT_SLOTS, OPT_WAIT, OPT_COPY, OPT_QUIET, OPT_HELP,
 };
 
 static const struct option long_options[] = {
 	{ "hub", required_argument, NULL, OPT_HUB },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "channels", required_argument, NULL, OPT_CHANNELS },
+	{ "engines", required_argument, NULL, OPT_ENGINES },
+	{ "dma", required_argument, NULL, OPT_DMA },
 	{ "slot-size", required_argument, NULL, OPT_SLOT_SIZE },
 	{ "slots", required_argument, NULL, OPT_SLOTS },
 	{ "wait", required_argument, NULL, OPT_WAIT },
@@ -79,6 +85,14 @@ parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
 			ret = app_args_number("channels", optarg, 1, 1 << 16,
 					&n);
 			o->max_channels = n;
+			break;
+		case OPT_ENGINES:
+			ret = app_args_number("engines", optarg, 0,
+					FERRY_ENGINES_MAX, &n);
+			o->engines = n;
+			break;
+		case OPT_DMA:
+			o->dma = optarg;
 			break;
 		case OPT_SLOT_SIZE:
 			ret = app_args_number("slot-size", optarg, 64,
@@ -147,6 +161,9 @@ parse_args(struct pipe_options *o, int argc, char **argv, bool hub)
 			FERRY_NAME_MAX - 1);
 		return -EINVAL;
 	}
+	/* Devices are of no use without anybody who drives them. */
+	if (o->dma != NULL && o->engines == 0)
+		o->engines = 1;
 	if (ret == 0 && ferry_name_check(o->hub) != 0) {
 		app_error("hub name '%s' is not possible: use up to %d "
 			"letters, digits and . _ : -", o->hub,

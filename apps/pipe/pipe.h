@@ -45,6 +45,9 @@ struct pipe_options {
 	/* Hub: bytes for channels. */
 	uint64_t memory;
 	uint32_t max_channels;
+	/* Hub: how many engines, and their DMA devices; NULL: none. */
+	uint32_t engines;
+	const char *dma;
 	enum ferry_wait_policy wait;
 	/* Send: through a private buffer and the copy lanes. */
 	bool copy;

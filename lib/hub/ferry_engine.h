@@ -125,6 +125,20 @@ void ferry_engine_destroy(struct ferry_engine *engine);
  */
 int ferry_engine_add_lane(struct ferry_engine *engine, struct ferry_lane *lane);
 
+struct rte_dma_info;
+
+/**
+ * Whether ferry_engine_add_dma() would take a device, if nobody has started it.
+ *
+ * @param info
+ *   The device.
+ * @param names
+ *   As for ferry_engine_add_dma().
+ * @return
+ *   Whether it copies memory and has one of the names.
+ */
+bool ferry_dma_is_wanted(const struct rte_dma_info *info, const char *names);
+
 /**
  * Let an engine copy with DMA devices: configure and start those that nobody
  * has started, one virtual channel each, and add them as lanes.
@@ -132,8 +146,8 @@ int ferry_engine_add_lane(struct ferry_engine *engine, struct ferry_lane *lane);
  * @param engine
  *   The engine.
  * @param names
- *   Names of devices with commas between them, "*" at the end of a name stands
- *   for anything; NULL: all devices that copy memory.
+ *   Names of devices, with commas between them and patterns as of the shell;
+ *   NULL: all devices that copy memory.
  * @return
  *   How many were added; -ENODEV if there is none of that name; another negative
  *   errno if none could be started.

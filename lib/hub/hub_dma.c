@@ -13,12 +13,17 @@
 /* Descriptors of a virtual channel: two of the largest batches of a DSA. */
 #define DESCRIPTORS 2048
 
-static bool
-is_wanted(const char *name, const char *names)
+bool
+ferry_dma_is_wanted(const struct rte_dma_info *info, const char *names)
 {
 	char glob[64];
 	size_t len;
 
+	if (!(info->dev_capa & RTE_DMA_CAPA_MEM_TO_MEM) ||
+			!(info->dev_capa & RTE_DMA_CAPA_OPS_COPY))
+		return false;
+	if (names == NULL)
+		return true;
 	for (; names != NULL; names = names[len] == ',' ? names + len + 1 :
 			NULL) {
 		len = strcspn(names, ",");
@@ -26,7 +31,7 @@ is_wanted(const char *name, const char *names)
 			continue;
 		memcpy(glob, names, len);
 		glob[len] = '\0';
-		if (fnmatch(glob, name, 0) == 0)
+		if (fnmatch(glob, info->dev_name, 0) == 0)
 			return true;
 	}
 	return false;
@@ -86,10 +91,7 @@ ferry_engine_add_dma(struct ferry_engine *engine, const char *names)
 
 	RTE_DMA_FOREACH_DEV(dev) {
 		if (rte_dma_info_get(dev, &info) != 0 ||
-				!(info.dev_capa & RTE_DMA_CAPA_MEM_TO_MEM) ||
-				!(info.dev_capa & RTE_DMA_CAPA_OPS_COPY))
-			continue;
-		if (names != NULL && !is_wanted(info.dev_name, names))
+				!ferry_dma_is_wanted(&info, names))
 			continue;
 		ret = device_add(engine, dev, &info);
 		if (ret == 0) {

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_dmadev.h>
+#include <rte_lcore.h>
+
+#include "app_eal.h"
+#include "engines.h"
+#include "pipe.h"
+
+static void *
+run(void *engine)
+{
+	ferry_engine_run(engine);
+	return NULL;
+}
+
+/* Every n-th device that is wanted, from the i-th on: engines share them. */
+static int
+add_devices(struct ferry_engine *engine, const struct pipe_options *o,
+		unsigned int i)
+{
+	struct rte_dma_info info;
+	unsigned int k = 0;
+	int added = 0, ret;
+	int16_t dev;
+
+	RTE_DMA_FOREACH_DEV(dev) {
+		if (rte_dma_info_get(dev, &info) != 0 ||
+				!ferry_dma_is_wanted(&info, o->dma) ||
+				k++ % o->engines != i)
+			continue;
+		ret = ferry_engine_add_dma(engine, info.dev_name);
+		if (ret < 0) {
+			app_error("DMA device %s cannot be used: %s",
+				info.dev_name, ferry_strerror(ret));
+			return ret;
+		}
+		added += ret;
+	}
+	return added;
+}
+
+static int
+engine_start(struct engines *e, struct ferry_hub *hub,
+		const struct pipe_options *o, unsigned int *lcore)
+{
+	const unsigned int i = e->n;
+	int ret;
+
+	ret = ferry_engine_create(&e->all[i].engine, hub, NULL);
+	if (ret != 0)
+		return ret;
+	e->n++;
+	if (o->dma != NULL) {
+		ret = add_devices(e->all[i].engine, o, i);
+		if (ret < 0)
+			return ret;
+	}
+	*lcore = rte_get_next_lcore(*lcore, 1, 0);
+	if (*lcore < RTE_MAX_LCORE)
+		return ferry_engine_launch(e->all[i].engine, *lcore);
+	ret = -pthread_create(&e->all[i].thread, NULL, run, e->all[i].engine);
+	e->all[i].floats = ret == 0;
+	return ret;
+}
+
+/* How many devices there are for the engines. */
+static unsigned int
+devices(const struct pipe_options *o)
+{
+	struct rte_dma_info info;
+	unsigned int n = 0;
+	int16_t dev;
+
+	RTE_DMA_FOREACH_DEV(dev)
+		n += rte_dma_info_get(dev, &info) == 0 &&
+			ferry_dma_is_wanted(&info, o->dma);
+	return n;
+}
+
+int
+engines_start(struct engines *e, struct ferry_hub *hub,
+		const struct pipe_options *o)
+{
+	unsigned int lcore = -1;
+	int ret = 0;
+
+	memset(e, 0, sizeof(*e));
+	if (o->dma != NULL && devices(o) == 0) {
+		app_error("no DMA device is called '%s': dpdk-devbind.py -s "
+			"lists devices; a machine without one can have a "
+			"software DSA, see ferry-pipe's guide", o->dma);
+		return -ENODEV;
+	}
+	while (e->n < o->engines && ret == 0)
+		ret = engine_start(e, hub, o, &lcore);
+	if (ret != 0) {
+		app_error("cannot start an engine: %s", ferry_strerror(ret));
+		engines_stop(e);
+	}
+	return ret;
+}
+
+void
+engines_stop(struct engines *e)
+{
+	while (e->n > 0) {
+		e->n--;
+		if (e->all[e->n].floats) {
+			ferry_engine_stop(e->all[e->n].engine);
+			pthread_join(e->all[e->n].thread, NULL);
+		}
+		ferry_engine_destroy(e->all[e->n].engine);
+	}
+}
+
+void
+engines_report(const struct engines *e)
+{
+	const struct ferry_lane *lane;
+	struct ferry_lane_stats stats;
+	unsigned int i, k;
+
+	for (i = 0; i < e->n; i++) {
+		const struct ferry_copier *copier =
+			ferry_engine_copier(e->all[i].engine);
+
+		for (k = 0; (lane = ferry_copier_lane(copier, k)) != NULL;
+				k++) {
+			ferry_lane_stats(lane, &stats);
+			fprintf(stderr, "engine %u: %s copied %" PRIu64
+				" bytes, %" PRIu64 " errors\n", i,
+				ferry_lane_info(lane)->name, stats.bytes,
+				stats.errors);
+		}
+	}
+}
