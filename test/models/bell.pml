@@ -23,14 +23,21 @@
 #define GONE	4
 #define N_WORDS	5
 
+/* Few, for the time it takes. -DSMALL: fewer, for pan -l. */
+#ifdef SMALL
+#define SPURIOUS	0
+#define ROUNDS_1	1
+#define ROUNDS_2	1
+#else
 #define ROUNDS_1	2
 #ifdef DEATH
-#define ROUNDS_2	1	/* for the time it takes */
+#define ROUNDS_2	1
 #else
 #define ROUNDS_2	2
 #endif
+#endif
 
-byte queued, watched;		/* the bell the owner sleeps on */
+byte watched;			/* the bell the owner monitors */
 byte seen[3];			/* what the owner knows, by ringer */
 bool gone_seen;
 byte busy = N_PROCS - 1;	/* ringers, and the hub while it may speak */

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Verify a model with Spin, and see each of its mutants fail. Writes the lines
+that cmocka does.
+
+    run_model.py MODEL [NAME]
+
+MODEL: bell, bell_if, ...: MODEL.pml here. NAME: one of the tests it writes, or
+"all". See doc/guides/contributing/tests.rst.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '../support'))
+import outside  # noqa: E402
+
+CC = ['gcc', '-O1', '-w']
+# MiB; a search that needs more stops, and has failed.
+MEMORY = 900
+# Steps of the longest run; one that is longer cuts the search short.
+DEPTH = 100000
+# For each run of a program: 20 times what the longest takes.
+SECONDS = 100
+
+# What holds, and each way of breaking it: "X" must fail by a state that no run
+# may end in or by an assertion, "X endless" by a run without end. "also" must
+# hold: what the code does not need, or a machine weaker than x86.
+MODELS = {
+    'bell': [
+        ('', 'NO_FO NO_FR NO_RO NO_COMPARE NO_X NO_K', 'WEAK_RMW'),
+        ('DEATH', 'NO_SHOUT POLITE_SHOUT', ''),
+    ],
+    'bell_if': [
+        ('', 'NO_SETTLE SETTLE_FIRST FENCE_FOR_SETTLE NO_FO NO_FR NO_RO '
+         'EARLY_ENDPOINT', 'WEAK_RMW'),
+    ],
+    'engine_idle': [
+        ('', 'NO_E2 NO_E3 NO_P2 NO_P6 P5_BEFORE_P4 NO_TAKE_EXCHANGE NO_FO '
+         'NO_RO NO_X', 'NO_E4 E4_EXCHANGE P4_STORE NO_FR WEAK_RMW'),
+        ('DEATH', 'NO_HUB_P5 NO_SHOUT POLITE_SHOUT', ''),
+    ],
+    'server': [
+        ('', 'NO_P2 NO_L3 NO_L4 NO_CAS NO_S1 S4_BEFORE_S3 FREE_BEFORE_L5 '
+         'GUESS NO_S1_STORE:endless', 'WEAK_RMW'),
+    ],
+}
+
+
+def run(cmd, folder):
+    done = subprocess.run(cmd, cwd=folder, capture_output=True, text=True,
+                          timeout=SECONDS, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def search(model, defines, endless=False):
+    """pan's report of a search for bad ends, or for runs without end."""
+    flags = ['-DNP'] if endless else ['-DSAFETY']
+    with tempfile.TemporaryDirectory(prefix='ferry-model-') as folder:
+        code, out = run(['spin', '-a'] + ['-D' + d for d in defines] +
+                        [os.path.join(HERE, model + '.pml')], folder)
+        assert code == 0 and 'rror' not in out, out
+        code, out = run(CC + flags + [f'-DMEMLIM={MEMORY}', '-o', 'pan',
+                                      'pan.c'], folder)
+        assert code == 0, out
+        code, out = run(['./pan', '-n', f'-m{DEPTH}'] +
+                        (['-l'] if endless else []), folder)
+    # Either the whole space without an error, or an error.
+    assert 'max search depth too small' not in out, out
+    assert 'reached -DMEMLIM' not in out and 'out of memory' not in out, out
+    assert re.search(r'errors: \d+$', out, re.M), out
+    return out
+
+
+def holds(model, defines, endless=False):
+    out = search(model, defines, endless)
+    assert 'errors: 0\n' in out and 'not completed' not in out, out
+    # What was asked for was looked for.
+    assert re.search(r'non-progress cycles\s+\+' if endless else
+                     r'invalid end states\s+\+', out), out
+    states = int(re.search(r'(\d+) states, stored', out)[1])
+    # Not a model that stops at its beginning.
+    assert states > 1000, out
+    print(states, 'states')
+
+
+def fails(model, defines, endless=False):
+    out = search(model, defines, endless)
+    assert 'errors: 1\n' in out, out
+    wrong = re.search(r'^pan:1: (.*)$', out, re.M)[1]
+    assert re.match('non-progress cycle' if endless else
+                    'invalid end state|assertion violated', wrong), out
+    print(wrong)
+
+
+def tests_of(model):
+    def add(name, check, *args):
+        tests['test_' + name] = lambda: check(model, *args)
+
+    tests = {}
+    for base, mutants, also in MODELS[model]:
+        name = ' '.join([model] + base.split())
+        base = base.split()
+        add(f'{name} holds', holds, base)
+        add(f'{name} has no endless run', holds, base + ['SMALL'], True)
+        for variant in also.split():
+            add(f'{name} holds with {variant}', holds,
+                base + [variant, 'SMALL'])
+        for mutant in mutants.split():
+            define, endless = mutant.partition(':')[::2]
+            add(f'{name} fails with {define}', fails, base + [define],
+                endless != '')
+    return tests
+
+
+def main():
+    model, which = sys.argv[1], (sys.argv + ['all'])[2]
+    for program in ('spin', CC[0]):
+        if shutil.which(program) is None:
+            print(f'skipped: {program} is not installed')
+            return 77
+    return outside.run_tests(tests_of(model), which)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
