@@ -35,6 +35,9 @@
  *    again by itself, and Fr is before its next Fo.
  * The state carries no data, hence relaxed: the work is handed over by W and
  * the owner's own acquire load of it.
+ * Proved by test/models/bell.pml, in these letters; what hangs on the flag and
+ * on ferry_bell_settle() below by test/models/bell_if.pml.
+ *
  * X may strike a later sleep than the one Lr saw, and K one that X did not
  * end: the owner then wakes for nothing and looks. Every sleep may end for no
  * reason (signals, too), so owners look again and sleep again.

@@ -23,8 +23,7 @@
  * between P4 and P5, or P5 and P6, or X and K of P6.
  *
  * What the model also holds without (run_model.py has these as variants): E4
- * saves announcements, no wake-up hangs on it, and it need not be an exchange.
- * P4 may be a plain store, as long as it comes before P5. P6 does not need the
+ * saves announcements, no wake-up hangs on it; nor need it be an exchange. P4 may be a plain store, as long as it comes before P5. P6 does not need the
  * bell's Fr where P5, a locked instruction, drains the store buffer.
  */
 #define ENGINE	0
@@ -112,9 +111,6 @@ inline poll(c)
 			:: r ->
 #ifdef NO_E4
 				skip
-#elif defined(E4_EXCHANGE)
-				exchange(ENGINE, WATCH(c), 0, n);
-				n = 0
 #else
 				store(ENGINE, WATCH(c), 0)	/* E4 */
 #endif

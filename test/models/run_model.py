@@ -9,6 +9,7 @@ MODEL: bell, bell_if, ...: MODEL.pml here. NAME: one of the tests it writes, or
 "all". See doc/guides/contributing/tests.rst.
 """
 
+import concurrent.futures
 import os
 import re
 import shutil
@@ -20,17 +21,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '../support'))
 import outside  # noqa: E402
 
-CC = ['gcc', '-O1', '-w']
-# MiB; a search that needs more stops, and has failed.
-MEMORY = 900
+CC = ['gcc', '-w']
+# Searches at a time, and MiB for each: one that needs more has failed.
+AT_ONCE = 2
+MEMORY = 500
 # Steps of the longest run; one that is longer cuts the search short.
 DEPTH = 100000
-# For each run of a program: 20 times what the longest takes.
+# For each run of a program, of which the longest takes 5.
 SECONDS = 100
 
 # What holds, and each way of breaking it: "X" must fail by a state that no run
-# may end in or by an assertion, "X endless" by a run without end. "also" must
-# hold: what the code does not need, or a machine weaker than x86.
+# may end in or by an assertion, "X:endless" by a run without end. "X:large"
+# takes larger numbers to fail. The last ones must hold: what the code could do
+# without, or a machine weaker than x86.
 MODELS = {
     'bell': [
         ('', 'NO_FO NO_FR NO_RO NO_COMPARE NO_X NO_K', 'WEAK_RMW'),
@@ -41,9 +44,12 @@ MODELS = {
          'EARLY_ENDPOINT', 'WEAK_RMW'),
     ],
     'engine_idle': [
-        ('', 'NO_E2 NO_E3 NO_P2 NO_P6 P5_BEFORE_P4 NO_TAKE_EXCHANGE NO_FO '
-         'NO_RO NO_X', 'NO_E4 E4_EXCHANGE P4_STORE NO_FR WEAK_RMW'),
+        ('', 'NO_E2 NO_E3 NO_P2 NO_P6 P5_BEFORE_P4:large NO_TAKE_EXCHANGE NO_FO '
+         'NO_RO NO_X', 'NO_E4 P4_STORE NO_FR WEAK_RMW'),
         ('DEATH', 'NO_HUB_P5 NO_SHOUT POLITE_SHOUT', ''),
+    ],
+    'engine_move': [
+        ('', 'NO_SECOND_LOOK:large TRUST_WATCH TRUST_BIT', 'WEAK_RMW'),
     ],
     'server': [
         ('', 'NO_P2 NO_L3 NO_L4 NO_CAS NO_S1 S4_BEFORE_S3 FREE_BEFORE_L5 '
@@ -58,9 +64,9 @@ def run(cmd, folder):
     return done.returncode, done.stdout + done.stderr
 
 
-def search(model, defines, endless=False):
+def search(model, defines, endless=False, optimise='-O1'):
     """pan's report of a search for bad ends, or for runs without end."""
-    flags = ['-DNP'] if endless else ['-DSAFETY']
+    flags = [optimise, '-DNP' if endless else '-DSAFETY']
     with tempfile.TemporaryDirectory(prefix='ferry-model-') as folder:
         code, out = run(['spin', '-a'] + ['-D' + d for d in defines] +
                         [os.path.join(HERE, model + '.pml')], folder)
@@ -68,7 +74,7 @@ def search(model, defines, endless=False):
         code, out = run(CC + flags + [f'-DMEMLIM={MEMORY}', '-o', 'pan',
                                       'pan.c'], folder)
         assert code == 0, out
-        code, out = run(['./pan', '-n', f'-m{DEPTH}'] +
+        code, out = run(['./pan', '-n', '-w20', f'-m{DEPTH}'] +
                         (['-l'] if endless else []), folder)
     # Either the whole space without an error, or an error.
     assert 'max search depth too small' not in out, out
@@ -86,36 +92,34 @@ def holds(model, defines, endless=False):
     states = int(re.search(r'(\d+) states, stored', out)[1])
     # Not a model that stops at its beginning.
     assert states > 1000, out
-    print(states, 'states')
+    return f'{states} states'
 
 
 def fails(model, defines, endless=False):
-    out = search(model, defines, endless)
+    # An error is mostly found in less time than it takes to optimise.
+    out = search(model, defines, endless, '-O0')
     assert 'errors: 1\n' in out, out
     wrong = re.search(r'^pan:1: (.*)$', out, re.M)[1]
     assert re.match('non-progress cycle' if endless else
                     'invalid end state|assertion violated', wrong), out
-    print(wrong)
+    return wrong
 
 
-def tests_of(model):
-    def add(name, check, *args):
-        tests['test_' + name] = lambda: check(model, *args)
-
-    tests = {}
+def checks_of(model):
+    """Yield name, function, arguments."""
     for base, mutants, also in MODELS[model]:
         name = ' '.join([model] + base.split())
         base = base.split()
-        add(f'{name} holds', holds, base)
-        add(f'{name} has no endless run', holds, base + ['SMALL'], True)
+        small = base + ['SMALL']
+        yield f'{name} holds', holds, base
+        yield f'{name} has no endless run', holds, small, True
         for variant in also.split():
-            add(f'{name} holds with {variant}', holds,
-                base + [variant, 'SMALL'])
+            yield f'{name} holds with {variant}', holds, small + [variant]
         for mutant in mutants.split():
-            define, endless = mutant.partition(':')[::2]
-            add(f'{name} fails with {define}', fails, base + [define],
-                endless != '')
-    return tests
+            define, how = mutant.partition(':')[::2]
+            yield (f'{name} fails with {define}', fails,
+                   (base if how == 'large' else small) + [define],
+                   how == 'endless')
 
 
 def main():
@@ -124,7 +128,14 @@ def main():
         if shutil.which(program) is None:
             print(f'skipped: {program} is not installed')
             return 77
-    return outside.run_tests(tests_of(model), which)
+    tests = {}
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for name, check, *args in checks_of(model):
+            if which in (name, 'all'):
+                found = pool.submit(check, model, *args)
+                tests['test_' + name] = lambda found=found: print(
+                    found.result())
+        return outside.run_tests(tests, which)
 
 
 if __name__ == '__main__':
