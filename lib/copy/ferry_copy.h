@@ -124,6 +124,8 @@ struct ferry_copy_done {
 #define FERRY_LANE_PLACES (UINT32_C(1) << 1)
 /** The copy is done when submit returns: no flush, no waiting. */
 #define FERRY_LANE_SYNC (UINT32_C(1) << 2)
+/** All copies end up in the cache: no other placement wish is carried out. */
+#define FERRY_LANE_CACHES (UINT32_C(1) << 3)
 /** @} */
 
 /** Which memory a lane reaches. */
@@ -298,12 +300,19 @@ struct ferry_copy_dmadev_config {
 	 */
 	uint16_t vchan;
 	/**
-	 * Longest transfer the device takes in bytes; 0 for a safe default.
-	 * dmadev itself cannot tell (the default is FERRY_DMADEV_MAX_TRANSFER).
+	 * Longest transfer the device takes in bytes. 0: what the kernel says,
+	 * if the device is a DSA work queue (max_transfer_size in sysfs), else
+	 * FERRY_DMADEV_MAX_TRANSFER. dmadev itself cannot tell.
 	 */
 	uint32_t max_transfer;
 	/** Descriptors the virtual channel was set up with; 0: ask the device. */
 	uint16_t nb_desc;
+	/**
+	 * How long a closing lane gives its device for the next completion, and
+	 * then the kernel for stopping it, in milliseconds each; 0: 1000. For
+	 * each byte in the device a nanosecond is added to the first.
+	 */
+	uint32_t close_wait_ms;
 };
 
 /** Longest transfer asked of a dmadev whose limit nobody stated: 1 MiB. */

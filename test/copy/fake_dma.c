@@ -16,6 +16,7 @@
 #include "ferry_test.h"
 
 static uint64_t capa_add, capa_without;
+static const char *seem_name;
 static bool seem_secondary;
 
 /* These two stand in front of DPDK's own for all libraries of this process. */
@@ -29,6 +30,8 @@ rte_dma_info_get(int16_t dev_id, struct rte_dma_info *info)
 	ret = real(dev_id, info);
 	if (ret == 0)
 		info->dev_capa = (info->dev_capa | capa_add) & ~capa_without;
+	if (ret == 0 && seem_name != NULL)
+		info->dev_name = seem_name;
 	return ret;
 }
 
@@ -46,6 +49,12 @@ fake_dma_capa(uint64_t add, uint64_t without)
 {
 	capa_add = add;
 	capa_without = without;
+}
+
+void
+fake_dma_name(const char *name)
+{
+	seem_name = name;
 }
 
 void

@@ -79,6 +79,9 @@ void fake_dma_remove(struct fake_dma *fake);
 /** Capabilities that the device's info will additionally, or not, have. */
 void fake_dma_capa(uint64_t add, uint64_t without);
 
+/** Name that every device's info will have; NULL: its own. */
+void fake_dma_name(const char *name);
+
 /** Let this process seem a secondary, or itself again. */
 void fake_dma_secondary(bool on);
 

@@ -10,6 +10,7 @@
 
 #include "dmadev_log.h"
 #include "dmadev_probe.h"
+#include "dmadev_wq.h"
 
 /* The lane's queues are indexed by masks of these bounds. */
 #define DEPTH_MIN UINT32_C(2)
@@ -104,4 +105,44 @@ dmadev_probe_depth(const struct ferry_copy_dmadev_config *config,
 	depth = RTE_MIN(depth, DEPTH_MAX);
 	depth = RTE_MAX(depth, DEPTH_MIN);
 	return rte_align32pow2(depth);
+}
+
+uint32_t
+dmadev_probe_max_transfer(const struct ferry_copy_dmadev_config *config,
+		const struct rte_dma_info *info)
+{
+	uint32_t bytes = config->max_transfer;
+
+	if (bytes == 0 && dmadev_wq_is(info->dev_name))
+		bytes = dmadev_wq_max_transfer(info->dev_name);
+	return bytes != 0 ? bytes : FERRY_DMADEV_MAX_TRANSFER;
+}
+
+/* A queue of idxd on a PCI device is named address-qN, as "0000:6a:01.0-q0". */
+static bool
+is_idxd_pci(const char *name)
+{
+	unsigned int domain, bus, dev, function, queue;
+	char again[64];
+
+	if (sscanf(name, "%x:%x:%x.%x-q%u", &domain, &bus, &dev, &function,
+			&queue) != 5)
+		return false;
+	snprintf(again, sizeof(again), "%04x:%02x:%02x.%x-q%u", domain, bus,
+		dev, function, queue);
+	return strcmp(name, again) == 0;
+}
+
+/*
+ * From the sources of DPDK 22.11. idxd sets a descriptor's cache control bit in
+ * every copy: the destination is written to the cache. skeleton copies with
+ * rte_memcpy(), which are ordinary stores. ioat leaves it to the platform, the
+ * others do not say.
+ */
+bool
+dmadev_probe_caches(const struct rte_dma_info *info)
+{
+	return dmadev_wq_is(info->dev_name) || is_idxd_pci(info->dev_name) ||
+		strncmp(info->dev_name, "dma_skeleton",
+			strlen("dma_skeleton")) == 0;
 }

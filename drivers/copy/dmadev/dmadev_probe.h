@@ -7,6 +7,9 @@
  * Internal: whether a DMA device is one that a lane can drive.
  */
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <rte_dmadev.h>
 
 #include "ferry_copy.h"
@@ -34,5 +37,18 @@ int dmadev_probe(const struct ferry_copy_dmadev_config *config,
  */
 uint32_t dmadev_probe_depth(const struct ferry_copy_dmadev_config *config,
 		const struct rte_dma_info *info);
+
+/**
+ * Longest transfer to ask of the device, in bytes: as configured, else what the
+ * kernel says of a DSA work queue, else FERRY_DMADEV_MAX_TRANSFER.
+ */
+uint32_t dmadev_probe_max_transfer(const struct ferry_copy_dmadev_config *config,
+		const struct rte_dma_info *info);
+
+/**
+ * The device is known, by its name, to leave what it copies in the cache,
+ * whatever it is asked.
+ */
+bool dmadev_probe_caches(const struct rte_dma_info *info);
 
 #endif /* FERRY_DMADEV_PROBE_H */

@@ -17,6 +17,7 @@
 #include "dmadev_log.h"
 #include "dmadev_plan.h"
 #include "dmadev_probe.h"
+#include "dmadev_stop.h"
 #include "ferry_copy_driver.h"
 
 /* Design decision 13: one doorbell for so many operations. */
@@ -25,9 +26,11 @@
 #define REAP_OPS UINT16_C(128)
 /* Nothing but arithmetic limits a job; this keeps sums of them far from 2^64. */
 #define MAX_JOB (UINT64_C(1) << 40)
-/* A closing lane gives the device so long for its next completion. */
+/* Default of ferry_copy_dmadev_config.close_wait_ms. */
 #define CLOSE_WAIT_MS 1000
 #define CLOSE_NAP_US 20
+/* And a nanosecond for each byte in the device: none copies that slowly. */
+#define CLOSE_NS_PER_BYTE 1
 
 /* Guesses until the lane is calibrated: published figures of a DSA. */
 #define SEED_T0_NS 1000
@@ -78,6 +81,8 @@ struct dmadev_lane {
 	/* Operations that the device has not been told of. */
 	uint16_t unrung;
 	uint32_t max_transfer;
+	uint32_t close_wait_ms;
+	char name[64];
 	/* NULL if the device takes the process's addresses. */
 	dmadev_page_fn page;
 	uint32_t mask;
@@ -291,6 +296,18 @@ job_possible(const struct dmadev_lane *dl, const struct ferry_copy_job *job)
 		dmadev_plan_reaches(dl->page, dst, job->len);
 }
 
+/*
+ * The flag is a hint that no driver of DPDK 22.11 looks at: what the device
+ * does anyway decides.
+ */
+static bool
+misplaces(const struct ferry_lane *lane, enum ferry_placement place)
+{
+	if (place == FERRY_PLACE_CACHE)
+		return (lane->info.flags & FERRY_LANE_CACHES) == 0;
+	return place != FERRY_PLACE_AUTO;
+}
+
 static uint16_t
 dmadev_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		uint16_t n)
@@ -313,8 +330,7 @@ dmadev_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 			.cached = job->place == FERRY_PLACE_CACHE,
 		};
 		dl->tail++;
-		/* The flag is a hint that no driver of DPDK 22.11 looks at. */
-		if (job->place != FERRY_PLACE_AUTO)
+		if (misplaces(lane, job->place))
 			lane->stats.misplaced++;
 		ferry_lane_account_in(lane, job->len);
 	}
@@ -356,13 +372,26 @@ dmadev_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 	return i;
 }
 
+/* How long the device may take for its next completion, in timer ticks. */
+static uint64_t
+patience(const struct dmadev_lane *dl)
+{
+	uint64_t ns = (uint64_t)dl->close_wait_ms * 1000000;
+	uint32_t op;
+
+	/* A driver may report operations only when a whole batch is done. */
+	for (op = dl->op_head; op != dl->op_tail; op++)
+		ns += (uint64_t)dl->ops[op & dl->mask].len * CLOSE_NS_PER_BYTE;
+	return (uint64_t)((double)ns * 1e-9 * (double)rte_get_timer_hz());
+}
+
 /* Let the device finish. False if it does not get on. */
 static bool
 drain(struct ferry_lane *lane)
 {
-	const uint64_t limit = rte_get_timer_hz() / 1000 * CLOSE_WAIT_MS;
 	struct dmadev_lane *dl = lane->priv;
 	uint64_t since = rte_get_timer_cycles();
+	uint64_t limit = patience(dl);
 
 	while (!dl->broken &&
 			(dl->cut != dl->tail || dl->op_head != dl->op_tail)) {
@@ -372,6 +401,7 @@ drain(struct ferry_lane *lane)
 		dmadev_flush(lane);
 		if (dl->op_head != head || dl->cut != cut) {
 			since = rte_get_timer_cycles();
+			limit = patience(dl);
 			continue;
 		}
 		if (rte_get_timer_cycles() - since > limit)
@@ -402,13 +432,14 @@ dmadev_close(struct ferry_lane *lane)
 	if (!drain(lane)) {
 		DMADEV_LOG(ERR, "%s: %u operations do not end, stopping device",
 			lane->info.name, dl->op_tail - dl->op_head);
-		ret = rte_dma_stop(dl->dev_id);
-		if (ret != 0)
-			DMADEV_LOG(CRIT, "%s: device cannot be stopped: %d",
-				lane->info.name, ret);
+		ret = dmadev_stop(dl->dev_id, dl->name, dl->close_wait_ms);
 	}
+	/*
+	 * Also of a device still running: it knows destinations and the rings
+	 * of its driver, but nothing in here.
+	 */
 	dmadev_free(dl);
-	return ret == 0 ? 0 : -EBUSY;
+	return ret;
 }
 
 static struct dmadev_lane *
@@ -453,8 +484,10 @@ dmadev_open(struct ferry_lane *lane, const void *config, int socket)
 		return -ENOMEM;
 	dl->dev_id = cfg->dev_id;
 	dl->vchan = cfg->vchan;
-	dl->max_transfer = cfg->max_transfer != 0 ? cfg->max_transfer :
-		FERRY_DMADEV_MAX_TRANSFER;
+	snprintf(dl->name, sizeof(dl->name), "%s", info.dev_name);
+	dl->max_transfer = dmadev_probe_max_transfer(cfg, &info);
+	dl->close_wait_ms = cfg->close_wait_ms != 0 ? cfg->close_wait_ms :
+		CLOSE_WAIT_MS;
 	dl->page = info.dev_capa & RTE_DMA_CAPA_SVA ? NULL : memseg_page;
 
 	/* What an earlier user left unread would be taken for ours. */
@@ -470,6 +503,8 @@ dmadev_open(struct ferry_lane *lane, const void *config, int socket)
 	lane->info.depth = depth;
 	if (info.dev_capa & RTE_DMA_CAPA_HANDLES_ERRORS)
 		lane->info.flags |= FERRY_LANE_REPORTS_ERRORS;
+	if (dmadev_probe_caches(&info))
+		lane->info.flags |= FERRY_LANE_CACHES;
 	lane->info.reach = dl->page == NULL ? FERRY_REACH_PROCESS :
 		FERRY_REACH_DPDK;
 	lane->model.t0_ns = SEED_T0_NS;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_TEST_FAKE_WQ_H
+#define FERRY_TEST_FAKE_WQ_H
+
+/**
+ * @file
+ * A sysfs with one DSA work queue, wq0.0, and a kernel that disables it when
+ * asked, late, or never. DSA_SYSFS_PATH leads to it.
+ */
+
+#include <stdbool.h>
+
+/** How the queue is unbound. */
+enum fake_wq_file {
+	/** drivers/user/unbind, a FIFO. */
+	FAKE_WQ_USER,
+	/** drivers/dsa/unbind, a FIFO: an older kernel. */
+	FAKE_WQ_DSA,
+	/** A FIFO that nobody reads. */
+	FAKE_WQ_UNREAD,
+	/** Not at all. */
+	FAKE_WQ_NONE,
+};
+
+/** Make the tree, the queue enabled. */
+void fake_wq_make(enum fake_wq_file file);
+
+/** Let a thread read the FIFO, and disable the queue so many ms after. */
+void fake_wq_serve(unsigned int delay_ms);
+
+/** Write an attribute of the queue; NULL removes it. */
+void fake_wq_set(const char *attribute, const char *text);
+
+/** What was written to the FIFO; "" if nothing. Ends the thread. */
+const char *fake_wq_asked(void);
+
+/** Remove the tree. */
+void fake_wq_remove(void);
+
+#endif /* FERRY_TEST_FAKE_WQ_H */
