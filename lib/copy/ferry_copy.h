@@ -22,6 +22,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -289,6 +290,38 @@ int ferry_lane_set_cost(struct ferry_lane *lane, enum ferry_placement place,
  *   The driver, for ferry_lane_open(). Constant.
  */
 const struct ferry_copy_driver *ferry_copy_cpu(void);
+
+/**
+ * Let a lane of the "cpu" driver demote what it copies to FERRY_PLACE_CACHE: the
+ * lines are pushed to the cache that all cores share (CLDEMOTE), where another
+ * core finds them sooner, or not, and its own copy is gone. Off in a new lane;
+ * ferry_calibrate() switches it on where it measured that the reader gains.
+ *
+ * @param lane
+ *   An open lane of ferry_copy_cpu(). By its own thread only.
+ * @param on
+ *   Whether to demote, jobs of 1 KiB and more.
+ * @return
+ *   0; -EINVAL for another driver's lane; -ENOTSUP if this CPU cannot: the
+ *   instruction then is executed all the same, and does nothing.
+ */
+int ferry_copy_cpu_set_demote(struct ferry_lane *lane, bool on);
+
+/**
+ * Name the kernels that a lane of the "cpu" driver chose on this machine, such
+ * as "avx2+rep+avx2-nt": short, longer, and around the cache.
+ *
+ * @param lane
+ *   An open lane of ferry_copy_cpu().
+ * @param[out] text
+ *   Where to, always with an end.
+ * @param size
+ *   Bytes of text; 64 are enough.
+ * @return
+ *   Length as snprintf() has it; -EINVAL for another driver's lane.
+ */
+int ferry_copy_cpu_kernels(const struct ferry_lane *lane, char *text,
+		size_t size);
 
 /** Which DMA channel a dmadev lane drives. */
 struct ferry_copy_dmadev_config {

@@ -303,6 +303,60 @@ test_lane_simd_limit(void **state)
 	assert_int_equal(rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_512), 0);
 }
 
+/*
+ * Demoting changes no byte, of the destination or around it. Where the CPU has
+ * no CLDEMOTE the instruction runs, too, and says nothing.
+ */
+static void
+test_demoting_leaves_bytes_alone(void **state)
+{
+	static const size_t lens[] = { 0, 1, 63, 64, 1023, 1024, 1025, 70001 };
+	static const size_t at[] = { 0, 1, 63 };
+	static uint8_t src[70128], dst[70128], want[70128];
+	struct ferry_lane *lane = *state;
+	unsigned int i, j;
+	int ret;
+
+	scramble(src, sizeof(src));
+	ret = ferry_copy_cpu_set_demote(lane, true);
+	assert_true(ret == 0 || ret == -ENOTSUP);
+	for (i = 0; i < RTE_DIM(lens) * RTE_DIM(at); i++) {
+		size_t len = lens[i % RTE_DIM(lens)];
+		size_t off = at[i / RTE_DIM(lens)];
+		struct ferry_copy_job job = {
+			.src = src, .dst = dst + off, .len = len,
+			.place = FERRY_PLACE_CACHE,
+		};
+
+		for (j = 0; j < sizeof(dst); j++)
+			dst[j] = want[j] = UNTOUCHED;
+		memcpy(want + off, src, len);
+		assert_int_equal(lane->drv->copy(lane, &job, 1), 1);
+		assert_memory_equal(dst, want, sizeof(dst));
+	}
+	assert_int_equal(ferry_copy_cpu_set_demote(lane, false), 0);
+}
+
+static void
+test_only_cpu_lanes_have_kernels(void **state)
+{
+	struct ferry_lane other = { .drv = NULL };
+	struct ferry_lane *lane = *state;
+	char text[64], little[4];
+
+	assert_true(ferry_copy_cpu_kernels(lane, text, sizeof(text)) > 0);
+	assert_non_null(strstr(text, ferry_copy_kernel_best(false)->name));
+	assert_non_null(strstr(text, ferry_copy_kernel_bulk()->name));
+	assert_non_null(strstr(text, ferry_copy_kernel_best(true)->name));
+	assert_int_equal(ferry_copy_cpu_kernels(lane, little, sizeof(little)),
+		strlen(text));
+	assert_int_equal(strlen(little), 3);
+	assert_int_equal(ferry_copy_cpu_kernels(&other, text, sizeof(text)),
+		-EINVAL);
+	assert_int_equal(ferry_copy_cpu_set_demote(&other, true), -EINVAL);
+	assert_int_equal(ferry_copy_cpu_set_demote(NULL, true), -EINVAL);
+}
+
 #define LANE_TEST(f) cmocka_unit_test_setup_teardown(f, open_lane, close_lane)
 
 int
@@ -315,6 +369,8 @@ main(void)
 		LANE_TEST(test_lane_full),
 		LANE_TEST(test_lane_placement),
 		LANE_TEST(test_lane_copies),
+		LANE_TEST(test_demoting_leaves_bytes_alone),
+		LANE_TEST(test_only_cpu_lanes_have_kernels),
 		cmocka_unit_test(test_lane_simd_limit),
 	};
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_common.h>
 
+#include "copy_demote.h"
 #include "ferry_copy_driver.h"
 #include "ferry_copy_kernel.h"
 
@@ -19,6 +21,12 @@
 #define SEED_T0_NS 20.0
 #define SEED_BYTES_PER_NS 10.0
 
+/*
+ * From how many bytes a destination is demoted, where that is on: with fewer,
+ * the reader's misses overlap anyway.
+ */
+#define DEMOTE_MIN FERRY_COPY_KERNEL_BULK_MIN
+
 struct cpu_lane {
 	void (*temporal)(void *dst, const void *src, size_t len);
 	/* Temporal, from FERRY_COPY_KERNEL_BULK_MIN bytes. */
@@ -26,6 +34,10 @@ struct cpu_lane {
 	void (*nontemporal)(void *dst, const void *src, size_t len);
 	/* From how many bytes each placement goes around the cache. */
 	uint64_t nt_min[FERRY_PLACE_MEMORY + 1];
+	/* From how many bytes on a copy to the cache is demoted. */
+	uint64_t demote_min;
+	/* The kernels above, by name. */
+	const char *names[3];
 	/* Completions put in and taken out so far. */
 	uint32_t in;
 	uint32_t out;
@@ -62,6 +74,10 @@ cpu_open(struct ferry_lane *lane, const void *config, int socket)
 	cpu->temporal = temporal->copy;
 	cpu->bulk = bulk->copy;
 	cpu->nontemporal = nontemporal->copy;
+	cpu->demote_min = UINT64_MAX;
+	cpu->names[0] = temporal->name;
+	cpu->names[1] = bulk->name;
+	cpu->names[2] = nontemporal->name;
 	cpu->nt_min[FERRY_PLACE_AUTO] = ferry_copy_kernel_auto_min_here();
 	cpu->nt_min[FERRY_PLACE_CACHE] = UINT64_MAX;
 	cpu->nt_min[FERRY_PLACE_MEMORY] = FERRY_COPY_KERNEL_NT_MIN;
@@ -94,6 +110,8 @@ carry_out(const struct cpu_lane *cpu, const struct ferry_copy_job *job)
 		cpu->bulk(job->dst, job->src, job->len);
 	else
 		cpu->temporal(job->dst, job->src, job->len);
+	if (job->place == FERRY_PLACE_CACHE && job->len >= cpu->demote_min)
+		copy_demote(job->dst, job->len);
 }
 
 /* A place from a newer or broken peer is not one we can do. */
@@ -174,4 +192,32 @@ const struct ferry_copy_driver *
 ferry_copy_cpu(void)
 {
 	return &cpu_driver;
+}
+
+static struct cpu_lane *
+cpu_of(const struct ferry_lane *lane)
+{
+	return lane != NULL && lane->drv == &cpu_driver ? lane->priv : NULL;
+}
+
+int
+ferry_copy_cpu_set_demote(struct ferry_lane *lane, bool on)
+{
+	struct cpu_lane *cpu = cpu_of(lane);
+
+	if (cpu == NULL)
+		return -EINVAL;
+	cpu->demote_min = on ? DEMOTE_MIN : UINT64_MAX;
+	return on && !copy_demote_here() ? -ENOTSUP : 0;
+}
+
+int
+ferry_copy_cpu_kernels(const struct ferry_lane *lane, char *text, size_t size)
+{
+	const struct cpu_lane *cpu = cpu_of(lane);
+
+	if (cpu == NULL)
+		return -EINVAL;
+	return snprintf(text, size, "%s+%s+%s", cpu->names[0], cpu->names[1],
+		cpu->names[2]);
 }
