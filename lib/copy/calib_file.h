@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_CALIB_FILE_H
+#define FERRY_CALIB_FILE_H
+
+/**
+ * @file
+ * Internal: what a calibration file and a calibration have in common.
+ */
+
+#include "ferry_calib.h"
+
+/** Names as in files and tables. */
+extern const char *const calib_places[FERRY_PLACES];
+extern const char *const calib_heats[FERRY_HEATS];
+
+/** Say why, once: ferry_calib.why. */
+void calib_why(struct ferry_calib *calib, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/** The lane of a name, or NULL. */
+struct ferry_calib_lane *calib_find(struct ferry_calib *calib,
+		const char *name);
+
+/** Name this machine's CPU, on one line. */
+void calib_machine(char *text, size_t size);
+
+/** A calibration without lanes, machine unknown. */
+void calib_clear(struct ferry_calib *calib);
+
+#endif /* FERRY_CALIB_FILE_H */

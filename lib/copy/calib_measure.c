@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <cpuid.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_pause.h>
+
+#include "calib_fit.h"
+#include "calib_measure.h"
+#include "ferry_lane.h"
+
+#define LINE ((size_t)64)
+#define SIZES 3
+/* Times each size is measured: at most, and at least for a result. */
+#define ROUNDS 15
+#define ROUNDS_MIN 3
+/* Polls in a row that found nothing before the CPU is given up for a moment. */
+#define POLLS_YIELD 64
+/* What lies hot: this much of sources and as much of destinations. */
+#define HOT_LEN ((size_t)128 << 10)
+
+/* Hot: what a channel's slots hold. Cold: what goes through memory. */
+static const uint32_t sizes[FERRY_HEATS][SIZES] = {
+	[FERRY_HEAT_HOT] = { 256, 8 << 10, 64 << 10 },
+	[FERRY_HEAT_COLD] = { 4 << 10, 64 << 10, 1 << 20 },
+};
+
+/* Copies in a row of a lane that needs not be waited for: the clock is coarse. */
+static const uint16_t repeats[FERRY_HEATS][SIZES] = {
+	[FERRY_HEAT_HOT] = { 16, 4, 1 },
+	[FERRY_HEAT_COLD] = { 4, 1, 1 },
+};
+
+static void
+touch(char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += LINE)
+		p[i]++;
+}
+
+/* clflushopt, where there is one, does not wait for the line before. */
+static void
+flush(const struct calib_rig *rig, const char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += LINE) {
+		if (rig->flushopt)
+			__asm__ volatile(".byte 0x66; clflush (%0)"
+					: : "r" (p + i) : "memory");
+		else
+			__asm__ volatile("clflush (%0)"
+					: : "r" (p + i) : "memory");
+	}
+	__asm__ volatile("mfence" : : : "memory");
+}
+
+/* Not from sysconf(): glibc 2.36 gives that of a whole package of AMD's. */
+static size_t
+l3_bytes(void)
+{
+	unsigned int kib = 0;
+	FILE *f;
+
+	f = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "re");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%uK", &kib) != 1)
+		kib = 0;
+	fclose(f);
+	return (size_t)kib << 10;
+}
+
+void
+calib_rig_warm(struct calib_rig *rig)
+{
+	unsigned int eax, ebx = 0, ecx, edx, i;
+	size_t l3 = l3_bytes();
+	double least = 1e9;
+
+	rig->evicts = l3 != 0 && rig->len / 2 >= l3;
+	/* Intel SDM, volume 2, CPUID: leaf 7, EBX bit 23. */
+	rig->flushopt = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
+		(ebx & (1u << 23)) != 0;
+	memset(rig->mem, 0x5a, rig->len);
+	for (i = 0; i < 16; i++) {
+		uint64_t then = calib_now(rig);
+
+		least = RTE_MIN(least, (double)(calib_now(rig) - then));
+	}
+	rig->clock_ns = least;
+}
+
+/* The next n jobs of len bytes, their memory as hot as wanted. */
+static void
+prepare(struct calib_rig *rig, struct ferry_copy_job *jobs, uint16_t n,
+		uint32_t len, enum ferry_placement place, enum ferry_heat heat)
+{
+	size_t span = (size_t)n * len;
+	/* Sources in the front half, destinations in the back. */
+	size_t half = heat == FERRY_HEAT_HOT ? HOT_LEN : rig->len / 2;
+	size_t *at = &rig->at[heat];
+	char *src, *dst;
+	uint16_t i;
+
+	if (*at + span > half)
+		*at = 0;
+	src = rig->mem + *at;
+	dst = src + half;
+	*at += span;
+	for (i = 0; i < n; i++) {
+		jobs[i] = (struct ferry_copy_job) {
+			.src = src + (size_t)i * len,
+			.dst = dst + (size_t)i * len,
+			.len = len,
+			.cookie = i,
+			.place = place,
+			.mode = FERRY_MODE_LATENCY,
+		};
+	}
+	if (heat == FERRY_HEAT_HOT) {
+		/* A sender writes a message before it sends it. */
+		touch(src, span);
+		touch(dst, span);
+	} else if (!rig->evicts) {
+		flush(rig, src, span);
+		flush(rig, dst, span);
+	}
+	/*
+	 * Memory that the cache has lost by itself is better: flushing leaves
+	 * room for lines that in earnest must first be written back.
+	 */
+}
+
+static double
+since(const struct calib_rig *rig, uint64_t then)
+{
+	return RTE_MAX((double)(calib_now(rig) - then) - rig->clock_ns, 0.0);
+}
+
+bool
+calib_drained(struct calib_rig *rig, struct ferry_lane *lane)
+{
+	struct ferry_copy_done done[FERRY_CALIB_BATCH];
+	uint16_t i, n;
+
+	do {
+		n = ferry_lane_poll(lane, done, RTE_DIM(done));
+		for (i = 0; i < n; i++)
+			rig->unsafe |= done[i].status == FERRY_COPY_E_UNSAFE;
+	} while (n > 0);
+	return !rig->unsafe && ferry_lane_inflight(lane) == 0;
+}
+
+/* How long jobs took: until the last was done, and of the core's own time. */
+struct spent {
+	double all_ns;
+	double core_ns;
+};
+
+/* Take the completions of all jobs of a lane. */
+static enum ferry_calib_state
+finish(struct calib_rig *rig, struct ferry_lane *lane, uint16_t left,
+		struct spent *spent)
+{
+	enum ferry_calib_state state = FERRY_CALIB_OK;
+	struct ferry_copy_done done[FERRY_CALIB_BATCH];
+	unsigned int empty = 0;
+	uint16_t i, n;
+
+	while (left > 0) {
+		uint64_t then = calib_now(rig);
+
+		n = ferry_lane_poll(lane, done, RTE_DIM(done));
+		/* Polls for nothing are not of the job: one could do without. */
+		if (n > 0)
+			spent->core_ns += since(rig, then);
+		for (i = 0; i < n; i++) {
+			rig->unsafe |= done[i].status == FERRY_COPY_E_UNSAFE;
+			if (done[i].status != FERRY_COPY_OK)
+				state = FERRY_CALIB_FAILED;
+		}
+		left -= RTE_MIN(n, left);
+		if (n > 0)
+			continue;
+		if (then > rig->deadline)
+			return FERRY_CALIB_HUNG;
+		/* There may be more threads than CPUs. */
+		rte_pause();
+		if (++empty % POLLS_YIELD == 0)
+			sched_yield();
+	}
+	return rig->unsafe ? FERRY_CALIB_HUNG : state;
+}
+
+/* Carry out n jobs, at most FERRY_CALIB_BATCH, and measure. */
+static enum ferry_calib_state
+carry_out(struct calib_rig *rig, struct ferry_lane *lane,
+		const struct ferry_copy_job *jobs, uint16_t n,
+		struct spent *spent)
+{
+	enum ferry_calib_state state;
+	uint64_t start = calib_now(rig);
+	uint16_t taken;
+
+	if (start > rig->deadline)
+		return FERRY_CALIB_LATE;
+	if (lane->info.flags & FERRY_LANE_SYNC) {
+		taken = lane->drv->copy(lane, jobs, n);
+		spent->all_ns = spent->core_ns = since(rig, start);
+		return taken == n ? FERRY_CALIB_OK : FERRY_CALIB_FAILED;
+	}
+	taken = ferry_lane_submit(lane, jobs, n);
+	ferry_lane_flush(lane);
+	spent->core_ns = since(rig, start);
+	state = finish(rig, lane, taken, spent);
+	spent->all_ns = since(rig, start);
+	if (state == FERRY_CALIB_OK && taken < n)
+		return FERRY_CALIB_FAILED;
+	return state;
+}
+
+static enum ferry_calib_state
+measure_kind(struct calib_rig *rig, struct ferry_lane *lane,
+		enum ferry_placement place, enum ferry_heat heat,
+		struct ferry_lane_model *model)
+{
+	bool sync = (lane->info.flags & FERRY_LANE_SYNC) != 0;
+	enum ferry_calib_state state = FERRY_CALIB_OK;
+	struct ferry_copy_job jobs[FERRY_CALIB_BATCH];
+	struct calib_point points[SIZES];
+	double ns[SIZES][ROUNDS];
+	unsigned int round, i;
+
+	/* The first round warms up: code, page tables, the device's own. */
+	for (round = 0; round <= ROUNDS; round++) {
+		for (i = 0; i < SIZES && state == FERRY_CALIB_OK; i++) {
+			uint32_t len = RTE_MIN((uint64_t)sizes[heat][i],
+				lane->info.max_job);
+			uint16_t n = sync ? repeats[heat][i] : 1;
+			struct spent spent = { 0 };
+
+			prepare(rig, jobs, n, len, place, heat);
+			state = carry_out(rig, lane, jobs, n, &spent);
+			points[i].bytes = len;
+			if (round > 0)
+				ns[i][round - 1] = spent.all_ns / n;
+		}
+		if (state != FERRY_CALIB_OK)
+			break;
+	}
+	if (state == FERRY_CALIB_LATE && round > ROUNDS_MIN)
+		state = FERRY_CALIB_OK;
+	if (state != FERRY_CALIB_OK)
+		return state;
+	for (i = 0; i < SIZES; i++)
+		points[i].ns = calib_median(ns[i], round - 1);
+	*model = calib_fit(points, SIZES);
+	return FERRY_CALIB_OK;
+}
+
+/* What jobs cost the core that does not wait for them, n at a time. */
+static enum ferry_calib_state
+measure_job(struct calib_rig *rig, struct ferry_lane *lane, uint16_t n,
+		double *job_ns)
+{
+	enum ferry_calib_state state = FERRY_CALIB_OK;
+	struct ferry_copy_job jobs[FERRY_CALIB_BATCH];
+	double ns[ROUNDS];
+	unsigned int round;
+
+	for (round = 0; round <= ROUNDS; round++) {
+		struct spent spent = { 0 };
+
+		prepare(rig, jobs, n, sizes[FERRY_HEAT_HOT][0],
+			FERRY_PLACE_AUTO, FERRY_HEAT_HOT);
+		state = carry_out(rig, lane, jobs, n, &spent);
+		if (state != FERRY_CALIB_OK)
+			break;
+		if (round > 0)
+			ns[round - 1] = spent.core_ns / n;
+	}
+	if (state == FERRY_CALIB_LATE && round > ROUNDS_MIN)
+		state = FERRY_CALIB_OK;
+	if (state == FERRY_CALIB_OK)
+		*job_ns = calib_median(ns, round - 1);
+	return state;
+}
+
+static enum ferry_calib_state
+measure_jobs(struct calib_rig *rig, struct ferry_lane *lane,
+		struct ferry_calib_lane *known)
+{
+	uint16_t batch = RTE_MIN(lane->info.depth,
+		(uint32_t)FERRY_CALIB_BATCH);
+	enum ferry_calib_state state;
+	double one = 0, many = 0;
+
+	if (known->job_source != FERRY_CALIB_SEED)
+		return FERRY_CALIB_OK;
+	if ((lane->info.flags & FERRY_LANE_SYNC) == 0) {
+		state = measure_job(rig, lane, 1, &one);
+		if (state == FERRY_CALIB_OK)
+			state = measure_job(rig, lane, batch, &many);
+		if (state != FERRY_CALIB_OK)
+			return state;
+	}
+	known->job_ns = one;
+	known->batch_ns = many;
+	known->job_source = FERRY_CALIB_MEASURED;
+	return FERRY_CALIB_OK;
+}
+
+/* One kind, or all placements at once of a lane to which they are the same. */
+static enum ferry_calib_state
+measure_cost(struct calib_rig *rig, struct ferry_lane *lane,
+		enum ferry_placement place, enum ferry_heat heat,
+		struct ferry_calib_lane *known)
+{
+	bool places = (lane->info.flags & FERRY_LANE_PLACES) != 0;
+	struct ferry_lane_model model;
+	enum ferry_calib_state state;
+	unsigned int p;
+
+	if (known->source[place][heat] != FERRY_CALIB_SEED)
+		return FERRY_CALIB_OK;
+	state = measure_kind(rig, lane, place, heat, &model);
+	if (state != FERRY_CALIB_OK)
+		return state;
+	for (p = 0; p < FERRY_PLACES; p++) {
+		if ((places && p != place) ||
+				known->source[p][heat] != FERRY_CALIB_SEED)
+			continue;
+		known->cost[p][heat] = model;
+		known->source[p][heat] = FERRY_CALIB_MEASURED;
+	}
+	return FERRY_CALIB_OK;
+}
+
+enum ferry_calib_state
+calib_measure(struct calib_rig *rig, struct ferry_lane *lane,
+		struct ferry_calib_lane *known)
+{
+	enum ferry_calib_state state = FERRY_CALIB_OK;
+	unsigned int i;
+
+	for (i = 0; i < FERRY_PLACES * FERRY_HEATS; i++) {
+		state = measure_cost(rig, lane, i % FERRY_PLACES,
+			i / FERRY_PLACES, known);
+		if (state != FERRY_CALIB_OK)
+			break;
+	}
+	if (state == FERRY_CALIB_OK)
+		state = measure_jobs(rig, lane, known);
+	/* Others of the same batch may be under way. */
+	if (state != FERRY_CALIB_OK && state != FERRY_CALIB_HUNG &&
+			!(lane->info.flags & FERRY_LANE_SYNC) &&
+			!calib_drained(rig, lane))
+		state = FERRY_CALIB_HUNG;
+	return state;
+}
