@@ -208,7 +208,7 @@ carry_out(struct calib_rig *rig, struct ferry_lane *lane,
 	uint64_t start = calib_now(rig);
 	uint16_t taken;
 
-	if (start > rig->deadline)
+	if (start > rig->last_start)
 		return FERRY_CALIB_LATE;
 	if (lane->info.flags & FERRY_LANE_SYNC) {
 		taken = lane->drv->copy(lane, jobs, n);

@@ -27,7 +27,9 @@ struct calib_rig {
 	bool unsafe;
 	/** The CPU has clflushopt. */
 	bool flushopt;
-	/** Nothing is begun, or waited for, after this. */
+	/** Nothing is begun after this, */
+	uint64_t last_start;
+	/** and nothing waited for after this. */
 	uint64_t deadline;
 };
 

@@ -171,6 +171,8 @@ once(struct calib_rig *rig, struct ferry_lane *lane, struct shared *shared,
 	unsigned int spins = 0;
 	size_t k;
 
+	if (calib_now(rig) > rig->last_start)
+		return false;
 	for (k = 0; k < LEN; k += LINE)
 		src[k]++;
 	then = calib_now(rig);

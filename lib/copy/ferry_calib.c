@@ -18,6 +18,9 @@
 /* EAL's memory is aligned so: no page of it is shared with other data. */
 #define MEM_ALIGN 4096
 
+/* No lane is said to hang that was not waited for so long, for one job. */
+#define PATIENCE_NS UINT64_C(2000000)
+
 /* One calibration. */
 struct work {
 	struct ferry_lane *const *lanes;
@@ -235,9 +238,11 @@ static void
 rig_deadline(struct work *work, unsigned int left)
 {
 	uint64_t now = calib_now(&work->rig);
+	uint64_t share = now >= work->end ? 0 : (work->end - now) / left;
+	uint64_t patience = RTE_MAX(share / 4, PATIENCE_NS);
 
-	work->rig.deadline = now >= work->end ? now :
-		now + (work->end - now) / left;
+	work->rig.deadline = now + share;
+	work->rig.last_start = share > patience ? now + share - patience : 0;
 }
 
 /* One of so many lanes that are left to measure. */
