@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SOFTDSA_BUS_H
+#define SOFTDSA_BUS_H
+
+/*
+ * A bus without devices, for the moment at which EAL scans buses: it knows by
+ * then whether the process is a primary, and the dsa bus has not looked for
+ * work queues yet.
+ *
+ * DPDK exports the functions, but its packages lack bus_driver.h, which
+ * declares them: this is as much of it as is needed, as of DPDK 22.11.
+ */
+
+#include <sys/queue.h>
+
+#include <rte_dev.h>
+
+struct rte_bus {
+	TAILQ_ENTRY(rte_bus) next;
+	const char *name;
+	int (*scan)(void);
+	int (*probe)(void);
+	struct rte_device *(*find_device)(const struct rte_device *start,
+		rte_dev_cmp_t cmp, const void *data);
+	/* Left empty: what a bus with devices has, and room to spare. */
+	void *more[32];
+};
+
+void rte_bus_register(struct rte_bus *bus);
+void rte_bus_unregister(struct rte_bus *bus);
+
+#endif /* SOFTDSA_BUS_H */

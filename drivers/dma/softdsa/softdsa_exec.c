@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include "softdsa_copy.h"
+#include "softdsa_exec.h"
+#include "softdsa_guard.h"
+
+/* After so many bytes it is looked whether the work queue was stopped. */
+#define CHUNK (UINT64_C(128) << 10)
+/* Overlapping moves go through this much at a time. */
+#define BOUNCE UINT64_C(4096)
+#define PAGE UINT64_C(4096)
+/* Programs have addresses below this. */
+#define ADDRESS_END (UINT64_C(1) << 47)
+
+/* An operation under way. */
+struct work {
+	const uint32_t *state;
+	uint32_t go;
+	bool stream;
+	struct softdsa_access fault;
+};
+
+/* Arguments of a touch. */
+struct touch {
+	void *dst;
+	const void *src;
+	uint64_t pattern;
+	uint64_t n;
+	bool stream;
+};
+
+static void
+touch_copy(void *arg)
+{
+	const struct touch *t = arg;
+
+	softdsa_copy(t->dst, t->src, t->n, t->stream);
+}
+
+static void
+touch_fill(void *arg)
+{
+	const struct touch *t = arg;
+
+	softdsa_fill(t->dst, t->pattern, t->n);
+}
+
+static void
+touch_record(void *arg)
+{
+	const struct touch *t = arg;
+	const struct softdsa_record *from = t->src;
+	struct softdsa_record *to = t->dst;
+
+	softdsa_copy((char *)to + 1, (const char *)from + 1,
+		sizeof(*to) - 1, false);
+	/* Publishes the rest of the record, and what was copied. */
+	__asm__ volatile("movb %1, %0" : "=m" (to->status) :
+		"q" (from->status) : "memory");
+}
+
+static void *
+ptr(uint64_t addr)
+{
+	return (void *)(uintptr_t)addr;
+}
+
+/*
+ * Touch up to n bytes: what comes before a fault is touched, too, exactly.
+ * Repeating the beginning must be harmless.
+ */
+static uint64_t
+touch_upto(void (*fn)(void *), struct touch *t, struct softdsa_access *fault)
+{
+	const uint64_t n = t->n;
+	struct softdsa_access f;
+
+	while (t->n > 0 && !softdsa_try(fn, t, &f)) {
+		const uint64_t dst = (uintptr_t)t->dst;
+		const uint64_t src = (uintptr_t)t->src;
+		uint64_t at;
+
+		if (!f.known) {
+			f.write = src == 0 || src < ADDRESS_END;
+			f.addr = f.write ? dst : src;
+		}
+		at = f.addr - (f.write ? dst : src);
+		*fault = f;
+		/* An area that ends where addresses do faults elsewhere. */
+		t->n = at < t->n ? at : 0;
+	}
+	return t->n < n ? t->n : n;
+}
+
+/* Copy what follows the last page that is not there: how much that is. */
+static uint64_t
+touch_from(struct touch *t, struct softdsa_access *fault)
+{
+	struct softdsa_access f;
+
+	while (t->n > 0 && !softdsa_try(touch_copy, t, &f)) {
+		const uint64_t base = (uintptr_t)(f.write ? t->dst : t->src);
+		const uint64_t skip = f.known ? (f.addr | (PAGE - 1)) + 1 -
+			base : t->n;
+
+		*fault = f;
+		if (!f.known)
+			fault->addr = base;
+		if (skip >= t->n)
+			return 0;
+		t->dst = (char *)t->dst + skip;
+		t->src = (const char *)t->src + skip;
+		t->n -= skip;
+	}
+	return t->n;
+}
+
+/* Areas apart: forwards and directly. */
+static bool
+copy_apart(struct work *w, uint64_t dst, uint64_t src, uint64_t n,
+		uint64_t *done)
+{
+	for (*done = 0; *done < n;) {
+		const uint64_t len = n - *done < CHUNK ? n - *done : CHUNK;
+		struct touch t = {
+			.dst = ptr(dst + *done),
+			.src = ptr(src + *done),
+			.n = len,
+			.stream = w->stream,
+		};
+		uint64_t got;
+
+		if (__atomic_load_n(w->state, __ATOMIC_RELAXED) != w->go)
+			return false;
+		got = touch_upto(touch_copy, &t, &w->fault);
+		*done += got;
+		if (got < len)
+			break;
+	}
+	return true;
+}
+
+/*
+ * Overlapping areas, in the direction in which nothing is overwritten that is
+ * still to be read. Through a buffer: what has faulted can be repeated.
+ */
+static bool
+copy_overlapped(struct work *w, uint64_t dst, uint64_t src, uint64_t n,
+		bool backwards, uint64_t *done)
+{
+	uint8_t bounce[BOUNCE] __attribute__((aligned(64)));
+
+	for (*done = 0; *done < n;) {
+		const uint64_t len = n - *done < BOUNCE ? n - *done : BOUNCE;
+		const uint64_t at = backwards ? n - *done - len : *done;
+		struct touch in = {
+			.dst = bounce, .src = ptr(src + at), .n = len,
+		};
+		struct touch out = {
+			.dst = ptr(dst + at), .src = bounce, .n = len,
+		};
+		uint64_t got;
+
+		if (__atomic_load_n(w->state, __ATOMIC_RELAXED) != w->go)
+			return false;
+		if (backwards) {
+			got = touch_from(&in, &w->fault);
+			out.dst = ptr(dst + at + (len - got));
+			out.src = bounce + (len - got);
+			out.n = got;
+			got = touch_from(&out, &w->fault);
+		} else {
+			out.n = touch_upto(touch_copy, &in, &w->fault);
+			got = touch_upto(touch_copy, &out, &w->fault);
+		}
+		*done += got;
+		if (got < len)
+			break;
+	}
+	return true;
+}
+
+static bool
+fill(struct work *w, uint64_t dst, uint64_t pattern, uint64_t n,
+		uint64_t *done)
+{
+	/* A chunk is a whole number of patterns. */
+	for (*done = 0; *done < n;) {
+		const uint64_t len = n - *done < CHUNK ? n - *done : CHUNK;
+		struct touch t = {
+			.dst = ptr(dst + *done),
+			.pattern = pattern,
+			.n = len,
+		};
+		uint64_t got;
+
+		if (__atomic_load_n(w->state, __ATOMIC_RELAXED) != w->go)
+			return false;
+		got = touch_upto(touch_fill, &t, &w->fault);
+		*done += got;
+		if (got < len)
+			break;
+	}
+	return true;
+}
+
+/* One bit of what was written. */
+static void
+touch_flip(void *arg)
+{
+	const struct touch *t = arg;
+
+	__asm__ volatile("xorb $1, %0" : "+m" (*(uint8_t *)t->dst));
+}
+
+static void
+flip(uint64_t addr)
+{
+	struct touch t = { .dst = ptr(addr) };
+	struct softdsa_access fault;
+
+	softdsa_try(touch_flip, &t, &fault);
+}
+
+bool
+softdsa_exec(const struct softdsa_desc *d, const struct softdsa_verdict *v,
+		const uint32_t *state, uint32_t go, struct softdsa_record *r)
+{
+	struct work w = {
+		.state = state,
+		.go = go,
+		.stream = !(d->flags_op & SOFTDSA_F_CACHE),
+	};
+	const unsigned int op = softdsa_op(d);
+	uint64_t n = d->size, done = 0;
+	bool backwards = false, ran;
+
+	r->status = SOFTDSA_OK;
+	if (op == SOFTDSA_NOOP)
+		return true;
+	if (v->page_fault)
+		n = v->half ? n / 2 : v->bytes < n ? v->bytes : n;
+	if (op == SOFTDSA_FILL) {
+		ran = fill(&w, d->dst, d->src, n, &done);
+	} else if (d->dst - d->src < d->size && d->dst != d->src) {
+		/* The faults on purpose count from where the copy begins. */
+		backwards = true;
+		ran = copy_overlapped(&w, d->dst + (d->size - n),
+			d->src + (d->size - n), n, true, &done);
+	} else if (d->src - d->dst < d->size) {
+		ran = copy_overlapped(&w, d->dst, d->src, n, false, &done);
+	} else {
+		ran = copy_apart(&w, d->dst, d->src, n, &done);
+	}
+	if (!ran)
+		return false;
+	r->done = (uint32_t)done;
+	r->result = backwards;
+	if (done < n) {
+		r->status = SOFTDSA_PAGE_FAULT |
+			(w.fault.write ? SOFTDSA_WRITE : 0);
+		r->fault_addr = w.fault.addr;
+	} else if (v->page_fault) {
+		/* As if the source ended there; a fill has only a destination. */
+		r->status = SOFTDSA_PAGE_FAULT |
+			(op == SOFTDSA_FILL ? SOFTDSA_WRITE : 0);
+		r->fault_addr = op == SOFTDSA_FILL ? d->dst + n :
+			backwards ? d->src + d->size - n - 1 : d->src + n;
+	} else if (v->corrupt) {
+		flip(d->dst + d->size / 2);
+	}
+	return true;
+}
+
+uint64_t
+softdsa_read(void *to, uint64_t from, uint64_t n, uint64_t *addr)
+{
+	struct touch t = { .dst = to, .src = ptr(from), .n = n };
+	struct softdsa_access fault = { 0 };
+
+	n = touch_upto(touch_copy, &t, &fault);
+	*addr = fault.addr;
+	return n;
+}
+
+bool
+softdsa_write_record(uint64_t to, const struct softdsa_record *record)
+{
+	struct touch t = { .dst = ptr(to), .src = record };
+	struct softdsa_access fault;
+
+	return softdsa_try(touch_record, &t, &fault);
+}

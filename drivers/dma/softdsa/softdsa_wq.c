@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "softdsa_dev.h"
+
+/* How long disable sleeps before it looks again, and when it stops spinning. */
+#define DISABLE_NAP_NS 20000
+#define DISABLE_SPINS 100
+
+/*
+ * Two pairs store one word and then read the other's, and one of them must see
+ * the other: a submitter (putting, then state) and an engine (busy, then
+ * state) against disable (state, then putting and busy); and a submitter
+ * (queue, then sleepers) against an engine that goes to sleep (sleepers, then
+ * queue). All of these are sequentially consistent.
+ */
+
+void
+softdsa_wake(struct softdsa_dev *dev, bool all)
+{
+	int error = errno;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&dev->sleepers, __ATOMIC_RELAXED) == 0)
+		return;
+	__atomic_fetch_add(&dev->wake, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &dev->wake, FUTEX_WAKE_PRIVATE, all ? INT_MAX : 1,
+		NULL, NULL, 0);
+	errno = error;
+}
+
+void
+softdsa_wq_submit(struct softdsa_dev *dev, unsigned int index,
+		const struct softdsa_desc *desc)
+{
+	struct softdsa_wq *wq = &dev->wqs[index];
+	bool in = false;
+
+	__atomic_fetch_add(&wq->putting, 1, __ATOMIC_SEQ_CST);
+	if (softdsa_wq_state(wq) == SOFTDSA_ENABLED) {
+		/* Bounds a number; the queue carries the data. */
+		in = __atomic_fetch_add(&wq->queued, 1, __ATOMIC_RELAXED) <
+			__atomic_load_n(&wq->limit, __ATOMIC_RELAXED) &&
+			softdsa_queue_put(&wq->queue, desc);
+		if (!in)
+			__atomic_fetch_sub(&wq->queued, 1, __ATOMIC_RELAXED);
+	}
+	__atomic_fetch_sub(&wq->putting, 1, __ATOMIC_SEQ_CST);
+	softdsa_count(in ? &wq->counts.submitted : &wq->counts.dropped, 1);
+	if (in)
+		softdsa_wake(dev, false);
+}
+
+/* Throw away the descriptor at which the queue stands still, if any. */
+static void
+drop_parked(struct softdsa_wq *wq)
+{
+	uint32_t was = __atomic_load_n(&wq->parked, __ATOMIC_ACQUIRE);
+
+	if (was != SOFTDSA_PARKED_HANG && was != SOFTDSA_PARKED_DRAIN)
+		return;
+	if (!__atomic_compare_exchange_n(&wq->parked, &was,
+			SOFTDSA_PARKED_NONE, false, __ATOMIC_ACQ_REL,
+			__ATOMIC_RELAXED))
+		return;
+	softdsa_count(&wq->counts.aborted, 1);
+	__atomic_fetch_sub(&wq->busy, 1, __ATOMIC_RELEASE);
+}
+
+static void
+nap(void)
+{
+	struct timespec t = { .tv_nsec = DISABLE_NAP_NS };
+
+	nanosleep(&t, NULL);
+}
+
+void
+softdsa_wq_disable(struct softdsa_dev *dev, unsigned int index)
+{
+	struct softdsa_wq *wq = &dev->wqs[index];
+	struct softdsa_desc desc;
+	unsigned int spins = 0;
+
+	if (softdsa_wq_state(wq) != SOFTDSA_ENABLED)
+		return;
+	__atomic_store_n(&wq->state, SOFTDSA_STOPPING, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&wq->putting, __ATOMIC_SEQ_CST) != 0 ||
+			__atomic_load_n(&wq->busy, __ATOMIC_SEQ_CST) != 0) {
+		drop_parked(wq);
+		/* They may sleep over completions that are not due yet. */
+		softdsa_wake(dev, true);
+		if (spins++ < DISABLE_SPINS)
+			sched_yield();
+		else
+			nap();
+	}
+	while (softdsa_queue_take(&wq->queue, &desc))
+		softdsa_count(&wq->counts.aborted, 1);
+	__atomic_store_n(&wq->queued, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&wq->state, SOFTDSA_DISABLED, __ATOMIC_SEQ_CST);
+}
+
+void
+softdsa_wq_enable(struct softdsa_dev *dev, unsigned int index)
+{
+	struct softdsa_wq *wq = &dev->wqs[index];
+
+	if (softdsa_wq_state(wq) == SOFTDSA_DISABLED)
+		__atomic_store_n(&wq->state, SOFTDSA_ENABLED,
+			__ATOMIC_SEQ_CST);
+}

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A place from which EAL loads a plugin: it refuses what others may write to."""
+
+import contextlib
+import glob
+import os
+import shutil
+import tempfile
+
+
+@contextlib.contextmanager
+def placed(plugin):
+    """A copy of the plugin below a directory that only root may write to."""
+    directory = tempfile.mkdtemp(prefix='ferry-test-', dir='/run')
+    os.chmod(directory, 0o755)
+    try:
+        yield shutil.copy(plugin, directory)
+    finally:
+        shutil.rmtree(directory)
+
+
+def devices():
+    """Directories of soft devices, of whatever process."""
+    return set(glob.glob('/run/ferry-softdsa.*'))
