@@ -132,17 +132,20 @@ def host(config='', **kwargs):
                 process.stdin.close()
 
 
-def gone(path):
+def wait_for(condition):
+    """What it returns as soon as that is true, or after 20 s."""
     end = time.monotonic() + 20
-    while os.path.exists(path):
-        if time.monotonic() > end:
-            return False
+    while not condition() and time.monotonic() < end:
         time.sleep(0.01)
-    return True
+    return condition()
 
 
-def helpers_of(root):
-    """Processes that are there for a device's directory only."""
+def gone(path):
+    return wait_for(lambda: not os.path.exists(path))
+
+
+def helpers():
+    """Processes that are there to remove directories."""
     found = []
     for pid in os.listdir('/proc'):
         try:
@@ -178,9 +181,9 @@ def test_a_whole_session_that_is_killed_leaves_nothing():
 
 
 def test_the_watcher_holds_no_file_and_no_page_of_its_host():
-    before = set(helpers_of(None))
+    before = set(helpers())
     with host() as (process, root):
-        new = set(helpers_of(root)) - before
+        new = wait_for(lambda: set(helpers()) - before)
         assert len(new) == 1, new
         pid = new.pop()
         files = os.listdir(f'/proc/{pid}/fd')
@@ -255,6 +258,9 @@ def main():
     global PLUGIN
     PLUGIN = sys.argv[1]
     code = outside.run_tests(globals(), sys.argv[2])
+    # Made, but not used, also by a host with memory of its own.
+    with contextlib.suppress(OSError):
+        os.rmdir(f'/var/run/dpdk/{PREFIX}')
     left = outside.left_behind(PREFIX)
     if left:
         print('left behind:', left)

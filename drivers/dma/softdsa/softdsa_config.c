@@ -34,6 +34,7 @@ static const struct number {
 		false },
 	{ "max_transfer", AT(max_transfer), 64, UINT64_C(1) << 31, false },
 	{ "threads", AT(threads), 1, SOFTDSA_MAX_THREADS, false },
+	{ "share", AT(share), 0, 1, false },
 	{ "desc_ns", AT(timing.desc_ns), 0, 1000000000, true },
 };
 
@@ -51,7 +52,7 @@ static const struct wrong {
 	{ "corrupt", SOFTDSA_FAULT_CORRUPT, 0, "N[+]" },
 };
 
-#define KEYS "wqs, size, max_batch, max_transfer, threads, cpus, node, " \
+#define KEYS "wqs, size, max_batch, max_transfer, threads, share, cpus, node, " \
 	"t0_ns, gbps, desc_ns, preset, wq, fail, fault, hang, corrupt, " \
 	"reorder, full, faults"
 
@@ -367,6 +368,11 @@ softdsa_config_parse(struct softdsa_config *config, const char *text,
 		}
 		if (text[len] == '\0')
 			break;
+	}
+	if (p.config.threads > p.config.wqs && !p.config.share) {
+		snprintf(error, SOFTDSA_ERROR_LEN, "threads=%" PRIu64 ": must "
+			"be 1 to wqs, or share=1", p.config.threads);
+		return -1;
 	}
 	*config = p.config;
 	return 0;

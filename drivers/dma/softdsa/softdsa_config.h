@@ -67,6 +67,8 @@ struct softdsa_config {
 	uint64_t max_batch;
 	uint64_t max_transfer;
 	uint64_t threads;
+	/* Each thread serves all work queues, not only its own. */
+	uint64_t share;
 	/* NUMA node in sysfs plus one; 0: none. */
 	uint64_t node;
 	uint64_t n_cpus;

@@ -91,8 +91,13 @@ struct softdsa_wq {
 	struct softdsa_counts counts __attribute__((aligned(64)));
 };
 
-struct softdsa_dev;
-struct softdsa_engine;
+/* What an engine sleeps on. */
+struct softdsa_bell {
+	/* A futex: changes when it shall look again. */
+	uint32_t rung __attribute__((aligned(64)));
+	/* It sleeps, or is about to. */
+	uint32_t asleep;
+};
 
 struct softdsa_dev {
 	struct softdsa_config config;
@@ -101,9 +106,7 @@ struct softdsa_dev {
 	struct softdsa_model model;
 	/* Held by who changes config. */
 	pthread_mutex_t config_lock;
-	/* What sleeping engines wait for, and how many do. */
-	uint32_t wake __attribute__((aligned(64)));
-	uint32_t sleepers;
+	struct softdsa_bell bells[SOFTDSA_MAX_THREADS];
 	struct softdsa_wq *wqs;
 };
 
@@ -118,8 +121,16 @@ void softdsa_wq_submit(struct softdsa_dev *dev, unsigned int wq,
 void softdsa_wq_disable(struct softdsa_dev *dev, unsigned int wq);
 void softdsa_wq_enable(struct softdsa_dev *dev, unsigned int wq);
 
-/* Get engines out of their sleep. Safe in signal handlers. */
-void softdsa_wake(struct softdsa_dev *dev, bool all);
+/* Get those that serve a work queue out of their sleep. */
+void softdsa_wake(struct softdsa_dev *dev, unsigned int wq);
+
+/* Whether an engine serves a work queue. */
+static inline bool
+softdsa_serves(const struct softdsa_dev *dev, unsigned int engine,
+		unsigned int wq)
+{
+	return dev->config.share || wq % dev->config.threads == engine;
+}
 
 /* Start the threads of config. 0 or -errno. */
 int softdsa_engines_start(struct softdsa_dev *dev);

@@ -48,7 +48,7 @@ publish(struct softdsa_dev *dev, const struct softdsa_end *end)
 	__atomic_fetch_sub(&wq->busy, 1, __ATOMIC_RELEASE);
 	if (__atomic_load_n(&wq->parked, __ATOMIC_RELAXED) ==
 			SOFTDSA_PARKED_DRAIN)
-		softdsa_wake(dev, true);
+		softdsa_wake(dev, end->wq);
 }
 
 /* Stopped: no record. */
@@ -245,7 +245,8 @@ next_time(struct softdsa_engine *e)
 	for (i = 0; i < e->dev->config.wqs; i++) {
 		struct softdsa_wq *wq = &e->dev->wqs[i];
 
-		if (__atomic_load_n(&wq->parked, __ATOMIC_ACQUIRE) ==
+		if (softdsa_serves(e->dev, e->index, i) &&
+				__atomic_load_n(&wq->parked, __ATOMIC_ACQUIRE) ==
 				SOFTDSA_PARKED_HANG &&
 				wq->parked_until < next)
 			next = wq->parked_until;
@@ -255,13 +256,15 @@ next_time(struct softdsa_engine *e)
 
 /* Something to do that a submitter may have left before it saw us sleep. */
 static bool
-anything(struct softdsa_dev *dev)
+anything(const struct softdsa_engine *e)
 {
 	unsigned int i;
 
-	for (i = 0; i < dev->config.wqs; i++) {
-		struct softdsa_wq *wq = &dev->wqs[i];
+	for (i = 0; i < e->dev->config.wqs; i++) {
+		const struct softdsa_wq *wq = &e->dev->wqs[i];
 
+		if (!softdsa_serves(e->dev, e->index, i))
+			continue;
 		switch (__atomic_load_n(&wq->parked, __ATOMIC_SEQ_CST)) {
 		case SOFTDSA_PARKED_NONE:
 			if (softdsa_wq_state(wq) == SOFTDSA_ENABLED &&
@@ -282,7 +285,7 @@ anything(struct softdsa_dev *dev)
 static void
 doze(struct softdsa_engine *e, uint64_t until, uint64_t now)
 {
-	struct softdsa_dev *dev = e->dev;
+	struct softdsa_bell *bell = &e->dev->bells[e->index];
 	struct timespec t, *timeout = NULL;
 	uint32_t seen;
 
@@ -292,13 +295,13 @@ doze(struct softdsa_engine *e, uint64_t until, uint64_t now)
 		t.tv_nsec = (long)(until % 1000000000);
 		timeout = &t;
 	}
-	seen = __atomic_load_n(&dev->wake, __ATOMIC_SEQ_CST);
-	__atomic_fetch_add(&dev->sleepers, 1, __ATOMIC_SEQ_CST);
+	seen = __atomic_load_n(&bell->rung, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&bell->asleep, 1, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!anything(dev))
-		syscall(SYS_futex, &dev->wake, FUTEX_WAIT_PRIVATE, seen,
+	if (!anything(e))
+		syscall(SYS_futex, &bell->rung, FUTEX_WAIT_PRIVATE, seen,
 			timeout, NULL, 0);
-	__atomic_fetch_sub(&dev->sleepers, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&bell->asleep, 0, __ATOMIC_RELAXED);
 }
 
 static void
@@ -338,7 +341,8 @@ engine_main(void *arg)
 	for (;;) {
 		did = false;
 		for (i = 0; i < wqs; i++)
-			did |= serve(e, (start + i) % wqs);
+			if (softdsa_serves(e->dev, e->index, (start + i) % wqs))
+				did |= serve(e, (start + i) % wqs);
 		start++;
 		did |= pending_serve(e);
 		if (did)
@@ -394,7 +398,10 @@ softdsa_engines_start(struct softdsa_dev *dev)
 		e = aligned_alloc(64, (sizeof(*e) + 63) / 64 * 64);
 		if (e == NULL)
 			return -ENOMEM;
-		*e = (struct softdsa_engine) { .dev = dev };
+		e->dev = dev;
+		e->index = (unsigned int)i;
+		e->idle_since = e->last_due = 0;
+		e->first_pending = e->n_pending = 0;
 		CPU_ZERO(&cpus);
 		if (c->n_cpus > 0)
 			CPU_SET(c->cpus[i % c->n_cpus], &cpus);

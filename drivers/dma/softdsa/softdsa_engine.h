@@ -30,6 +30,7 @@ struct softdsa_end {
 
 struct softdsa_engine {
 	struct softdsa_dev *dev;
+	unsigned int index;
 	uint64_t idle_since;
 	uint64_t last_due;
 	uint32_t first_pending, n_pending;

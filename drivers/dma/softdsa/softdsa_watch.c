@@ -35,8 +35,6 @@ watch(int pidfd, const char *root)
 	sigset_t none;
 	int sig;
 
-	/* Neither a terminal nor a job that is ended as a whole ends it. */
-	setsid();
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = SIG_DFL;
 	for (sig = 1; sig < NSIG; sig++)
@@ -71,6 +69,8 @@ softdsa_watch_start(const char *root)
 	 */
 	child = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 	if (child == 0) {
+		/* Neither a terminal nor a job ended as a whole shall end it. */
+		setsid();
 		/* The grandchild belongs to init. */
 		child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL,
 			NULL);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -18,21 +17,27 @@
  * Two pairs store one word and then read the other's, and one of them must see
  * the other: a submitter (putting, then state) and an engine (busy, then
  * state) against disable (state, then putting and busy); and a submitter
- * (queue, then sleepers) against an engine that goes to sleep (sleepers, then
+ * (queue, then asleep) against an engine that goes to sleep (asleep, then
  * queue). All of these are sequentially consistent.
  */
 
 void
-softdsa_wake(struct softdsa_dev *dev, bool all)
+softdsa_wake(struct softdsa_dev *dev, unsigned int wq)
 {
-	int error = errno;
+	const int error = errno;
+	unsigned int i;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&dev->sleepers, __ATOMIC_RELAXED) == 0)
-		return;
-	__atomic_fetch_add(&dev->wake, 1, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &dev->wake, FUTEX_WAKE_PRIVATE, all ? INT_MAX : 1,
-		NULL, NULL, 0);
+	for (i = 0; i < dev->config.threads; i++) {
+		struct softdsa_bell *bell = &dev->bells[i];
+
+		if (!softdsa_serves(dev, i, wq) || __atomic_load_n(
+				&bell->asleep, __ATOMIC_RELAXED) == 0)
+			continue;
+		__atomic_fetch_add(&bell->rung, 1, __ATOMIC_SEQ_CST);
+		syscall(SYS_futex, &bell->rung, FUTEX_WAKE_PRIVATE, 1, NULL,
+			NULL, 0);
+	}
 	errno = error;
 }
 
@@ -55,7 +60,7 @@ softdsa_wq_submit(struct softdsa_dev *dev, unsigned int index,
 	__atomic_fetch_sub(&wq->putting, 1, __ATOMIC_SEQ_CST);
 	softdsa_count(in ? &wq->counts.submitted : &wq->counts.dropped, 1);
 	if (in)
-		softdsa_wake(dev, false);
+		softdsa_wake(dev, index);
 }
 
 /* Throw away the descriptor at which the queue stands still, if any. */
@@ -96,7 +101,7 @@ softdsa_wq_disable(struct softdsa_dev *dev, unsigned int index)
 			__atomic_load_n(&wq->busy, __ATOMIC_SEQ_CST) != 0) {
 		drop_parked(wq);
 		/* They may sleep over completions that are not due yet. */
-		softdsa_wake(dev, true);
+		softdsa_wake(dev, index);
 		if (spins++ < DISABLE_SPINS)
 			sched_yield();
 		else
