@@ -9,7 +9,7 @@
  *     P4  exchange(watch, 0); was it 1:   E4  a job: store watch = 0, poll on;
  *     P5  fetch_or(ready, the channel)        none: poll it no more
  *     P6  ring the engine's bell          T   each turn: if ready is not 0,
- *                                             exchange(ready, 0), and poll these
+ *                                             exchange(ready, 0), poll these
  *                                         Z   nothing to poll: sleep on the
  *                                             bell, ready() = ready is not 0
  *
@@ -23,8 +23,9 @@
  * between P4 and P5, or P5 and P6, or X and K of P6.
  *
  * What the model also holds without (run_model.py has these as variants): E4
- * saves announcements, no wake-up hangs on it; nor need it be an exchange. P4 may be a plain store, as long as it comes before P5. P6 does not need the
- * bell's Fr where P5, a locked instruction, drains the store buffer.
+ * saves announcements, no wake-up hangs on it; nor need it be an exchange. P4
+ * may be a plain store, as long as it comes before P5. P6 does not need the
+ * bell's Fr on x86, where P5 is a locked instruction.
  */
 #define ENGINE	0
 #define HUB	3

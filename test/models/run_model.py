@@ -32,8 +32,8 @@ SECONDS = 100
 
 # What holds, and each way of breaking it: "X" must fail by a state that no run
 # may end in or by an assertion, "X:endless" by a run without end. "X:large"
-# takes larger numbers to fail. The last ones must hold: what the code could do
-# without, or a machine weaker than x86.
+# takes larger numbers to fail. The last ones must hold: what could be left out,
+# or a machine weaker than x86.
 MODELS = {
     'bell': [
         ('', 'NO_FO NO_FR NO_RO NO_COMPARE NO_X NO_K', 'WEAK_RMW'),
@@ -44,8 +44,8 @@ MODELS = {
          'EARLY_ENDPOINT', 'WEAK_RMW'),
     ],
     'engine_idle': [
-        ('', 'NO_E2 NO_E3 NO_P2 NO_P6 P5_BEFORE_P4:large NO_TAKE_EXCHANGE NO_FO '
-         'NO_RO NO_X', 'NO_E4 P4_STORE NO_FR WEAK_RMW'),
+        ('', 'NO_E2 NO_E3 NO_P2 NO_P6 P5_BEFORE_P4:large NO_TAKE_EXCHANGE '
+         'NO_FO NO_RO NO_X', 'NO_E4 P4_STORE NO_FR WEAK_RMW'),
         ('DEATH', 'NO_HUB_P5 NO_SHOUT POLITE_SHOUT', ''),
     ],
     'engine_move': [
