@@ -18,22 +18,25 @@
  *                producer: posts (P3 to P6), and the engine finds the bit
  *
  *     producer                            engine
- *     P1  publish the job, release        E1  watch = 1, relaxed
+ *     P1  publish the job, release        E1  watch = 1, release
  *     P2  fence, seq_cst                  E2  fence, seq_cst
  *     P3  load watch, relaxed; if 1:      E3  look at the job ring, acquire
- *     P4  exchange watch with 0           E4  a job: exchange watch with 0 and
- *     P5  set the bit on the board,           go on polling; none: drop the
- *         release                             channel from those polled
+ *     P4  exchange watch with 0, acquire  E4  a job: exchange watch with 0 and
+ *     P5  look up the server, set the         go on polling; none: drop the
+ *         bit on its board, release           channel from those polled
  *     P6  ring the board's bell
  *
  * P2 and E2 are ordered one way or the other: either E3 sees the job, or P3
  * sees the 1. P4 and E4 may both happen; then the bit makes the engine look
  * once for nothing. The engine sleeps on the bell with "is there a bit" as its
- * re-check. Both protocols are proved by test/models/engine_idle.pml.
+ * re-check. Proved by test/models/engine_idle.pml; that P5 looks the server up
+ * after P4, so that no wake-up is lost when the channel moves between engines,
+ * and that a new engine looks whatever watch says, by engine_move.pml.
  *
  * Bits are set and taken by atomic read-modify-writes: no lock, so that a
  * producer may die between any two steps. One that died between P4 and P5 has
- * hidden its job; the hub, which learns of the death, has it carried out.
+ * hidden its job; the hub, which learns of the death, has it carried out, and
+ * shouts at the bells that the dead may have silenced.
  */
 
 #include <stdint.h>

@@ -163,8 +163,12 @@ static inline void
 ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
 		uint32_t n_bells)
 {
-	const uint32_t bell = __atomic_load_n(&end->endpoint, __ATOMIC_RELAXED);
+	uint32_t bell;
 
+	/* The work stays before the look at whose end it is for: another
+	 * endpoint may be about to take that over. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	bell = __atomic_load_n(&end->endpoint, __ATOMIC_RELAXED);
 	if (likely(bell < n_bells))
 		ferry_bell_ring_if(&end->may_sleep, &bells[bell]);
 }

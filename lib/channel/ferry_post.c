@@ -195,12 +195,13 @@ announce(struct ferry_tx *tx)
 
 	/* P2: the jobs before the look at who is there to see them. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	/* P3, P4 */
+	/* P3, P4: pairs with the release of E1, so that the server looked up
+	 * below is the one that asked, or a later one. */
 	if (likely(__atomic_load_n(&service->watch, __ATOMIC_RELAXED) == 0) ||
 			__atomic_exchange_n(&service->watch, 0,
-				__ATOMIC_RELAXED) == 0)
+				__ATOMIC_ACQUIRE) == 0)
 		return;
-	/* P5, P6 */
+	/* P5, P6. No engine any more: the one that left has seen the job. */
 	ferry_board_tell(tx->shared, &tx->boards);
 }
 

@@ -410,7 +410,7 @@ rest(struct ferry_server *server, struct ferry_served *ch)
 	uint32_t *watch = &ch->shared->service.watch;
 
 	/* E1, E2 */
-	__atomic_store_n(watch, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(watch, 1, __ATOMIC_RELEASE);
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* E3 */
 	if (jobs_tail(ch) != ch->taken) {

@@ -29,6 +29,9 @@
 #define GIVE_TRIES 1000
 #define GIVE_NAP_US 100
 
+/* The hub itself as a channel's server: no board has this number. */
+#define SERVER_HUB (FERRY_SERVER_ENGINE + FERRY_ENGINES_MAX)
+
 /* Who runs an engine. */
 enum runner {
 	/* The application, or nobody. */
@@ -182,7 +185,10 @@ engine_take(struct ferry_hub *hub, struct hub_channel *c)
 		engine_give(e, c);
 }
 
-/* The jobs of a producer that died, when no engine has the channel. */
+/*
+ * Carry out the jobs in a channel's ring, as the server the hub says it is. Not
+ * more than there can be, if the producer goes on posting.
+ */
 static void
 jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 {
@@ -193,20 +199,18 @@ jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 		.bells = hub->registry->bells,
 		.n_bells = hub->max_endpoints,
 	};
-	const struct rte_ring *jobs = ferry_channel_jobs(c->shared);
 	struct ferry_server server;
 	struct ferry_copier copier;
 
-	if (jobs->cons.tail == jobs->prod.tail)
-		return;
 	if (ferry_copier_init(&copier, SOCKET_ID_ANY) != 0)
 		return;
-	/* Whatever the dead left there: it is the hub's now. */
-	__atomic_store_n(server_word(c), FERRY_SERVER_ENGINE +
-			FERRY_ENGINES_MAX, __ATOMIC_RELAXED);
 	if (ferry_server_init(&server, &copier, NULL, 1) == 0) {
 		if (ferry_server_add(&server, &serve) == 0) {
-			while (ferry_server_pending(&server, 0, true))
+			while (ferry_server_pending(&server, 0, true) &&
+					server.stats.msgs < c->config.n_slots)
+				ferry_server_poll(&server);
+			ferry_server_hold(&server, 0);
+			while (ferry_server_pending(&server, 0, false))
 				ferry_server_poll(&server);
 			ferry_server_remove(&server, 0);
 		}
@@ -215,17 +219,57 @@ jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 	ferry_copier_fini(&copier);
 }
 
+static bool
+jobs_any(const struct hub_channel *c)
+{
+	const struct rte_ring *jobs = ferry_channel_jobs(c->shared);
+
+	return __atomic_load_n(&jobs->prod.tail, __ATOMIC_ACQUIRE) !=
+		__atomic_load_n(&jobs->cons.tail, __ATOMIC_RELAXED);
+}
+
+/* L2 to L4 of the model: nobody serves the channel from here on. */
+static void
+server_none(struct ferry_hub *hub, struct hub_channel *c)
+{
+	uint32_t none = FERRY_SERVER_NONE;
+
+	/* O */
+	__atomic_store_n(server_word(c), FERRY_SERVER_NONE, __ATOMIC_RELEASE);
+	/* A producer that posted before it could see that has no reason to
+	 * look again. */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!jobs_any(c) || !__atomic_compare_exchange_n(server_word(c), &none,
+			SERVER_HUB, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	jobs_finish(hub, c);
+	__atomic_store_n(server_word(c), FERRY_SERVER_NONE, __ATOMIC_RELEASE);
+}
+
 void
 engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all)
 {
 	if (c->engine != NULL)
 		serve_end(c, all);
-	else if (all)
-		jobs_finish(hub, c);
-	else
+	else if (!all)
 		return;
+	if (all && jobs_any(c)) {
+		/* Whatever the dead left there: it is the hub's now. */
+		__atomic_store_n(server_word(c), SERVER_HUB, __ATOMIC_RELAXED);
+		jobs_finish(hub, c);
+	}
 	/* O */
 	__atomic_store_n(server_word(c), FERRY_SERVER_NONE, __ATOMIC_RELEASE);
+}
+
+void
+engines_shout(struct ferry_hub *hub)
+{
+	uint32_t i;
+
+	for (i = 0; i < FERRY_ENGINES_MAX; i++)
+		if (hub->engines[i] != NULL)
+			ferry_bell_shout(&hub->engines[i]->board->bell);
 }
 
 /* From the engine it has to another one, without a gap; or to none. */
@@ -246,9 +290,8 @@ engine_move(struct ferry_hub *hub, struct hub_channel *c,
 		ret = serve_begin(to, c);
 	}
 	if (to == NULL || ret != 0) {
-		/* O: whoever posted in the meantime has to look after it. */
-		__atomic_store_n(server_word(c), FERRY_SERVER_NONE,
-				__ATOMIC_RELEASE);
+		server_none(hub, c);
+		/* One that waits has to go on by itself. */
 		if (c->ends[HUB_TX].state == FERRY_END_OPEN)
 			ferry_bell_shout(&hub->registry->bells[
 					c->ends[HUB_TX].endpoint]);

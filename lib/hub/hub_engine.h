@@ -14,6 +14,8 @@
  *      | v                            v
  *     SELF                           NONE
  *
+ * Proved by test/models/server.pml; changes of engine by engine_move.pml.
+ *
  * The hub's lock is held in all these calls. It guards the books (which engine a
  * channel has); the engine's own lock, taken after it, guards the server. A
  * control thread that wants an engine's jobs ended does the engine's turns
@@ -32,5 +34,8 @@ void engine_take(struct ferry_hub *hub, struct hub_channel *c);
  * are in its ring, of a producer that has ended; else only those in the copier.
  */
 void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
+
+/* A producer died: wake the engines whose bells it may have silenced. */
+void engines_shout(struct ferry_hub *hub);
 
 #endif /* FERRY_HUB_ENGINE_H */

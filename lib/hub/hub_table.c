@@ -199,6 +199,7 @@ hub_reap(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
 			hub->name, ep->name, ep->pid);
 		hub->deaths++;
 		endpoint_remove(hub, endpoint, true);
+		engines_shout(hub);
 	}
 	pthread_mutex_unlock(&hub->lock);
 }

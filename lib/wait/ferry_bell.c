@@ -67,7 +67,8 @@ ferry_bell_wake(struct ferry_bell *bell)
 {
 	/*
 	 * X: relaxed, the fence before it (Fr) does the ordering. An exchange
-	 * and not a store, so that of several ringers one goes to the kernel.
+	 * and not a store: of several ringers one goes to the kernel, and none
+	 * silences a later sleep of the other kind without waking it.
 	 */
 	if (__atomic_exchange_n(&bell->state, FERRY_BELL_AWAKE,
 			__ATOMIC_RELAXED) == FERRY_BELL_ASLEEP)
