@@ -380,6 +380,7 @@ static int
 end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
 		bool (*ready)(void *), bool (*wake)(void *),
 		void (*tend)(void *), void *handle,
+		const struct ferry_channel_shared *ch,
 		const struct ferry_channel_end *other, uint64_t timeout_ns)
 {
 	uint64_t deadline = FERRY_WAIT_FOREVER;
@@ -392,6 +393,8 @@ end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
 	ferry_wait_reset(wait);
 	for (;;) {
 		ret = ferry_end_result(other);
+		if (ret == 0)
+			ret = ferry_fault_result(ch);
 		if (ret != 0)
 			return ready(handle) ? 0 : ret;
 		if (timeout_ns == 0)
@@ -481,7 +484,7 @@ rx_wake(void *handle)
 	const struct ferry_rx *rx = handle;
 
 	return rx_ready(handle) || ferry_end_result(&rx->shared->tx) != 0 ||
-		mode_of(rx->shared) != rx->mode;
+		ferry_fault_result(rx->shared) != 0 || mode_of(rx->shared) != rx->mode;
 }
 
 static bool
@@ -505,7 +508,7 @@ tx_wake(void *handle)
 	const struct ferry_tx *tx = handle;
 
 	return tx_ready(handle) || ferry_end_result(&tx->shared->rx) != 0 ||
-		mode_of(tx->shared) != tx->mode;
+		ferry_fault_result(tx->shared) != 0 || mode_of(tx->shared) != tx->mode;
 }
 
 /*
@@ -544,7 +547,7 @@ tx_drained_wake(void *handle)
 	const struct ferry_tx *tx = handle;
 
 	return tx_drained(handle) || ferry_end_result(&tx->shared->rx) != 0 ||
-		mode_of(tx->shared) != tx->mode;
+		ferry_fault_result(tx->shared) != 0 || mode_of(tx->shared) != tx->mode;
 }
 
 /* What a waiting producer does beside waiting. */
@@ -580,21 +583,22 @@ ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
 	if (ret != 0)
 		return ret;
 	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_ready, tx_wake,
-			tx_tend, tx, &tx->shared->rx, timeout_ns);
+			tx_tend, tx, tx->shared, &tx->shared->rx, timeout_ns);
 }
 
 int
 ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
 {
 	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
-			tx_drained_wake, tx_tend, tx, &tx->shared->rx, timeout_ns);
+			tx_drained_wake, tx_tend, tx, tx->shared,
+			&tx->shared->rx, timeout_ns);
 }
 
 int
 ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns)
 {
 	return end_wait(&rx->wait, &rx->bells[rx->endpoint], rx_ready, rx_wake,
-			rx_tend, rx, &rx->shared->tx, timeout_ns);
+			rx_tend, rx, rx->shared, &rx->shared->tx, timeout_ns);
 }
 
 static void

@@ -154,6 +154,16 @@ struct ferry_job {
 #define FERRY_SERVER_ENGINE 2
 /** @} */
 
+/** Why a server gave a channel up. */
+enum ferry_fault {
+	/** It did not. */
+	FERRY_FAULT_NONE = 0,
+	/** The producer posted what no correct producer posts. */
+	FERRY_FAULT_CORRUPT,
+	/** A device that cannot be stopped may still write into slots. */
+	FERRY_FAULT_DEVICE,
+};
+
 /**
  * Who carries out a channel's jobs, and how. Seldom written, so that the line
  * stays in everybody's cache.
@@ -175,6 +185,11 @@ struct ferry_channel_service {
 	 * so far. Written by the producer before it sleeps.
 	 */
 	uint32_t wake_at;
+	/**
+	 * enum ferry_fault. Not NONE: the server has published all that it ever
+	 * will. Written by the server, once.
+	 */
+	uint32_t fault;
 } __rte_aligned(FERRY_APART);
 
 /** Set in ferry_cell.len: the payload is in a slot, whose number is in data. */

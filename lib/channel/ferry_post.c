@@ -160,7 +160,8 @@ ferry_post_progress(struct ferry_tx *tx)
 		if (p->self)
 			ferry_server_poll(p->server);
 		account(p);
-	} while (p->self && p->head != p->done && tx->copier->nb_open <= 1);
+	} while (p->self && p->head != p->done && tx->copier->nb_open <= 1 &&
+			ferry_fault_result(tx->shared) == 0);
 	if (p->self && p->head == p->done && tx->copier->nb_open <= 1)
 		self_end(tx);
 	return p->head - p->done;
@@ -375,6 +376,8 @@ ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 {
 	int ret = ferry_end_result(&tx->shared->rx);
 
+	if (likely(ret == 0))
+		ret = ferry_fault_result(tx->shared);
 	if (unlikely(ret != 0))
 		return ret;
 	ferry_tx_take_mode(tx);
@@ -418,7 +421,7 @@ finish_wake(void *handle)
 			__ATOMIC_ACQUIRE) - service->wake_at) >= 0 ||
 		server_of(tx) == FERRY_SERVER_NONE ||
 		__atomic_load_n(&service->mode, __ATOMIC_RELAXED) !=
-		tx->mode;
+		tx->mode || ferry_fault_result(tx->shared) != 0;
 }
 
 int
@@ -435,6 +438,9 @@ ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 	while (ferry_tx_pending(tx) > most) {
 		/* Whoever ends meanwhile: if nobody else carries them out any
 		 * more, this end does. */
+		ret = ferry_fault_result(tx->shared);
+		if (ret != 0)
+			return ret;
 		if (timeout_ns == 0)
 			return -ETIMEDOUT;
 		ferry_tx_take_mode(tx);
@@ -480,8 +486,10 @@ int
 ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 {
 	uint32_t i = 0;
-	int ret = 0;
+	int ret = ferry_fault_result(tx->shared);
 
+	if (unlikely(ret != 0))
+		return ret;
 	ferry_tx_take_mode(tx);
 	/* Alone, it is waited for, whatever the mode but the thriftiest. */
 	if (tx->mode != FERRY_MODE_EFFICIENCY && (n == 1 ||

@@ -59,6 +59,7 @@ struct ferry_served {
 	bool used;
 	/* A job of it was given up: nothing after it can be published. */
 	bool stuck;
+	bool told;
 	bool unsafe;
 	struct ferry_reach_cache reach;
 	/* For each place of the job ring: a job is read once, and this is what
@@ -403,6 +404,19 @@ publish(struct ferry_server *server, struct ferry_served *ch)
 	return n;
 }
 
+/* Nothing that comes after can be published: both ends are to know. */
+static void
+give_up(struct ferry_served *ch)
+{
+	ch->told = true;
+	/* F */
+	__atomic_store_n(&ch->shared->service.fault, ch->unsafe ?
+			FERRY_FAULT_DEVICE : FERRY_FAULT_CORRUPT,
+			__ATOMIC_RELEASE);
+	ferry_end_notify(&ch->shared->rx, ch->bells, ch->n_bells);
+	ferry_end_notify(&ch->shared->tx, ch->bells, ch->n_bells);
+}
+
 /* E1 to E4: no longer poll a channel. */
 static void
 rest(struct ferry_server *server, struct ferry_served *ch)
@@ -413,7 +427,7 @@ rest(struct ferry_server *server, struct ferry_served *ch)
 	__atomic_store_n(watch, 1, __ATOMIC_RELEASE);
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* E3 */
-	if (jobs_tail(ch) != ch->taken) {
+	if (jobs_tail(ch) != ch->taken && !ch->stuck) {
 		/* E4 */
 		__atomic_exchange_n(watch, 0, __ATOMIC_RELAXED);
 		ch->quiet = 0;
@@ -485,7 +499,10 @@ ferry_server_poll(struct ferry_server *server)
 		did = take(server, ch);
 		did += publish(server, ch);
 		work += did;
-		if (did > 0 || ch->taken != ch->head)
+		if (unlikely(ch->stuck) && !ch->told && did == 0 &&
+				ch->copying == 0)
+			give_up(ch);
+		if (did > 0 || (ch->taken != ch->head && !ch->told))
 			ch->quiet = 0;
 		else if (++ch->quiet >= QUIET_TURNS && server->board != NULL)
 			rest(server, ch);
