@@ -386,7 +386,7 @@ test_files_that_are_none(void **state)
 static void
 test_mutated_files(void **state)
 {
-	enum { ROUNDS = 6000 };
+	enum { ROUNDS = 1500 };
 	static char text[16384], mutant[16384];
 	unsigned int round, i, good = 0;
 	struct sim core, device;
