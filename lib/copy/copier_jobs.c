@@ -77,7 +77,7 @@ small_about(const struct ferry_copier *c)
 	const struct ferry_copier_work *w = c->work;
 
 	return !fifo_empty(&w->small) || (w->small_seen != 0 &&
-		ticks_ns(c, rte_rdtsc() - w->small_seen) < SMALL_NS);
+		ticks_ns(c, w->now - w->small_seen) < SMALL_NS);
 }
 
 /* What a part takes earns time to be lost; asking a slow lane loses it. */
@@ -184,8 +184,8 @@ job_begin(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 	struct job *job = &w->jobs[j];
 	struct fifo *line = line_of(c, job);
 
-	if (line == &w->small && c->nb_open > 1)
-		w->small_seen = rte_rdtsc();
+	if (line == &w->small)
+		w->small_seen = w->now;
 	if (!must_wait(c, job, line)) {
 		if (hand_out(c, j, budget)) {
 			job_check(c, j);
@@ -263,6 +263,7 @@ jobs_step(struct ferry_copier *c, uint64_t budget)
 	unsigned int did;
 	uint64_t left = budget;
 
+	w->now = rte_rdtsc();
 	lanes_flush(c, true, FERRY_MODE_LATENCY);
 	did = lanes_poll(c);
 	if (!fifo_empty(&w->quick) || !fifo_empty(&w->small) ||
@@ -283,6 +284,7 @@ ferry_copier_submit(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 
 	if (w == NULL)
 		return 0;
+	w->now = rte_rdtsc();
 	for (i = 0; i < n; i++) {
 		uint16_t j = job_take(c, &jobs[i], false);
 

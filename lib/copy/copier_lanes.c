@@ -45,7 +45,6 @@ void
 lanes_view(struct ferry_copier *c, const struct job *job,
 		struct ferry_sched_lane *views)
 {
-	uint64_t now = c->tune.learn ? rte_rdtsc() : 0;
 	unsigned int i;
 
 	for (i = 0; i < c->nb_lanes; i++) {
@@ -64,8 +63,8 @@ lanes_view(struct ferry_copier *c, const struct job *job,
 		view->room = l->full || lane->inflight >= lane->info.depth ? 0 :
 			RTE_MIN(lane->info.depth - lane->inflight,
 				c->work->nb_free_parts);
-		view->stale = now != 0 && l->parts == 0 &&
-			ticks_ns(c, now - l->sampled) > STALE_NS;
+		view->stale = l->parts == 0 && c->tune.learn &&
+			ticks_ns(c, c->work->now - l->sampled) > STALE_NS;
 	}
 }
 
@@ -104,7 +103,7 @@ lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len)
 	part->t0_ns = model->t0_ns;
 	part->ns = (double)len / model->bytes_per_ns;
 	part->ahead_ns = l->queue_ns;
-	part->since = rte_rdtsc();
+	part->since = w->now = rte_rdtsc();
 	part->batch = l->batch;
 	part->bulk = ferry_sched_is_bulk(&c->tune.policy, job->len);
 	if (part->bulk)
@@ -141,7 +140,7 @@ lanes_flush(struct ferry_copier *c, bool polled, enum ferry_mode mode)
 			continue;
 		if (!polled)
 			age_ns = (uint64_t)ticks_ns(c,
-				rte_rdtsc() - l->unflushed_since);
+				c->work->now - l->unflushed_since);
 		if (!ferry_sched_flush(&c->tune.policy, l->unflushed, age_ns,
 				mode, polled))
 			continue;

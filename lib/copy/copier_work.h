@@ -93,7 +93,9 @@ struct ferry_copier_work {
 	bool stuck;
 	/* Bytes of others handed out while bulk waited. */
 	uint64_t passed;
-	/* When a small job last came, in ticks. */
+	/* The clock when it was last read: cheap, and late by a call at most. */
+	uint64_t now;
+	/* When a small job last came. */
 	uint64_t small_seen;
 	/* What asking slow lanes may cost. */
 	double probe_ns;

@@ -70,7 +70,8 @@ ferry_copier_add(struct ferry_copier *copier, struct ferry_lane *lane)
 	if (copier->nb_lanes == FERRY_COPIER_MAX_LANES)
 		return -ENOSPC;
 	copier->lanes[copier->nb_lanes].lane = lane;
-	copier->lanes[copier->nb_lanes].sampled = rte_rdtsc();
+	copier->work->now = rte_rdtsc();
+	copier->lanes[copier->nb_lanes].sampled = copier->work->now;
 	copier->nb_lanes++;
 	copier->nb_open++;
 	copier->work->stuck = false;
@@ -128,6 +129,7 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 	uint16_t i;
 
 	w->sync_ret = 0;
+	w->now = rte_rdtsc();
 	for (i = 0; i < n && w->sync_ret == 0; i++) {
 		uint16_t j;
 

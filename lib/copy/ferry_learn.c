@@ -59,7 +59,8 @@ ferry_learn(struct ferry_learn *learn, struct ferry_lane_model *model,
 	/* A model beyond all bounds was somebody's wish. */
 	if (t0 > T0_MAX || per_byte < PER_BYTE_MIN || per_byte > PER_BYTE_MAX)
 		return;
-	ratio = s->ns / (t0 + moving);
+	/* A nanosecond at least: a model may say nothing at all. */
+	ratio = s->ns / RTE_MAX(t0 + moving, 1.0);
 	if (!isfinite(ratio))
 		return;
 	weight = weigh(learn, ratio);

@@ -257,40 +257,69 @@ start_of(const struct ferry_sched_lane *lane)
 }
 
 /*
- * Divide the job among the core and the open devices so that all finish at
- * once: the time that takes, and each one's share. Lanes that would get next
- * to nothing are left out, the one that begins last first.
+ * When a job is done that is divided among these lanes so that all of them
+ * finish at once.
+ */
+static double
+end_of(const struct choice *c, uint32_t who)
+{
+	double bytes = (double)c->job->len, rate = 0;
+	unsigned int i;
+
+	for (i = 0; i < c->n; i++) {
+		const struct ferry_sched_lane *lane = &c->lanes[i];
+
+		if (!(who & RTE_BIT32(i)))
+			continue;
+		bytes += start_of(lane) * lane->model.bytes_per_ns;
+		rate += lane->model.bytes_per_ns;
+	}
+	return bytes / rate;
+}
+
+/* Of those that would get too little by then the one that begins last. */
+static int
+too_little(const struct choice *c, uint32_t who, double end_ns)
+{
+	double last = 0;
+	int worst = -1;
+	unsigned int i;
+
+	for (i = 0; i < c->n; i++) {
+		const struct ferry_sched_lane *lane = &c->lanes[i];
+		double share = (end_ns - start_of(lane)) *
+			lane->model.bytes_per_ns;
+
+		/* The core does not mind little, as long as it is something. */
+		if (!(who & RTE_BIT32(i)) || share >= (i == CORE ? 1 :
+				(double)c->policy->share_min))
+			continue;
+		if (worst < 0 || start_of(lane) > last) {
+			last = start_of(lane);
+			worst = (int)i;
+		}
+	}
+	return worst;
+}
+
+/*
+ * Divide the job among the core and the open devices, leaving out those that
+ * would get next to nothing: when it is done, and by whom.
  */
 static double
 divide(const struct choice *c, uint32_t *who)
 {
 	uint32_t set = c->open | RTE_BIT32(CORE);
+	double end_ns = end_of(c, set);
+	int out;
 
-	for (;;) {
-		double bytes = (double)c->job->len, rate = 0, end, last = -1;
-		unsigned int i, worst = 0;
-
-		for (i = 0; i < c->n; i++) {
-			const struct ferry_sched_lane *lane = &c->lanes[i];
-
-			if (!(set & RTE_BIT32(i)))
-				continue;
-			bytes += start_of(lane) * lane->model.bytes_per_ns;
-			rate += lane->model.bytes_per_ns;
-			if (start_of(lane) > last) {
-				last = start_of(lane);
-				worst = i;
-			}
-		}
-		end = bytes / rate;
-		if ((set & (set - 1)) == 0 || (end - last) *
-				c->lanes[worst].model.bytes_per_ns >=
-				(double)c->policy->share_min) {
-			*who = set;
-			return end;
-		}
-		set &= ~RTE_BIT32(worst);
+	while ((set & (set - 1)) != 0 &&
+			(out = too_little(c, set, end_ns)) >= 0) {
+		set &= ~RTE_BIT32((unsigned int)out);
+		end_ns = end_of(c, set);
 	}
+	*who = set;
+	return end_ns;
 }
 
 /* The device of these that gets the most of a job that ends then, or -1. */
