@@ -7,7 +7,7 @@
 
 /* Of the time that copies take, so much may be lost by asking slow lanes. */
 #define PROBE_SHARE 0.01
-#define PROBE_MAX_NS 1e6
+#define PROBE_MAX_NS 1e8
 /* Small jobs are about if one came so recently. */
 #define SMALL_NS 100e3
 
@@ -136,7 +136,8 @@ hand_out(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 		if (part.lane < 0)
 			return false;
 		if (part.lane != CORE) {
-			if (!lane_give(c, (unsigned int)part.lane, j, part.len))
+			if (!lane_give(c, (unsigned int)part.lane, j, part.len,
+					part.why == FERRY_SCHED_PROBE))
 				continue;
 		} else if (!give_core(c, j, &part, budget)) {
 			return false;

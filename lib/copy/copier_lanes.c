@@ -80,7 +80,8 @@ patience(const struct ferry_copier *c, double predicted_ns, double grace_ns)
 }
 
 bool
-lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len)
+lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len,
+		bool probe)
 {
 	struct ferry_copier_lane *l = &c->lanes[i];
 	struct ferry_copier_work *w = c->work;
@@ -100,6 +101,7 @@ lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len)
 		return false;
 	}
 	part->lane = i;
+	part->probe = probe;
 	part->t0_ns = model->t0_ns;
 	part->ns = (double)len / model->bytes_per_ns;
 	part->ahead_ns = l->queue_ns;
@@ -201,9 +203,15 @@ learn(struct ferry_copier *c, const struct part *part, uint64_t now,
 		.slack_ns = ticks_ns(c, now - RTE_MAX(before, part->since)),
 	};
 
+	/* A slow lane may have become yet slower: that was lost as well. */
+	if (part->probe)
+		c->work->probe_ns -= RTE_MAX(0.0, sample.ns - part->t0_ns -
+			part->ahead_ns - part->ns);
 	ferry_learn(&l->learn[job->place][job->heat],
 		&l->lane->cost[job->place][job->heat], &sample);
-	l->sampled = now;
+	/* Better than thought: worth asking again soon. */
+	if (l->learn[job->place][job->heat].streak >= 0)
+		l->sampled = now;
 }
 
 static void
@@ -306,7 +314,8 @@ lane_poll(struct ferry_copier *c, unsigned int i)
 		if (likely(done[n].status == FERRY_COPY_OK)) {
 			part_good(c, i);
 			/* The bite's first: the others were done earlier. */
-			if (c->tune.learn && mine == 1)
+			if (c->tune.learn && (mine == 1 ||
+					c->work->parts[k].probe))
 				learn(c, &c->work->parts[k], now, l->polled);
 			part_end(c, k);
 		} else {

@@ -73,7 +73,7 @@ struct part {
 	uint16_t owner;
 	uint16_t next;
 	uint8_t lane;
-	bool used, bulk, redo;
+	bool used, bulk, redo, probe;
 };
 
 struct ferry_copier_work {
@@ -161,7 +161,7 @@ void lanes_view(struct ferry_copier *c, const struct job *job,
 bool lane_ready(struct ferry_copier *c, unsigned int i);
 /* Give the front of a job to a device. False if that refuses. */
 bool lane_give(struct ferry_copier *c, unsigned int i, uint16_t j,
-		uint64_t len);
+		uint64_t len, bool probe);
 /* Start what devices were given, all of it or as the policy says. */
 void lanes_flush(struct ferry_copier *c, bool polled, enum ferry_mode mode);
 /* Take completions: how many. */

@@ -79,7 +79,7 @@ struct ferry_copier_lane {
 	uint64_t deadline;
 	/** When it was last polled. */
 	uint64_t polled;
-	/** When one of its parts last completed. */
+	/** When a part last completed and was not far better than predicted. */
 	uint64_t sampled;
 	/** Memory of the averages of lane->cost. */
 	struct ferry_learn learn[FERRY_PLACES][FERRY_HEATS];

@@ -45,34 +45,48 @@ clamp(double x, double low, double high)
 	return x < low ? low : x > high ? high : x;
 }
 
+/*
+ * What the job took as far as that is known: between two looks it is not, and
+ * then only counts if the prediction lies outside. 0: unknown.
+ */
+static double
+took(const struct ferry_learn_sample *s, double predicted_ns)
+{
+	if (s->slack_ns <= SLACK * s->ns || s->ns < predicted_ns)
+		return s->ns;
+	if (s->ns - s->slack_ns > predicted_ns)
+		return s->ns - s->slack_ns;
+	return 0;
+}
+
 void
 ferry_learn(struct ferry_learn *learn, struct ferry_lane_model *model,
 		const struct ferry_learn_sample *s)
 {
 	double per_byte = 1 / model->bytes_per_ns, t0 = model->t0_ns;
 	double moving = s->ahead_ns + (double)s->len * per_byte;
-	double ratio, weight;
+	double ns = took(s, t0 + moving), ratio, weight;
 
-	if (!isfinite(s->ns) || s->ns <= 0 || !isfinite(s->ahead_ns) ||
-			s->ahead_ns < 0 || !(s->slack_ns <= SLACK * s->ns))
+	if (!isfinite(ns) || ns <= 0 || !isfinite(s->ahead_ns) ||
+			s->ahead_ns < 0)
 		return;
 	/* A model beyond all bounds was somebody's wish. */
 	if (t0 > T0_MAX || per_byte < PER_BYTE_MIN || per_byte > PER_BYTE_MAX)
 		return;
 	/* A nanosecond at least: a model may say nothing at all. */
-	ratio = s->ns / RTE_MAX(t0 + moving, 1.0);
+	ratio = ns / RTE_MAX(t0 + moving, 1.0);
 	if (!isfinite(ratio))
 		return;
 	weight = weigh(learn, ratio);
 	if (moving > t0) {
-		double now = per_byte * clamp((s->ns - t0) / moving, 1 / CLAMP,
+		double now = per_byte * clamp((ns - t0) / moving, 1 / CLAMP,
 			CLAMP);
 
 		per_byte += weight * (now - per_byte);
 		model->bytes_per_ns = 1 / clamp(per_byte, PER_BYTE_MIN,
 			PER_BYTE_MAX);
 	} else {
-		double now = clamp(s->ns - moving, t0 / CLAMP,
+		double now = clamp(ns - moving, t0 / CLAMP,
 			CLAMP * RTE_MAX(t0, T0_FLOOR));
 
 		t0 += weight * (now - t0);

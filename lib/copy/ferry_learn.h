@@ -12,6 +12,9 @@
  * samples that go the same way one after the other move it faster, so that a
  * lane that has changed is known after a dozen.
  *
+ * A job is seen to be done some time after it was: what lies between two looks
+ * is not known, and teaches nothing unless the prediction lies outside.
+ *
  * Pure arithmetic. Thread-safety: one thread at a time.
  */
 

@@ -94,9 +94,13 @@ fake_copy(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		uint16_t n)
 {
 	struct fake *fake = lane->priv;
+	uint64_t end;
 	uint16_t i;
 
 	fake->longest_queue = RTE_MAX(fake->longest_queue, (uint32_t)n);
+	for (end = ferry_test_now_ns() + fake->lazy_ns; fake->lazy_ns > 0;)
+		if (ferry_test_now_ns() >= end)
+			break;
 	for (i = 0; i < n && !fake->deaf; i++) {
 		/* Not queued; kept to be looked at. */
 		fake->q[0].job = jobs[i];
