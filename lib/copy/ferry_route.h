@@ -60,7 +60,14 @@ struct ferry_route {
  */
 void ferry_route_init(struct ferry_route *route);
 
-/** Class of a size. */
+/**
+ * Class of a size.
+ *
+ * @param len
+ *   Bytes.
+ * @return
+ *   Its class, below #FERRY_ROUTE_CLASSES.
+ */
 static inline unsigned int
 ferry_route_class(uint64_t len)
 {

@@ -234,7 +234,16 @@ uint64_t ferry_sched_break_even(const struct ferry_sched_policy *policy,
 		const struct ferry_lane_model *core,
 		const struct ferry_lane_model *device, enum ferry_mode mode);
 
-/** Whether jobs of so many bytes are bulk. */
+/**
+ * Whether a job is bulk.
+ *
+ * @param policy
+ *   The policy.
+ * @param len
+ *   Bytes of the whole job.
+ * @return
+ *   Whether it is.
+ */
 static inline bool
 ferry_sched_is_bulk(const struct ferry_sched_policy *policy, uint64_t len)
 {
