@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_dmadev.h>
@@ -45,6 +47,37 @@ add_devices(struct ferry_engine *engine, const struct pipe_options *o,
 	return added;
 }
 
+/*
+ * Measure an engine's lanes, and show what was found. A file holds the lanes of
+ * one engine: those after the first have their number behind its name.
+ */
+static int
+measure(struct ferry_engine *engine, const struct pipe_options *o,
+		unsigned int i)
+{
+	struct ferry_calib_options options = { .socket = -1 };
+	struct ferry_calib *calib = calloc(1, sizeof(*calib));
+	char file[PATH_MAX];
+	int ret;
+
+	if (calib == NULL)
+		return -ENOMEM;
+	if (o->calibration != NULL) {
+		snprintf(file, sizeof(file), i == 0 ? "%s" : "%s.%u",
+			o->calibration, i);
+		options.load = file;
+		options.save = file;
+	}
+	ret = ferry_engine_calibrate(engine, &options, calib);
+	if (ret != 0)
+		app_error("calibration: %s", calib->why[0] != '\0' ?
+			calib->why : ferry_strerror(ret));
+	else if (!o->quiet)
+		ferry_calib_print(calib, stderr);
+	free(calib);
+	return ret;
+}
+
 static int
 engine_start(struct engines *e, struct ferry_hub *hub,
 		const struct pipe_options *o, unsigned int *lcore)
@@ -61,6 +94,9 @@ engine_start(struct engines *e, struct ferry_hub *hub,
 		if (ret < 0)
 			return ret;
 	}
+	ret = measure(e->all[i].engine, o, i);
+	if (ret != 0)
+		return ret;
 	*lcore = rte_get_next_lcore(*lcore, 1, 0);
 	if (*lcore < RTE_MAX_LCORE)
 		return ferry_engine_launch(e->all[i].engine, *lcore);

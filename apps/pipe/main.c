@@ -30,6 +30,7 @@ static const char usage[] =
 	"  --channels N      hub: most channels at once (1024)\n"
 	"  --engines N       hub: threads that copy what users post (0)\n"
 	"  --dma NAME,...    hub: DMA devices for the engines, '*' for all\n"
+	"  --calibration FILE hub: keep what is measured of the engines' lanes\n"
 	"  --slot-size BYTES send, recv: largest message (131072)\n"
 	"  --slots N         send, recv: messages under way (16)\n"
 	"  --wait POLICY     send, recv: spin, power, yield or sleep (sleep)\n"
@@ -44,7 +45,8 @@ static const char usage[] =
 
 enum {
 	OPT_HUB = 256, OPT_MEMORY, OPT_CHANNELS, OPT_ENGINES, OPT_DMA,
-	OPT_SLOT_SIZE, OPT_SLOTS, OPT_WAIT, OPT_COPY, OPT_QUIET, OPT_HELP,
+	OPT_CALIBRATION, OPT_SLOT_SIZE, OPT_SLOTS, OPT_WAIT, OPT_COPY,
+	OPT_QUIET, OPT_HELP,
 };
 
 static const struct option long_options[] = {
@@ -53,6 +55,7 @@ static const struct option long_options[] = {
 	{ "channels", required_argument, NULL, OPT_CHANNELS },
 	{ "engines", required_argument, NULL, OPT_ENGINES },
 	{ "dma", required_argument, NULL, OPT_DMA },
+	{ "calibration", required_argument, NULL, OPT_CALIBRATION },
 	{ "slot-size", required_argument, NULL, OPT_SLOT_SIZE },
 	{ "slots", required_argument, NULL, OPT_SLOTS },
 	{ "wait", required_argument, NULL, OPT_WAIT },
@@ -90,6 +93,9 @@ parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
 			ret = app_args_number("engines", optarg, 0,
 					FERRY_ENGINES_MAX, &n);
 			o->engines = n;
+			break;
+		case OPT_CALIBRATION:
+			o->calibration = optarg;
 			break;
 		case OPT_DMA:
 			o->dma = optarg;

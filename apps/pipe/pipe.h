@@ -48,6 +48,8 @@ struct pipe_options {
 	/* Hub: how many engines, and their DMA devices; NULL: none. */
 	uint32_t engines;
 	const char *dma;
+	/* Hub: file of what was measured of their lanes; NULL: none. */
+	const char *calibration;
 	enum ferry_wait_policy wait;
 	/* Send: through a private buffer and the copy lanes. */
 	bool copy;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <errno.h>
+
 #include <rte_bitops.h>
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
@@ -244,7 +246,7 @@ part_good(struct ferry_copier *c, unsigned int i)
 }
 
 /* Give up a lane that does not answer. */
-static void
+static int
 drop(struct ferry_copier *c, unsigned int i)
 {
 	struct ferry_copier_lane *l = &c->lanes[i];
@@ -272,6 +274,16 @@ drop(struct ferry_copier *c, unsigned int i)
 			job_spoil(c, w->parts[k].owner, FERRY_COPY_E_UNSAFE);
 		redo(c, k, 0);
 	}
+	return ret;
+}
+
+int
+ferry_copier_drop(struct ferry_copier *copier, unsigned int i)
+{
+	if (copier == NULL || i == CORE || i >= copier->nb_lanes ||
+			copier->lanes[i].lane == NULL)
+		return -EINVAL;
+	return drop(copier, i);
 }
 
 /* Whether a lane that had nothing at time now was silent for too long. */

@@ -180,6 +180,20 @@ int ferry_copier_init(struct ferry_copier *copier, int socket);
 int ferry_copier_add(struct ferry_copier *copier, struct ferry_lane *lane);
 
 /**
+ * Give up a lane: close it, and copy with the core what was in it, as if it had
+ * been silent for too long.
+ *
+ * @param copier
+ *   A copier.
+ * @param i
+ *   Which one, from 1 up.
+ * @return
+ *   0; -EINVAL if there is no such lane; -EBUSY if its device could not be
+ *   stopped and may still write what it was given: see ferry_lane_close().
+ */
+int ferry_copier_drop(struct ferry_copier *copier, unsigned int i);
+
+/**
  * Close all lanes. Jobs in flight are lost: nothing writes their destinations
  * after the return, unless it says otherwise.
  *

@@ -14,6 +14,22 @@ quarantine(struct ferry_health *h, uint64_t now_ns, bool again)
 	h->state = FERRY_HEALTH_QUARANTINED;
 }
 
+const char *
+ferry_health_name(enum ferry_health_state state)
+{
+	switch (state) {
+	case FERRY_HEALTH_USED:
+		return "used";
+	case FERRY_HEALTH_QUARANTINED:
+		return "quarantined";
+	case FERRY_HEALTH_PROBATION:
+		return "probation";
+	case FERRY_HEALTH_DROPPED:
+		return "dropped";
+	}
+	return "unknown";
+}
+
 bool
 ferry_health_good(struct ferry_health *h, uint64_t now_ns)
 {

@@ -65,6 +65,16 @@ struct ferry_health {
 };
 
 /**
+ * Name of a state.
+ *
+ * @param state
+ *   A state.
+ * @return
+ *   Constant text such as "used"; "unknown" for what is none.
+ */
+const char *ferry_health_name(enum ferry_health_state state);
+
+/**
  * A job was done.
  *
  * @param h

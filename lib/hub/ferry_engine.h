@@ -40,6 +40,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ferry_calib.h"
 #include "ferry_copier.h"
 #include "ferry_hub.h"
 
@@ -153,6 +154,28 @@ bool ferry_dma_is_wanted(const struct rte_dma_info *info, const char *names);
  *   errno if none could be started.
  */
 int ferry_engine_add_dma(struct ferry_engine *engine, const char *names);
+
+/**
+ * Measure an engine's lanes, and let it choose among them by what was found: to
+ * be called once all lanes are added, before there is traffic. Takes about
+ * ferry_calib_options.budget_ns, in which the engine serves nobody. Lanes that
+ * hang are closed.
+ *
+ * Without this, an engine begins with the drivers' guesses; either way it learns
+ * from every copy.
+ *
+ * @param engine
+ *   The engine.
+ * @param options
+ *   How: files to load and save, values that are given; NULL: all defaults.
+ * @param[out] calib
+ *   What is known of the lanes, for ferry_calib_print(); may be NULL.
+ * @return
+ *   0; -EBUSY if jobs are in flight; or as ferry_calibrate().
+ */
+int ferry_engine_calibrate(struct ferry_engine *engine,
+		const struct ferry_calib_options *options,
+		struct ferry_calib *calib);
 
 /**
  * One turn of an engine: bounded work, never waits.

@@ -12,6 +12,7 @@
 #include <rte_cycles.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 #include <rte_service.h>
 #include <rte_service_component.h>
 
@@ -263,6 +264,22 @@ engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all)
 }
 
 void
+engines_each(struct ferry_hub *hub, const char *name,
+		void (*fn)(struct ferry_engine *e, void *arg), void *arg)
+{
+	uint32_t i;
+
+	pthread_mutex_lock(&hub->lock);
+	for (i = 0; i < FERRY_ENGINES_MAX; i++) {
+		struct ferry_engine *e = hub->engines[i];
+
+		if (e != NULL && (name == NULL || strcmp(e->name, name) == 0))
+			fn(e, arg);
+	}
+	pthread_mutex_unlock(&hub->lock);
+}
+
+void
 engines_shout(struct ferry_hub *hub)
 {
 	uint32_t i;
@@ -442,6 +459,84 @@ ferry_engine_add_lane(struct ferry_engine *e, struct ferry_lane *lane)
 	engine_lock(e);
 	ret = ferry_copier_add(&e->copier, lane);
 	engine_unlock(e);
+	return ret;
+}
+
+/* What was found, as numbers of the scheduler. */
+static void
+calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
+{
+	struct ferry_sched_policy *policy = &copier->tune.policy;
+	double cheapest = 0;
+	unsigned int i;
+
+	for (i = 0; i < calib->nb_lanes; i++) {
+		const struct ferry_calib_lane *lane = &calib->lanes[i];
+		const struct ferry_calib_even *even =
+			&lane->even[FERRY_HEAT_COLD];
+
+		if (lane->batch_ns > 0 && lane->state == FERRY_CALIB_OK &&
+				(cheapest == 0 || lane->batch_ns < cheapest))
+			cheapest = lane->batch_ns;
+		/* What is computed, the scheduler computes itself, from models
+		 * that it keeps current. */
+		if (lane->even_source[FERRY_HEAT_COLD] < FERRY_CALIB_LOADED)
+			continue;
+		policy->offload_min[FERRY_MODE_LATENCY] = even->sync;
+		policy->offload_min[FERRY_MODE_THROUGHPUT] = even->batch;
+		policy->offload_min[FERRY_MODE_EFFICIENCY] = even->batch;
+	}
+	if (cheapest > 0)
+		policy->submit_ns = cheapest;
+}
+
+static int
+calibrate(struct ferry_engine *e, const struct ferry_calib_options *options,
+		struct ferry_calib *calib)
+{
+	struct ferry_lane *lanes[FERRY_COPIER_MAX_LANES];
+	unsigned int numbers[FERRY_COPIER_MAX_LANES];
+	unsigned int i, n = 0;
+	int ret;
+
+	if (ferry_copier_inflight(&e->copier) > 0)
+		return -EBUSY;
+	for (i = 0; i < e->copier.nb_lanes; i++) {
+		if (e->copier.lanes[i].lane == NULL)
+			continue;
+		numbers[n] = i;
+		lanes[n++] = e->copier.lanes[i].lane;
+	}
+	ret = ferry_calibrate(lanes, n, options, calib);
+	/* Also if it could not load or save: what it lists, it measured. */
+	for (i = 0; i < RTE_MIN(n, calib->nb_lanes); i++) {
+		if (calib->lanes[i].state != FERRY_CALIB_HUNG)
+			continue;
+		/* Memory that the device may write for ever is not freed. */
+		if (ferry_copier_drop(&e->copier, numbers[i]) == 0)
+			rte_free(calib->lanes[i].held);
+		calib->lanes[i].held = NULL;
+	}
+	calib_use(&e->copier, calib);
+	return ret;
+}
+
+int
+ferry_engine_calibrate(struct ferry_engine *e,
+		const struct ferry_calib_options *options,
+		struct ferry_calib *calib)
+{
+	struct ferry_calib *found = calloc(1, sizeof(*found));
+	int ret;
+
+	if (found == NULL)
+		return -ENOMEM;
+	engine_lock(e);
+	ret = calibrate(e, options, found);
+	engine_unlock(e);
+	if (calib != NULL)
+		*calib = *found;
+	free(found);
 	return ret;
 }
 

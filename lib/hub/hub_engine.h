@@ -35,6 +35,10 @@ void engine_take(struct ferry_hub *hub, struct hub_channel *c);
  */
 void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
 
+/* Call fn for every engine, or for the one of that name. */
+void engines_each(struct ferry_hub *hub, const char *name,
+		void (*fn)(struct ferry_engine *e, void *arg), void *arg);
+
 /* A producer died: wake the engines whose bells it may have silenced. */
 void engines_shout(struct ferry_hub *hub);
 

@@ -513,6 +513,44 @@ test_storm(void **state)
 	}
 }
 
+/* Given up by its owner: as if it had been silent for too long. */
+static void
+test_drop(void **state)
+{
+	const uint64_t lens[] = { 1000, 4000, 70000 };
+	struct ferry_copier_stats stats;
+	struct fake dev = fake_good();
+	struct ferry_copy_done done[4];
+	struct ferry_copier c;
+	struct burst b;
+	uint16_t n = 0;
+
+	(void)state;
+	start(&c);
+	dev.hang_to = UINT32_MAX;
+	add_fake(&c, &dev);
+	assert_int_equal(ferry_copier_drop(&c, 0), -EINVAL);
+	assert_int_equal(ferry_copier_drop(&c, 2), -EINVAL);
+	assert_int_equal(ferry_copier_drop(NULL, 1), -EINVAL);
+	b = burst_make(lens, 3);
+	assert_int_equal(ferry_copier_submit(&c, b.jobs, 3), 3);
+	assert_int_equal(ferry_copier_poll(&c, done, 4), 0);
+	assert_true(dev.nb > 0);
+	assert_int_equal(ferry_copier_drop(&c, 1), 0);
+	assert_int_equal(dev.closes, 1);
+	assert_int_equal(ferry_copier_drop(&c, 1), -EINVAL);
+	while (ferry_copier_inflight(&c) > 0)
+		n += ferry_copier_poll(&c, done, 4);
+	assert_int_equal(n, 3);
+	burst_check(&b);
+	ferry_copier_stats(&c, &stats);
+	assert_int_equal(stats.drops, 1);
+	assert_true(stats.redone_bytes > 0);
+	burst_free(&b);
+	ferry_copier_fini(&c);
+	assert_int_equal(dev.closes, 1);
+}
+
 int
 main(void)
 {
@@ -523,6 +561,7 @@ main(void)
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_quarantine_midway),
 		cmocka_unit_test(test_aborted),
+		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_hang),
 		cmocka_unit_test(test_hang_last),
 		cmocka_unit_test(test_hang_quarantined),
