@@ -131,6 +131,7 @@ add_channel(struct ferry_hub *hub, void *arg)
 	ferry_tel_dict_u64(d, "slots_free", e.slots.free);
 	ferry_tel_dict_u64(d, "slots_tx_held", e.slots.tx_held);
 	ferry_tel_dict_u64(d, "slots_in_flight", e.slots.in_flight);
+	ferry_tel_dict_u64(d, "slots_jobs", e.slots.jobs);
 	ferry_tel_dict_u64(d, "slots_rx_held", e.slots.rx_held);
 	ferry_tel_dict_u64(d, "slots_lost", e.slots.lost);
 }
