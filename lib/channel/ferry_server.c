@@ -359,6 +359,8 @@ wake_producer(struct ferry_served *ch)
 {
 	const struct ferry_channel_end *tx = &ch->shared->tx;
 
+	/* As in ferry_bell_ring_if(): cons.tail stays before the flag. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&tx->may_sleep, __ATOMIC_RELAXED) == 0)
 		return;
 	/* Fr: the new cons.tail before the look at what it waits for. */

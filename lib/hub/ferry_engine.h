@@ -31,7 +31,9 @@
  *
  * How an engine waits follows the modes of the channels that have used it: while
  * one of them is in latency mode it spins, else while one is in throughput mode
- * it spins and yields, else it sleeps until a producer rings.
+ * it spins and yields, else it sleeps until a producer rings. It spins without
+ * end only if it runs on an lcore whose CPU no other lcore of the process has;
+ * otherwise for 100 us after the last job, since it may be in somebody's way.
  *
  * Thread-safety: ferry_engine_run() and ferry_engine_poll() by one thread at a
  * time; all else by any thread, unless the engine is being destroyed.

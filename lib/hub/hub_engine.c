@@ -21,6 +21,11 @@
 
 /* Predicted waits from here on are slept through: what a sleep costs. */
 #define NAP_MIN_NS 30000
+/*
+ * How long an engine that shares its CPU spins for the next job: a few times
+ * what being woken costs.
+ */
+#define LINGER_NS 100000
 /* How late a running engine's sleeps may end. */
 #define SLACK_NS 1000
 /* So much of a predicted wait is left for the prediction to be wrong by. */
@@ -60,7 +65,10 @@ struct ferry_engine {
 	enum ferry_wait_policy policy;
 	bool busy;
 	uint64_t next_ns;
-	/* The runner's own. */
+	/* The runner's own. No other lcore has its CPU; when it last found
+	 * something to do. */
+	bool exclusive;
+	uint64_t worked;
 	struct ferry_wait wait;
 	uint64_t sleeps;
 	/* Not 0: run() is to return. */
@@ -577,12 +585,28 @@ engine_wake(void *arg)
 		__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE) != 0;
 }
 
+/*
+ * As the modes ask for; but to spin for long on a CPU that others want, such as
+ * the very receiver, would make everything slower.
+ */
+static enum ferry_wait_policy
+idle_policy(const struct ferry_engine *e)
+{
+	const uint64_t linger = rte_get_tsc_hz() / (NS_PER_S / LINGER_NS);
+
+	if (!e->exclusive && rte_rdtsc() - e->worked > linger)
+		return FERRY_WAIT_SLEEP;
+	return e->policy;
+}
+
 void
 ferry_engine_idle(struct ferry_engine *e)
 {
-	if (e->policy != e->wait.policy)
-		ferry_wait_set_policy(&e->wait, e->policy);
-	if (e->policy != FERRY_WAIT_SLEEP) {
+	const enum ferry_wait_policy policy = idle_policy(e);
+
+	if (policy != e->wait.policy)
+		ferry_wait_set_policy(&e->wait, policy);
+	if (policy != FERRY_WAIT_SLEEP) {
 		ferry_wait_idle(&e->wait, NULL, NULL, NULL, FERRY_WAIT_FOREVER);
 		return;
 	}
@@ -605,6 +629,30 @@ ferry_engine_idle(struct ferry_engine *e)
 				(uint64_t)((double)e->next_ns * NAP_PART));
 }
 
+/* Whether the calling thread is an lcore with a CPU that no other lcore has. */
+static bool
+is_exclusive(void)
+{
+	const unsigned int self = rte_lcore_id();
+	rte_cpuset_t mine, other;
+	unsigned int lcore;
+
+	if (self == LCORE_ID_ANY)
+		return false;
+	mine = rte_lcore_cpuset(self);
+	if (CPU_COUNT(&mine) != 1)
+		return false;
+	RTE_LCORE_FOREACH(lcore) {
+		rte_cpuset_t both;
+
+		other = rte_lcore_cpuset(lcore);
+		CPU_AND(&both, &mine, &other);
+		if (lcore != self && CPU_COUNT(&both) > 0)
+			return false;
+	}
+	return true;
+}
+
 int
 ferry_engine_run(void *engine)
 {
@@ -613,11 +661,14 @@ ferry_engine_run(void *engine)
 
 	/* Naps end in time: the kernel may else be late by 50 us. */
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
+	e->exclusive = is_exclusive();
 	while (__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE) == 0) {
-		if (ferry_engine_poll(e) != 0)
+		if (ferry_engine_poll(e) != 0) {
 			ferry_wait_reset(&e->wait);
-		else
+			e->worked = rte_rdtsc();
+		} else {
 			ferry_engine_idle(e);
+		}
 	}
 	__atomic_store_n(&e->stop, 0, __ATOMIC_RELAXED);
 	if (slack > 0)
