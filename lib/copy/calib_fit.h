@@ -42,4 +42,19 @@ double calib_median(double *values, unsigned int n);
 struct ferry_lane_model calib_fit(const struct calib_point *points,
 		unsigned int n);
 
+/**
+ * Where the fixed cost is many times what the longest hot copy's bytes take, as
+ * of a device that shares its CPU, their bandwidth cannot be told from noise:
+ * then take over that of cold copies, which were longer.
+ *
+ * @param hot
+ *   The model to mend.
+ * @param cold
+ *   The other.
+ * @param longest
+ *   Bytes of the longest hot copy.
+ */
+void calib_borrow(struct ferry_lane_model *hot,
+		const struct ferry_lane_model *cold, double longest);
+
 #endif /* FERRY_CALIB_FIT_H */

@@ -287,8 +287,14 @@ measure_job(struct calib_rig *rig, struct ferry_lane *lane, uint16_t n,
 	}
 	if (state == FERRY_CALIB_LATE && round > ROUNDS_MIN)
 		state = FERRY_CALIB_OK;
-	if (state == FERRY_CALIB_OK)
-		*job_ns = calib_median(ns, round - 1);
+	if (state == FERRY_CALIB_OK) {
+		/*
+		 * Time in which the core did something else is none of the
+		 * job's: so a lower one than the median.
+		 */
+		calib_median(ns, round - 1);
+		*job_ns = ns[(round - 1) / 4];
+	}
 	return state;
 }
 
@@ -342,6 +348,21 @@ measure_cost(struct calib_rig *rig, struct ferry_lane *lane,
 	return FERRY_CALIB_OK;
 }
 
+static void
+mend(struct ferry_calib_lane *known)
+{
+	unsigned int p;
+
+	for (p = 0; p < FERRY_PLACES; p++) {
+		if (known->source[p][FERRY_HEAT_HOT] == FERRY_CALIB_MEASURED &&
+				known->source[p][FERRY_HEAT_COLD] ==
+					FERRY_CALIB_MEASURED)
+			calib_borrow(&known->cost[p][FERRY_HEAT_HOT],
+				&known->cost[p][FERRY_HEAT_COLD],
+				sizes[FERRY_HEAT_HOT][SIZES - 1]);
+	}
+}
+
 enum ferry_calib_state
 calib_measure(struct calib_rig *rig, struct ferry_lane *lane,
 		struct ferry_calib_lane *known)
@@ -355,6 +376,7 @@ calib_measure(struct calib_rig *rig, struct ferry_lane *lane,
 		if (state != FERRY_CALIB_OK)
 			break;
 	}
+	mend(known);
 	if (state == FERRY_CALIB_OK)
 		state = measure_jobs(rig, lane, known);
 	/* Others of the same batch may be under way. */

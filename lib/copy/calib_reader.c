@@ -17,12 +17,19 @@
 /* A message as a channel's slots hold them, well inside a level 2 cache. */
 #define LEN ((size_t)16 << 10)
 #define LINE ((size_t)64)
-/* Pairs of samples: without, with. */
-#define ROUNDS 25
+/*
+ * Messages in turn, apart from one another: a read of one should not prefetch
+ * the next. Their number and that of variants have no divisor in common, so
+ * that each variant meets each message.
+ */
+#define SLOTS 3
+#define APART ((size_t)64 << 10)
+/* Pairs of samples, without and with; which is first changes. */
+#define ROUNDS 30
 #define ROUNDS_MIN 5
 #define SPINS_YIELD 256
 /* Demoting must make reading better by as much as is surely no noise. */
-#define GAIN 0.95
+#define GAIN 0.9
 
 /*
  * What the two threads share. The numbers count messages: asked is written by
@@ -161,10 +168,9 @@ static bool
 once(struct calib_rig *rig, struct ferry_lane *lane, struct shared *shared,
 		unsigned int i, struct sample *sample)
 {
-	/* Four messages in turn. */
-	char *src = rig->mem + (i % 4) * LEN;
+	char *src = rig->mem + (i % SLOTS) * APART;
 	const struct ferry_copy_job job = {
-		.src = src, .dst = src + 4 * LEN, .len = LEN,
+		.src = src, .dst = src + SLOTS * APART, .len = LEN,
 		.place = FERRY_PLACE_CACHE,
 	};
 	uint64_t then, number = shared->asked + 1;
@@ -215,7 +221,7 @@ calib_reader(struct calib_rig *rig, struct ferry_lane *lane,
 {
 	struct shared shared = { .rig = *rig };
 	double copy[2][ROUNDS], read[2][ROUNDS];
-	unsigned int round, i;
+	unsigned int round, i, k;
 	struct sample sample;
 	pthread_t thread;
 	int ret;
@@ -226,16 +232,17 @@ calib_reader(struct calib_rig *rig, struct ferry_lane *lane,
 		return ret;
 	/* Two rounds warm up; a round counts when both its halves do. */
 	for (round = 0; round < ROUNDS + 2; round++) {
-		for (i = 0; i < 2; i++) {
+		for (k = 0; k < 2; k++) {
+			i = (round + k) % 2;
 			ferry_copy_cpu_set_demote(lane, i == 1);
-			if (!once(rig, lane, &shared, 2 * round + i, &sample))
+			if (!once(rig, lane, &shared, 2 * round + k, &sample))
 				break;
 			if (round >= 2) {
 				copy[i][round - 2] = sample.copy_ns;
 				read[i][round - 2] = sample.read_ns;
 			}
 		}
-		if (i < 2)
+		if (k < 2)
 			break;
 	}
 	ferry_copy_cpu_set_demote(lane, false);

@@ -343,7 +343,9 @@ struct ferry_copy_dmadev_config {
 	/**
 	 * How long a closing lane gives its device for the next completion, and
 	 * then the kernel for stopping it, in milliseconds each; 0: 1000. For
-	 * each byte in the device a nanosecond is added to the first.
+	 * each byte in the device a nanosecond is added to the first. Opening
+	 * waits as long for what an earlier user left in the device, and then
+	 * fails with -EBUSY.
 	 */
 	uint32_t close_wait_ms;
 };

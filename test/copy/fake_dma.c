@@ -17,9 +17,10 @@
 
 static uint64_t capa_add, capa_without;
 static const char *seem_name;
+static const struct fake_dma *seem_stats;
 static bool seem_secondary;
 
-/* These two stand in front of DPDK's own for all libraries of this process. */
+/* These stand in front of DPDK's own for all libraries of this process. */
 int
 rte_dma_info_get(int16_t dev_id, struct rte_dma_info *info)
 {
@@ -33,6 +34,20 @@ rte_dma_info_get(int16_t dev_id, struct rte_dma_info *info)
 	if (ret == 0 && seem_name != NULL)
 		info->dev_name = seem_name;
 	return ret;
+}
+
+int
+rte_dma_stats_get(int16_t dev_id, uint16_t vchan, struct rte_dma_stats *stats)
+{
+	int (*real)(int16_t id, uint16_t v, struct rte_dma_stats *s);
+
+	if (seem_stats != NULL) {
+		stats->submitted = seem_stats->rung;
+		stats->completed = seem_stats->told;
+		return 0;
+	}
+	*(void **)&real = dlsym(RTLD_NEXT, "rte_dma_stats_get");
+	return real(dev_id, vchan, stats);
 }
 
 enum rte_proc_type_t
@@ -215,6 +230,7 @@ fake_dma_install(struct fake_dma *fake, int16_t dev_id)
 	fake->size = 64;
 	fake->pace = UINT16_MAX;
 	fake->dev_id = dev_id;
+	seem_stats = fake;
 	fake->saved = *fp;
 	fp->dev_private = fake;
 	fp->copy = fake_copy;
@@ -227,5 +243,6 @@ fake_dma_install(struct fake_dma *fake, int16_t dev_id)
 void
 fake_dma_remove(struct fake_dma *fake)
 {
+	seem_stats = NULL;
 	rte_dma_fp_objs[fake->dev_id] = fake->saved;
 }

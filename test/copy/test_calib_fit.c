@@ -147,6 +147,24 @@ test_median_ignores_outliers(void **state)
 	assert_near(calib_median(odd, 1), 0, 0);
 }
 
+static void
+test_hidden_bandwidth_is_borrowed(void **state)
+{
+	const struct ferry_lane_model cold = { .t0_ns = 0, .bytes_per_ns = 16 };
+	struct ferry_lane_model hot = { .t0_ns = 80000, .bytes_per_ns = 0.8 };
+
+	(void)state;
+	/* 64 KiB take 4096 ns, of 80000. */
+	calib_borrow(&hot, &cold, 65536);
+	assert_near(hot.bytes_per_ns, 16, 0);
+	assert_near(hot.t0_ns, 80000, 0);
+	/* Of 2000 they can be seen. */
+	hot.t0_ns = 2000;
+	hot.bytes_per_ns = 40;
+	calib_borrow(&hot, &cold, 65536);
+	assert_near(hot.bytes_per_ns, 40, 0);
+}
+
 static struct ferry_calib_even
 even(double t0, double bw, double job_ns, double batch_ns)
 {
@@ -201,6 +219,7 @@ main(void)
 		cmocka_unit_test(test_any_points_give_possible_models),
 		cmocka_unit_test(test_what_a_model_may_hold),
 		cmocka_unit_test(test_median_ignores_outliers),
+		cmocka_unit_test(test_hidden_bandwidth_is_borrowed),
 		cmocka_unit_test(test_break_evens_of_a_dsa),
 		cmocka_unit_test(test_break_evens_at_the_edges),
 	};

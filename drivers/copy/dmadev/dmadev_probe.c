@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_common.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 
 #include "dmadev_log.h"
@@ -15,6 +17,7 @@
 /* The lane's queues are indexed by masks of these bounds. */
 #define DEPTH_MIN UINT32_C(2)
 #define DEPTH_MAX UINT32_C(32768)
+#define IDLE_NAP_US 20
 
 /*
  * dmadev tells whether a device is started, and whether it reports completions
@@ -105,6 +108,49 @@ dmadev_probe_depth(const struct ferry_copy_dmadev_config *config,
 	depth = RTE_MIN(depth, DEPTH_MAX);
 	depth = RTE_MAX(depth, DEPTH_MIN);
 	return rte_align32pow2(depth);
+}
+
+static void
+take_left(int16_t dev_id, uint16_t vchan, enum rte_dma_status_code *codes,
+		uint32_t n)
+{
+	uint16_t last_idx, i;
+
+	/* Bounded, should the device report for ever. */
+	for (i = 0; i < UINT16_MAX; i++)
+		if (rte_dma_completed_status(dev_id, vchan,
+				(uint16_t)RTE_MIN(n, (uint32_t)UINT16_MAX),
+				&last_idx, codes) == 0)
+			return;
+}
+
+int
+dmadev_probe_idle(int16_t dev_id, uint16_t vchan,
+		enum rte_dma_status_code *codes, uint32_t n, uint32_t wait_ms)
+{
+	uint64_t start = rte_get_timer_cycles();
+	uint64_t wait = rte_get_timer_hz() / 1000 * wait_ms;
+	struct rte_dma_stats stats;
+
+	for (;;) {
+		/*
+		 * Not the channel's status: idxd says that a queue that was
+		 * never used is active. A driver without statistics is trusted.
+		 */
+		bool empty = rte_dma_stats_get(dev_id, vchan, &stats) != 0 ||
+			stats.completed >= stats.submitted;
+
+		/* Some count what has ended, others what was reported. */
+		take_left(dev_id, vchan, codes, n);
+		if (empty)
+			return 0;
+		if (rte_get_timer_cycles() - start > wait)
+			break;
+		rte_delay_us_sleep(IDLE_NAP_US);
+	}
+	DMADEV_LOG(ERR, "device %d has %" PRIu64 " operations of an earlier user",
+		dev_id, stats.submitted - stats.completed);
+	return -EBUSY;
 }
 
 uint32_t

@@ -39,6 +39,21 @@ uint32_t dmadev_probe_depth(const struct ferry_copy_dmadev_config *config,
 		const struct rte_dma_info *info);
 
 /**
+ * Take from a channel what an earlier user left in it: it would be taken for
+ * completions of ours.
+ *
+ * @param codes
+ *   Room for n.
+ * @param wait_ms
+ *   How long to wait for what is still under way, in milliseconds.
+ * @return
+ *   0: the channel is empty; -EBUSY: operations are in it that do not end, of a
+ *   lane that could not stop the device for example.
+ */
+int dmadev_probe_idle(int16_t dev_id, uint16_t vchan,
+		enum rte_dma_status_code *codes, uint32_t n, uint32_t wait_ms);
+
+/**
  * Longest transfer to ask of the device, in bytes: as configured, else what the
  * kernel says of a DSA work queue, else FERRY_DMADEV_MAX_TRANSFER.
  */

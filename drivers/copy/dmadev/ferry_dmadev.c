@@ -471,7 +471,6 @@ dmadev_open(struct ferry_lane *lane, const void *config, int socket)
 	const struct ferry_copy_dmadev_config *cfg = config;
 	struct rte_dma_info info;
 	struct dmadev_lane *dl;
-	uint16_t last_idx, i;
 	uint32_t depth;
 	int ret;
 
@@ -490,11 +489,11 @@ dmadev_open(struct ferry_lane *lane, const void *config, int socket)
 		CLOSE_WAIT_MS;
 	dl->page = info.dev_capa & RTE_DMA_CAPA_SVA ? NULL : memseg_page;
 
-	/* What an earlier user left unread would be taken for ours. */
-	for (i = 0; i < UINT16_MAX; i++) {
-		if (rte_dma_completed_status(dl->dev_id, dl->vchan, depth,
-				&last_idx, dl->codes) == 0)
-			break;
+	ret = dmadev_probe_idle(dl->dev_id, dl->vchan, dl->codes, depth,
+		dl->close_wait_ms);
+	if (ret < 0) {
+		dmadev_free(dl);
+		return ret;
 	}
 
 	snprintf(lane->info.name, sizeof(lane->info.name), "dmadev:%s/%u",
