@@ -28,7 +28,7 @@ static const uint32_t sizes[FERRY_HEATS][SIZES] = {
 	[FERRY_HEAT_COLD] = { 4 << 10, 64 << 10, 1 << 20 },
 };
 
-/* Copies in a row of a lane that needs not be waited for: the clock is coarse. */
+/* Copies in a row of a lane not to be waited for: the clock is coarse. */
 static const uint16_t repeats[FERRY_HEATS][SIZES] = {
 	[FERRY_HEAT_HOT] = { 16, 4, 1 },
 	[FERRY_HEAT_COLD] = { 4, 1, 1 },
@@ -177,7 +177,7 @@ finish(struct calib_rig *rig, struct ferry_lane *lane, uint16_t left,
 		uint64_t then = calib_now(rig);
 
 		n = ferry_lane_poll(lane, done, RTE_DIM(done));
-		/* Polls for nothing are not of the job: one could do without. */
+		/* Polls for nothing are none of the job's. */
 		if (n > 0)
 			spent->core_ns += since(rig, then);
 		for (i = 0; i < n; i++) {

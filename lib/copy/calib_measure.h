@@ -59,7 +59,7 @@ void calib_rig_warm(struct calib_rig *rig);
 enum ferry_calib_state calib_measure(struct calib_rig *rig,
 		struct ferry_lane *lane, struct ferry_calib_lane *known);
 
-/** Take what a lane still returns. True if it does not touch memory any more. */
+/** Take what a lane still returns. True if it touches memory no more. */
 bool calib_drained(struct calib_rig *rig, struct ferry_lane *lane);
 
 #endif /* FERRY_CALIB_MEASURE_H */

@@ -147,8 +147,9 @@ thread_anywhere(pthread_t *thread, struct shared *shared)
 				"physical_package_id");
 			int c = topology((unsigned int)cpu, "core_id");
 
-			if (cpu == here || p < 0 || (p == package) != (pass == 0)
-					|| (p == package && c == core))
+			if (cpu == here || p < 0 ||
+					(p == package) != (pass == 0) ||
+					(p == package && c == core))
 				continue;
 			/* Fails where this process may not run. */
 			if (thread_on(thread, (unsigned int)cpu, shared) == 0)

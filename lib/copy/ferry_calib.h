@@ -149,9 +149,9 @@ struct ferry_calib_options {
 	/** Time for all lanes together in ns; 0: FERRY_CALIB_BUDGET_NS. */
 	uint64_t budget_ns;
 	/**
-	 * Memory to measure with, aligned to 4 KiB, which all lanes reach. NULL:
-	 * FERRY_CALIB_MEM or less of EAL's, for the time of the call. EAL may
-	 * have to grow its heap for that, for which every secondary process is
+	 * Memory to measure with, aligned to 4 KiB, which all lanes reach.
+	 * NULL: FERRY_CALIB_MEM or less of EAL's, for the time of the call. EAL
+	 * may have to grow its heap for that, for which every secondary process is
 	 * asked: best done before there are any.
 	 */
 	void *mem;

@@ -292,8 +292,8 @@ int ferry_lane_set_cost(struct ferry_lane *lane, enum ferry_placement place,
 const struct ferry_copy_driver *ferry_copy_cpu(void);
 
 /**
- * Let a lane of the "cpu" driver demote what it copies to FERRY_PLACE_CACHE: the
- * lines are pushed to the cache that all cores share (CLDEMOTE), where another
+ * Let a lane of the "cpu" driver demote what it copies to FERRY_PLACE_CACHE:
+ * the lines are pushed to the cache that all cores share (CLDEMOTE), where another
  * core finds them sooner, or not, and its own copy is gone. Off in a new lane;
  * ferry_calibrate() switches it on where it measured that the reader gains.
  *

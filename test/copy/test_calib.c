@@ -180,7 +180,7 @@ test_a_lane_of_short_jobs_is_measured_with_these(void **state)
 	ferry_lane_close(lane);
 }
 
-/* The break-evens follow from the models, and from what a job costs the core. */
+/* They follow from the models, and from what a job costs the core. */
 static void
 test_break_evens_come_with_the_models(void **state)
 {

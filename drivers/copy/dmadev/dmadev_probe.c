@@ -148,7 +148,7 @@ dmadev_probe_idle(int16_t dev_id, uint16_t vchan,
 			break;
 		rte_delay_us_sleep(IDLE_NAP_US);
 	}
-	DMADEV_LOG(ERR, "device %d has %" PRIu64 " operations of an earlier user",
+	DMADEV_LOG(ERR, "device %d: %" PRIu64 " operations of an earlier user",
 		dev_id, stats.submitted - stats.completed);
 	return -EBUSY;
 }

@@ -57,7 +57,8 @@ int dmadev_probe_idle(int16_t dev_id, uint16_t vchan,
  * Longest transfer to ask of the device, in bytes: as configured, else what the
  * kernel says of a DSA work queue, else FERRY_DMADEV_MAX_TRANSFER.
  */
-uint32_t dmadev_probe_max_transfer(const struct ferry_copy_dmadev_config *config,
+uint32_t
+dmadev_probe_max_transfer(const struct ferry_copy_dmadev_config *config,
 		const struct rte_dma_info *info);
 
 /**

@@ -28,7 +28,7 @@
  * @param wait_ms
  *   How long to wait for the kernel, in milliseconds.
  * @return
- *   0: nothing that was in it will be carried out from now on. -EBUSY: it might.
+ *   0: nothing that was in it is carried out from now on. -EBUSY: it might be.
  */
 int dmadev_stop(int16_t dev_id, const char *name, uint32_t wait_ms);
 
