@@ -25,6 +25,8 @@
 #define INLINE_COPY 1024
 /* One in so many looks past a gap asks whether the server has the message. */
 #define GAP_LOOKS 1024
+/* In efficiency mode a producer without slots is woken for such a part. */
+#define WAKE_PART 4
 /* Turns of its own jobs after which a waiting producer yields. */
 #define TEND_TURNS 64
 
@@ -450,6 +452,20 @@ rx_ready(void *handle)
 		rx_is_next(rx, rx->fwd) || rx_is_next(rx, rx->out);
 }
 
+void
+ferry_rx_wake_producer(struct ferry_rx *rx)
+{
+	/* Fr: what was given back before the look at what is wanted. */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* More is about to be received, and will be given back: a wake-up costs
+	 * more than a slot. */
+	if ((int32_t)(rx->back->prod.tail - __atomic_load_n(
+			&rx->shared->wish.slots, __ATOMIC_RELAXED)) < 0 &&
+			(rx_ready(rx) || rx_served(rx)))
+		return;
+	ferry_end_notify(&rx->shared->tx, rx->bells, rx->n_bells);
+}
+
 int
 ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 {
@@ -555,8 +571,15 @@ static void
 tx_tend(void *handle)
 {
 	struct ferry_tx *tx = handle;
+	uint32_t some = 1;
 
 	ferry_tx_take_mode(tx);
+	/* Before the bell is armed; any cell, and any slot but where the core's
+	 * time is what counts. */
+	if (tx->mode == FERRY_MODE_EFFICIENCY && !tx->cell_will_do)
+		some = RTE_MAX(tx->n_slots / WAKE_PART, 1u);
+	__atomic_store_n(&tx->shared->wish.slots, tx->back->cons.tail + some,
+			__ATOMIC_RELAXED);
 	/* Jobs that nobody else carries out would never release a slot: this
 	 * thread must not sleep over them. */
 	if (ferry_post_progress(tx) == 0 || !tx->post->self)
@@ -636,7 +659,7 @@ ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy)
 static const enum ferry_wait_policy mode_waits[FERRY_MODES] = {
 	[FERRY_MODE_LATENCY] = FERRY_WAIT_SPIN,
 	[FERRY_MODE_THROUGHPUT] = FERRY_WAIT_YIELD,
-	[FERRY_MODE_EFFICIENCY] = FERRY_WAIT_SLEEP,
+	[FERRY_MODE_EFFICIENCY] = FERRY_WAIT_NAP,
 };
 
 void

@@ -277,7 +277,7 @@ int ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns);
  *                 calling thread
  *     throughput  the server; the calling thread, too, FERRY_WAIT_YIELD
  *                 when that has more to do
- *     efficiency  the server, but for tiny messages    FERRY_WAIT_SLEEP
+ *     efficiency  the server, but for tiny messages    FERRY_WAIT_NAP
  *
  * The mode is the channel's: either end may change it at any time, and the other
  * one, and the engine, take it over before they wait next. New channels are in

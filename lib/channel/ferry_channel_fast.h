@@ -705,6 +705,9 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	return i > 0 ? (int)i : ret;
 }
 
+/** Wake a producer that may sleep, if what it got back is what it wants. */
+void ferry_rx_wake_producer(struct ferry_rx *rx);
+
 /** Pass n slots back to the producer, and let go of them. */
 static inline void
 ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
@@ -817,7 +820,10 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 		__atomic_store_n(&rx->shared->cells_freed, rx->cell_freed,
 				__ATOMIC_RELEASE);
 	}
-	ferry_end_notify(&rx->shared->tx, rx->bells, rx->n_bells);
+	/* As in ferry_bell_ring_if(). */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&rx->shared->tx.may_sleep, __ATOMIC_RELAXED) != 0)
+		ferry_rx_wake_producer(rx);
 	return ret;
 }
 

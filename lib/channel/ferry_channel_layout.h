@@ -181,15 +181,23 @@ struct ferry_channel_service {
 	/** enum ferry_mode; written by either end. */
 	uint32_t mode;
 	/**
-	 * The producer wants to be woken when the job ring's cons.tail has come
-	 * so far. Written by the producer before it sleeps.
-	 */
-	uint32_t wake_at;
-	/**
 	 * enum ferry_fault. Not NONE: the server has published all that it ever
 	 * will. Written by the server, once.
 	 */
 	uint32_t fault;
+} __rte_aligned(FERRY_APART);
+
+/**
+ * What a sleeping producer waits for, so that it is not woken for less. Written
+ * by the producer before it arms its bell, read by others after a fence behind
+ * what they did: the two fences are ordered one way or the other, as those of
+ * ferry_bell.h.
+ */
+struct ferry_channel_wish {
+	/** The job ring's cons.tail has come so far. */
+	uint32_t jobs;
+	/** The back ring's prod.tail has come so far. */
+	uint32_t slots;
 } __rte_aligned(FERRY_APART);
 
 /** Set in ferry_cell.len: the payload is in a slot, whose number is in data. */
@@ -274,6 +282,8 @@ struct ferry_channel_shared {
 
 	/** Who carries out the producer's jobs. */
 	struct ferry_channel_service service;
+	/** What the producer sleeps for. */
+	struct ferry_channel_wish wish;
 
 	/** Cells the receiver is done with. Written by rx, read by tx. */
 	uint64_t cells_freed __rte_aligned(FERRY_APART);

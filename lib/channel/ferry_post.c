@@ -418,7 +418,7 @@ finish_wake(void *handle)
 
 	/* J2 */
 	return (int32_t)(__atomic_load_n(&p->jobs->cons.tail,
-			__ATOMIC_ACQUIRE) - service->wake_at) >= 0 ||
+			__ATOMIC_ACQUIRE) - tx->shared->wish.jobs) >= 0 ||
 		server_of(tx) == FERRY_SERVER_NONE ||
 		__atomic_load_n(&service->mode, __ATOMIC_RELAXED) !=
 		tx->mode || ferry_fault_result(tx->shared) != 0;
@@ -445,8 +445,8 @@ ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 			return -ETIMEDOUT;
 		ferry_tx_take_mode(tx);
 		/* Before the bell is armed: see wake_producer(). */
-		__atomic_store_n(&tx->shared->service.wake_at,
-				index_for(p, most), __ATOMIC_RELAXED);
+		__atomic_store_n(&tx->shared->wish.jobs, index_for(p, most),
+				__ATOMIC_RELAXED);
 		if (p->self)
 			ret = ferry_wait_idle(&wait, NULL, NULL, NULL,
 					deadline);

@@ -353,7 +353,7 @@ take(struct ferry_server *server, struct ferry_served *ch)
 	return taken;
 }
 
-/* The producer asked to be woken no sooner: pairs with ferry_post_sleep(). */
+/* The producer asked to be woken no sooner: pairs with ferry_tx_finish(). */
 static void
 wake_producer(struct ferry_served *ch)
 {
@@ -365,7 +365,7 @@ wake_producer(struct ferry_served *ch)
 		return;
 	/* Fr: the new cons.tail before the look at what it waits for. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if ((int32_t)(ch->head - __atomic_load_n(&ch->shared->service.wake_at,
+	if ((int32_t)(ch->head - __atomic_load_n(&ch->shared->wish.jobs,
 			__ATOMIC_RELAXED)) >= 0)
 		ferry_end_notify(tx, ch->bells, ch->n_bells);
 }

@@ -32,6 +32,7 @@ static const struct {
 	[FERRY_WAIT_POWER] = { "power", 64 },
 	[FERRY_WAIT_YIELD] = { "yield", 64 },
 	[FERRY_WAIT_SLEEP] = { "sleep", 256 },
+	[FERRY_WAIT_NAP] = { "nap", 16 },
 };
 
 static uint8_t
@@ -71,6 +72,7 @@ ferry_wait_may_sleep(enum ferry_wait_policy policy)
 {
 	switch (policy) {
 	case FERRY_WAIT_SLEEP:
+	case FERRY_WAIT_NAP:
 		return true;
 	case FERRY_WAIT_POWER:
 		return (cpu_abilities() & CPU_MONITOR) != 0;
@@ -191,6 +193,12 @@ ferry_wait_idle_deep(struct ferry_wait *w, struct ferry_bell *bell,
 				nap_ns(deadline_tsc)) == -EAGAIN)
 			w->round = w->spin;
 		return 0;
+	case FERRY_WAIT_NAP:
+		/* As above, if it did not sleep. */
+		if (bell != NULL && ready != NULL && ferry_bell_sleep(bell,
+				ready, arg, nap_ns(deadline_tsc)) != -EAGAIN)
+			return 0;
+		break;
 	}
 	sched_yield();
 	return 0;

@@ -6,11 +6,11 @@
  * @file
  * The wait ladder: what a polling thread does each time it found nothing.
  *
- *     rung                    SPIN      POWER     YIELD     SLEEP
- *     pause, rounds           4096      64        64        256
- *     sched_yield             1, again  -         always    32
- *     umwait or tpause        -         16, yield -         -
- *     futex on the bell       -         -         -         always
+ *     rung                    SPIN      POWER     YIELD     SLEEP     NAP
+ *     pause, rounds           4096      64        64        256       16
+ *     sched_yield             1, again  -         always    32        -
+ *     umwait or tpause        -         16, yield -         -         -
+ *     futex on the bell       -         -         -         always    always
  *
  * Every policy gives up the CPU in the end, as there may be more lcores than
  * CPUs: SPIN yields once per 4096 rounds and POWER after every 16 naps. (A
@@ -68,6 +68,12 @@ enum ferry_wait_policy {
 	 * core. Without a bell, as YIELD. "sleep"
 	 */
 	FERRY_WAIT_SLEEP,
+	/**
+	 * The same almost at once: a sleep costs the core some 5 us, spinning
+	 * before it 31. For who would rather be woken late than spend the
+	 * core's time. "nap"
+	 */
+	FERRY_WAIT_NAP,
 };
 
 /** Deadline that never comes. */
@@ -115,8 +121,8 @@ int ferry_wait_init(struct ferry_wait *w, enum ferry_wait_policy policy);
 int ferry_wait_set_policy(struct ferry_wait *w, enum ferry_wait_policy policy);
 
 /**
- * Does a thread that waits with this policy need its bell rung? True for SLEEP,
- * and for POWER if the CPU can monitor. Not for the fast path: it may ask the
+ * Does a thread that waits with this policy need its bell rung? True for SLEEP
+ * and NAP, and for POWER if the CPU can monitor. Not for the fast path: it may ask the
  * CPU, which takes microseconds in a virtual machine.
  *
  * @param policy

@@ -384,7 +384,7 @@ a_wait_ends_when_its_time_is_over(void **state)
 	(void)state;
 	ferry_test_need_eal();
 	rig_start(&rig, 200, 1);
-	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_SLEEP; policy++) {
+	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_NAP; policy++) {
 		ferry_tx_set_wait(rig.tx, policy);
 		ferry_rx_set_wait(rig.rx, policy);
 		assert_int_equal(ferry_tx_wait(rig.tx, 0), 0);
@@ -455,7 +455,7 @@ a_consumer_that_waits_for_ever_wakes_for_everything(void **state)
 	struct rig rig;
 
 	(void)state;
-	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_SLEEP; policy++) {
+	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_NAP; policy++) {
 		for (later.what = 0; later.what < 4; later.what++) {
 			rig_start(&rig, 200, 4);
 			later.rig = &rig;
@@ -507,7 +507,7 @@ a_producer_that_waits_for_ever_wakes_for_everything(void **state)
 	int drain;
 
 	(void)state;
-	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_SLEEP; policy++) {
+	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_NAP; policy++) {
 		for (drain = 0; drain < 2; drain++) {
 			for (later.what = 0; later.what < 3; later.what++) {
 				rig_start(&rig, 200, 1);

@@ -352,7 +352,7 @@ every_policy_finds_every_message(void **state)
 	enum ferry_wait_policy policy;
 
 	(void)state;
-	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_SLEEP; policy++) {
+	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_NAP; policy++) {
 		struct run run = {
 			.messages = 200000, .slot_size = 300, .longest = 300,
 			.burst = 8, .loans = 4, .policy = policy,
@@ -381,7 +381,7 @@ two_threads_may_share_one_cpu(void **state)
 	enum ferry_wait_policy policy;
 
 	(void)state;
-	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_SLEEP; policy++) {
+	for (policy = FERRY_WAIT_SPIN; policy <= FERRY_WAIT_NAP; policy++) {
 		struct run run = {
 			.messages = 20000, .slot_size = 300, .longest = 300,
 			.burst = 8, .loans = 4, .policy = policy,
@@ -426,7 +426,7 @@ no_wake_up_is_lost_in_ping_pong(void **state)
 	enum ferry_wait_policy policy;
 
 	(void)state;
-	for (policy = FERRY_WAIT_YIELD; policy <= FERRY_WAIT_SLEEP; policy++) {
+	for (policy = FERRY_WAIT_YIELD; policy <= FERRY_WAIT_NAP; policy++) {
 		struct pair pair = { .rounds = 20000 / SLOW };
 		uint64_t i, worst = 0;
 		pthread_t thread;

@@ -25,10 +25,11 @@
 
 static const enum ferry_wait_policy all_policies[] = {
 	FERRY_WAIT_SPIN, FERRY_WAIT_POWER, FERRY_WAIT_YIELD, FERRY_WAIT_SLEEP,
+	FERRY_WAIT_NAP,
 };
 
 static const enum ferry_wait_policy bad_policies[] = {
-	(enum ferry_wait_policy)4, (enum ferry_wait_policy)-1,
+	(enum ferry_wait_policy)5, (enum ferry_wait_policy)-1,
 };
 
 static uint64_t
@@ -125,6 +126,7 @@ only_policies_that_sleep_ask_to_be_rung(void **state)
 	assert_false(ferry_wait_may_sleep(FERRY_WAIT_SPIN));
 	assert_false(ferry_wait_may_sleep(FERRY_WAIT_YIELD));
 	assert_true(ferry_wait_may_sleep(FERRY_WAIT_SLEEP));
+	assert_true(ferry_wait_may_sleep(FERRY_WAIT_NAP));
 	assert_false(ferry_wait_may_sleep(bad_policies[0]));
 }
 
@@ -137,7 +139,9 @@ the_first_rounds_only_pause_and_reset_returns_to_them(void **state)
 	RTE_SET_USED(state);
 	for (i = 0; i < RTE_DIM(all_policies); i++) {
 		assert_int_equal(ferry_wait_init(&w, all_policies[i]), 0);
-		for (j = 1; j <= 64; j++) {
+		/* NAP has the shortest first rung, of 16. */
+		for (j = 1; j <= (all_policies[i] == FERRY_WAIT_NAP ? 16 : 64);
+				j++) {
 			assert_int_equal(ferry_wait_idle(&w, NULL, NULL, NULL,
 				FERRY_WAIT_FOREVER), 0);
 			assert_int_equal(w.round, j);
@@ -216,6 +220,31 @@ a_thread_waiting_with_sleep_costs_no_core(void **state)
 	assert_true(cpu < took / 20);
 	/* In naps of 100 ms. */
 	assert_in_range(wait_times_blocked() - blocked, 1, 20);
+}
+
+static void
+a_nap_begins_after_a_few_pauses(void **state)
+{
+	struct ferry_bell bell;
+	struct ferry_wait w;
+	unsigned int i;
+	long blocked;
+
+	RTE_SET_USED(state);
+	ferry_bell_init(&bell);
+	ferry_wait_init(&w, FERRY_WAIT_NAP);
+	for (i = 0; i < 16; i++)
+		ferry_wait_idle(&w, &bell, wait_never, NULL,
+			FERRY_WAIT_FOREVER);
+	blocked = wait_times_blocked();
+	ferry_wait_idle(&w, &bell, wait_never, NULL, FERRY_WAIT_FOREVER);
+	assert_int_equal(wait_times_blocked(), blocked + 1);
+	/* Found nothing: asleep again at once; found something: pauses. */
+	ferry_wait_idle(&w, &bell, wait_never, NULL, FERRY_WAIT_FOREVER);
+	assert_int_equal(wait_times_blocked(), blocked + 2);
+	ferry_wait_reset(&w);
+	ferry_wait_idle(&w, &bell, wait_never, NULL, FERRY_WAIT_FOREVER);
+	assert_int_equal(wait_times_blocked(), blocked + 2);
 }
 
 static void
@@ -483,6 +512,7 @@ main(void)
 			the_first_rounds_only_pause_and_reset_returns_to_them),
 		cmocka_unit_test(every_policy_keeps_its_deadline),
 		cmocka_unit_test(a_thread_waiting_with_sleep_costs_no_core),
+		cmocka_unit_test(a_nap_begins_after_a_few_pauses),
 		cmocka_unit_test(without_bell_or_recheck_no_policy_sleeps),
 		cmocka_unit_test(
 			a_recheck_that_cries_wolf_does_not_keep_the_core),
