@@ -125,12 +125,12 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		uint16_t n)
 {
 	struct ferry_copier_work *w = c->work;
-	uint64_t budget = FERRY_COPIER_CHUNK;
 	uint16_t i;
 
 	w->sync_ret = 0;
 	w->now = rte_rdtsc();
 	for (i = 0; i < n && w->sync_ret == 0; i++) {
+		uint64_t budget = FERRY_COPIER_CHUNK;
 		uint16_t j;
 
 		/* The table may be full of this burst, or of others' jobs. */
@@ -145,8 +145,6 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		}
 		job_begin(c, j, &budget);
 		lanes_flush(c, false, jobs[i].mode);
-		if (budget == 0)
-			budget = FERRY_COPIER_CHUNK;
 	}
 	/* Also after an error: nothing may be written once this returns. */
 	while (w->sync_left > 0) {

@@ -22,6 +22,8 @@
 #include "ferry_lane.h"
 #include "ferry_test.h"
 
+#define MIB (UINT64_C(1) << 20)
+
 static const struct ferry_lane_model core_model = {
 	.t0_ns = 20, .bytes_per_ns = 10,
 };
@@ -185,7 +187,7 @@ test_throughput_lets_the_core_help(void **state)
 static void
 test_small_ones_do_not_queue_behind_bulk(void **state)
 {
-	struct burst b = burst_same(16 << 20, 1), s = burst_same(8192, 20);
+	struct burst b = burst_same(16 * MIB, 1), s = burst_same(8192, 20);
 	struct fake dev = fake_good();
 	struct ferry_copy_done done[20];
 	struct ferry_copier c;
@@ -214,6 +216,130 @@ test_small_ones_do_not_queue_behind_bulk(void **state)
 	assert_int_equal(lane_bytes(&c, 0), 0);
 	burst_free(&b);
 	burst_free(&s);
+	ferry_copier_fini(&c);
+}
+
+/* Small jobs without end, through one device that takes one at a time. */
+static void
+test_bulk_has_its_turn(void **state)
+{
+	struct burst b = burst_same(MIB, 1), s = burst_same(8192, 100);
+	struct fake dev = fake_good();
+	struct ferry_copy_done done[8];
+	unsigned int smalls = 0;
+	struct ferry_copier c;
+	bool bulk_done = false;
+	uint16_t in;
+
+	RTE_SET_USED(state);
+	start_real(&c);
+	dev.depth = 1;
+	add_fake(&c, &dev);
+	set_mode(&b, FERRY_MODE_EFFICIENCY);
+	set_mode(&s, FERRY_MODE_EFFICIENCY);
+	b.jobs[0].cookie = 1000;
+	in = ferry_copier_submit(&c, s.jobs, 100);
+	assert_int_equal(in, 100);
+	assert_int_equal(ferry_copier_submit(&c, b.jobs, 1), 1);
+	while (!bulk_done) {
+		uint16_t i, got = ferry_copier_poll(&c, done, 8);
+
+		for (i = 0; i < got; i++) {
+			if (done[i].cookie == 1000) {
+				bulk_done = true;
+				continue;
+			}
+			smalls++;
+			assert_int_equal(ferry_copier_submit(&c,
+				&s.jobs[done[i].cookie], 1), 1);
+		}
+		/* 16 bites, with 256 KiB of the others before each. */
+		assert_in_range(smalls, 0, 17 * 32);
+	}
+	assert_true(smalls > 8 * 32);
+	burst_check(&b);
+	while (ferry_copier_inflight(&c) > 0)
+		ferry_copier_poll(&c, done, 8);
+	burst_check(&s);
+	burst_free(&b);
+	burst_free(&s);
+	ferry_copier_fini(&c);
+}
+
+/* Who waits is not overtaken by who comes. */
+static void
+test_who_waits_comes_first(void **state)
+{
+	struct burst b = burst_same(8192, 40);
+	struct fake dev = fake_good();
+	struct ferry_copy_done done[8];
+	struct ferry_copier c;
+	uint16_t in = 10, out = 0;
+
+	RTE_SET_USED(state);
+	start_real(&c);
+	dev.depth = 3;
+	add_fake(&c, &dev);
+	set_mode(&b, FERRY_MODE_EFFICIENCY);
+	assert_int_equal(ferry_copier_submit(&c, b.jobs, in), in);
+	while (out < b.n) {
+		uint16_t i, got = ferry_copier_poll(&c, done, 8);
+
+		for (i = 0; i < got; i++)
+			assert_int_equal(done[i].cookie, out + i);
+		out += got;
+		if (in < b.n)
+			in += ferry_copier_submit(&c, &b.jobs[in],
+				RTE_MIN(2, b.n - in));
+		/* A place that became free before it was told. */
+		if (in == 20)
+			c.lanes[1].lane->info.depth = dev.depth = 5;
+	}
+	burst_check(&b);
+	burst_free(&b);
+	ferry_copier_fini(&c);
+}
+
+/* Devices get to work before the core does. */
+static void
+test_devices_start_before_the_core(void **state)
+{
+	static const uint64_t lens[] = { 8192, 8192, 200000 };
+	struct burst b = burst_make(lens, RTE_DIM(lens));
+	struct fake dev = fake_good(), cpu = fake_good();
+	struct ferry_copier_stats stats;
+	struct ferry_copy_done done;
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start_real(&c);
+	c.tune.policy.flush_ns = UINT64_MAX;
+	cpu.watched = &dev;
+	replace_cpu(&c, &cpu);
+	assert_int_equal(ferry_lane_set_model(c.lanes[0].lane, &core_model),
+		0);
+	dev.depth = 1;
+	dev.no_reach = b.jobs[2].src;
+	dev.no_reach_len = 1;
+	add_fake(&c, &dev);
+	set_mode(&b, FERRY_MODE_EFFICIENCY);
+	assert_int_equal(ferry_copier_submit(&c, &b.jobs[2], 1), 1);
+	assert_int_equal(cpu.accepted, 1);
+	assert_int_equal(ferry_copier_submit(&c, &b.jobs[0], 2), 2);
+	/* The first was started, then a chunk copied. */
+	assert_int_equal(cpu.accepted, 2);
+	assert_int_equal(cpu.watched_flushes, 1);
+	/* The second, and another chunk. */
+	assert_int_equal(ferry_copier_poll(&c, &done, 1), 1);
+	assert_int_equal(cpu.accepted, 3);
+	assert_int_equal(cpu.watched_flushes, 2);
+	while (ferry_copier_inflight(&c) > 0)
+		ferry_copier_poll(&c, &done, 1);
+	burst_check(&b);
+	/* Nothing was done twice. */
+	ferry_copier_stats(&c, &stats);
+	assert_int_equal(stats.redone_bytes, 0);
+	burst_free(&b);
 	ferry_copier_fini(&c);
 }
 
@@ -320,6 +446,9 @@ main(void)
 		cmocka_unit_test(test_efficiency_waits_for_a_device),
 		cmocka_unit_test(test_throughput_lets_the_core_help),
 		cmocka_unit_test(test_small_ones_do_not_queue_behind_bulk),
+		cmocka_unit_test(test_bulk_has_its_turn),
+		cmocka_unit_test(test_who_waits_comes_first),
+		cmocka_unit_test(test_devices_start_before_the_core),
 		cmocka_unit_test(test_copy_in_between),
 		cmocka_unit_test(test_unknown_placement_is_refused),
 		cmocka_unit_test(test_unknown_mode_is_latency),
