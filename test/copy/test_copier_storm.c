@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <rte_common.h>
+#include <rte_log.h>
 
 #include "fake_lane.h"
 #include "ferry_copier.h"
@@ -276,6 +277,52 @@ test_unsafe_memory_is_left_alone(void **state)
 	assert_true(unsafe_seen > 100);
 }
 
+/* Nor does the core go on with its own share of such a job. */
+static void
+test_unsafe_job_is_left_by_the_core(void **state)
+{
+	static const uint64_t lens[] = { 600000, 100032 };
+	const struct ferry_lane_model model = { 20, 10 };
+	struct burst b = burst_make(lens, RTE_DIM(lens));
+	struct ferry_copy_done done[2];
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+	uint16_t got = 0;
+	uint64_t i;
+
+	RTE_SET_USED(state);
+	start(&c);
+	assert_int_equal(ferry_lane_set_model(c.lanes[0].lane, &model), 0);
+	c.tune.hang_grace_ns = 0;
+	c.tune.hang_factor = 0;
+	c.tune.policy.gain = 0;
+	dev.unstoppable = true;
+	dev.hang_to = UINT32_MAX;
+	/* Begins late enough for the core to have a share. */
+	dev.t0_ns = 60000;
+	dev.bytes_per_ns = 30;
+	dev.no_reach = b.jobs[0].src;
+	dev.no_reach_len = 1;
+	add_fake(&c, &dev);
+	b.jobs[0].cookie = 0;
+	b.jobs[0].mode = FERRY_MODE_EFFICIENCY;
+	b.jobs[1].cookie = 1;
+	/* Nine chunks for the core, then its share of the second. */
+	assert_int_equal(ferry_copier_submit(&c, b.jobs, 2), 2);
+	assert_int_equal(dev.accepted, 1);
+	assert_true(c.lanes[0].parts == 2);
+	while (got < 2)
+		got += ferry_copier_poll(&c, &done[got], 2 - got);
+	assert_int_equal(done[0].cookie, 0);
+	assert_int_equal(done[0].status, FERRY_COPY_OK);
+	assert_int_equal(done[1].status, FERRY_COPY_E_UNSAFE);
+	assert_memory_equal(b.jobs[0].dst, b.jobs[0].src, lens[0]);
+	for (i = 0; i < lens[1]; i++)
+		assert_int_equal(((uint8_t *)b.jobs[1].dst)[i], 0x55);
+	ferry_copier_fini(&c);
+	burst_free(&b);
+}
+
 /* The same for one who waits: he is told. */
 static void
 test_unsafe_copy_fails(void **state)
@@ -308,8 +355,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_job_is_done_once_and_right),
 		cmocka_unit_test(test_unsafe_memory_is_left_alone),
+		cmocka_unit_test(test_unsafe_job_is_left_by_the_core),
 		cmocka_unit_test(test_unsafe_copy_fails),
 	};
 
+	/* Faults by the hundred are no news here. */
+	rte_log_set_level_pattern("ferry.copy", RTE_LOG_ERR);
 	return cmocka_run_group_tests_name("copier_storm", tests, NULL, NULL);
 }
