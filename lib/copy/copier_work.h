@@ -93,7 +93,7 @@ struct ferry_copier_work {
 	bool stuck;
 	/* Bytes of others handed out while bulk waited. */
 	uint64_t passed;
-	/* The clock when it was last read: cheap, and late by a call at most. */
+	/* The clock when it was last read: cheap, late by a call at most. */
 	uint64_t now;
 	/* When a small job last came. */
 	uint64_t small_seen;

@@ -210,8 +210,9 @@ int ferry_copier_fini(struct ferry_copier *copier);
  *
  * The jobs may be of any length and go to different lanes, in pieces, in any
  * order: no destination of the burst may overlap another or a source, nor those
- * of jobs submitted. The call does not allocate. With a lane that hangs it takes
- * as long as that lane is given: 100 times the time predicted, and a second.
+ * of jobs submitted. The call does not allocate. With a lane that hangs it
+ * takes as long as that lane is given: 100 times the time predicted, and a
+ * second.
  *
  * Jobs submitted before get on meanwhile; their completions are kept for
  * ferry_copier_poll().
@@ -224,11 +225,11 @@ int ferry_copier_fini(struct ferry_copier *copier);
  *   Number of jobs.
  * @return
  *   0; -EINVAL for a copier not set up; -EIO if the core's own lane refused a
- *   job (of a placement unknown to it) or failed, which no known one does, or if
- *   a device hangs and cannot be stopped. Some bytes are then not copied. In the
- *   last case (ferry_copier_stats.unsafe has grown) the device may write the
- *   burst's destinations at any time, and nobody may use them any more; in the
- *   others nothing writes any of them after the return.
+ *   job (of a placement unknown to it) or failed, which no known one does, or
+ *   if a device hangs and cannot be stopped. Some bytes are then not copied.
+ *   In the last case (ferry_copier_stats.unsafe has grown) the device may
+ *   write the burst's destinations at any time, and nobody may use them any
+ *   more; in the others nothing writes any of them after the return.
  */
 int ferry_copier_copy(struct ferry_copier *copier,
 		const struct ferry_copy_job *jobs, uint16_t n);
@@ -236,8 +237,8 @@ int ferry_copier_copy(struct ferry_copier *copier,
 /**
  * Take jobs, to be copied behind the caller's back. Never waits.
  *
- * What the core is to copy is copied at once as far as #FERRY_COPIER_CHUNK bytes
- * a call allow. For the jobs' memory see ferry_copy.h.
+ * What the core is to copy is copied at once as far as #FERRY_COPIER_CHUNK
+ * bytes a call allow. For the jobs' memory see ferry_copy.h.
  *
  * @param copier
  *   A copier.

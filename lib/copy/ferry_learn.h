@@ -50,8 +50,8 @@ struct ferry_learn_sample {
  * @param learn
  *   Memory of the average.
  * @param model
- *   The model to change. It is and stays one that a lane can have; a sample that
- *   cannot be, or is not known well enough, changes nothing.
+ *   The model to change. It is and stays one that a lane can have; a sample
+ *   that cannot be, or is not known well enough, changes nothing.
  * @param sample
  *   What the job took.
  */

@@ -8,12 +8,12 @@
  * else and wait for it? Answered from what both took before, for each size.
  *
  * Here and now, unless the other way was measured to be better by a tenth. To
- * measure it, it must be tried; and what trying costs, compared with a copy here
- * and now, is paid from a purse into which goes a hundredth of the time spent:
- * copies that somebody waits for are so never slower than inline ones by more
- * than that. While the other way is in use the purse pays for its getting worse, and
- * when it is empty, copies are inline again; a hundredth of the time spent also
- * goes into looks at the inline copy, which may have become better.
+ * measure it, it must be tried; and what trying costs, compared with a copy
+ * here and now, is paid from a purse into which goes a hundredth of the time
+ * spent: copies that somebody waits for are so never slower than inline ones by
+ * more than that. While the other way is in use the purse pays for its getting
+ * worse, and when it is empty, copies are inline again; a hundredth of the time
+ * spent also goes into looks at the inline copy, which may have become better.
  *
  * Pure arithmetic: the caller measures. Thread-safety: one thread at a time.
  */

@@ -55,7 +55,7 @@ stats_of(const struct ferry_copier *c)
 } while (0)
 
 static void
-test_quarantine_probation_and_return_are_counted(void **state)
+test_quarantine_and_return_are_counted(void **state)
 {
 	struct burst b = burst_same(1024, 12);
 	struct fake dev = fake_good();
@@ -204,7 +204,7 @@ test_nothing_is_learned_unless_asked(void **state)
 
 /* Latency: a lane is believed when it was seen to be better, not before. */
 static void
-test_latency_copies_stay_inline_with_a_bad_lane(void **state)
+test_latency_stays_inline_with_a_bad_lane(void **state)
 {
 	struct burst b = burst_same(LEN, 1);
 	struct fake dev = fake_good();
@@ -317,11 +317,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_quarantine_probation_and_return_are_counted),
+		cmocka_unit_test(test_quarantine_and_return_are_counted),
 		cmocka_unit_test(test_probation_holds_nobody_up),
 		cmocka_unit_test(test_a_slow_lane_loses_jobs_and_comes_back),
 		cmocka_unit_test(test_nothing_is_learned_unless_asked),
-		cmocka_unit_test(test_latency_copies_stay_inline_with_a_bad_lane),
+		cmocka_unit_test(test_latency_stays_inline_with_a_bad_lane),
 		cmocka_unit_test(test_latency_copies_go_to_a_better_lane),
 		cmocka_unit_test(test_the_core_learns_about_itself),
 		cmocka_unit_test(test_splits_are_counted),

@@ -119,7 +119,7 @@ test_break_even_of_each_mode(void **state)
 {
 	const struct ferry_lane_model core = { 20, 10 }, device = { 1000, 30 };
 	const struct ferry_lane_model slow = { 1000, 10 }, odd = { 0, 5 };
-	const struct ferry_lane_model better = { 20, 10 };
+	const struct ferry_lane_model better = { 20, 10 }, never = { 1e30, 11 };
 	struct ferry_sched_policy p = ferry_sched_policy_default();
 	unsigned int mode;
 
@@ -134,6 +134,9 @@ test_break_even_of_each_mode(void **state)
 	assert_int_equal(ferry_sched_break_even(&p, &core, &better,
 		FERRY_MODE_LATENCY), 64);
 	assert_int_equal(ferry_sched_break_even(&p, &device, &core,
+		FERRY_MODE_LATENCY), UINT64_MAX);
+	/* Sooner or later, but no size is that long. */
+	assert_int_equal(ferry_sched_break_even(&p, &core, &never,
 		FERRY_MODE_LATENCY), UINT64_MAX);
 	/* 80 ns of copying, whatever the device; a slow core at any size. */
 	for (mode = FERRY_MODE_THROUGHPUT; mode < FERRY_MODES; mode++) {

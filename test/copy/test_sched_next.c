@@ -323,6 +323,9 @@ test_bulk_is_handed_out_in_bites(void **state)
 	others.small = true;
 	check(ask(4 * MIB, EFFICIENCY), 1, FERRY_SCHED_BEST,
 		RTE_ALIGN_FLOOR(UINT64_C(50000), 64));
+	others.small = false;
+	check(ask(4 * MIB, EFFICIENCY), 1, FERRY_SCHED_BEST, 64 * KIB);
+	others.small = true;
 	lanes[1].model.bytes_per_ns = 0.5;
 	check(ask(4 * MIB, EFFICIENCY), 1, FERRY_SCHED_BEST, 16 * KIB);
 	/* The device's longest goes before, and no crumb is left. */
