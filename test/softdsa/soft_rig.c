@@ -30,21 +30,23 @@ const char *(*rig_root)(void);
 int (*rig_take_signals)(void);
 
 /* EAL takes nothing from below a directory that others may write to. */
-static void
-place(char *dir, char *path, size_t len)
+void
+rig_plugin_place(struct rig_plugin *plugin)
 {
-	const char *plugin = getenv("FERRY_TEST_PLUGIN");
+	const char *from = getenv("FERRY_TEST_PLUGIN");
 	struct stat st;
 	int in, out;
 
-	assert_non_null(plugin);
-	assert_non_null(mkdtemp(dir));
-	assert_int_equal(chmod(dir, 0755), 0);
-	snprintf(path, len, "%s/libferry_softdsa.so", dir);
-	in = open(plugin, O_RDONLY | O_CLOEXEC);
+	assert_non_null(from);
+	strcpy(plugin->dir, "/run/ferry-test-XXXXXX");
+	assert_non_null(mkdtemp(plugin->dir));
+	assert_int_equal(chmod(plugin->dir, 0755), 0);
+	snprintf(plugin->path, sizeof(plugin->path), "%s/libferry_softdsa.so",
+		plugin->dir);
+	in = open(from, O_RDONLY | O_CLOEXEC);
 	assert_true(in >= 0);
 	assert_int_equal(fstat(in, &st), 0);
-	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	out = open(plugin->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	assert_true(out >= 0);
 	assert_int_equal(sendfile(out, in, NULL, (size_t)st.st_size),
 		st.st_size);
@@ -62,24 +64,12 @@ function(void *library, const char *name)
 }
 
 void
-rig_start(void)
+rig_plugin_open(const struct rig_plugin *plugin)
 {
-	char dir[] = "/run/ferry-test-XXXXXX", path[64], config[128];
-	void *library;
-	int ret;
+	void *library = dlopen(plugin->path, RTLD_NOW | RTLD_NOLOAD);
 
-	unsetenv("DSA_DEV_PATH");
-	unsetenv("DSA_SYSFS_PATH");
-	snprintf(config, sizeof(config), "wqs=%d,size=%d,max_batch=%d,"
-		"max_transfer=%d", RIG_WQS, RIG_SIZE, RIG_MAX_BATCH,
-		RIG_MAX_TRANSFER);
-	setenv("FERRY_SOFTDSA", config, 1);
-	place(dir, path, sizeof(path));
-	ret = ferry_test_eal_start(NULL, "-d", path, NULL);
-	library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-	unlink(path);
-	rmdir(dir);
-	assert_int_equal(ret, 0);
+	unlink(plugin->path);
+	rmdir(plugin->dir);
 	assert_non_null(library);
 	rig_set = function(library, "ferry_softdsa_set");
 	rig_stats = function(library, "ferry_softdsa_stats");
@@ -88,31 +78,50 @@ rig_start(void)
 	dlclose(library);
 }
 
-int
-rig_group_setup(void **state)
+void
+rig_devices(void)
 {
+	const struct rte_dma_conf conf = { .nb_vchans = 1 };
 	char name[16];
 	int i;
 
-	(void)state;
-	if (ferry_test_eal_skip_reason() != NULL)
-		return 0;
-	rig_start();
 	for (i = 0; i < RIG_WQS; i++) {
-		const struct rte_dma_conf conf = { .nb_vchans = 1 };
-
 		snprintf(name, sizeof(name), "wq0.%d", i);
 		rig_dev[i] = (int16_t)rte_dma_get_dev_id_by_name(name);
 		assert_true(rig_dev[i] >= 0);
 		assert_int_equal(rte_dma_configure(rig_dev[i], &conf), 0);
 	}
-	return 0;
+}
+
+void
+rig_environment(void)
+{
+	const char *extra = getenv("FERRY_TEST_SOFTDSA");
+	char config[256];
+
+	unsetenv("DSA_DEV_PATH");
+	unsetenv("DSA_SYSFS_PATH");
+	snprintf(config, sizeof(config), "wqs=%d,size=%d,max_batch=%d,"
+		"max_transfer=%d,%s", RIG_WQS, RIG_SIZE, RIG_MAX_BATCH,
+		RIG_MAX_TRANSFER, extra != NULL ? extra : "");
+	setenv("FERRY_SOFTDSA", config, 1);
 }
 
 int
-rig_group_teardown(void **state)
+rig_group_setup(void **state)
 {
+	struct rig_plugin plugin;
+	int ret;
+
 	(void)state;
+	if (ferry_test_eal_skip_reason() != NULL)
+		return 0;
+	rig_environment();
+	rig_plugin_place(&plugin);
+	ret = ferry_test_eal_start(NULL, "-d", plugin.path, NULL);
+	rig_plugin_open(&plugin);
+	assert_int_equal(ret, 0);
+	rig_devices();
 	return 0;
 }
 

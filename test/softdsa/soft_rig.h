@@ -27,15 +27,29 @@ extern int (*rig_stats)(unsigned int wq, struct ferry_softdsa_stats *stats);
 extern const char *(*rig_root)(void);
 extern int (*rig_take_signals)(void);
 
-/**
- * Copy the plugin named by FERRY_TEST_PLUGIN to where EAL takes it, and start
- * an EAL with it. Its copy is removed at once.
- */
-void rig_start(void);
+/** A copy of the plugin, for the time of rte_eal_init(). */
+struct rig_plugin {
+	char dir[32];
+	char path[64];
+};
 
-/** For cmocka: rig_start() before a group, and its end. */
+/** Copy the plugin named by FERRY_TEST_PLUGIN to where EAL takes it. */
+void rig_plugin_place(struct rig_plugin *plugin);
+
+/** Find its functions, once EAL has loaded it, and remove the copy. */
+void rig_plugin_open(const struct rig_plugin *plugin);
+
+/** For cmocka, before a group: an EAL with the plugin, dmadevs configured. */
 int rig_group_setup(void **state);
-int rig_group_teardown(void **state);
+
+/**
+ * Set the environment that the plugin reads: what is above, and the text of
+ * FERRY_TEST_SOFTDSA.
+ */
+void rig_environment(void);
+
+/** Find and configure the dmadevs. */
+void rig_devices(void);
 
 /**
  * Before each test: no faults, all work queues enabled, idxd as new, counters

@@ -406,5 +406,5 @@ main(void)
 	};
 
 	return cmocka_run_group_tests_name("softdsa_dma", tests,
-		rig_group_setup, rig_group_teardown);
+		rig_group_setup, NULL);
 }

@@ -435,5 +435,5 @@ main(void)
 	};
 
 	return cmocka_run_group_tests_name("softdsa_faults", tests,
-		rig_group_setup, rig_group_teardown);
+		rig_group_setup, NULL);
 }

@@ -46,7 +46,8 @@ static const struct wrong {
 	uint64_t max;
 	const char *form;
 } wrongs[] = {
-	{ "fail", SOFTDSA_FAULT_FAIL, 0xff, "N[+][:STATUS], STATUS 2 to 0xff" },
+	{ "fail", SOFTDSA_FAULT_FAIL, 0xff,
+		"N[+][:STATUS], STATUS 2 to 0xff" },
 	{ "fault", SOFTDSA_FAULT_PAGE, UINT64_C(1) << 31, "N[+][:BYTES]" },
 	{ "hang", SOFTDSA_FAULT_HANG, 86400000, "N[+][:MILLISECONDS]" },
 	{ "corrupt", SOFTDSA_FAULT_CORRUPT, 0, "N[+]" },
@@ -252,14 +253,16 @@ set_fault(struct parse *p, const struct wrong *w, const char *value)
 
 static int
 set_wrong_number(struct parse *p, const char *key, const char *value,
-		size_t at)
+		size_t at, uint32_t max)
 {
+	char wanted[32];
 	uint32_t v32;
 	unsigned int i;
 	uint64_t v;
 
-	if (!whole_number(value, 0, SOFTDSA_MAX_SIZE, &v))
-		return bad(p, key, value, "0 to 1024");
+	snprintf(wanted, sizeof(wanted), "0 to %" PRIu32, max);
+	if (!whole_number(value, 0, max, &v))
+		return bad(p, key, value, wanted);
 	v32 = (uint32_t)v;
 	for (i = p->from; i < p->to; i++)
 		memcpy((char *)&p->config.wrong[i] + at, &v32, sizeof(v32));
@@ -323,10 +326,12 @@ set(struct parse *p, const char *key, const char *value, bool running)
 		return set_wq(p, value);
 	if (strcmp(key, "reorder") == 0)
 		return set_wrong_number(p, key, value,
-			offsetof(struct softdsa_wrong, reorder));
+			offsetof(struct softdsa_wrong, reorder),
+			SOFTDSA_MAX_REORDER);
 	if (strcmp(key, "full") == 0)
 		return set_wrong_number(p, key, value,
-			offsetof(struct softdsa_wrong, full));
+			offsetof(struct softdsa_wrong, full),
+			SOFTDSA_MAX_SIZE);
 	if (strcmp(key, "faults") == 0)
 		return set_faults_off(p, value);
 	snprintf(p->error, SOFTDSA_ERROR_LEN, "%.20s: no such key, must be "

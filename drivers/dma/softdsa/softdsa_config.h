@@ -13,6 +13,7 @@
 #define SOFTDSA_MAX_BATCH 4096
 #define SOFTDSA_MAX_THREADS 16
 #define SOFTDSA_MAX_CPUS 64
+#define SOFTDSA_MAX_REORDER 64
 #define SOFTDSA_ERROR_LEN 200
 
 /* Something that goes wrong with a descriptor of a work queue. */

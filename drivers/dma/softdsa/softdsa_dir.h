@@ -10,7 +10,7 @@
  *     owner                         whose it is: see softdsa_dir_sweep()
  *     dev/wq0.0                     portal of a work queue
  *     bus/dsa/devices/dsa0/...      attributes of the device
- *     bus/dsa/devices/wq0.0/...     attributes of a work queue, among them state
+ *     bus/dsa/devices/wq0.0/...     attributes of a work queue, as its state
  *     bus/dsa/drivers/user/bind     written to to enable a work queue
  *     bus/dsa/drivers/user/unbind   and to disable it, by name
  */

@@ -216,8 +216,6 @@ serve(struct softdsa_engine *e, unsigned int index)
 	uint32_t n = 0, window;
 
 	window = softdsa_faults_reorder(&wq->faults);
-	if (window > SOFTDSA_WINDOW)
-		window = SOFTDSA_WINDOW;
 	/* A drain is taken only when nothing is busy: it is alone here. */
 	do {
 		if (!take(wq, &e->window[n]))
@@ -340,9 +338,12 @@ engine_main(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
 		did = false;
-		for (i = 0; i < wqs; i++)
-			if (softdsa_serves(e->dev, e->index, (start + i) % wqs))
-				did |= serve(e, (start + i) % wqs);
+		for (i = 0; i < wqs; i++) {
+			const unsigned int wq = (start + i) % wqs;
+
+			if (softdsa_serves(e->dev, e->index, wq))
+				did |= serve(e, wq);
+		}
 		start++;
 		did |= pending_serve(e);
 		if (did)

@@ -12,8 +12,6 @@
 
 /* Completions that wait for their time. */
 #define SOFTDSA_PENDING 8192u
-/* Most that reorder reverses. */
-#define SOFTDSA_WINDOW 64u
 
 /* The end of a descriptor. */
 struct softdsa_end {
@@ -35,7 +33,7 @@ struct softdsa_engine {
 	uint64_t last_due;
 	uint32_t first_pending, n_pending;
 	struct softdsa_end pending[SOFTDSA_PENDING];
-	struct softdsa_desc window[SOFTDSA_WINDOW];
+	struct softdsa_desc window[SOFTDSA_MAX_REORDER];
 	/* Descriptors of the batch being executed. */
 	struct softdsa_desc batch[SOFTDSA_MAX_BATCH];
 };

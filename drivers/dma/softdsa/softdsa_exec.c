@@ -261,7 +261,7 @@ softdsa_exec(const struct softdsa_desc *d, const struct softdsa_verdict *v,
 			(w.fault.write ? SOFTDSA_WRITE : 0);
 		r->fault_addr = w.fault.addr;
 	} else if (v->page_fault) {
-		/* As if the source ended there; a fill has only a destination. */
+		/* As if the source ended there; a fill has none. */
 		r->status = SOFTDSA_PAGE_FAULT |
 			(op == SOFTDSA_FILL ? SOFTDSA_WRITE : 0);
 		r->fault_addr = op == SOFTDSA_FILL ? d->dst + n :

@@ -37,6 +37,12 @@ softdsa_turn(uint64_t pos)
 	return pos / SOFTDSA_QUEUE_PLACES * 2;
 }
 
+static inline struct softdsa_place *
+softdsa_place(struct softdsa_queue *q, uint64_t pos)
+{
+	return &q->places[pos % SOFTDSA_QUEUE_PLACES];
+}
+
 /* Put. False if there is no place. Safe in signal handlers. */
 static inline bool
 softdsa_queue_put(struct softdsa_queue *q, const struct softdsa_desc *d)
@@ -44,7 +50,7 @@ softdsa_queue_put(struct softdsa_queue *q, const struct softdsa_desc *d)
 	uint64_t pos = __atomic_load_n(&q->tail, __ATOMIC_RELAXED);
 
 	for (;;) {
-		struct softdsa_place *p = &q->places[pos % SOFTDSA_QUEUE_PLACES];
+		struct softdsa_place *p = softdsa_place(q, pos);
 		/* Pairs with Q2: the place has been emptied. */
 		uint64_t turn = __atomic_load_n(&p->turn, __ATOMIC_ACQUIRE);
 
@@ -71,7 +77,7 @@ softdsa_queue_take(struct softdsa_queue *q, struct softdsa_desc *d)
 	uint64_t pos = __atomic_load_n(&q->head, __ATOMIC_RELAXED);
 
 	for (;;) {
-		struct softdsa_place *p = &q->places[pos % SOFTDSA_QUEUE_PLACES];
+		struct softdsa_place *p = softdsa_place(q, pos);
 		/* Pairs with Q1: the descriptor is complete. */
 		uint64_t turn = __atomic_load_n(&p->turn, __ATOMIC_ACQUIRE);
 

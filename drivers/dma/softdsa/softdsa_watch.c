@@ -69,7 +69,7 @@ softdsa_watch_start(const char *root)
 	 */
 	child = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 	if (child == 0) {
-		/* Neither a terminal nor a job ended as a whole shall end it. */
+		/* Not to be ended with a terminal, or a job as a whole. */
 		setsid();
 		/* The grandchild belongs to init. */
 		child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL,
