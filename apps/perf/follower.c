@@ -28,23 +28,6 @@ struct follower {
 	unsigned int lcore;
 };
 
-/* The first two CPUs of this process; twice the same if there is one only. */
-static int
-first_cpus(int cpus[2])
-{
-	cpu_set_t set;
-	int cpu, n = 0;
-
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return -errno;
-	for (cpu = 0; cpu < CPU_SETSIZE && n < 2; cpu++)
-		if (CPU_ISSET(cpu, &set))
-			cpus[n++] = cpu;
-	if (n == 1)
-		cpus[1] = cpus[0];
-	return n;
-}
-
 static bool
 gives(int argc, char **argv, const char *option)
 {
@@ -57,12 +40,21 @@ gives(int argc, char **argv, const char *option)
 }
 
 int
-follower_eal_args(int *argc, char **args, char **argv, char *text, size_t len)
+follower_eal_args(struct places *places, int *argc, char **args, char **argv,
+		char *text, size_t len)
 {
-	const bool cores = gives(*argc, argv, "-l") ||
-		gives(*argc, argv, "-c") || gives(*argc, argv, "--lcores");
-	int cpus[2], n, given = *argc;
+	char cores[96];
+	int ret, given = *argc;
 	size_t used;
+
+	ret = places_find(places);
+	if (ret != 0) {
+		app_error("cannot find out which CPUs there are: %s",
+			strerror(-ret));
+		return ret;
+	}
+	places->chosen = gives(given, argv, "-l") || gives(given, argv, "-c") ||
+		gives(given, argv, "--lcores");
 
 	if (given > FERRY_EAL_ARGS_MAX - 8) {
 		app_error("too many EAL options");
@@ -76,15 +68,13 @@ follower_eal_args(int *argc, char **args, char **argv, char *text, size_t len)
 		text += used;
 		len -= used;
 	}
-	if (!cores) {
-		n = first_cpus(cpus);
-		if (n < 0)
-			return n;
-		if (n < 2)
+	if (!places->chosen) {
+		if (places->cpus < 2)
 			app_error("there is one CPU for both sides: the "
 				"numbers mean nothing");
+		places_lcores(places, PLACE_N, cores, sizeof(cores));
 		args[(*argc)++] = text;
-		snprintf(text, len, "--lcores=0@%d,1@%d", cpus[0], cpus[1]);
+		snprintf(text, len, "--lcores=%s", cores);
 	}
 	if (given == 1) {
 		static char no_pci[] = "--no-pci", quiet[] = "--no-telemetry";

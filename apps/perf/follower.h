@@ -11,17 +11,18 @@
 #include <stddef.h>
 
 #include "ferry_eal.h"
+#include "places.h"
 
 struct follower;
 
 /*
  * Complete the user's EAL options with those that this program wants where the
- * user gave none: two lcores on the first two CPUs, a file prefix of its own.
+ * user gave none: lcores on CPUs of their own, a file prefix of its own.
  *
  * args: room for FERRY_EAL_ARGS_MAX; text: where new arguments are put.
  */
-int follower_eal_args(int *argc, char **args, char **argv, char *text,
-		size_t len);
+int follower_eal_args(struct places *places, int *argc, char **args,
+		char **argv, char *text, size_t len);
 
 /* Start it; it attaches to the hub. 0 or negative after a line on stderr. */
 int follower_start(struct follower **follower, const char *hub,

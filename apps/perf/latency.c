@@ -72,6 +72,8 @@ ping(struct side *s, const struct side_job *job, enum side_wire wire)
 	case WIRE_LINE:
 		__atomic_store_n(&flag->stamp, s->stamp + 1, __ATOMIC_RELEASE);
 		break;
+	default:
+		return -EINVAL;
 	}
 	return ret > 0 ? 0 : ret;
 }

@@ -26,9 +26,11 @@ static const char usage[] =
 	"Measures ferry's latency, message rate and throughput between two cores,\n"
 	"each beside the bound of this machine. Needs two CPUs and hugepages.\n"
 	"\n"
-	"  --quick           the essential scenarios in 20 seconds\n"
+	"  --quick           the essential scenarios, in about two minutes\n"
 	"  --only GLOB,...   these scenarios; see --list\n"
 	"  --list            list the scenarios and end\n"
+	"  --lanes SET,...   what engines copy with: cpu, skeleton, softdsa and\n"
+	"                    hybrid; by default all that there are\n"
 	"  --csv FILE        write CSV to FILE, too; '-': to stdout, no table\n"
 	"  --processes       the receiver is a process of its own, not a thread\n"
 	"  --pool MIB        size of the cold pool (1024; --quick 512)\n"
@@ -38,12 +40,13 @@ static const char usage[] =
 	"  --smoke           everything for a moment: no useful numbers\n"
 	"  --help\n"
 	"\n"
-	"EAL options of interest: --lcores (by default lcores 0 and 1 on the first\n"
-	"two CPUs) and --file-prefix.\n";
+	"EAL options of interest: --lcores (by default a CPU each for sender,\n"
+	"receiver, engine and soft devices, as far as there are so many) and\n"
+	"--file-prefix. The soft DSA takes its options from FERRY_SOFTDSA.\n";
 
 enum {
 	OPT_CSV = 256, OPT_ONLY, OPT_RUNS, OPT_TIME, OPT_POOL, OPT_LIST,
-	OPT_QUICK, OPT_SMOKE, OPT_CHECK, OPT_PROCESSES, OPT_FOLLOW, OPT_HELP,
+	OPT_QUICK, OPT_SMOKE, OPT_CHECK, OPT_PROCESSES, OPT_FOLLOW, OPT_LANES, OPT_HELP,
 };
 
 static const struct option long_options[] = {
@@ -52,6 +55,7 @@ static const struct option long_options[] = {
 	{ "runs", required_argument, NULL, OPT_RUNS },
 	{ "time", required_argument, NULL, OPT_TIME },
 	{ "pool", required_argument, NULL, OPT_POOL },
+	{ "lanes", required_argument, NULL, OPT_LANES },
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "quick", no_argument, NULL, OPT_QUICK },
 	{ "smoke", no_argument, NULL, OPT_SMOKE },
@@ -106,6 +110,14 @@ parse_options(struct perf_options *o, int argc, char **argv)
 		case OPT_PROCESSES:
 			o->processes = true;
 			break;
+		case OPT_LANES:
+			o->sets = lanes_parse(optarg);
+			if (o->sets == 0) {
+				app_error("--lanes '%s': not a list of cpu, "
+					"skeleton, softdsa and hybrid", optarg);
+				ret = -EINVAL;
+			}
+			break;
 		case OPT_FOLLOW:
 			o->follow = optarg;
 			break;
@@ -123,6 +135,9 @@ parse_options(struct perf_options *o, int argc, char **argv)
 			"--help", argv[optind]);
 		ret = -EINVAL;
 	}
+	if (o->sets == 0)
+		o->sets = lanes_parse("cpu,skeleton,softdsa,hybrid");
+	o->bare = o->sets;
 	o->runs = runs != 0 ? runs : o->smoke ? 2 : 7;
 	o->slice_ms = slice != 0 ? slice : o->smoke ? 1 : 30;
 	/* Buffers are used in turn by masking: powers of two. */
@@ -167,9 +182,10 @@ static void
 progress(struct perf *p, const char *name)
 {
 	if (isatty(STDERR_FILENO) && name != NULL)
-		fprintf(stderr, "\r[%u/%u] %-24s\r", ++p->at, p->total, name);
+		fprintf(stderr, "\r[%u/%u] %-*s\r", ++p->at, p->total,
+			p->name_width, name);
 	else if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\r%-40s\r", "");
+		fprintf(stderr, "\r%-*s\r", p->name_width + 16, "");
 }
 
 static int
@@ -181,6 +197,7 @@ run_all(struct perf *p)
 
 	while (scenario_next(&p->o, &at) != NULL)
 		p->total++;
+	p->name_width = scenario_width(&p->o);
 	report_begin(p);
 	at = 0;
 	while (ret == 0 && (sc = scenario_next(&p->o, &at)) != NULL) {
@@ -211,6 +228,9 @@ lead(struct perf *p, const struct ferry_eal_args *eal)
 	ret = hub_make(p, &hub);
 	if (ret != 0)
 		return ret;
+	lanes_begin(&p->lanes, hub);
+	p->o.sets &= p->lanes.sets;
+	p->o.bare &= p->lanes.bare;
 	ret = follower_start(&follower, HUB_NAME, eal, p->o.processes);
 	if (ret == 0) {
 		ret = side_start(&p->side, HUB_NAME, true);
@@ -223,6 +243,7 @@ lead(struct perf *p, const struct ferry_eal_args *eal)
 		if (ret == 0)
 			ret = left;
 	}
+	lanes_end(&p->lanes);
 	left = ferry_hub_destroy(hub);
 	return ret != 0 ? ret : left;
 }
@@ -259,15 +280,38 @@ close_output(FILE *f)
 	return 0;
 }
 
+/*
+ * What lanes the scenarios need, and of these what can be had: so that nobody
+ * has devices who does not use them.
+ */
+static void
+want_lanes(struct perf *p, int *argc, char **args, char *text, size_t len)
+{
+	const struct scenario *sc;
+	uint32_t at = 0, sets = 0;
+
+	while ((sc = scenario_next(&p->o, &at)) != NULL)
+		if (sc->set != LANES_NONE)
+			sets |= 1u << sc->set;
+	lanes_prepare(&p->lanes, sets, &p->places, argc, args, text, len);
+	p->o.sets = p->lanes.sets;
+	p->o.bare = p->lanes.bare & p->lanes.sets;
+}
+
 static int
 lead_process(struct perf *p, int argc, char **argv)
 {
 	struct ferry_eal_args eal;
 	char *args[FERRY_EAL_ARGS_MAX];
-	char text[128];
+	char text[128], lanes_text[1024 + PATH_MAX];
 	uint32_t at = 0;
 	int ret;
 
+	ret = follower_eal_args(&p->places, &argc, args, argv, text,
+			sizeof(text));
+	if (ret != 0)
+		return ret;
+	want_lanes(p, &argc, args, lanes_text, sizeof(lanes_text));
 	if (p->o.list) {
 		scenario_list(&p->o, stdout);
 		return 0;
@@ -282,9 +326,7 @@ lead_process(struct perf *p, int argc, char **argv)
 		return ret;
 	machine_look(&p->machine);
 	app_catch_signals(&perf_stop);
-	ret = follower_eal_args(&argc, args, argv, text, sizeof(text));
-	if (ret == 0)
-		ret = app_eal_start(&eal, FERRY_EAL_HUB, argc, args);
+	ret = app_eal_start(&eal, FERRY_EAL_HUB, argc, args);
 	if (ret == 0) {
 		ret = lead(p, &eal);
 		ferry_eal_cleanup(&eal, FERRY_EAL_HUB);

@@ -11,30 +11,10 @@
 #include <string.h>
 
 #include "app_eal.h"
-#include "scenario.h"
+#include "measure.h"
 
-/* What a slice is judged by; a stream has two such numbers. */
-#define VALUES 2
-#define RUNS_MAX 101
 /* Slices of each candidate when the best copy kernel is looked for. */
 #define KERNEL_RUNS 3
-
-/* One side of the comparison. */
-struct contender {
-	struct side_job job;
-	double values[VALUES][RUNS_MAX];
-	/* Of all slices together. */
-	struct histogram hist;
-};
-
-struct measurement {
-	struct perf *p;
-	const struct scenario *sc;
-	uint32_t n_values;
-	struct contender bound;
-	struct contender ferry;
-	struct side_slice slice;
-};
 
 static int
 compare(const void *a, const void *b)
@@ -44,10 +24,10 @@ compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double
-median(const double *values, uint32_t n)
+double
+measure_median(const double *values, uint32_t n)
 {
-	double sorted[RUNS_MAX];
+	double sorted[RUNS_MAX * RUNS_SHORT];
 
 	memcpy(sorted, values, n * sizeof(sorted[0]));
 	qsort(sorted, n, sizeof(sorted[0]), compare);
@@ -64,6 +44,7 @@ ensure_open(struct perf *p, const struct side_job *job)
 	if (p->is_open && p->open.len == job->len &&
 			p->open.n_slots == job->n_slots &&
 			p->open.flags == job->flags &&
+			p->open.mode == job->mode &&
 			p->open.pool == job->pool)
 		return 0;
 	if (p->is_open) {
@@ -80,19 +61,27 @@ ensure_open(struct perf *p, const struct side_job *job)
 	return 0;
 }
 
-static int
-run(struct measurement *m, const struct side_job *job, uint32_t flags)
+int
+measure_run(struct measurement *m, const struct contender *c, uint32_t flags)
 {
-	struct side_job now = *job;
+	struct lanes *lanes = &m->p->lanes;
+	struct side_job now = c->job;
+	uint64_t engine, dma;
 	int ret;
 
 	if (perf_stop)
 		return -ECANCELED;
-	ret = ensure_open(m->p, job);
+	ret = ensure_open(m->p, &c->job);
+	if (ret == 0)
+		ret = lanes_serve(lanes, c->served);
 	if (ret != 0)
 		return ret;
 	now.flags |= flags;
+	dma = lanes_dma_bytes(lanes);
+	engine = lanes_engine_ns(lanes);
 	ret = side_run(&m->p->side, &now, &m->slice);
+	m->slice.cpu_ns[CPU_ENGINE] = lanes_engine_ns(lanes) - engine;
+	m->dma_bytes = lanes_dma_bytes(lanes) - dma;
 	if (ret == 0 && m->slice.bad != 0) {
 		app_error("%s: what was received is not what was sent",
 			m->sc->name);
@@ -109,49 +98,76 @@ slice_values(struct measurement *m, const struct side_job *job,
 	const struct side_slice *s = &m->slice;
 	const double ghz = m->p->tsc_ghz;
 	const double bytes = (double)job->n * job->len;
+	uint32_t i;
 
-	switch (m->sc->what) {
-	case SCENARIO_LINE:
-	case SCENARIO_LATENCY:
+	switch (job->kind) {
+	case SIDE_LATENCY:
 		values[0] = (double)histogram_quantile(&s->hist, 0.5) / ghz / 2;
 		break;
-	case SCENARIO_RATE:
+	case SIDE_RATE:
 		values[0] = (double)job->n / ((double)s->ticks / ghz) * 1e3;
+		break;
+	case SIDE_FLOW:
+		values[0] = bytes / ((double)s->ticks / ghz);
+		break;
+	case SIDE_SINGLE:
+		values[0] = (double)histogram_quantile(&s->hist, 0.5) / ghz;
+		break;
+	case SIDE_DEVICE:
+		values[0] = bytes / ((double)s->busy / ghz);
 		break;
 	default:
 		values[0] = bytes / ((double)s->busy / ghz);
 		values[1] = bytes / ((double)s->ticks / ghz);
+		values[VALUE_SEND] = (double)s->busy / ghz / (double)job->n;
 		if (m->sc->what == SCENARIO_COPY_TWICE)
 			values[0] += bytes / ((double)s->peer_ticks / ghz);
 	}
+	for (i = 0; i < CPU_N; i++) {
+		/* ns per byte is s per GB. */
+		values[VALUE_CPU + i] = 1e3 * (double)s->cpu_ns[i] / bytes;
+		values[VALUE_CORE + i] = 100 * (double)s->cpu_ns[i] /
+			((double)s->ticks / ghz);
+	}
+	values[VALUE_DMA] = 100 * (double)m->dma_bytes / bytes;
 }
 
 /* The fewest messages a run may have. */
 static uint64_t
-least(const struct measurement *m, const struct side_job *job)
+least(const struct side_job *job)
 {
-	if (m->sc->what == SCENARIO_RATE)
+	switch (job->kind) {
+	case SIDE_RATE:
 		return 32 * SIDE_BURST;
-	if (m->sc->what >= SCENARIO_LATENCY || m->sc->what == SCENARIO_LINE)
+	case SIDE_LATENCY:
+	case SIDE_FLOW:
+	case SIDE_SINGLE:
 		return job->len <= 65536 ? 64 : 8;
-	return 2;
+	case SIDE_DEVICE:
+		return 64;
+	default:
+		/* Bounds of one core copying do with less. */
+		if (job->flags & SIDE_NO_REWRITE)
+			return 2;
+		return job->len <= 65536 ? 64 : 8;
+	}
 }
 
-/* Find the number of messages that fills a slice. */
-static int
-calibrate(struct measurement *m, struct side_job *job)
+int
+measure_calibrate(struct measurement *m, struct contender *c)
 {
-	const double want = m->p->o.slice_ms * 1e6 * m->p->tsc_ghz;
-	const uint64_t unit = least(m, job);
+	const double want = m->slice_ms * 1e6 * m->p->tsc_ghz;
+	struct side_job *job = &c->job;
+	const uint64_t unit = least(job);
 	double more;
 	int ret;
 
 	job->n = unit;
-	ret = run(m, job, SIDE_CHECK);
+	ret = measure_run(m, c, SIDE_CHECK);
 	if (ret != 0 || m->p->o.smoke)
 		return ret;
 	for (;;) {
-		ret = run(m, job, 0);
+		ret = measure_run(m, c, 0);
 		if (ret != 0)
 			return ret;
 		more = want / (double)m->slice.ticks;
@@ -167,25 +183,26 @@ calibrate(struct measurement *m, struct side_job *job)
 
 /* Choose the copy kernel with the best median for a bound that copies. */
 static int
-choose_kernel(struct measurement *m, struct side_job *job)
+choose_kernel(struct measurement *m, struct contender *c)
 {
+	struct side_job *job = &c->job;
 	const uint32_t n_kernels = m->p->side.n_kernels;
 	double all[FERRY_COPY_KERNEL_MAX + 1][KERNEL_RUNS];
 	double values[VALUES], best = 0, is;
-	const uint64_t n = job->n;
+	const uint64_t n = c->job.n;
 	uint32_t i, k, found = 0;
 	int ret = 0;
 
-	job->n = RTE_MAX(n / 4, least(m, job));
+	job->n = RTE_MAX(n / 4, least(job));
 	for (i = 0; i < KERNEL_RUNS && ret == 0; i++)
 		for (k = 0; k < n_kernels && ret == 0; k++) {
 			job->kernel = k;
-			ret = run(m, job, 0);
+			ret = measure_run(m, c, 0);
 			slice_values(m, job, values);
 			all[k][i] = values[0];
 		}
 	for (k = 0; k < n_kernels && ret == 0; k++) {
-		is = median(all[k], KERNEL_RUNS);
+		is = measure_median(all[k], KERNEL_RUNS);
 		if (k == 0 || (m->sc->what == SCENARIO_LATENCY ?
 				is < best : is > best)) {
 			best = is;
@@ -197,17 +214,17 @@ choose_kernel(struct measurement *m, struct side_job *job)
 	return ret;
 }
 
-static int
-take_slice(struct measurement *m, struct contender *c, uint32_t i)
+int
+measure_slice(struct measurement *m, struct contender *c, uint32_t i)
 {
-	double values[VALUES];
+	double values[VALUES] = { 0 };
 	uint32_t v;
-	int ret = run(m, &c->job, m->p->o.check ? SIDE_CHECK : 0);
+	int ret = measure_run(m, c, m->p->o.check ? SIDE_CHECK : 0);
 
 	if (ret != 0)
 		return ret;
 	slice_values(m, &c->job, values);
-	for (v = 0; v < m->n_values; v++)
+	for (v = 0; v < VALUES; v++)
 		c->values[v][i] = values[v];
 	histogram_merge(&c->hist, &m->slice.hist);
 	return 0;
@@ -218,7 +235,9 @@ bound_name(const struct measurement *m, char *out, size_t len)
 {
 	const struct side_job *job = &m->bound.job;
 
-	if (job->wire == WIRE_LINE)
+	if (m->bound.name != NULL)
+		snprintf(out, len, "%s", m->bound.name);
+	else if (job->wire == WIRE_LINE)
 		snprintf(out, len, m->sc->what == SCENARIO_STREAM ?
 			"writing" : "line");
 	else if (job->wire == WIRE_LOAN)
@@ -233,16 +252,30 @@ bound_name(const struct measurement *m, char *out, size_t len)
 /* Quantiles in nanoseconds: of one way where round trips were timed. */
 static void
 row_times(struct row *row, const struct measurement *m,
-		const struct histogram *h)
+		const struct contender *c)
 {
 	const double ticks = m->p->tsc_ghz *
-		(m->sc->what == SCENARIO_LATENCY ||
-		 m->sc->what == SCENARIO_LINE ? 2 : 1);
+		(c->job.kind == SIDE_LATENCY ? 2 : 1);
+	const struct histogram *h = &c->hist;
 
 	row->p50 = (double)histogram_quantile(h, 0.5) / ticks;
 	row->p99 = (double)histogram_quantile(h, 0.99) / ticks;
 	row->p999 = (double)histogram_quantile(h, 0.999) / ticks;
 	row->max = (double)h->max / ticks;
+}
+
+void
+measure_row_times(struct measurement *m, struct row *row)
+{
+	const struct histogram *h = &m->ferry.hist, *b = &m->bound.hist;
+
+	row_times(row, m, &m->ferry);
+	if (b->count == 0)
+		return;
+	row->p99_bound_p50 = (double)histogram_quantile(h, 0.99) /
+		(double)histogram_quantile(b, 0.5);
+	row->p99_bound_p99 = (double)histogram_quantile(h, 0.99) /
+		(double)histogram_quantile(b, 0.99);
 }
 
 static void
@@ -255,38 +288,60 @@ row_judge(struct row *row, const struct target *t)
 	if ((t->ratio_max > 0 && row->ratio > t->ratio_max) ||
 			(t->ratio_min > 0 && row->ratio < t->ratio_min) ||
 			(t->p99_max > 0 && row->p99_bound_p50 > t->p99_max) ||
-			(t->value_min > 0 && row->value < t->value_min))
+			(t->value_min > 0 && row->value < t->value_min) ||
+			(t->value_max > 0 && row->value > t->value_max))
 		row->met = ROW_MISSED;
+}
+
+void
+measure_row(struct measurement *m, struct row *row, uint32_t v,
+		const char *metric, const char *unit)
+{
+	double ratios[RUNS_MAX * RUNS_SHORT];
+	uint32_t i;
+
+	row_init(row, m->sc->name, metric, unit);
+	row->value = measure_median(m->ferry.values[v], m->runs);
+	if (m->bound.hist.count == 0)
+		return;
+	for (i = 0; i < m->runs; i++)
+		ratios[i] = m->ferry.values[v][i] / m->bound.values[v][i];
+	row->bound_value = measure_median(m->bound.values[v], m->runs);
+	row->ratio = measure_median(ratios, m->runs);
+	bound_name(m, row->bound, sizeof(row->bound));
+}
+
+int
+measure_report(struct measurement *m, struct row *row, const struct target *t)
+{
+	row_judge(row, t);
+	return report_row(m->p, row);
 }
 
 static int
 report_pair(struct measurement *m, uint32_t v, const char *metric,
 		const char *unit)
 {
-	const uint32_t runs = m->p->o.runs;
-	const struct histogram *h = &m->bound.hist;
-	double ratios[RUNS_MAX];
 	struct row row;
-	uint32_t i;
 
-	row_init(&row, m->sc->name, metric, unit);
-	for (i = 0; i < runs; i++)
-		ratios[i] = m->ferry.values[v][i] / m->bound.values[v][i];
-	row.value = median(m->ferry.values[v], runs);
-	row.bound_value = median(m->bound.values[v], runs);
-	row.ratio = median(ratios, runs);
-	bound_name(m, row.bound, sizeof(row.bound));
-	if (v == 0) {
-		row_times(&row, m, &m->ferry.hist);
-		row.p99_bound_p50 =
-			(double)histogram_quantile(&m->ferry.hist, 0.99) /
-			(double)histogram_quantile(h, 0.5);
-		row.p99_bound_p99 =
-			(double)histogram_quantile(&m->ferry.hist, 0.99) /
-			(double)histogram_quantile(h, 0.99);
+	measure_row(m, &row, v, metric, unit);
+	if (v == 0)
+		measure_row_times(m, &row);
+	return measure_report(m, &row, m->sc->target);
+}
+
+int
+measure_both(struct measurement *m)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < m->runs && ret == 0; i++) {
+		ret = measure_slice(m, &m->bound, i);
+		if (ret == 0)
+			ret = measure_slice(m, &m->ferry, i);
 	}
-	row_judge(&row, m->sc->target);
-	return report_row(m->p, &row);
+	return ret;
 }
 
 /* ferry beside its bound. */
@@ -294,22 +349,18 @@ static int
 measure_pair(struct measurement *m)
 {
 	const struct perf_options *o = &m->p->o;
-	uint32_t i;
 	int ret;
 
 	scenario_job(m->sc, o, true, &m->bound.job);
 	scenario_job(m->sc, o, false, &m->ferry.job);
-	ret = calibrate(m, &m->bound.job);
+	ret = measure_calibrate(m, &m->bound);
 	if (ret == 0 && m->bound.job.wire == WIRE_BARE &&
 			m->sc->what != SCENARIO_RATE)
-		ret = choose_kernel(m, &m->bound.job);
+		ret = choose_kernel(m, &m->bound);
 	if (ret == 0)
-		ret = calibrate(m, &m->ferry.job);
-	for (i = 0; i < o->runs && ret == 0; i++) {
-		ret = take_slice(m, &m->bound, i);
-		if (ret == 0)
-			ret = take_slice(m, &m->ferry, i);
-	}
+		ret = measure_calibrate(m, &m->ferry);
+	if (ret == 0)
+		ret = measure_both(m);
 	if (ret != 0)
 		return ret;
 	switch (m->sc->what) {
@@ -329,19 +380,18 @@ measure_pair(struct measurement *m)
 static int
 measure_alone(struct measurement *m, const char *metric, const char *unit)
 {
-	const uint32_t runs = m->p->o.runs;
 	struct row row;
 	uint32_t i;
 	int ret = 0;
 
 	histogram_reset(&m->bound.hist);
-	for (i = 0; i < runs && ret == 0; i++)
-		ret = take_slice(m, &m->bound, i);
+	for (i = 0; i < m->runs && ret == 0; i++)
+		ret = measure_slice(m, &m->bound, i);
 	if (ret != 0)
 		return ret;
 	row_init(&row, m->sc->name, metric, unit);
-	row.value = median(m->bound.values[0], runs);
-	row_times(&row, m, &m->bound.hist);
+	row.value = measure_median(m->bound.values[0], m->runs);
+	row_times(&row, m, &m->bound);
 	return report_row(m->p, &row);
 }
 
@@ -354,7 +404,7 @@ measure_copy(struct measurement *m)
 	int ret;
 
 	scenario_job(m->sc, &m->p->o, true, job);
-	ret = calibrate(m, job);
+	ret = measure_calibrate(m, &m->bound);
 	for (k = 0; k < m->p->side.n_kernels && ret == 0; k++) {
 		job->kernel = k;
 		ret = measure_alone(m, m->p->side.kernels[k]->name, "GB/s");
@@ -370,9 +420,9 @@ measure_copy_twice(struct measurement *m)
 	int ret;
 
 	scenario_job(m->sc, &m->p->o, true, job);
-	ret = calibrate(m, job);
+	ret = measure_calibrate(m, &m->bound);
 	if (ret == 0)
-		ret = choose_kernel(m, job);
+		ret = choose_kernel(m, &m->bound);
 	if (ret != 0)
 		return ret;
 	snprintf(metric, sizeof(metric), "%s on both",
@@ -386,8 +436,23 @@ measure_line(struct measurement *m)
 	int ret;
 
 	scenario_job(m->sc, &m->p->o, true, &m->bound.job);
-	ret = calibrate(m, &m->bound.job);
+	ret = measure_calibrate(m, &m->bound);
 	return ret != 0 ? ret : measure_alone(m, "one way", "ns");
+}
+
+/* Another engine, or none: channels are opened anew, and know nothing of it. */
+static int
+lanes_need(struct perf *p, enum lane_set set)
+{
+	int ret = 0;
+
+	if (p->lanes.set == set)
+		return 0;
+	if (p->is_open) {
+		p->is_open = false;
+		ret = side_close(&p->side);
+	}
+	return ret != 0 ? ret : lanes_use(&p->lanes, set);
 }
 
 int
@@ -400,7 +465,13 @@ scenario_run(struct perf *p, const struct scenario *sc)
 		return -ENOMEM;
 	m->p = p;
 	m->sc = sc;
-	m->n_values = sc->what == SCENARIO_STREAM ? 2 : 1;
+	m->runs = p->o.runs;
+	m->slice_ms = p->o.slice_ms;
+	ret = lanes_need(p, sc->set);
+	if (ret != 0) {
+		free(m);
+		return ret;
+	}
 	switch (sc->what) {
 	case SCENARIO_LINE:
 		ret = measure_line(m);
@@ -411,8 +482,13 @@ scenario_run(struct perf *p, const struct scenario *sc)
 	case SCENARIO_COPY_TWICE:
 		ret = measure_copy_twice(m);
 		break;
-	default:
+	case SCENARIO_LATENCY:
+	case SCENARIO_RATE:
+	case SCENARIO_STREAM:
 		ret = measure_pair(m);
+		break;
+	default:
+		ret = lane_measure(m);
 	}
 	free(m);
 	return ret;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lanes.h"
 #include "machine.h"
 #include "report.h"
 #include "side.h"
@@ -26,6 +27,10 @@ struct perf_options {
 	/* Check all content in timed slices, too. */
 	bool check;
 	bool processes;
+	/* Lane sets, a bit each: asked for, later those to be had; and those
+	 * that have a device to be driven bare. */
+	uint32_t sets;
+	uint32_t bare;
 	/* This is the follower's process; the hub's name. */
 	const char *follow;
 };
@@ -34,6 +39,8 @@ struct perf {
 	struct perf_options o;
 	/* This thread, the leader. */
 	struct side side;
+	struct places places;
+	struct lanes lanes;
 	/* The case that is open on both sides. */
 	struct side_job open;
 	bool is_open;
@@ -44,6 +51,8 @@ struct perf {
 	/* Scenarios begun, and in all. */
 	uint32_t at;
 	uint32_t total;
+	/* Of the longest name. */
+	int name_width;
 	/* Targets missed, and stated. */
 	uint32_t missed;
 	uint32_t targets;

@@ -19,6 +19,8 @@ void
 row_init(struct row *row, const char *scenario, const char *metric,
 		const char *unit)
 {
+	uint32_t i;
+
 	memset(row, 0, sizeof(*row));
 	snprintf(row->scenario, sizeof(row->scenario), "%s", scenario);
 	snprintf(row->metric, sizeof(row->metric), "%s", metric);
@@ -32,6 +34,11 @@ row_init(struct row *row, const char *scenario, const char *metric,
 	row->max = ROW_NONE;
 	row->p99_bound_p50 = ROW_NONE;
 	row->p99_bound_p99 = ROW_NONE;
+	for (i = 0; i < CPU_N; i++) {
+		row->cpu_ms_gb[i] = ROW_NONE;
+		row->cpu_core[i] = ROW_NONE;
+	}
+	row->dma = ROW_NONE;
 	row->target = "";
 }
 
@@ -74,6 +81,21 @@ put_time(FILE *f, double ns)
 	fprintf(f, " %6s%-2s", number(text, sizeof(text), ns), units[i]);
 }
 
+/* Sets of lanes that were asked for and cannot be had; where all run. */
+static void
+lanes_lines(struct perf *p, FILE *f, const char *mark)
+{
+	unsigned int set;
+	char text[160];
+
+	places_tell(&p->places, p->lanes.sets != 0, text, sizeof(text));
+	fprintf(f, "%s%s\n", mark, text);
+	for (set = LANES_CPU; set < LANES_N; set++)
+		if (p->lanes.why[set][0] != '\0')
+			fprintf(f, "%slanes '%s' left out: %s\n", mark,
+				lanes_name(set), p->lanes.why[set]);
+}
+
 static void
 machine_lines(struct perf *p, FILE *f, const char *mark)
 {
@@ -89,6 +111,7 @@ machine_lines(struct perf *p, FILE *f, const char *mark)
 		"%llu MiB%s\n", mark, p->o.runs, p->o.slice_ms,
 		(unsigned long long)(p->o.pool >> 20),
 		p->o.check ? "; ALL CONTENT CHECKED WHILE TIMED" : "");
+	lanes_lines(p, f, mark);
 	if (m->cpus < 2)
 		fprintf(f, "%sONE CPU for two peers: the numbers mean "
 			"nothing\n", mark);
@@ -105,13 +128,16 @@ report_begin(struct perf *p)
 		machine_lines(p, p->csv, "# ");
 		fprintf(p->csv, "scenario,metric,unit,value,bound,bound_value,"
 			"ratio,p50_ns,p99_ns,p999_ns,max_ns,p99_to_bound_p50,"
-			"p99_to_bound_p99,target,met\n");
+			"p99_to_bound_p99,target,met,"
+			"sender_ms_per_gb,receiver_ms_per_gb,engine_ms_per_gb,"
+			"all_ms_per_gb,sender_core_pct,receiver_core_pct,"
+			"engine_core_pct,all_core_pct,dma_pct\n");
 	}
 	if (p->table == NULL)
 		return;
 	machine_lines(p, p->table, "");
-	fprintf(p->table, "\n%-22s %-14s %7s %-5s %7s %-11s %5s %8s %8s %8s "
-		"%8s %5s %5s  %s\n", "scenario", "metric", "value", "unit",
+	fprintf(p->table, "\n%-*s %-14s %7s %-5s %7s %-11s %5s %8s %8s %8s "
+		"%8s %5s %5s  %s\n", p->name_width, "scenario", "metric", "value", "unit",
 		"bound", "of", "ratio", "p50", "p99", "p99.9", "max",
 		"99/50", "99/99", "target, met?");
 }
@@ -129,6 +155,15 @@ report_end(struct perf *p)
 "sends, one receives and reads a word; in the bound one copies and one is idle.\n"
 "Every sender rewrites its buffer before each send, except in bound-copy, where\n"
 "nobody receives. All content was verified in a first, untimed round.\n";
+	static const char lanes[] =
+"With engines: the bound is the same channel moved to no engine, so that who\n"
+"sends copies; times run from the send or post to the receipt. never-slower:\n"
+"round trips, then the sending alone. mode, sender-cpu: one sends with some\n"
+"posts pending, one receives and reads a word; or each message is consumed\n"
+"before the next. offload: one thread keeps a device full, nobody receives; the\n"
+"posts are written and received. The CPU time of the sender, and of all threads\n"
+"together, is that without writing the payloads; \"all\" has the devices'\n"
+"threads, which on hardware there are not.\n";
 
 	if (p->csv != NULL)
 		fprintf(p->csv, "# steal %.2f %%\n",
@@ -136,6 +171,8 @@ report_end(struct perf *p)
 	if (p->table == NULL)
 		return;
 	fputs(text, p->table);
+	if (p->lanes.sets != 0)
+		fputs(lanes, p->table);
 	fprintf(p->table, "pool: %s pages. Steal time during the run: %.2f %%."
 		" %u of %u targets met.\n", p->side.pool.pages != NULL ?
 		p->side.pool.pages : "no", 100 * machine_steal(&p->machine),
@@ -154,6 +191,8 @@ csv_number(FILE *f, double x)
 static void
 write_csv(FILE *f, const struct row *row)
 {
+	uint32_t i;
+
 	fprintf(f, "%s,%s,%s", row->scenario, row->metric, row->unit);
 	csv_number(f, row->value);
 	fprintf(f, ",%s", row->bound);
@@ -165,14 +204,44 @@ write_csv(FILE *f, const struct row *row)
 	csv_number(f, row->max);
 	csv_number(f, row->p99_bound_p50);
 	csv_number(f, row->p99_bound_p99);
-	fprintf(f, ",\"%s\",%s\n", row->target, met_names[row->met]);
+	fprintf(f, ",\"%s\",%s", row->target, met_names[row->met]);
+	for (i = 0; i < CPU_N; i++)
+		csv_number(f, row->cpu_ms_gb[i]);
+	for (i = 0; i < CPU_N; i++)
+		csv_number(f, row->cpu_core[i]);
+	csv_number(f, row->dma);
+	fputc('\n', f);
 	fflush(f);
 }
 
+/* A line of its own below the row's. */
 static void
-write_table(FILE *f, const struct row *row)
+write_cpu(FILE *f, int width, const struct row *row)
 {
-	fprintf(f, "%-22s %-14s", row->scenario, row->metric);
+	if (row->cpu_core[0] == ROW_NONE)
+		return;
+	fprintf(f, "%-*s sender", width, "");
+	put(f, 1, row->cpu_core[CPU_SENDER]);
+	fputs(" %, receiver", f);
+	put(f, 1, row->cpu_core[CPU_RECEIVER]);
+	fputs(" %, engine", f);
+	put(f, 1, row->cpu_core[CPU_ENGINE]);
+	fputs(" %, all", f);
+	put(f, 1, row->cpu_core[CPU_ALL]);
+	fputs(" % of a core; ms per GB", f);
+	put(f, 1, row->cpu_ms_gb[CPU_SENDER]);
+	put(f, 1, row->cpu_ms_gb[CPU_RECEIVER]);
+	put(f, 1, row->cpu_ms_gb[CPU_ENGINE]);
+	put(f, 1, row->cpu_ms_gb[CPU_ALL]);
+	fputs("; by DMA", f);
+	put(f, 1, row->dma);
+	fputs(" %\n", f);
+}
+
+static void
+write_table(FILE *f, int width, const struct row *row)
+{
+	fprintf(f, "%-*s %-14s", width, row->scenario, row->metric);
 	put(f, 7, row->value);
 	fprintf(f, " %-5s", row->unit);
 	put(f, 7, row->bound_value);
@@ -188,7 +257,15 @@ write_table(FILE *f, const struct row *row)
 		fprintf(f, "  -\n");
 	else
 		fprintf(f, "  %s: %s\n", row->target, met_names[row->met]);
+	write_cpu(f, width, row);
 	fflush(f);
+}
+
+/* A thread that slept all the time has used none. */
+static bool
+is_possible(const struct row *row, double x)
+{
+	return isfinite(x) && (strcmp(row->unit, "%") == 0 ? x >= 0 : x > 0);
 }
 
 static int
@@ -201,8 +278,7 @@ row_check(const struct row *row)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (numbers[i] != ROW_NONE &&
-				!(isfinite(numbers[i]) && numbers[i] > 0)) {
+		if (numbers[i] != ROW_NONE && !is_possible(row, numbers[i])) {
 			app_error("%s, %s: a number that cannot be (%g)",
 				row->scenario, row->metric, numbers[i]);
 			return -ERANGE;
@@ -216,7 +292,7 @@ report_row(struct perf *p, const struct row *row)
 	if (p->csv != NULL)
 		write_csv(p->csv, row);
 	if (p->table != NULL)
-		write_table(p->table, row);
+		write_table(p->table, p->name_width, row);
 	if (row->met != ROW_NO_TARGET)
 		p->targets++;
 	if (row->met == ROW_MISSED)

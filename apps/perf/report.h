@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cpu_time.h"
+
 struct perf;
 
 /* Not measured, or not a thing this row has. */
@@ -20,7 +22,7 @@ enum row_met {
 
 struct row {
 	/* The scenario, and which of its numbers. No commas: see CSV. */
-	char scenario[32];
+	char scenario[48];
 	char metric[24];
 	const char *unit;
 	double value;
@@ -37,6 +39,11 @@ struct row {
 	/* p99 against the bound's p50 and p99. */
 	double p99_bound_p50;
 	double p99_bound_p99;
+	/* CPU time: milliseconds per GB, and percents of a core. */
+	double cpu_ms_gb[CPU_N];
+	double cpu_core[CPU_N];
+	/* Percent of the bytes that DMA lanes copied. */
+	double dma;
 	const char *target;
 	enum row_met met;
 };

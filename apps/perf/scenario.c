@@ -117,20 +117,47 @@ is_wanted(const char *name, const char *globs)
 	return false;
 }
 
+/* Whether what a scenario needs is there. */
+static bool
+is_possible(const struct scenario *sc, const struct perf_options *o)
+{
+	const uint32_t bit = 1u << sc->set;
+
+	/* Cold needs several buffers and slots on both sides. */
+	if (sc->cold && o->pool / sc->len < 8)
+		return false;
+	if (sc->what == SCENARIO_OFFLOAD && !(o->bare & bit))
+		return false;
+	return sc->set == LANES_NONE || (o->sets & bit);
+}
+
 const struct scenario *
 scenario_next(const struct perf_options *o, uint32_t *at)
 {
-	while (*at < RTE_DIM(scenarios)) {
-		const struct scenario *sc = &scenarios[(*at)++];
+	while (*at < RTE_DIM(scenarios) + n_lane_scenarios) {
+		const uint32_t i = (*at)++;
+		const struct scenario *sc = i < RTE_DIM(scenarios) ?
+			&scenarios[i] : &lane_scenarios[i - RTE_DIM(scenarios)];
 
-		/* Cold needs several buffers and slots on both sides. */
-		if (sc->cold && o->pool / sc->len < 8)
+		if (!is_possible(sc, o))
 			continue;
 		if (o->only != NULL ? is_wanted(sc->name, o->only) :
 				!o->quick || sc->quick)
 			return sc;
 	}
 	return NULL;
+}
+
+int
+scenario_width(const struct perf_options *o)
+{
+	const struct scenario *sc;
+	uint32_t at = 0;
+	size_t most = 22;
+
+	while ((sc = scenario_next(o, &at)) != NULL)
+		most = RTE_MAX(most, strlen(sc->name));
+	return (int)most;
 }
 
 void
@@ -143,12 +170,22 @@ scenario_list(const struct perf_options *o, FILE *f)
 		[SCENARIO_LATENCY] = "half a round trip",
 		[SCENARIO_RATE] = "messages a second, in bursts of 32",
 		[SCENARIO_STREAM] = "bytes a second, one by one",
+		[SCENARIO_NEVER_SLOWER] = "latency mode with an engine, beside "
+			"none",
+		[SCENARIO_SENDER_CPU] = "CPU time of who sends",
+		[SCENARIO_MODE] = "throughput, latency and CPU time",
+		[SCENARIO_OFFLOAD] = "a device through ferry, beside its bare "
+			"use",
+		[SCENARIO_IDLE] = "CPU time of who has nothing to do",
+		[SCENARIO_WAKE] = "a message while everybody sleeps",
 	};
+	const int width = scenario_width(o);
 	const struct scenario *sc;
 	uint32_t at = 0;
 
 	while ((sc = scenario_next(o, &at)) != NULL)
-		fprintf(f, "%-22s %s%s\n", sc->name, whats[sc->what],
+		fprintf(f, "%-*s %s%s\n", width, sc->name, whats[sc->what],
+			sc->set != LANES_NONE ? "" :
 			sc->loan ? ", loaned" : sc->what >= SCENARIO_LATENCY ?
 			", copied" : "");
 }
@@ -219,12 +256,22 @@ scenario_job(const struct scenario *sc, const struct perf_options *o,
 		stream_job(sc, true, job);
 		job->flags |= SIDE_NO_REWRITE;
 		break;
+	case SCENARIO_NEVER_SLOWER:
+		/* Its other number is a stream's, in a smaller channel. */
+		latency_job(sc, false, job);
+		break;
+	default:
+		lane_job(sc, bound, job);
 	}
-	job->pool = job->kind == SIDE_RATE ? RATE_POOL : POOL_HOT;
+	job->pool = job->kind == SIDE_RATE ? RATE_POOL : RTE_MAX(POOL_HOT,
+		2 * (uint64_t)job->depth * job->len);
 	if (sc->cold) {
 		/* Two senders share what one has. */
 		job->pool = o->pool / (job->flags & SIDE_BOTH ? 2 : 1);
 		job->n_slots = slots(sc, job->pool / 4, FERRY_SLOTS_MAX);
+		/* Half of the pool is written ahead. */
+		job->depth = RTE_MIN(job->depth,
+				(uint32_t)(job->pool / sc->len / 4));
 	}
 }
 

@@ -15,6 +15,15 @@ enum scenario_what {
 	SCENARIO_LATENCY,
 	SCENARIO_RATE,
 	SCENARIO_STREAM,
+	/* With an engine, beside the same without one. */
+	SCENARIO_NEVER_SLOWER,
+	SCENARIO_SENDER_CPU,
+	SCENARIO_MODE,
+	/* A device: through a lane and by posts, beside its bare use. */
+	SCENARIO_OFFLOAD,
+	/* Asleep, and woken. */
+	SCENARIO_IDLE,
+	SCENARIO_WAKE,
 };
 
 /* Numbers to reach; zeros: none. */
@@ -27,6 +36,7 @@ struct target {
 	double p99_max;
 	/* In the row's unit. */
 	double value_min;
+	double value_max;
 };
 
 struct scenario {
@@ -38,11 +48,25 @@ struct scenario {
 	/* Part of --quick. */
 	bool quick;
 	const struct target *target;
+	/* What the engine has; LANES_NONE: no engine. */
+	enum lane_set set;
+	/* What the channel is in; of SCENARIO_MODE and so on. */
+	enum ferry_mode mode;
 };
+
+/* Those with engines (lane_scenario.c). */
+extern const struct scenario lane_scenarios[];
+extern const uint32_t n_lane_scenarios;
+
+/* The job of one of these but for never-slower; n and pool are left. */
+void lane_job(const struct scenario *sc, bool bound, struct side_job *job);
 
 /* The i-th scenario that the options ask for, NULL behind the last. */
 const struct scenario *scenario_next(const struct perf_options *o,
 		uint32_t *at);
+
+/* Length of the longest name among them, or a bit more. */
+int scenario_width(const struct perf_options *o);
 
 /* Print them. */
 void scenario_list(const struct perf_options *o, FILE *f);

@@ -4,10 +4,12 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 
 #include "app_eal.h"
+#include "device.h"
 #include "side.h"
 
 /* How long the two sides wait for each other to come: 20 s. */
@@ -224,10 +226,10 @@ ends_open(struct side *s, const struct side_job *job)
 	s->seq = 0;
 	if (sends)
 		ret = ferry_tx_open(&s->tx, s->ep,
-				s->lead ? "perf-fwd" : "perf-back", &config);
+				s->lead ? SIDE_FORWARD : SIDE_BACK, &config);
 	if (ret == 0 && receives)
 		ret = ferry_rx_open(&s->rx, s->ep,
-				s->lead ? "perf-back" : "perf-fwd", &config);
+				s->lead ? SIDE_BACK : SIDE_FORWARD, &config);
 	if (ret == 0 && sends)
 		ret = pool_set(&s->pool, job->pool, job->len,
 				job->flags & SIDE_COLD);
@@ -289,6 +291,11 @@ lead(struct side *s, const struct side_job *job, struct side_slice *slice)
 		return latency_lead(s, job, slice);
 	case SIDE_RATE:
 		return rate_lead(s, job, slice);
+	case SIDE_FLOW:
+	case SIDE_SINGLE:
+		return flow_lead(s, job, slice);
+	case SIDE_DEVICE:
+		return device_lead(s, job, slice);
 	default:
 		return stream_lead(s, job, slice);
 	}
@@ -302,6 +309,9 @@ follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 		return latency_follow(s, job, ack);
 	case SIDE_RATE:
 		return rate_follow(s, job, ack);
+	case SIDE_FLOW:
+	case SIDE_SINGLE:
+		return flow_follow(s, job, ack);
 	default:
 		return stream_follow(s, job, ack);
 	}
@@ -313,6 +323,8 @@ wants_slots(const struct side *s, const struct side_job *job)
 {
 	if (job->kind == SIDE_LATENCY)
 		return job->wire == WIRE_BARE;
+	if (job->kind == SIDE_DEVICE)
+		return true;
 	return job->kind == SIDE_STREAM && s->tx != NULL &&
 		(job->wire == WIRE_BARE || job->wire == WIRE_LINE);
 }
@@ -349,16 +361,36 @@ side_close(struct side *s)
 	return ask(s, SIDE_CLOSE, NULL, &ack);
 }
 
+/* In the bounds of one-way streams, and with devices, the other core is idle. */
+static bool
+is_alone(const struct side_job *job)
+{
+	return job->kind == SIDE_DEVICE || (job->kind == SIDE_STREAM &&
+		job->wire != WIRE_COPY && job->wire != WIRE_LOAN &&
+		!(job->flags & SIDE_BOTH));
+}
+
+/* The CPU time of all: without what is not of the measurement. */
+static void
+add_up(struct side_slice *slice, const struct side_ack *ack, uint64_t took,
+		uint64_t apart)
+{
+	uint64_t all = took;
+
+	if (ack->pid != 0 && ack->pid != getpid())
+		all += ack->process_ns;
+	apart += slice->rewriting_ns;
+	slice->cpu_ns[CPU_ALL] = all > apart ? all - apart : 0;
+	slice->cpu_ns[CPU_RECEIVER] = ack->cpu_ns;
+}
+
 int
 side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 {
-	/* In the bounds of one-way streams the other core is idle. */
-	const bool alone = job->kind == SIDE_STREAM &&
-		job->wire != WIRE_COPY && job->wire != WIRE_LOAN &&
-		!(job->flags & SIDE_BOTH);
+	const bool alone = is_alone(job);
 	struct side_job mine = *job;
 	struct side_ack ack = { 0 };
-	uint64_t t0;
+	uint64_t t0, all, waits;
 	int ret = 0;
 
 	memset(slice, 0, sizeof(*slice));
@@ -369,11 +401,18 @@ side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 		ret = command(s, SIDE_RUN, &mine);
 	if (ret != 0)
 		return ret;
+	all = cpu_process_ns();
 	t0 = rte_rdtsc();
 	ret = lead(s, &mine, slice);
+	/* Waiting awake for the answer is no part of what is measured. */
+	waits = cpu_thread_ns();
 	if (ret == 0 && !alone)
 		ret = hear(s, &ack, sizeof(ack));
 	slice->ticks = rte_rdtsc() - t0;
+	waits = cpu_thread_ns() - waits;
+	add_up(slice, &ack, cpu_process_ns() - all, waits);
+	if (job->kind == SIDE_FLOW || job->kind == SIDE_SINGLE)
+		slice->hist = s->area->times;
 	if (ret == 0)
 		ret = (int)ack.result;
 	slice->peer_ticks = ack.ticks;
@@ -386,6 +425,7 @@ side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 static int
 follow_run(struct side *s, const struct side_job *job, struct side_ack *ack)
 {
+	const uint64_t thread = cpu_thread_ns(), all = cpu_process_ns();
 	int ret = 0;
 
 	s->seq = job->seq;
@@ -395,6 +435,9 @@ follow_run(struct side *s, const struct side_job *job, struct side_ack *ack)
 		ret = follow(s, job, ack);
 	if (ret == 0 && wants_slots(s, job))
 		ret = side_return_slots(s);
+	ack->cpu_ns = cpu_thread_ns() - thread;
+	ack->process_ns = cpu_process_ns() - all;
+	ack->pid = getpid();
 	return ret;
 }
 

@@ -22,6 +22,7 @@
 #include <rte_common.h>
 #include <rte_pause.h>
 
+#include "cpu_time.h"
 #include "ferry_copy_kernel.h"
 #include "ferry_endpoint.h"
 #include "histogram.h"
@@ -35,6 +36,12 @@ enum side_kind {
 	SIDE_RATE,
 	/* Large messages one way. */
 	SIDE_STREAM,
+	/* Messages one way in one of the channel's modes: see flow.c. */
+	SIDE_FLOW,
+	/* The same, each consumed before the next is sent. */
+	SIDE_SINGLE,
+	/* No messages: a DMA device's copies, see device.c. */
+	SIDE_DEVICE,
 };
 
 /* How messages travel. */
@@ -46,8 +53,13 @@ enum side_wire {
 	/* Bound of what is not copied: only a stamp in a cache line (latency),
 	 * only writing the payload where it shall be read (stream). */
 	WIRE_LINE,
-	/* Bound: the least code that copies the payload. */
+	/* Bound: the least code that copies the payload. Of SIDE_DEVICE: rte_dma
+	 * alone. */
 	WIRE_BARE,
+	/* ferry: ferry_tx_post(). */
+	WIRE_POST,
+	/* SIDE_DEVICE: through a lane of ferry's. */
+	WIRE_LANE,
 };
 
 /* Check every word of every message; such a run is not timed. */
@@ -68,6 +80,12 @@ struct side_job {
 	/* Index into the list of copy kernels, for WIRE_BARE. */
 	uint32_t kernel;
 	uint32_t flags;
+	/* enum ferry_mode of the channel: of SIDE_FLOW and SIDE_SINGLE. */
+	uint32_t mode;
+	/* Most posts pending. */
+	uint32_t depth;
+	/* Nanoseconds that all sleep before a message of SIDE_SINGLE. */
+	uint64_t gap_ns;
 	/* Messages, or round trips. */
 	uint64_t n;
 	/* Bytes of each side's pool. */
@@ -93,8 +111,15 @@ struct side_ack {
 	uint64_t bad;
 	/* Time stamp counter ticks the follower was busy for. */
 	uint64_t ticks;
+	/* CPU time of the follower's thread, and of its process. */
+	uint64_t cpu_ns;
+	uint64_t process_ns;
+	int64_t pid;
 };
 
+/* Names of what is measured. */
+#define SIDE_FORWARD "perf-fwd"
+#define SIDE_BACK "perf-back"
 /* Elements of the bare ring; also the slots of the channel beside it. */
 #define SIDE_RING 512
 /* Messages of a burst. */
@@ -122,6 +147,8 @@ struct side_area {
 	struct {
 		uint64_t words[8];
 	} __rte_cache_aligned ring[SIDE_RING];
+	/* Follower: ticks from each message's stamp to its receipt. */
+	struct histogram times;
 };
 
 /* What the leader takes from a run. */
@@ -133,7 +160,12 @@ struct side_slice {
 	uint64_t peer_ticks;
 	/* Not 0: wrong content was received. */
 	uint64_t bad;
-	/* Ticks of each round trip, burst or send. */
+	/* CPU time; CPU_ENGINE is left to who knows the engine. Only CPU_ALL
+	 * and rewriting_ns are of all kinds. */
+	uint64_t cpu_ns[CPU_N];
+	/* CPU time of the sender that is no part of these: its rewriting. */
+	uint64_t rewriting_ns;
+	/* Ticks of each round trip, burst or send; of a message's way. */
 	struct histogram hist;
 };
 
@@ -163,6 +195,8 @@ struct side {
 	struct ferry_msg *slots;
 	uint32_t n_slots;
 	uint32_t slot_at;
+	/* For SIDE_DEVICE: the device, stopped. */
+	int16_t dev;
 	/* Copy kernels, libc's memcpy among them. */
 	const struct ferry_copy_kernel *kernels[FERRY_COPY_KERNEL_MAX + 1];
 	uint32_t n_kernels;
@@ -245,6 +279,11 @@ int rate_follow(struct side *s, const struct side_job *job,
 int stream_lead(struct side *s, const struct side_job *job,
 		struct side_slice *slice);
 int stream_follow(struct side *s, const struct side_job *job,
+		struct side_ack *ack);
+/* SIDE_FLOW and SIDE_SINGLE. */
+int flow_lead(struct side *s, const struct side_job *job,
+		struct side_slice *slice);
+int flow_follow(struct side *s, const struct side_job *job,
 		struct side_ack *ack);
 
 #endif /* PERF_SIDE_H */
