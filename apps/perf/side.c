@@ -14,6 +14,10 @@
 
 /* How long the two sides wait for each other to come: 20 s. */
 #define MEET_NS UINT64_C(20000000000)
+/* Looks for a command before going to sleep: some hundred microseconds. */
+#define HEAR_LOOKS 4096
+/* Sleeps end so often to see whether the other side still lives: 100 ms. */
+#define HEAR_NS UINT64_C(100000000)
 
 static const struct ferry_channel_config ctl_config = {
 	.slot_size = 128,
@@ -132,8 +136,10 @@ side_start(struct side *s, const char *hub, bool lead)
 	else if (ret == 0)
 		ret = ferry_rx_open(&s->area_rx, s->ep, "perf-area",
 				&area_config);
-	if (ret == 0)
+	if (ret == 0) {
+		ferry_rx_set_wait(s->ctl_rx, FERRY_WAIT_SLEEP);
 		ret = lead ? area_send(s) : area_receive(s);
+	}
 	if (ret != 0)
 		app_error("%s cannot attach to the hub: %s", lead ?
 			"the sender" : "the receiver", ferry_strerror(ret));
@@ -157,18 +163,24 @@ command(struct side *s, enum side_op op, const struct side_job *job)
 	return ret == 1 ? 0 : ret;
 }
 
-/* Receive a command or an answer of size bytes into what. */
+/*
+ * Receive a command or an answer of size bytes into what. Whoever has to wait
+ * for long sleeps: its CPU may be an engine's or a soft device's, too.
+ */
 static int
 hear(struct side *s, void *what, uint32_t size)
 {
 	struct ferry_msg msg;
-	uint32_t rounds = 0;
+	uint32_t looks = 0;
 	int ret;
 
 	while ((ret = ferry_rx_recv(s->ctl_rx, &msg, 1)) == 0) {
-		if (!side_spin(s, &rounds))
-			return -ECANCELED;
 		rte_pause();
+		if (++looks < HEAR_LOOKS)
+			continue;
+		ferry_rx_wait(s->ctl_rx, HEAR_NS);
+		if (!side_spin_slow(s))
+			return -ECANCELED;
 	}
 	if (ret < 0)
 		return ret;
@@ -384,6 +396,21 @@ add_up(struct side_slice *slice, const struct side_ack *ack, uint64_t took,
 	slice->cpu_ns[CPU_RECEIVER] = ack->cpu_ns;
 }
 
+/* Leader: wait until the follower is awake and has begun. */
+static int
+await_begun(struct side *s)
+{
+	uint32_t rounds = 0;
+
+	s->runs++;
+	/* Pairs with the release of the follower's side_follow(). */
+	while (__atomic_load_n(&s->area->begun.stamp, __ATOMIC_ACQUIRE) !=
+			s->runs)
+		if (!side_spin(s, &rounds))
+			return -ECANCELED;
+	return 0;
+}
+
 int
 side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 {
@@ -399,6 +426,8 @@ side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 		ret = side_take_slots(s);
 	if (ret == 0 && !alone)
 		ret = command(s, SIDE_RUN, &mine);
+	if (ret == 0 && !alone)
+		ret = await_begun(s);
 	if (ret != 0)
 		return ret;
 	all = cpu_process_ns();
@@ -458,6 +487,8 @@ side_follow(struct side *s)
 			ack.result = ends_open(s, &cmd.job);
 			break;
 		case SIDE_RUN:
+			__atomic_store_n(&s->area->begun.stamp, ++s->runs,
+					__ATOMIC_RELEASE);
 			ack.result = follow_run(s, &cmd.job, &ack);
 			if (ack.result != 0)
 				__atomic_store_n(&s->area->failed.stamp, 1,

@@ -139,6 +139,8 @@ struct side_area {
 	struct side_flag failed;
 	/* Each side's flag for ping-pong: [0] the leader's. */
 	struct side_flag flag[2];
+	/* Follower: has begun so many runs. */
+	struct side_flag begun;
 	/* Follower: has rewritten its buffer for this round. */
 	struct side_flag ready;
 	/* The bare ring's indices: leader's, follower's. */
@@ -187,6 +189,8 @@ struct side {
 	/* The last message received, and a loan prepared for the next send. */
 	struct ferry_msg msg;
 	struct ferry_msg loan;
+	/* Runs so far, of both sides. */
+	uint64_t runs;
 	/* Stamps of WIRE_LINE, WIRE_BARE and ready: rounds so far. */
 	uint64_t stamp;
 	/* Ring indices so far. */
