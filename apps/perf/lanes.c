@@ -223,6 +223,17 @@ lanes_begin(struct lanes *l, struct ferry_hub *hub)
 			l->bare &= ~(1u << i);
 }
 
+const char *
+lanes_why(const struct lanes *l)
+{
+	unsigned int i;
+
+	for (i = LANES_CPU; i < LANES_N; i++)
+		if (l->why[i][0] != '\0')
+			return l->why[i];
+	return NULL;
+}
+
 static int
 engine_main(void *arg)
 {

@@ -67,6 +67,9 @@ void lanes_prepare(struct lanes *l, uint32_t wanted,
 void lanes_begin(struct lanes *l, struct ferry_hub *hub);
 void lanes_end(struct lanes *l);
 
+/* Why a set was left out: a line, or NULL if none was. */
+const char *lanes_why(const struct lanes *l);
+
 /* Whoever needs no engine has none. 0 or negative. */
 int lanes_use(struct lanes *l, enum lane_set set);
 

@@ -188,6 +188,21 @@ progress(struct perf *p, const char *name)
 		fprintf(stderr, "\r%-*s\r", p->name_width + 16, "");
 }
 
+/* No scenario is left, and why. */
+static int
+say_nothing_to_do(const struct perf *p)
+{
+	const char *why = lanes_why(&p->lanes);
+	const char *only = p->o.only != NULL ? p->o.only : "";
+
+	if (why != NULL)
+		app_error("cannot measure '%s': %s", only, why);
+	else
+		app_error("no scenario matches '%s': see ferry-perf --list",
+			only);
+	return -EINVAL;
+}
+
 static int
 run_all(struct perf *p)
 {
@@ -197,6 +212,8 @@ run_all(struct perf *p)
 
 	while (scenario_next(&p->o, &at) != NULL)
 		p->total++;
+	if (p->total == 0)
+		return say_nothing_to_do(p);
 	p->name_width = scenario_width(&p->o);
 	report_begin(p);
 	at = 0;
@@ -316,11 +333,8 @@ lead_process(struct perf *p, int argc, char **argv)
 		scenario_list(&p->o, stdout);
 		return 0;
 	}
-	if (scenario_next(&p->o, &at) == NULL) {
-		app_error("no scenario matches '%s': see ferry-perf --list",
-			p->o.only != NULL ? p->o.only : "");
-		return -EINVAL;
-	}
+	if (scenario_next(&p->o, &at) == NULL)
+		return say_nothing_to_do(p);
 	ret = open_outputs(p);
 	if (ret != 0)
 		return ret;

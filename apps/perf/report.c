@@ -228,12 +228,16 @@ write_cpu(FILE *f, int width, const struct row *row)
 	put(f, 1, row->cpu_core[CPU_ENGINE]);
 	fputs(" %, all", f);
 	put(f, 1, row->cpu_core[CPU_ALL]);
-	fputs(" % of a core; ms per GB", f);
-	put(f, 1, row->cpu_ms_gb[CPU_SENDER]);
-	put(f, 1, row->cpu_ms_gb[CPU_RECEIVER]);
-	put(f, 1, row->cpu_ms_gb[CPU_ENGINE]);
-	put(f, 1, row->cpu_ms_gb[CPU_ALL]);
-	fputs("; by DMA", f);
+	fputs(" % of a core; ", f);
+	if (row->cpu_ms_gb[0] != ROW_NONE) {
+		fputs("ms per GB", f);
+		put(f, 1, row->cpu_ms_gb[CPU_SENDER]);
+		put(f, 1, row->cpu_ms_gb[CPU_RECEIVER]);
+		put(f, 1, row->cpu_ms_gb[CPU_ENGINE]);
+		put(f, 1, row->cpu_ms_gb[CPU_ALL]);
+		fputs("; ", f);
+	}
+	fputs("by DMA", f);
 	put(f, 1, row->dma);
 	fputs(" %\n", f);
 }

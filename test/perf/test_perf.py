@@ -12,6 +12,7 @@ import csv
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,8 +23,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), '../support'))
 import outside  # noqa: E402
 
 PERF = None
-# A smoke run's hub and EAL's own.
-PAGES_NEEDED = 32
+# A smoke run's hub and EAL's own, with devices.
+PAGES_NEEDED = 64
+# How many rows a scenario has, by how it begins, where that is not one.
+ROWS = {'stream-': 2, 'never-slower-': 2, 'mode-': 2, 'offload-': 2, 'idle-': 3}
+# No bound can be given for these.
+ALONE = ('bound-', 'idle-', 'wake-')
 # Every number of a row that must be there, whatever the row is.
 ALWAYS = ('value', 'p50_ns', 'p99_ns', 'p999_ns', 'max_ns')
 
@@ -55,20 +60,48 @@ def check_row(row):
                                    'target', 'met'):
             continue
         number = float(text)
-        assert math.isfinite(number) and number > 0, (row, field)
-    if not row['scenario'].startswith('bound-'):
+        # Who sleeps uses no CPU time, and not each copies by DMA.
+        none = field.endswith(('_pct', '_per_gb')) or (
+            row['unit'] == '%' and field == 'value')
+        assert math.isfinite(number), (row, field)
+        assert number >= 0 if none else number > 0, (row, field)
+    if not row['scenario'].startswith(ALONE):
         assert row['bound'] != '' and row['bound_value'] != '', row
         assert row['ratio'] != '', row
     assert row['met'] in ('yes', 'no', '-'), row
     assert (row['met'] == '-') == (row['target'] == ''), row
 
 
+def check_lanes(row):
+    """What is posted in efficiency mode is copied by the lanes there are."""
+    scenario, dma = row['scenario'], row['dma_pct']
+    posted = scenario.startswith(('sender-cpu-', 'mode-efficiency-',
+                                  'wake-4K-'))
+    if scenario.endswith('-cpu') and dma != '':
+        assert float(dma) == 0, row
+    elif posted and scenario.endswith(('-skeleton', '-softdsa')):
+        assert float(dma) > 50, row
+        assert float(row['engine_core_pct']) > 0, row
+    if posted or scenario.startswith('mode-'):
+        for who in ('sender', 'receiver', 'all'):
+            assert float(row[f'{who}_core_pct']) > 0, row
+
+
+def listed(*options):
+    done = run('--list', *options)
+    assert done.returncode == 0, done.stderr
+    return [line.split()[0] for line in done.stdout.splitlines()]
+
+
 def smoke(*options):
     outside.need_machine(PAGES_NEEDED, cpus=2)
-    listed = run('--smoke', '--list')
-    assert listed.returncode == 0, listed.stderr
-    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    names = listed('--smoke')
     assert len(names) > 30, names
+    for start in ('sender-cpu-1M', 'never-slower-64K', 'mode-latency-4K',
+                  'mode-throughput-64K', 'mode-efficiency-1M', 'idle',
+                  'wake-4K', 'offload-64K'):
+        assert f'{start}-skeleton' in names, names
+        assert start == 'offload-64K' or f'{start}-cpu' in names, names
     with tempfile.TemporaryDirectory() as tmp:
         path = os.path.join(tmp, 'out.csv')
         p = subprocess.Popen([PERF, '--smoke', '--csv', path, *options],
@@ -81,8 +114,12 @@ def smoke(*options):
     assert sorted({r['scenario'] for r in rows}) == sorted(names)
     for row in rows:
         check_row(row)
-        if row['scenario'].startswith('stream-'):
-            assert sum(r['scenario'] == row['scenario'] for r in rows) == 2
+        check_lanes(row)
+        wanted = [n for start, n in ROWS.items()
+                  if row['scenario'].startswith(start)] or [1]
+        if not row['scenario'].startswith('bound-copy-'):
+            assert sum(r['scenario'] == row['scenario']
+                       for r in rows) == wanted[0], row
     for name in names:
         assert re.search(rf'^{name} ', out, re.M), name
     assert 'targets met' in out
@@ -122,6 +159,57 @@ def test_own_eal_options():
     assert left_behind(f'{os.getpid()}-own') == []
 
 
+def test_chosen_lanes():
+    """--lanes leaves the other sets out, and nothing else."""
+    names = listed('--lanes', 'cpu')
+    assert 'idle-cpu' in names and 'latency-64' in names, names
+    assert not [n for n in names if n.endswith(('-skeleton', '-softdsa',
+                                                '-hybrid'))], names
+    assert set(listed()) - set(names) != set()
+
+
+def test_two_lcores_have_no_engine():
+    """Without a lcore for an engine the rest is measured, and it is told."""
+    outside.need_machine(PAGES_NEEDED, cpus=2)
+    prefix = f'ferry-perf-{os.getpid()}-two'
+    a, b = sorted(os.sched_getaffinity(0))[:2]
+    eal = [f'--file-prefix={prefix}', '--lcores', f'0@{a},1@{b}', '--no-pci',
+           '--', '--smoke', '--only']
+    done = run(*eal, 'latency-64,idle-cpu')
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^lanes 'cpu' left out: .*third lcore", done.stdout,
+                     re.M), done.stdout
+    assert re.search(r'^latency-64 ', done.stdout, re.M), done.stdout
+    assert not re.search(r'^idle-cpu ', done.stdout, re.M), done.stdout
+    done = run(*eal, 'idle-cpu')
+    assert done.returncode != 0
+    assert 'third lcore' in done.stderr, done.stderr
+    assert left_behind(f'{os.getpid()}-two') == []
+
+
+def test_plugin_where_everybody_writes():
+    """A plugin that EAL would refuse is left out with the reason."""
+    outside.need_machine(PAGES_NEEDED, cpus=2)
+    build = os.path.realpath(os.path.join(os.path.dirname(PERF), '../..'))
+    plugin = os.path.join(build, 'drivers/dma/softdsa/libferry_softdsa.so')
+    if not os.path.exists(plugin):
+        raise outside.Skip('no libferry_softdsa.so beside ferry-perf')
+    with tempfile.TemporaryDirectory(dir='/tmp') as tmp:
+        for name, where in ((PERF, 'apps/perf'),
+                            (plugin, 'drivers/dma/softdsa')):
+            os.makedirs(os.path.join(tmp, where))
+            shutil.copy(name, os.path.join(tmp, where))
+        done = subprocess.run(
+            [os.path.join(tmp, 'apps/perf/ferry-perf'), '--smoke', '--only',
+             'idle-*'], capture_output=True, text=True, timeout=60,
+            env=dict(os.environ, LD_LIBRARY_PATH=build))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^lanes 'softdsa' left out: .*/tmp", done.stdout,
+                     re.M), done.stdout
+    assert re.search('^idle-hybrid ', done.stdout, re.M), done.stdout
+    assert not re.search('^idle-softdsa ', done.stdout, re.M), done.stdout
+
+
 def refused(args, *words):
     done = run(*args, timeout=60)
     assert done.returncode != 0, args
@@ -141,6 +229,7 @@ def test_bad_input():
     refused(['--runs', 'many'], '--runs', "'many'")
     refused(['--time', '-1'], '--time')
     refused(['--pool', '1'], '--pool')
+    refused(['--lanes', 'cpu,gpu'], '--lanes', "'cpu,gpu'")
     refused(['--only', 'no-such-*'], 'no-such-*', '--list')
     refused(['--csv', '/no/such/dir/x.csv'], '/no/such/dir/x.csv')
     refused(['--in-memory', '--', '--smoke'], '--in-memory')
