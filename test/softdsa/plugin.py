@@ -2,7 +2,6 @@
 """A place from which EAL loads a plugin: it refuses what others may write to."""
 
 import contextlib
-import glob
 import os
 import shutil
 import tempfile
@@ -17,8 +16,3 @@ def placed(plugin):
         yield shutil.copy(plugin, directory)
     finally:
         shutil.rmtree(directory)
-
-
-def devices():
-    """Directories of soft devices, of whatever process."""
-    return set(glob.glob('/run/ferry-softdsa.*'))

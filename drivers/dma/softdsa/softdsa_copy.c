@@ -7,6 +7,8 @@
 #define STEP 128
 /* Below this, going around the cache costs more than it saves. */
 #define STREAM_MIN 2048
+/* Below this, a string instruction costs more than it saves. */
+#define STRING_MIN 2048
 #define PREFETCH_MAX 1024
 
 static inline void
@@ -55,8 +57,6 @@ stream128(uint8_t *dst, const uint8_t *src)
 static void
 copy_avx(uint8_t *dst, const uint8_t *src, size_t n, bool stream)
 {
-	uint8_t *const last = dst + n - 32;
-	const uint8_t *const src_last = src + n - 32;
 	size_t head;
 
 	/* Aligned stores from here on; the first ones overlap. */
@@ -77,8 +77,22 @@ copy_avx(uint8_t *dst, const uint8_t *src, size_t n, bool stream)
 			move128(dst, src);
 	for (; n > 32; n -= 32, dst += 32, src += 32)
 		move32(dst, src);
-	move32(last, src_last);
+	/* The last 32 bytes, some of them once more. */
+	move32(dst - (32 - n), src - (32 - n));
 	__asm__ volatile("vzeroupper" : : : "xmm0", "xmm1", "xmm2", "xmm3");
+}
+
+/*
+ * "rep movsb" need not read lines that it overwrites: cold, that is 11 GB/s
+ * instead of 7 on Zen 4. It is slow there when the destination is just behind
+ * the source in a page (glibc bug 30994).
+ */
+static bool
+string_pays(const void *dst, const void *src, size_t n)
+{
+	const uintptr_t behind = ((uintptr_t)dst - (uintptr_t)src) & 4095;
+
+	return n >= STRING_MIN && (behind == 0 || behind >= 64);
 }
 
 void
@@ -91,6 +105,10 @@ softdsa_copy(void *dst, const void *src, size_t n, bool stream)
 		return;
 	}
 	stream = stream && n >= STREAM_MIN;
+	if (!stream && string_pays(dst, src, n)) {
+		move_bytes(dst, src, n);
+		return;
+	}
 	copy_avx(dst, src, n, stream);
 	if (stream)
 		/* The completion must not overtake these stores. */

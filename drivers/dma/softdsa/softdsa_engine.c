@@ -15,9 +15,12 @@
 #include "softdsa_engine.h"
 #include "softdsa_exec.h"
 
-/* An engine without work spins so long, then lets others run, then sleeps. */
-#define SPIN_NS 4000
-#define YIELD_NS 30000
+/*
+ * An engine without work spins so long, which is longer than a submission
+ * takes, and then sleeps. To yield in between would cost it its turn where
+ * others want the processor, too.
+ */
+#define SPIN_NS 20000
 /* Time to get out of a sleep: what is due sooner is waited for awake. */
 #define WAKE_NS 60000
 #define SPINS_PER_LOOK 2
@@ -316,8 +319,7 @@ idle(struct softdsa_engine *e)
 		return;
 	}
 	next = next_time(e);
-	if (now - e->idle_since < YIELD_NS || (next != UINT64_MAX &&
-			next < now + WAKE_NS)) {
+	if (next != UINT64_MAX && next < now + WAKE_NS) {
 		sched_yield();
 		return;
 	}
