@@ -14,6 +14,7 @@ struct plan {
 	uint32_t slot_size;
 	uint32_t n_slots;
 	uint32_t ring_count;
+	uint32_t jobs_count;
 	uint64_t stride;
 	uint64_t off_fwd;
 	uint64_t off_back;
@@ -58,6 +59,7 @@ plan_make(struct plan *p, const struct ferry_channel_config *config)
 
 	/* An rte_ring holds one element less than its count. */
 	p->ring_count = rte_align32pow2(p->n_slots + 1);
+	p->jobs_count = ferry_jobs_places(p->n_slots);
 	held = apart((uint64_t)p->n_slots * sizeof(uint32_t));
 
 	p->off_fwd = apart(sizeof(struct ferry_channel_shared));
@@ -66,7 +68,7 @@ plan_make(struct plan *p, const struct ferry_channel_config *config)
 	p->off_jobs = apart(p->off_back + rte_ring_get_memsize_elem(
 			sizeof(uint32_t), p->ring_count));
 	p->off_out = apart(p->off_jobs + rte_ring_get_memsize_elem(
-			sizeof(struct ferry_job), p->ring_count));
+			sizeof(struct ferry_job), p->jobs_count));
 	p->off_tx_held = apart(p->off_out + rte_ring_get_memsize_elem(
 			sizeof(struct ferry_desc), p->ring_count));
 	p->off_rx_held = p->off_tx_held + held;
@@ -161,7 +163,7 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 			rte_ring_init(ferry_channel_back(ch), "back",
 				p.ring_count, spsc) ||
 			rte_ring_init(ferry_channel_jobs(ch), "jobs",
-				p.ring_count, spsc) ||
+				p.jobs_count, spsc) ||
 			rte_ring_init(ferry_channel_out(ch), "out",
 				p.ring_count, spsc))
 		return -EINVAL;
@@ -175,10 +177,10 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 
 /* What the ring functions believe without looking; the tails are data. */
 static bool
-ring_valid(const struct rte_ring *r, const struct plan *p)
+ring_valid(const struct rte_ring *r, uint32_t count)
 {
-	return r->size == p->ring_count && r->mask == p->ring_count - 1 &&
-		r->capacity == p->ring_count - 1 &&
+	return r->size == count && r->mask == count - 1 &&
+		r->capacity == count - 1 &&
 		r->prod.sync_type == RTE_RING_SYNC_ST &&
 		r->cons.sync_type == RTE_RING_SYNC_ST;
 }
@@ -213,10 +215,10 @@ ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
 			p.off_cells != ch->off_cells ||
 			p.off_slots != ch->off_slots)
 		return FERRY_E_CORRUPT;
-	if (!ring_valid(ferry_channel_fwd(ch), &p) ||
-			!ring_valid(ferry_channel_back(ch), &p) ||
-			!ring_valid(ferry_channel_jobs(ch), &p) ||
-			!ring_valid(ferry_channel_out(ch), &p))
+	if (!ring_valid(ferry_channel_fwd(ch), p.ring_count) ||
+			!ring_valid(ferry_channel_back(ch), p.ring_count) ||
+			!ring_valid(ferry_channel_jobs(ch), p.jobs_count) ||
+			!ring_valid(ferry_channel_out(ch), p.ring_count))
 		return FERRY_E_CORRUPT;
 	if (memchr(ch->name, 0, sizeof(ch->name)) == NULL)
 		return FERRY_E_CORRUPT;
@@ -229,7 +231,7 @@ ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
  * the step, and the slot is still where it was.
  */
 static int
-census_ring(const struct rte_ring *r, unsigned int esize,
+census_ring(const struct rte_ring *r, uint32_t places, unsigned int esize,
 		const struct plan *p, uint8_t *seen, uint32_t *count)
 {
 	uint32_t tail = __atomic_load_n(&r->cons.tail, __ATOMIC_ACQUIRE);
@@ -237,12 +239,12 @@ census_ring(const struct rte_ring *r, unsigned int esize,
 	const uint8_t *elems = (const uint8_t *)&r[1];
 	uint32_t i, slot;
 
-	if (n >= p->ring_count)
+	if (n >= places)
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < n; i++) {
 		/* The slot is the first word of every kind of element. */
-		memcpy(&slot, elems + (size_t)((tail + i) %
-			p->ring_count) * esize, sizeof(slot));
+		memcpy(&slot, elems + (size_t)((tail + i) % places) * esize,
+			sizeof(slot));
 		if (slot >= p->n_slots || seen[slot])
 			return FERRY_E_CORRUPT;
 		seen[slot] = 1;
@@ -307,21 +309,21 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 		return -ENOMEM;
 	job = seen + p.n_slots;
 
-	ret = census_ring(ferry_channel_at(ch, p.off_jobs),
+	ret = census_ring(ferry_channel_at(ch, p.off_jobs), p.jobs_count,
 			sizeof(struct ferry_job), &p, job, &n_jobs);
 	if (ret == 0)
 		ret = census_ring(ferry_channel_at(ch, p.off_out),
-				sizeof(struct ferry_desc), &p, seen,
+				p.ring_count, sizeof(struct ferry_desc), &p, seen,
 				&census->in_flight);
 	if (ret == 0)
 		ret = census_ring(ferry_channel_at(ch, p.off_fwd),
-				sizeof(struct ferry_desc), &p, seen,
+				p.ring_count, sizeof(struct ferry_desc), &p, seen,
 				&census->in_flight);
 	if (ret == 0)
 		ret = census_cells(ch, &p, seen, &census->in_flight);
 	if (ret == 0)
 		ret = census_ring(ferry_channel_at(ch, p.off_back),
-				sizeof(uint32_t), &p, seen, &census->free);
+				p.ring_count, sizeof(uint32_t), &p, seen, &census->free);
 	for (i = 0; i < p.n_slots && ret == 0; i++) {
 		bool tx = __atomic_load_n(&tx_held[i], __ATOMIC_RELAXED) != 0;
 		bool rx = __atomic_load_n(&rx_held[i], __ATOMIC_RELAXED) != 0;

@@ -200,6 +200,26 @@ struct ferry_channel_wish {
 	uint32_t slots;
 } __rte_aligned(FERRY_APART);
 
+/** Most messages that a server publishes at a time. */
+#define FERRY_SERVER_BURST 32
+
+/**
+ * Places of a channel's job ring. Beside the jobs of all slots there may be in
+ * it a burst that is published, but not yet let go of: the consumer may have
+ * released these slots, and the producer have posted them again.
+ *
+ * @param n_slots
+ *   The channel's slots.
+ * @return
+ *   A power of two.
+ */
+static inline uint32_t
+ferry_jobs_places(uint32_t n_slots)
+{
+	return rte_align32pow2(n_slots +
+			RTE_MIN(n_slots, (uint32_t)FERRY_SERVER_BURST) + 1);
+}
+
 /** Set in ferry_cell.len: the payload is in a slot, whose number is in data. */
 #define FERRY_CELL_SLOT (UINT32_C(1) << 31)
 

@@ -24,7 +24,7 @@ int
 ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach)
 {
 	struct ferry_channel_shared *ch = attach->shared;
-	const uint32_t places = rte_align32pow2(ch->n_slots + 1);
+	const uint32_t places = ferry_jobs_places(ch->n_slots);
 	struct ferry_post *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)

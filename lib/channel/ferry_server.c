@@ -13,7 +13,7 @@
 #include "ferry_server.h"
 
 /* Jobs taken from one channel in one turn, and messages published. */
-#define BURST 32
+#define BURST FERRY_SERVER_BURST
 /* Channels looked at in one turn: what bounds it, with BURST. */
 #define CHANNELS 32
 /* Completions taken in one turn (design decision 13). */
@@ -45,8 +45,9 @@ struct ferry_served {
 	uint32_t n_bells;
 	struct ferry_bell *bells;
 	uint32_t number;
-	/* Of both rings. */
+	/* Of the job ring, and of the out ring. */
 	uint32_t mask;
+	uint32_t out_mask;
 	/* Indices of the job ring: jobs.cons.tail, and what was taken. */
 	uint32_t head;
 	uint32_t taken;
@@ -168,7 +169,7 @@ take_over(struct ferry_served *ch)
 	/* 0: nothing has ever been published. */
 	for (i = 0; i < n && last != 0; i++)
 		if ((int32_t)(job_at(ch, ch->head + i)->seq -
-				descs[(last - 1) & ch->mask].seq) > 0)
+				descs[(last - 1) & ch->out_mask].seq) > 0)
 			break;
 	if (last == 0 || i == 0)
 		return;
@@ -206,7 +207,8 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 	ch->n_bells = serve->n_bells;
 	ch->number = serve->number;
 	ch->local = serve->local;
-	ch->mask = rte_align32pow2(ch->n_slots + 1) - 1;
+	ch->mask = ferry_jobs_places(ch->n_slots) - 1;
+	ch->out_mask = rte_align32pow2(ch->n_slots + 1) - 1;
 	ch->descs = calloc(ch->mask + 1, sizeof(*ch->descs));
 	ch->state = calloc(ch->mask + 1, sizeof(*ch->state));
 	if (ch->descs == NULL || ch->state == NULL) {
