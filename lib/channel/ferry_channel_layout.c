@@ -132,6 +132,7 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 {
 	struct ferry_channel_shared *ch = mem;
 	const unsigned int spsc = RING_F_SP_ENQ | RING_F_SC_DEQ;
+	struct ferry_desc *out;
 	struct plan p;
 	uint32_t i;
 
@@ -167,6 +168,10 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 			rte_ring_init(ferry_channel_out(ch), "out",
 				p.ring_count, spsc))
 		return -EINVAL;
+	/* Before the first message was another one, of no job: what a server
+	 * that takes over looks for. */
+	out = (struct ferry_desc *)&ferry_channel_out(ch)[1];
+	out[p.ring_count - 1].slot = UINT32_MAX;
 	for (i = 0; i < p.n_slots; i++)
 		rte_ring_sp_enqueue_elem(ferry_channel_back(ch), &i, sizeof(i));
 

@@ -152,28 +152,30 @@ job_at(const struct ferry_served *ch, uint32_t at)
 /*
  * The server before this one may have died at any instruction. What it had not
  * published with the out ring's tail, or let go of with the job ring's, it has
- * not done. But between the two it may have died, too: jobs up to the last
- * message of the out ring are done.
+ * not done. But between the two it may have died, too: then jobs up to the last
+ * message of the out ring are done. That is one of the first burst of them.
  */
 static void
 take_over(struct ferry_served *ch)
 {
-	const uint32_t last = __atomic_load_n(&ch->out->prod.tail,
+	const uint32_t tail = __atomic_load_n(&ch->out->prod.tail,
 			__ATOMIC_RELAXED);
-	const struct ferry_desc *descs = (const struct ferry_desc *)&ch->out[1];
-	const uint32_t n = RTE_MIN(jobs_tail(ch) - ch->head, ch->n_slots);
+	const struct ferry_desc *last = (const struct ferry_desc *)
+		&ch->out[1] + ((tail - 1) & ch->out_mask);
+	const uint32_t n = RTE_MIN(jobs_tail(ch) - ch->head, (uint32_t)BURST);
 	uint32_t i;
 
-	ch->out->prod.head = last;
+	ch->out->prod.head = tail;
 	ch->jobs->cons.head = ch->head;
-	/* 0: nothing has ever been published. */
-	for (i = 0; i < n && last != 0; i++)
-		if ((int32_t)(job_at(ch, ch->head + i)->seq -
-				descs[(last - 1) & ch->out_mask].seq) > 0)
+	/* Equal, not less: the last message that a server published may be
+	 * any number of messages old. */
+	for (i = 0; i < n; i++)
+		if (job_at(ch, ch->head + i)->seq == last->seq &&
+				job_at(ch, ch->head + i)->slot == last->slot)
 			break;
-	if (last == 0 || i == 0)
+	if (i == n)
 		return;
-	ch->head += i;
+	ch->head += i + 1;
 	ch->taken = ch->head;
 	ch->jobs->cons.head = ch->head;
 	__atomic_store_n(&ch->jobs->cons.tail, ch->head, __ATOMIC_RELEASE);
