@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sys/mman.h>
@@ -14,6 +16,7 @@
 
 #include "ferry_test.h"
 #include "chan_rig.h"
+#include "ferry_post.h"
 
 #define PAGE 4096
 
@@ -66,15 +69,17 @@ rig_attach(struct rig *rig, uint32_t endpoint)
 		.endpoint = endpoint,
 		.epoch = RIG_EPOCH + endpoint,
 		.copier = &rig->copier,
+		.server = rig->own.room > 0 ? &rig->own : NULL,
+		.boards = rig->boards,
+		.local = true,
 	};
 }
 
-void
-rig_start(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
+static void
+rig_open(struct rig *rig)
 {
 	struct ferry_channel_attach attach;
 
-	rig_make(rig, slot_size, n_slots);
 	attach = rig_attach(rig, RIG_TX);
 	assert_int_equal(ferry_tx_start(&rig->tx, &attach), 0);
 	attach = rig_attach(rig, RIG_RX);
@@ -82,11 +87,91 @@ rig_start(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
 }
 
 void
+rig_start(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
+{
+	rig_make(rig, slot_size, n_slots);
+	rig_open(rig);
+}
+
+void
+rig_start_post(struct rig *rig, uint32_t slot_size, uint32_t n_slots,
+		uint32_t n_boards)
+{
+	uint32_t i;
+
+	rig_make(rig, slot_size, n_slots);
+	assert_int_equal(ferry_server_init(&rig->own, &rig->copier, NULL, 1),
+		0);
+	rig->boards.size = ferry_board_size(1);
+	rig->boards.n = n_boards;
+	rig->boards.base = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(rig->boards.base != MAP_FAILED);
+	assert_true(n_boards * rig->boards.size <= PAGE);
+	for (i = 0; i < n_boards; i++)
+		ferry_board_init(RTE_PTR_ADD(rig->boards.base,
+			i * rig->boards.size), 1);
+	rig_open(rig);
+}
+
+void
+rig_engine_make(struct rig *rig, struct rig_engine *e, uint32_t i)
+{
+	e->word = FERRY_SERVER_ENGINE + i;
+	assert_int_equal(ferry_copier_init(&e->copier, SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_server_init(&e->server, &e->copier,
+		RTE_PTR_ADD(rig->boards.base, i * rig->boards.size), 1), 0);
+}
+
+void
+rig_engine_free(struct rig_engine *e)
+{
+	ferry_server_fini(&e->server);
+	ferry_copier_fini(&e->copier);
+}
+
+int
+rig_serve(struct rig *rig, struct rig_engine *e)
+{
+	const struct ferry_serve serve = {
+		.shared = rig->ch,
+		.config = { rig->ch->slot_size, rig->ch->n_slots },
+		.local = true,
+		.bells = rig->bells,
+		.n_bells = RIG_BELLS,
+	};
+	int ret;
+
+	assert_int_equal(rig->ch->service.server, FERRY_SERVER_NONE);
+	__atomic_store_n(&rig->ch->service.server, e->word, __ATOMIC_RELEASE);
+	ret = ferry_server_add(&e->server, &serve);
+	if (ret != 0)
+		__atomic_store_n(&rig->ch->service.server, FERRY_SERVER_NONE,
+				__ATOMIC_RELEASE);
+	return ret;
+}
+
+void
+rig_leave(struct rig *rig, struct rig_engine *e)
+{
+	assert_int_equal(rig->ch->service.server, e->word);
+	ferry_server_hold(&e->server, 0);
+	while (ferry_server_pending(&e->server, 0, false))
+		ferry_server_poll(&e->server);
+	assert_true(ferry_server_remove(&e->server, 0) != -EBUSY);
+	__atomic_store_n(&rig->ch->service.server, FERRY_SERVER_NONE,
+			__ATOMIC_RELEASE);
+}
+
+void
 rig_stop(struct rig *rig)
 {
 	ferry_tx_stop(rig->tx);
 	ferry_rx_stop(rig->rx);
+	ferry_server_fini(&rig->own);
 	ferry_copier_fini(&rig->copier);
+	if (rig->boards.base != NULL)
+		munmap(rig->boards.base, PAGE);
 	rig_unmap(rig);
 }
 
@@ -107,6 +192,10 @@ rig_age(struct rig *rig)
 {
 	ring_age(rig->tx->fwd);
 	ring_age(rig->tx->back);
+	ring_age(ferry_channel_out(rig->ch));
+	ring_age(rig->tx->post->jobs);
+	rig->tx->post->head = rig->tx->post->jobs->prod.tail;
+	rig->tx->post->done = rig->tx->post->head;
 	rig->tx->seq = UINT32_MAX - 20;
 	rig->rx->seq = UINT32_MAX - 20;
 }
@@ -123,7 +212,8 @@ rig_census(const struct ferry_channel_shared *ch)
 	struct ferry_channel_census c;
 
 	assert_int_equal(ferry_channel_census(ch, NULL, &c), 0);
-	assert_int_equal(c.free + c.tx_held + c.in_flight + c.rx_held + c.lost,
+	assert_int_equal(c.free + c.tx_held + c.jobs + c.in_flight +
+			c.rx_held + c.lost,
 			ch->n_slots);
 	assert_int_equal(c.lost, 0);
 	return c;

@@ -13,6 +13,7 @@
 
 #include "ferry_channel.h"
 #include "ferry_copier.h"
+#include "ferry_server.h"
 
 #define RIG_TX 1
 #define RIG_RX 2
@@ -27,6 +28,10 @@ struct rig {
 	/* In shared memory, as the channel is. */
 	struct ferry_bell *bells;
 	struct ferry_copier copier;
+	/* The producer's own; unused if its room is 0. */
+	struct ferry_server own;
+	/* Boards for its engines, or none. */
+	struct ferry_boards boards;
 	/* The mapping: bells, channel, guard page. */
 	uint8_t *map;
 	size_t map_size;
@@ -44,6 +49,26 @@ void rig_start(struct rig *rig, uint32_t slot_size, uint32_t n_slots);
 
 /** End all that runs and free all memory. */
 void rig_stop(struct rig *rig);
+
+/** rig_start(), with a server and n_boards boards for the producer. */
+void rig_start_post(struct rig *rig, uint32_t slot_size, uint32_t n_slots,
+		uint32_t n_boards);
+
+/** An engine beside the rig: a server with a copier and board i of the rig. */
+struct rig_engine {
+	struct ferry_copier copier;
+	struct ferry_server server;
+	uint32_t word;
+};
+
+void rig_engine_make(struct rig *rig, struct rig_engine *e, uint32_t i);
+void rig_engine_free(struct rig_engine *e);
+
+/** Serve the rig's channel, which nobody serves: what ferry_server_add() says. */
+int rig_serve(struct rig *rig, struct rig_engine *e);
+
+/** Serve it no more, when the copier has ended what it has of it. */
+void rig_leave(struct rig *rig, struct rig_engine *e);
 
 /** What the hub would hand to an endpoint. */
 struct ferry_channel_attach rig_attach(struct rig *rig, uint32_t endpoint);
