@@ -283,10 +283,14 @@ def test_interrupt_processes():
     interrupted('--processes')
 
 
-def test_receiver_killed():
-    """A killed receiver ends the run with an error, not a hang."""
+def test_interrupt_engine():
+    """Ctrl-C while an engine copies leaves nothing behind."""
+    interrupted('--only', 'mode-efficiency-*', '--lanes', 'softdsa,hybrid')
+
+
+def killed_receiver(*options):
     outside.need_machine(PAGES_NEEDED, cpus=2)
-    p = subprocess.Popen([PERF, '--processes', '--pool', '32'],
+    p = subprocess.Popen([PERF, '--processes', '--pool', '32', *options],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          text=True)
     p.stdout.readline()
@@ -298,6 +302,16 @@ def test_receiver_killed():
     assert p.returncode == 1, (p.returncode, err)
     assert err != ''
     assert left_behind(p.pid) == [], left_behind(p.pid)
+
+
+def test_receiver_killed():
+    """A killed receiver ends the run with an error, not a hang."""
+    killed_receiver()
+
+
+def test_receiver_killed_engine():
+    """The same while an engine copies to it."""
+    killed_receiver('--only', 'mode-efficiency-*', '--lanes', 'hybrid')
 
 
 def main():
