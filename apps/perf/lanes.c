@@ -197,11 +197,12 @@ lanes_device(enum lane_set set)
 }
 
 void
-lanes_begin(struct lanes *l, struct ferry_hub *hub)
+lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns)
 {
 	unsigned int i;
 
 	l->hub = hub;
+	l->calib_ns = calib_ns;
 	/* They tell of each device that is stopped, or was. */
 	rte_log_set_level_pattern("lib.dmadev", RTE_LOG_CRIT);
 	rte_log_set_level_pattern("pmd.dma.*", RTE_LOG_CRIT);
@@ -278,6 +279,29 @@ add_device(struct lanes *l, enum lane_set kind)
 	return ret < 0 ? ret : 0;
 }
 
+/* As a hub that means to use its lanes does; once for each set. */
+static int
+calibrate(struct lanes *l)
+{
+	struct ferry_calib_options options = {
+		.budget_ns = l->calib_ns,
+		.demote = FERRY_CALIB_DEMOTE_NEVER,
+	};
+	struct ferry_calib *known = &l->calib[l->set];
+	struct ferry_calib *calib = calloc(1, sizeof(*calib));
+	int ret;
+
+	if (calib == NULL)
+		return -ENOMEM;
+	if (known->nb_lanes > 0)
+		options.given = known;
+	ret = ferry_engine_calibrate(l->engine, &options, calib);
+	if (ret == 0)
+		*known = *calib;
+	free(calib);
+	return ret;
+}
+
 int
 lanes_use(struct lanes *l, enum lane_set set)
 {
@@ -294,6 +318,8 @@ lanes_use(struct lanes *l, enum lane_set set)
 		ret = add_device(l, LANES_SKELETON);
 	if (ret == 0 && (set == LANES_SOFTDSA || set == LANES_HYBRID))
 		ret = add_device(l, LANES_SOFTDSA);
+	if (ret == 0)
+		ret = calibrate(l);
 	if (ret == 0)
 		ret = rte_eal_remote_launch(engine_main, l, l->lcore);
 	if (ret != 0) {

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "ferry_calib.h"
 #include "ferry_engine.h"
 #include "places.h"
 
@@ -48,6 +49,9 @@ struct lanes {
 	/* CPU time of its thread; valid once started is not 0. */
 	clockid_t clock;
 	uint32_t started;
+	/* Time to measure a set's lanes in, at first use; and what was found. */
+	uint64_t calib_ns;
+	struct ferry_calib calib[LANES_N];
 };
 
 const char *lanes_name(enum lane_set set);
@@ -63,8 +67,8 @@ void lanes_prepare(struct lanes *l, uint32_t wanted,
 		const struct places *places, int *argc, char **args, char *text,
 		size_t len);
 
-/* With EAL and hub running: which of them there are. */
-void lanes_begin(struct lanes *l, struct ferry_hub *hub);
+/* With EAL and hub running: which of them there are. calib_ns: see there. */
+void lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns);
 void lanes_end(struct lanes *l);
 
 /* Why a set was left out: a line, or NULL if none was. */

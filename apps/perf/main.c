@@ -18,6 +18,8 @@
 #define MIB (UINT64_C(1) << 20)
 /* The smallest cold pool worth trying. */
 #define POOL_MIN (16 * MIB)
+/* Time to measure lanes in, in a smoke run. */
+#define SMOKE_CALIB_NS 20000000
 
 static const char usage[] =
 	"ferry-perf [options]\n"
@@ -245,7 +247,8 @@ lead(struct perf *p, const struct ferry_eal_args *eal)
 	ret = hub_make(p, &hub);
 	if (ret != 0)
 		return ret;
-	lanes_begin(&p->lanes, hub);
+	lanes_begin(&p->lanes, hub, p->o.smoke ? SMOKE_CALIB_NS :
+			FERRY_CALIB_BUDGET_NS);
 	p->o.sets &= p->lanes.sets;
 	p->o.bare &= p->lanes.bare;
 	ret = follower_start(&follower, HUB_NAME, eal, p->o.processes);
