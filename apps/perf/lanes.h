@@ -49,7 +49,7 @@ struct lanes {
 	/* CPU time of its thread; valid once started is not 0. */
 	clockid_t clock;
 	uint32_t started;
-	/* Time to measure a set's lanes in, at first use; and what was found. */
+	/* Time to measure a set's lanes in when first used; what was found. */
 	uint64_t calib_ns;
 	struct ferry_calib calib[LANES_N];
 };

@@ -373,7 +373,7 @@ side_close(struct side *s)
 	return ask(s, SIDE_CLOSE, NULL, &ack);
 }
 
-/* In the bounds of one-way streams, and with devices, the other core is idle. */
+/* In bounds of one-way streams, and with devices, the other core is idle. */
 static bool
 is_alone(const struct side_job *job)
 {

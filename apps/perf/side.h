@@ -53,8 +53,8 @@ enum side_wire {
 	/* Bound of what is not copied: only a stamp in a cache line (latency),
 	 * only writing the payload where it shall be read (stream). */
 	WIRE_LINE,
-	/* Bound: the least code that copies the payload. Of SIDE_DEVICE: rte_dma
-	 * alone. */
+	/* Bound: the least code that copies the payload. Of SIDE_DEVICE:
+	 * rte_dma alone. */
 	WIRE_BARE,
 	/* ferry: ferry_tx_post(). */
 	WIRE_POST,
