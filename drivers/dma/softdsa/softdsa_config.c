@@ -53,8 +53,8 @@ static const struct wrong {
 	{ "corrupt", SOFTDSA_FAULT_CORRUPT, 0, "N[+]" },
 };
 
-#define KEYS "wqs, size, max_batch, max_transfer, threads, share, cpus, node, " \
-	"t0_ns, gbps, desc_ns, preset, wq, fail, fault, hang, corrupt, " \
+#define KEYS "wqs, size, max_batch, max_transfer, threads, share, cpus, " \
+	"node, t0_ns, gbps, desc_ns, preset, wq, fail, fault, hang, corrupt, " \
 	"reorder, full, faults"
 
 void
@@ -183,7 +183,7 @@ set_gbps(struct parse *p, const char *value)
 	if (!isdigit((unsigned char)value[0]) || *end != '\0' ||
 			!(v == 0 || (v >= 0.001 && v <= 10000)))
 		return bad(p, "gbps", value,
-			"10^9 bytes per second, 0.001 to 10000, or 0: no limit");
+			"10^9 bytes a second, 0.001 to 10000, or 0: no limit");
 	p->config.timing.mbps = (uint64_t)(v * 1000 + 0.5);
 	return 0;
 }

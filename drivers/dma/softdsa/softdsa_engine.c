@@ -246,8 +246,10 @@ next_time(struct softdsa_engine *e)
 	for (i = 0; i < e->dev->config.wqs; i++) {
 		struct softdsa_wq *wq = &e->dev->wqs[i];
 
-		if (softdsa_serves(e->dev, e->index, i) &&
-				__atomic_load_n(&wq->parked, __ATOMIC_ACQUIRE) ==
+		if (!softdsa_serves(e->dev, e->index, i))
+			continue;
+		/* Pairs with E1. */
+		if (__atomic_load_n(&wq->parked, __ATOMIC_ACQUIRE) ==
 				SOFTDSA_PARKED_HANG &&
 				wq->parked_until < next)
 			next = wq->parked_until;
