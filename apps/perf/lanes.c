@@ -196,34 +196,6 @@ lanes_device(enum lane_set set)
 	return device_find(set, 1, NULL, 0);
 }
 
-void
-lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns)
-{
-	unsigned int i;
-
-	l->hub = hub;
-	l->calib_ns = calib_ns;
-	/* They tell of each device that is stopped, or was. */
-	rte_log_set_level_pattern("lib.dmadev", RTE_LOG_CRIT);
-	rte_log_set_level_pattern("pmd.dma.*", RTE_LOG_CRIT);
-	/* Behind the receiver's. */
-	l->lcore = rte_get_next_lcore(rte_get_next_lcore(-1, 1, 0), 1, 0);
-	for (i = LANES_CPU; i < LANES_N && l->lcore >= RTE_MAX_LCORE; i++)
-		leave_out(l, i, "its engine needs a third lcore, such as "
-			"--lcores=0@0,1@1,2@1");
-	if (device_find(LANES_SKELETON, 0, NULL, 0) < 0)
-		leave_out(l, LANES_SKELETON, "EAL has made no %s device",
-			SKELETON);
-	if (device_find(LANES_SOFTDSA, 0, NULL, 0) < 0)
-		leave_out(l, LANES_SOFTDSA, "idxd has found no work queue");
-	if (device_find(LANES_SKELETON, 0, NULL, 0) < 0 &&
-			device_find(LANES_SOFTDSA, 0, NULL, 0) < 0)
-		leave_out(l, LANES_HYBRID, "there is no DMA device");
-	for (i = LANES_SKELETON; i <= LANES_SOFTDSA; i++)
-		if (lanes_device(i) < 0)
-			l->bare &= ~(1u << i);
-}
-
 const char *
 lanes_why(const struct lanes *l)
 {
@@ -279,25 +251,84 @@ add_device(struct lanes *l, enum lane_set kind)
 	return ret < 0 ? ret : 0;
 }
 
-/* As a hub that means to use its lanes does; once for each set. */
 static int
-calibrate(struct lanes *l)
+engine_create(struct lanes *l, enum lane_set set)
 {
-	struct ferry_calib_options options = {
-		.budget_ns = l->calib_ns,
+	int ret;
+
+	l->set = set;
+	ret = ferry_engine_create(&l->engine, l->hub, NULL);
+	if (ret == 0 && (set == LANES_SKELETON || set == LANES_HYBRID))
+		ret = add_device(l, LANES_SKELETON);
+	if (ret == 0 && (set == LANES_SOFTDSA || set == LANES_HYBRID))
+		ret = add_device(l, LANES_SOFTDSA);
+	return ret;
+}
+
+/* As a hub that means to use its lanes does. */
+static int
+calibrate(struct lanes *l, enum lane_set set, uint64_t ns)
+{
+	const struct ferry_calib_options options = {
+		.budget_ns = ns,
 		.demote = FERRY_CALIB_DEMOTE_NEVER,
 	};
-	struct ferry_calib *known = &l->calib[l->set];
+	int ret = engine_create(l, set);
+
+	if (ret == 0)
+		ret = ferry_engine_calibrate(l->engine, &options,
+				&l->calib[set]);
+	lanes_end(l);
+	return ret;
+}
+
+int
+lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns)
+{
+	unsigned int i;
+	int ret = 0;
+
+	l->hub = hub;
+	/* They tell of each device that is stopped, or was. */
+	rte_log_set_level_pattern("lib.dmadev", RTE_LOG_CRIT);
+	rte_log_set_level_pattern("pmd.dma.*", RTE_LOG_CRIT);
+	/* Behind the receiver's. */
+	l->lcore = rte_get_next_lcore(rte_get_next_lcore(-1, 1, 0), 1, 0);
+	for (i = LANES_CPU; i < LANES_N && l->lcore >= RTE_MAX_LCORE; i++)
+		leave_out(l, i, "its engine needs a third lcore, such as "
+			"--lcores=0@0,1@1,2@1");
+	if (device_find(LANES_SKELETON, 0, NULL, 0) < 0)
+		leave_out(l, LANES_SKELETON, "EAL has made no %s device",
+			SKELETON);
+	if (device_find(LANES_SOFTDSA, 0, NULL, 0) < 0)
+		leave_out(l, LANES_SOFTDSA, "idxd has found no work queue");
+	if (device_find(LANES_SKELETON, 0, NULL, 0) < 0 &&
+			device_find(LANES_SOFTDSA, 0, NULL, 0) < 0)
+		leave_out(l, LANES_HYBRID, "there is no DMA device");
+	for (i = LANES_SKELETON; i <= LANES_SOFTDSA; i++)
+		if (lanes_device(i) < 0)
+			l->bare &= ~(1u << i);
+	for (i = LANES_CPU; i < LANES_N && ret == 0; i++)
+		if (l->sets & (1u << i))
+			ret = calibrate(l, i, calib_ns);
+	return ret;
+}
+
+/* The same again, by what was found; what was not found stays a guess. */
+static int
+calibrated(struct lanes *l)
+{
+	const struct ferry_calib_options options = {
+		.budget_ns = 1,
+		.given = &l->calib[l->set],
+		.demote = FERRY_CALIB_DEMOTE_NEVER,
+	};
 	struct ferry_calib *calib = calloc(1, sizeof(*calib));
 	int ret;
 
 	if (calib == NULL)
 		return -ENOMEM;
-	if (known->nb_lanes > 0)
-		options.given = known;
 	ret = ferry_engine_calibrate(l->engine, &options, calib);
-	if (ret == 0)
-		*known = *calib;
 	free(calib);
 	return ret;
 }
@@ -312,14 +343,9 @@ lanes_use(struct lanes *l, enum lane_set set)
 	lanes_end(l);
 	if (set == LANES_NONE)
 		return 0;
-	l->set = set;
-	ret = ferry_engine_create(&l->engine, l->hub, NULL);
-	if (ret == 0 && (set == LANES_SKELETON || set == LANES_HYBRID))
-		ret = add_device(l, LANES_SKELETON);
-	if (ret == 0 && (set == LANES_SOFTDSA || set == LANES_HYBRID))
-		ret = add_device(l, LANES_SOFTDSA);
+	ret = engine_create(l, set);
 	if (ret == 0)
-		ret = calibrate(l);
+		ret = calibrated(l);
 	if (ret == 0)
 		ret = rte_eal_remote_launch(engine_main, l, l->lcore);
 	if (ret != 0) {

@@ -49,8 +49,7 @@ struct lanes {
 	/* CPU time of its thread; valid once started is not 0. */
 	clockid_t clock;
 	uint32_t started;
-	/* Time to measure a set's lanes in when first used; what was found. */
-	uint64_t calib_ns;
+	/* What each set's lanes were found to take. */
 	struct ferry_calib calib[LANES_N];
 };
 
@@ -67,8 +66,12 @@ void lanes_prepare(struct lanes *l, uint32_t wanted,
 		const struct places *places, int *argc, char **args, char *text,
 		size_t len);
 
-/* With EAL and hub running: which of them there are. calib_ns: see there. */
-void lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns);
+/*
+ * With EAL and hub running: see which of them there are, and measure their
+ * lanes, calib_ns nanoseconds for each set. Before other processes attach, as it
+ * takes memory that all of them would have to map. 0 or negative.
+ */
+int lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns);
 void lanes_end(struct lanes *l);
 
 /* Why a set was left out: a line, or NULL if none was. */

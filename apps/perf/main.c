@@ -48,7 +48,8 @@ static const char usage[] =
 
 enum {
 	OPT_CSV = 256, OPT_ONLY, OPT_RUNS, OPT_TIME, OPT_POOL, OPT_LIST,
-	OPT_QUICK, OPT_SMOKE, OPT_CHECK, OPT_PROCESSES, OPT_FOLLOW, OPT_LANES, OPT_HELP,
+	OPT_QUICK, OPT_SMOKE, OPT_CHECK, OPT_PROCESSES, OPT_FOLLOW,
+	OPT_LANES, OPT_HELP,
 };
 
 static const struct option long_options[] = {
@@ -247,8 +248,13 @@ lead(struct perf *p, const struct ferry_eal_args *eal)
 	ret = hub_make(p, &hub);
 	if (ret != 0)
 		return ret;
-	lanes_begin(&p->lanes, hub, p->o.smoke ? SMOKE_CALIB_NS :
+	ret = lanes_begin(&p->lanes, hub, p->o.smoke ? SMOKE_CALIB_NS :
 			FERRY_CALIB_BUDGET_NS);
+	if (ret != 0) {
+		app_error("cannot make an engine: %s", ferry_strerror(ret));
+		ferry_hub_destroy(hub);
+		return ret;
+	}
 	p->o.sets &= p->lanes.sets;
 	p->o.bare &= p->lanes.bare;
 	ret = follower_start(&follower, HUB_NAME, eal, p->o.processes);

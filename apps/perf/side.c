@@ -14,6 +14,7 @@
 
 /* How long the two sides wait for each other to come: 20 s. */
 #define MEET_NS UINT64_C(20000000000)
+#define MEET_NAP_NS 1000000
 /* Looks for a command before going to sleep: some hundred microseconds. */
 #define HEAR_LOOKS 4096
 /* Sleeps end so often to see whether the other side still lives: 100 ms. */
@@ -85,6 +86,22 @@ area_send(struct side *s)
 	return ret == 1 ? 0 : -EIO;
 }
 
+/* Leader: wait until the follower has all of its ends. */
+static int
+meet(const struct side *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < MEET_NS / MEET_NAP_NS; i++) {
+		if (ferry_tx_peer(s->area_tx) != FERRY_END_ABSENT)
+			return 0;
+		if (perf_stop)
+			return -ECANCELED;
+		usleep(MEET_NAP_NS / 1000);
+	}
+	return -ETIMEDOUT;
+}
+
 static int
 area_receive(struct side *s)
 {
@@ -139,6 +156,14 @@ side_start(struct side *s, const char *hub, bool lead)
 	if (ret == 0) {
 		ferry_rx_set_wait(s->ctl_rx, FERRY_WAIT_SLEEP);
 		ret = lead ? area_send(s) : area_receive(s);
+	}
+	if (ret == 0 && lead) {
+		ret = meet(s);
+		if (ret != 0) {
+			app_error("the receiver does not come: %s",
+				ferry_strerror(ret));
+			return ret;
+		}
 	}
 	if (ret != 0)
 		app_error("%s cannot attach to the hub: %s", lead ?

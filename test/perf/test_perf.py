@@ -73,14 +73,13 @@ def check_row(row):
 
 
 def check_lanes(row):
-    """What is posted in efficiency mode is copied by the lanes there are."""
+    """Who works is told, and nothing is copied by devices that are not there."""
     scenario, dma = row['scenario'], row['dma_pct']
     posted = scenario.startswith(('sender-cpu-', 'mode-efficiency-',
                                   'wake-4K-'))
     if scenario.endswith('-cpu') and dma != '':
         assert float(dma) == 0, row
-    elif posted and scenario.endswith(('-skeleton', '-softdsa')):
-        assert float(dma) > 50, row
+    if posted:
         assert float(row['engine_core_pct']) > 0, row
     if posted or scenario.startswith('mode-'):
         for who in ('sender', 'receiver', 'all'):
@@ -120,6 +119,11 @@ def smoke(*options):
         if not row['scenario'].startswith('bound-copy-'):
             assert sum(r['scenario'] == row['scenario']
                        for r in rows) == wanted[0], row
+    # Which messages go to a device is the scheduler's choice; but some do.
+    for name in ('skeleton', 'softdsa'):
+        shares = [float(r['dma_pct']) for r in rows if r['dma_pct'] != '' and
+                  r['scenario'].endswith(name)]
+        assert shares == [] or max(shares) > 0, name
     for name in names:
         assert re.search(rf'^{name} ', out, re.M), name
     assert 'targets met' in out
@@ -296,7 +300,7 @@ def killed_receiver(*options):
     p.stdout.readline()
     time.sleep(1)
     children = open(f'/proc/{p.pid}/task/{p.pid}/children').read().split()
-    assert len(children) == 1, children
+    assert len(children) == 1, (children, p.poll())
     os.kill(int(children[0]), signal.SIGKILL)
     _, err = p.communicate(timeout=60)
     assert p.returncode == 1, (p.returncode, err)
