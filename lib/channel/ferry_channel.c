@@ -374,6 +374,16 @@ ferry_deadline_after(uint64_t timeout_ns)
 	return rte_get_tsc_cycles() + cycles;
 }
 
+/* Why an end waits in vain: 0, FERRY_E_* or -EIO. */
+static int
+end_over(const struct ferry_channel_shared *ch,
+		const struct ferry_channel_end *other)
+{
+	int ret = ferry_channel_failed(ch);
+
+	return ret != 0 ? ret : ferry_end_result(other);
+}
+
 /*
  * Wait for ready, the end of the other side, or the deadline. tend() is called
  * before each step down the ladder.
@@ -394,9 +404,7 @@ end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
 		deadline = ferry_deadline_after(timeout_ns);
 	ferry_wait_reset(wait);
 	for (;;) {
-		ret = ferry_end_result(other);
-		if (ret == 0)
-			ret = ferry_fault_result(ch);
+		ret = end_over(ch, other);
 		if (ret != 0)
 			return ready(handle) ? 0 : ret;
 		if (timeout_ns == 0)
@@ -416,6 +424,9 @@ rx_served(const struct ferry_rx *rx)
 {
 	const struct rte_ring *jobs = ferry_channel_jobs(rx->shared);
 
+	/* Then they never will be. */
+	if (ferry_channel_failed(rx->shared) != 0)
+		return false;
 	/* J2: if not, what it published is visible from here on. */
 	return __atomic_load_n(&jobs->cons.tail, __ATOMIC_ACQUIRE) !=
 		__atomic_load_n(&jobs->prod.tail, __ATOMIC_ACQUIRE);
@@ -469,7 +480,7 @@ ferry_rx_wake_producer(struct ferry_rx *rx)
 int
 ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 {
-	bool later, with_server;
+	bool later = false, with_server;
 	int ret;
 
 	/*
@@ -499,8 +510,8 @@ rx_wake(void *handle)
 {
 	const struct ferry_rx *rx = handle;
 
-	return rx_ready(handle) || ferry_end_result(&rx->shared->tx) != 0 ||
-		ferry_fault_result(rx->shared) != 0 || mode_of(rx->shared) != rx->mode;
+	return rx_ready(handle) || end_over(rx->shared, &rx->shared->tx) != 0 ||
+		mode_of(rx->shared) != rx->mode;
 }
 
 static bool
@@ -523,8 +534,8 @@ tx_wake(void *handle)
 {
 	const struct ferry_tx *tx = handle;
 
-	return tx_ready(handle) || ferry_end_result(&tx->shared->rx) != 0 ||
-		ferry_fault_result(tx->shared) != 0 || mode_of(tx->shared) != tx->mode;
+	return tx_ready(handle) || end_over(tx->shared, &tx->shared->rx) != 0 ||
+		mode_of(tx->shared) != tx->mode;
 }
 
 /*
@@ -562,8 +573,9 @@ tx_drained_wake(void *handle)
 {
 	const struct ferry_tx *tx = handle;
 
-	return tx_drained(handle) || ferry_end_result(&tx->shared->rx) != 0 ||
-		ferry_fault_result(tx->shared) != 0 || mode_of(tx->shared) != tx->mode;
+	return tx_drained(handle) ||
+		end_over(tx->shared, &tx->shared->rx) != 0 ||
+		mode_of(tx->shared) != tx->mode;
 }
 
 /* What a waiting producer does beside waiting. */

@@ -189,9 +189,8 @@ void ferry_rx_stop(struct ferry_rx *rx);
  * @param n
  *   Number of payloads.
  * @return
- *   How many, from the first, were taken; 0 or negative as for ferry_tx_send().
- *   -EIO or FERRY_E_CORRUPT if the server gave the channel up, see
- *   ferry_tx_finish().
+ *   How many, from the first, were taken; 0 or negative as for ferry_tx_send(),
+ *   also if an earlier post failed as in ferry_tx_finish().
  */
 int ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
@@ -222,10 +221,9 @@ uint32_t ferry_tx_pending(struct ferry_tx *tx);
  *   As for ferry_tx_wait().
  * @return
  *   0, or -ETIMEDOUT. If the hub dies, the calling thread copies what is left.
- *   -EIO: the server gave the channel up, since a DMA device that can neither
- *   copy nor be stopped may still read the payloads and write into the channel:
- *   what is pending is not sent. FERRY_E_CORRUPT: the server found jobs that it
- *   cannot have been given. The channel is of no more use but to be closed.
+ *   -EIO if a post could not be copied, FERRY_E_CORRUPT if somebody wrote
+ *   nonsense: then it is not sent, nor is any after it, but the payloads are
+ *   the caller's again.
  */
 int ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
 /** @} */

@@ -24,7 +24,7 @@
  *    R2 rx: back.prod.tail (rte_ring)    tx: back dequeue start
  *    R3 server: out.prod.tail (rte_ring) rx: out dequeue start
  *    E1 one end: state = CLOSED          other end: ferry_end_result()
- *    F  server: service.fault            both ends: ferry_fault_result()
+ *    F  server: service.failed           either end: ferry_channel_failed()
  */
 
 #include <errno.h>
@@ -159,16 +159,17 @@ ferry_end_result(const struct ferry_channel_end *end)
 	return state == FERRY_END_GONE ? FERRY_E_PEER_GONE : FERRY_E_HUB_GONE;
 }
 
-/** Why the channel's server gave it up: 0, FERRY_E_CORRUPT or -EIO. */
+/** Whether the channel's jobs have been given up: 0, FERRY_E_CORRUPT or -EIO. */
 static inline int
-ferry_fault_result(const struct ferry_channel_shared *ch)
+ferry_channel_failed(const struct ferry_channel_shared *ch)
 {
-	/* F: what the server published is visible after this. */
-	uint32_t fault = __atomic_load_n(&ch->service.fault, __ATOMIC_ACQUIRE);
+	/* F: nothing reads the jobs' payloads after this. */
+	const int32_t why = __atomic_load_n(&ch->service.failed,
+			__ATOMIC_ACQUIRE);
 
-	if (likely(fault == FERRY_FAULT_NONE))
+	if (likely(why == 0))
 		return 0;
-	return fault == FERRY_FAULT_DEVICE ? -EIO : FERRY_E_CORRUPT;
+	return why == -EIO ? -EIO : FERRY_E_CORRUPT;
 }
 
 /** Wake the other end's endpoint if it may be asleep. */
@@ -737,8 +738,7 @@ ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
  * @return
  *   How many were taken; 0 if there is none now. If none will come any more:
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if
- *   the producer wrote nonsense; -EIO if an engine gave the channel up, since a
- *   DMA device that cannot be stopped may write into it.
+ *   the producer wrote nonsense; -EIO if a post could not be copied.
  */
 static inline int
 ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
@@ -749,14 +749,14 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 	if (unlikely(got == 0 && n > 0)) {
 		rx->stats.empty++;
 		ended = ferry_end_result(&rx->shared->tx);
-		if (likely(ended == 0))
-			ended = ferry_fault_result(rx->shared);
 		if (unlikely(ended != 0)) {
 			/*
-			 * Something may have been published between the look
-			 * above and the end (E1, F).
+			 * The producer may have published between the look
+			 * above and its end (E1).
 			 */
 			got = ferry_rx_take(rx, msgs, n);
+			if (got == 0 && ferry_channel_failed(rx->shared) != 0)
+				return ferry_channel_failed(rx->shared);
 			if (got == 0)
 				return ended;
 		}

@@ -108,7 +108,6 @@ ferry_channel_layout_hash(void)
 		offsetof(struct ferry_job, src),
 		sizeof(struct ferry_channel_service),
 		offsetof(struct ferry_channel_shared, service),
-		offsetof(struct ferry_channel_service, fault),
 		offsetof(struct ferry_channel_shared, wish),
 		sizeof(struct ferry_cell),
 		offsetof(struct ferry_cell, data),

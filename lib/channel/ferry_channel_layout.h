@@ -154,16 +154,6 @@ struct ferry_job {
 #define FERRY_SERVER_ENGINE 2
 /** @} */
 
-/** Why a server gave a channel up. */
-enum ferry_fault {
-	/** It did not. */
-	FERRY_FAULT_NONE = 0,
-	/** The producer posted what no correct producer posts. */
-	FERRY_FAULT_CORRUPT,
-	/** A device that cannot be stopped may still write into slots. */
-	FERRY_FAULT_DEVICE,
-};
-
 /**
  * Who carries out a channel's jobs, and how. Seldom written, so that the line
  * stays in everybody's cache.
@@ -181,10 +171,11 @@ struct ferry_channel_service {
 	/** enum ferry_mode; written by either end. */
 	uint32_t mode;
 	/**
-	 * enum ferry_fault. Not NONE: the server has published all that it ever
-	 * will. Written by the server, once.
+	 * Not 0: a job could not be carried out, so neither it nor any after it
+	 * will be, by anyone. Says why, FERRY_E_CORRUPT or -EIO; stored by the
+	 * server when nothing reads the payloads any more.
 	 */
-	uint32_t fault;
+	int32_t failed;
 } __rte_aligned(FERRY_APART);
 
 /**

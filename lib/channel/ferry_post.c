@@ -95,7 +95,8 @@ self_begin(struct ferry_tx *tx)
 	};
 
 	/* O */
-	if (p->server == NULL || !__atomic_compare_exchange_n(server, &none,
+	if (p->server == NULL || ferry_channel_failed(tx->shared) != 0 ||
+			!__atomic_compare_exchange_n(server, &none,
 			FERRY_SERVER_SELF, false, __ATOMIC_ACQUIRE,
 			__ATOMIC_RELAXED))
 		return;
@@ -161,7 +162,7 @@ ferry_post_progress(struct ferry_tx *tx)
 			ferry_server_poll(p->server);
 		account(p);
 	} while (p->self && p->head != p->done && tx->copier->nb_open <= 1 &&
-			ferry_fault_result(tx->shared) == 0);
+			ferry_channel_failed(tx->shared) == 0);
 	if (p->self && p->head == p->done && tx->copier->nb_open <= 1)
 		self_end(tx);
 	return p->head - p->done;
@@ -377,12 +378,13 @@ ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 	int ret = ferry_end_result(&tx->shared->rx);
 
 	if (likely(ret == 0))
-		ret = ferry_fault_result(tx->shared);
+		ret = ferry_channel_failed(tx->shared);
 	if (unlikely(ret != 0))
 		return ret;
 	ferry_tx_take_mode(tx);
-	tx->cell_will_do = false;
 	ret = post(tx, bufs, n);
+	tx->cell_will_do = ret >= 0 && ret < n &&
+		bufs[ret].len <= FERRY_CELL_DATA;
 	ferry_post_progress(tx);
 	return ret;
 }
@@ -413,15 +415,14 @@ static bool
 finish_wake(void *handle)
 {
 	const struct ferry_tx *tx = handle;
-	const struct ferry_channel_service *service = &tx->shared->service;
 	const struct ferry_post *p = tx->post;
 
 	/* J2 */
 	return (int32_t)(__atomic_load_n(&p->jobs->cons.tail,
 			__ATOMIC_ACQUIRE) - tx->shared->wish.jobs) >= 0 ||
 		server_of(tx) == FERRY_SERVER_NONE ||
-		__atomic_load_n(&service->mode, __ATOMIC_RELAXED) !=
-		tx->mode || ferry_fault_result(tx->shared) != 0;
+		ferry_channel_failed(tx->shared) != 0 ||
+		ferry_tx_mode(tx) != tx->mode;
 }
 
 int
@@ -438,7 +439,7 @@ ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 	while (ferry_tx_pending(tx) > most) {
 		/* Whoever ends meanwhile: if nobody else carries them out any
 		 * more, this end does. */
-		ret = ferry_fault_result(tx->shared);
+		ret = ferry_channel_failed(tx->shared);
 		if (ret != 0)
 			return ret;
 		if (timeout_ns == 0)
@@ -490,10 +491,11 @@ ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 	const uint32_t head = tx->post->head;
 	uint64_t posted;
 	uint32_t i = 0;
-	int ret = ferry_fault_result(tx->shared);
+	int ret = ferry_channel_failed(tx->shared);
 
 	if (unlikely(ret != 0))
 		return ret;
+
 	ferry_tx_take_mode(tx);
 	/* Alone, it is waited for, whatever the mode but the thriftiest. */
 	if (tx->mode != FERRY_MODE_EFFICIENCY && (n == 1 ||

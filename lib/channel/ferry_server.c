@@ -58,9 +58,13 @@ struct ferry_served {
 	bool active;
 	bool held;
 	bool used;
-	/* A job of it was given up: nothing after it can be published. */
+	/* A job of it was given up, and why: nothing after it can be published.
+	 * Once the copier has nothing of it any more, the ends are told. */
 	bool stuck;
 	bool told;
+	/* The out ring takes no more: a corrupt consumer's. */
+	bool clogged;
+	int32_t why;
 	bool unsafe;
 	struct ferry_reach_cache reach;
 	/* For each place of the job ring: a job is read once, and this is what
@@ -195,6 +199,9 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 		return -EINVAL;
 	if (server->table[serve->number] != NULL)
 		return -EEXIST;
+	/* A device may write into its slots for ever. */
+	if (ferry_channel_failed(shared) != 0)
+		return ferry_channel_failed(shared);
 	ch = calloc(1, sizeof(*ch));
 	if (ch == NULL)
 		return -ENOMEM;
@@ -229,6 +236,35 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 	return 0;
 }
 
+/* Nothing can be carried out from here on. */
+static void
+stick(struct ferry_served *ch, int32_t why)
+{
+	if (!ch->stuck)
+		ch->why = why;
+	ch->stuck = true;
+}
+
+/* Tell the ends of a channel that it is stuck. */
+static void
+tell_failed(struct ferry_served *ch)
+{
+	ch->told = true;
+	/* F */
+	__atomic_store_n(&ch->shared->service.failed, ch->why,
+			__ATOMIC_RELEASE);
+	ferry_end_notify(&ch->shared->tx, ch->bells, ch->n_bells);
+	ferry_end_notify(&ch->shared->rx, ch->bells, ch->n_bells);
+}
+
+/* Whether the next message is complete. */
+static bool
+may_publish(const struct ferry_served *ch)
+{
+	return ch->head != ch->taken && !ch->clogged &&
+		ch->state[ch->head & ch->mask] == JOB_DONE;
+}
+
 bool
 ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		bool all)
@@ -239,7 +275,7 @@ ferry_server_pending(const struct ferry_server *server, uint32_t number,
 	if (ch == NULL)
 		return false;
 	if (ch->stuck)
-		return ch->copying > 0;
+		return ch->copying > 0 || may_publish(ch);
 	return ch->taken != ch->head || (all && jobs_tail(ch) != ch->head);
 }
 
@@ -266,6 +302,8 @@ ferry_server_remove(struct ferry_server *server, uint32_t number)
 		return -ENOENT;
 	if (ch->copying > 0 || (ch->taken != ch->head && !ch->stuck))
 		return -EBUSY;
+	if (ch->stuck && !ch->told)
+		tell_failed(ch);
 	deactivate(server, ch);
 	if (ch->used)
 		server->used[ch->mode]--;
@@ -296,8 +334,8 @@ job_read(struct ferry_server *server, struct ferry_served *ch, uint32_t at,
 	if (unlikely(slot >= ch->n_slots || len > ch->slot_size ||
 			place >= FERRY_PLACES || (!ch->local &&
 			!ferry_reach_dpdk(src, len, &ch->reach)))) {
+		stick(ch, FERRY_E_CORRUPT);
 		server->stats.bad++;
-		ch->stuck = true;
 		return false;
 	}
 	ch->descs[at & ch->mask] = (struct ferry_desc) {
@@ -332,9 +370,12 @@ take(struct ferry_server *server, struct ferry_served *ch)
 	} else {
 		count_used(server, ch);
 	}
-	/* No more than can be there, whatever a corrupt peer's tail says. */
-	n = RTE_MIN(n, ch->n_slots - RTE_MIN(ch->n_slots,
-			ch->taken - ch->head));
+	/* More than can be there: a corrupt peer's. */
+	if (unlikely(n > ch->n_slots - (ch->taken - ch->head))) {
+		stick(ch, FERRY_E_CORRUPT);
+		server->stats.bad++;
+		return 0;
+	}
 	n = RTE_MIN(n, (uint32_t)BURST);
 	for (i = 0; i < n; i++)
 		if (!job_read(server, ch, ch->taken + i, &jobs[i]))
@@ -380,7 +421,7 @@ publish(struct ferry_server *server, struct ferry_served *ch)
 {
 	struct ferry_desc descs[BURST];
 	struct rte_ring_zc_data zcd;
-	uint32_t n;
+	uint32_t i, n;
 
 	for (n = 0; n < BURST && ch->head + n != ch->taken; n++) {
 		const uint32_t at = (ch->head + n) & ch->mask;
@@ -388,16 +429,20 @@ publish(struct ferry_server *server, struct ferry_served *ch)
 		if (ch->state[at] != JOB_DONE)
 			break;
 		descs[n] = ch->descs[at];
-		ch->state[at] = JOB_NONE;
-		server->stats.bytes += descs[n].len;
 	}
-	if (n == 0)
+	if (n == 0 || ch->clogged)
 		return 0;
-	/* R3. Short only if a corrupt consumer wrote the ring's indices. */
+	/* R3. Short only if a corrupt peer wrote into the rings. */
 	if (unlikely(rte_ring_sp_enqueue_bulk_elem(ch->out, descs,
 			sizeof(descs[0]), n, NULL) != n)) {
-		ch->stuck = true;
+		stick(ch, FERRY_E_CORRUPT);
+		server->stats.bad++;
+		ch->clogged = true;
 		return 0;
+	}
+	for (i = 0; i < n; i++) {
+		ch->state[(ch->head + i) & ch->mask] = JOB_NONE;
+		server->stats.bytes += descs[i].len;
 	}
 	ferry_end_notify(&ch->shared->rx, ch->bells, ch->n_bells);
 	/* J2: only now, so that a slot is always recorded. */
@@ -410,19 +455,6 @@ publish(struct ferry_server *server, struct ferry_served *ch)
 	return n;
 }
 
-/* Nothing that comes after can be published: both ends are to know. */
-static void
-give_up(struct ferry_served *ch)
-{
-	ch->told = true;
-	/* F */
-	__atomic_store_n(&ch->shared->service.fault, ch->unsafe ?
-			FERRY_FAULT_DEVICE : FERRY_FAULT_CORRUPT,
-			__ATOMIC_RELEASE);
-	ferry_end_notify(&ch->shared->rx, ch->bells, ch->n_bells);
-	ferry_end_notify(&ch->shared->tx, ch->bells, ch->n_bells);
-}
-
 /* E1 to E4: no longer poll a channel. */
 static void
 rest(struct ferry_server *server, struct ferry_served *ch)
@@ -432,8 +464,8 @@ rest(struct ferry_server *server, struct ferry_served *ch)
 	/* E1, E2 */
 	__atomic_store_n(watch, 1, __ATOMIC_RELEASE);
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	/* E3 */
-	if (jobs_tail(ch) != ch->taken && !ch->stuck) {
+	/* E3; jobs that are never taken are nothing to stay for. */
+	if (jobs_tail(ch) != ch->taken && !ch->told) {
 		/* E4 */
 		__atomic_exchange_n(watch, 0, __ATOMIC_RELAXED);
 		ch->quiet = 0;
@@ -478,7 +510,7 @@ reap(struct ferry_server *server)
 		/* The slot must not be used, so the message cannot be sent,
 		 * nor any after it. */
 		ch->state[at] = JOB_BAD;
-		ch->stuck = true;
+		stick(ch, -EIO);
 		if (done[i].status == FERRY_COPY_E_UNSAFE) {
 			server->stats.unsafe += !ch->unsafe;
 			ch->unsafe = true;
@@ -504,10 +536,10 @@ ferry_server_poll(struct ferry_server *server)
 		following = TAILQ_NEXT(ch, next);
 		did = take(server, ch);
 		did += publish(server, ch);
+		if (unlikely(ch->stuck && !ch->told && ch->copying == 0 &&
+				!may_publish(ch)))
+			tell_failed(ch);
 		work += did;
-		if (unlikely(ch->stuck) && !ch->told && did == 0 &&
-				ch->copying == 0)
-			give_up(ch);
 		if (did > 0 || (ch->taken != ch->head && !ch->told))
 			ch->quiet = 0;
 		else if (++ch->quiet >= QUIET_TURNS && server->board != NULL)

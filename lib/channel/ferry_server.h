@@ -24,6 +24,7 @@
  *    J2 server: jobs.cons.tail           tx: ferry_tx_pending(): the source is
  *                                        not read any more
  *    O  server: service.server = NONE    next server: compare-and-exchange
+ *    F  server: service.failed           either end: ferry_channel_failed()
  *
  * What a message costs beside its copy, in cache lines that move: half a line
  * of job there, its share of jobs.prod.tail and jobs.cons.tail; a quarter of a
@@ -134,7 +135,8 @@ void ferry_server_fini(struct ferry_server *server);
  * @param serve
  *   The channel; not referred to after the call.
  * @return
- *   0; -EINVAL for an impossible channel or number; -EEXIST; -ENOMEM.
+ *   0; -EINVAL for an impossible channel or number; -EEXIST; -ENOMEM; or why a
+ *   server has given its jobs up.
  */
 int ferry_server_add(struct ferry_server *server,
 		const struct ferry_serve *serve);

@@ -20,6 +20,7 @@
 #include "ferry_test.h"
 #include "chan_rig.h"
 #include "chan_step.h"
+#include "ferry_post.h"
 
 /* More than any operation takes: the child went astray. */
 #define STEPS_MAX 200000
@@ -70,7 +71,7 @@ stage_start(struct stage *stage, bool victim_tx, uint32_t slot_size,
 
 	memset(stage, 0, sizeof(*stage));
 	stage->victim_tx = victim_tx;
-	rig_start(&stage->rig, slot_size, n_slots);
+	rig_start_post(&stage->rig, slot_size, n_slots, 1);
 	stage->before = aligned_alloc(128, 3 * stage->rig.ch->size);
 	assert_non_null(stage->before);
 	stage->last = stage->before + stage->rig.ch->size;
@@ -125,6 +126,7 @@ stage_keep_pending(struct stage *stage)
 	/* Where they are is seen on a copy. */
 	memcpy(copy, rx.shared, rx.shared->size);
 	REBASE(&rx, copy);
+	rx.out = ferry_channel_out(copy);
 	rx.held = ferry_channel_at(copy, copy->off_rx_held);
 	while (ferry_rx_recv(&rx, &msg, 1) == 1) {
 		assert_true(stage->n_kept < STEP_MSGS);
@@ -149,27 +151,38 @@ check_slot(const struct stage *stage, uint32_t slot, uint32_t len,
 	return NULL;
 }
 
+/* What lies in a ring is complete. */
+static const char *
+check_ring(const struct stage *stage, const struct rte_ring *ring)
+{
+	const struct ferry_desc *descs = (const struct ferry_desc *)&ring[1];
+	const char *wrong = NULL;
+	uint32_t k;
+
+	for (k = ring->cons.tail; k != ring->prod.tail && wrong == NULL; k++) {
+		const struct ferry_desc *desc = &descs[k & ring->mask];
+
+		wrong = check_slot(stage, desc->slot, desc->len, desc->tag,
+				desc->seq);
+	}
+	return wrong;
+}
+
 /*
- * All that lies in the ring and in cells is complete: NULL or what is wrong.
+ * All that lies in rings and in cells is complete: NULL or what is wrong.
  * Sequence numbers of these tests fit 32 bits.
  */
 static const char *
 check_published(const struct stage *stage)
 {
 	const struct ferry_channel_shared *ch = stage->rig.ch;
-	const struct rte_ring *fwd = ferry_channel_fwd(ch);
-	const struct ferry_desc *descs = (const struct ferry_desc *)&fwd[1];
 	const struct ferry_cell *cells = ferry_channel_at(ch, ch->off_cells);
-	const char *wrong = NULL;
+	const char *wrong = check_ring(stage, ferry_channel_fwd(ch));
 	uint64_t i;
 	uint32_t k;
 
-	for (k = fwd->cons.tail; k != fwd->prod.tail && wrong == NULL; k++) {
-		const struct ferry_desc *desc = &descs[k & fwd->mask];
-
-		wrong = check_slot(stage, desc->slot, desc->len, desc->tag,
-				desc->seq);
-	}
+	if (wrong == NULL)
+		wrong = check_ring(stage, ferry_channel_out(ch));
 	/* This process's handle: where the consumer was before, at least. */
 	for (i = stage->rig.rx->cell_tail; wrong == NULL; i++) {
 		const struct ferry_cell *cell = &cells[i % FERRY_N_CELLS];
@@ -198,9 +211,40 @@ check_census(const struct ferry_channel_shared *ch)
 		return "a slot is in two rings or in none that exists";
 	if (c.lost != 0)
 		return "a slot is lost";
-	if (c.free + c.tx_held + c.in_flight + c.rx_held != ch->n_slots)
+	if (c.free + c.tx_held + c.jobs + c.in_flight + c.rx_held !=
+			ch->n_slots)
 		return "the slots do not add up";
 	return NULL;
+}
+
+/* What the hub does about the jobs of the dead: jobs_finish(). */
+static const char *
+jobs_survive(struct ferry_channel_shared *ch)
+{
+	const struct ferry_serve serve = {
+		.shared = ch,
+		.config = { ch->slot_size, ch->n_slots },
+		.local = true,
+		.bells = no_bells,
+		.n_bells = RIG_BELLS,
+	};
+	const char *wrong = NULL;
+	struct ferry_copier copier;
+	struct ferry_server server;
+
+	assert_int_equal(ferry_copier_init(&copier, SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_server_init(&server, &copier, NULL, 1), 0);
+	ch->service.server = FERRY_SERVER_ENGINE + 77;
+	if (ferry_server_add(&server, &serve) != 0)
+		wrong = "nobody can take over the jobs";
+	while (wrong == NULL && ferry_server_pending(&server, 0, true))
+		ferry_server_poll(&server);
+	if (server.stats.bad > 0 || ferry_channel_failed(ch) != 0)
+		wrong = "a job of the dead cannot be carried out";
+	ferry_server_remove(&server, 0);
+	ferry_server_fini(&server);
+	ferry_copier_fini(&copier);
+	return wrong;
 }
 
 /*
@@ -213,9 +257,12 @@ consumer_survives(struct stage *stage, struct ferry_rx *rx)
 	struct ferry_channel_shared *ch = rx->shared;
 	struct ferry_channel_census c;
 	uint64_t next = rx->seq, seen;
+	const char *wrong = jobs_survive(ch);
 	struct ferry_msg msg;
 	int ret;
 
+	if (wrong != NULL)
+		return wrong;
 	rig_set_state(&ch->tx, FERRY_END_GONE);
 	while ((ret = ferry_rx_recv(rx, &msg, 1)) == 1) {
 		if (!content_is(stage, msg.data, msg.len, msg.tag, next))
@@ -238,25 +285,39 @@ consumer_survives(struct stage *stage, struct ferry_rx *rx)
 	return NULL;
 }
 
+/* What is in a ring up to an index is as it was sent. */
+static bool
+ring_intact(const struct stage *stage, const struct ferry_channel_shared *ch,
+		const struct rte_ring *ring, uint32_t to)
+{
+	const struct ferry_desc *descs = (const struct ferry_desc *)&ring[1];
+	uint32_t at;
+
+	for (at = ring->cons.tail; at != to; at++) {
+		const struct ferry_desc *desc = &descs[at & ring->mask];
+
+		if (!content_is(stage, (const uint8_t *)ch + ch->off_slots +
+				desc->slot * ch->stride, desc->len, desc->tag,
+				desc->seq))
+			return false;
+	}
+	return true;
+}
+
 /* What is still the consumer's must be as it was before the operation. */
 static const char *
 check_consumers_share(const struct stage *stage,
 		const struct ferry_channel_shared *ch, uint32_t sent)
 {
-	const struct rte_ring *fwd = ferry_channel_fwd(ch);
-	const struct ferry_desc *descs = (const struct ferry_desc *)&fwd[1];
+	const struct rte_ring *out = ferry_channel_out(ch);
 	const uint8_t *base = (const uint8_t *)ch;
 	const struct ferry_rx *rx = stage->rig.rx;
-	uint32_t at, i;
+	uint32_t i;
 
-	/* In the ring, not yet taken. */
-	for (at = fwd->cons.tail; at != sent; at++) {
-		const struct ferry_desc *desc = &descs[at & fwd->mask];
-
-		if (!content_is(stage, base + ch->off_slots + desc->slot *
-				ch->stride, desc->len, desc->tag, desc->seq))
-			return "a message was overwritten before it was taken";
-	}
+	/* In the rings, not yet taken. */
+	if (!ring_intact(stage, ch, ferry_channel_fwd(ch), sent) ||
+			!ring_intact(stage, ch, out, out->prod.tail))
+		return "a message was overwritten before it was taken";
 	/* In its hands, or about to be. */
 	for (i = 0; i < stage->n_kept; i++) {
 		const uint64_t number = stage->kept[i].number;
@@ -321,10 +382,12 @@ check_survivor(struct stage *stage)
 		struct ferry_rx rx = *stage->rig.rx;
 
 		REBASE(&rx, copy);
+		rx.out = ferry_channel_out(copy);
 		rx.held = ferry_channel_at(copy, copy->off_rx_held);
 		return consumer_survives(stage, &rx);
 	} else {
 		struct ferry_tx tx = *stage->rig.tx;
+		struct ferry_post post = *tx.post;
 		uint32_t queue[64];
 
 		assert_true(tx.free_mask < RTE_DIM(queue));
@@ -332,6 +395,8 @@ check_survivor(struct stage *stage)
 		REBASE(&tx, copy);
 		tx.held = ferry_channel_at(copy, copy->off_tx_held);
 		tx.free = queue;
+		post.jobs = ferry_channel_jobs(copy);
+		tx.post = &post;
 		return producer_survives(stage, &tx);
 	}
 }

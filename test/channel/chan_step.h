@@ -41,7 +41,7 @@ struct stage {
 	unsigned int n_kept;
 	/* Payloads to copy, and their lengths. */
 	struct ferry_buf bufs[STEP_MSGS];
-	uint8_t data[STEP_MSGS][2048];
+	uint8_t data[STEP_MSGS][4096];
 	/* Lengths of messages, by number. */
 	uint32_t len[64];
 

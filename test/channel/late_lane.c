@@ -120,13 +120,5 @@ late_add(struct ferry_copier *copier, struct late *late)
 	assert_int_equal(ferry_lane_open(&lane, &late_driver, late,
 		SOCKET_ID_ANY), 0);
 	assert_int_equal(copier->nb_lanes, 1);
-#ifdef FERRY_COPIER_MAX_JOBS
 	assert_int_equal(ferry_copier_add(copier, lane), 0);
-#else
-	/* A copier that submits to its first lane only. */
-	ferry_lane_close(copier->lanes[0].lane);
-	lane->info.flags |= FERRY_LANE_SYNC;
-	copier->lanes[0].lane = lane;
-	copier->nb_used = 2;
-#endif
 }
