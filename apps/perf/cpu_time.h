@@ -7,8 +7,11 @@
  * sleeping and being preempted do not. A reading is a system call.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
+
+#include <rte_cycles.h>
 
 /* Whose time is told. */
 enum cpu_who {
@@ -45,33 +48,47 @@ cpu_process_ns(void)
 }
 
 /*
- * What a part of a thread's work takes, where the rest is to be told without
- * it. Parts are read one in so many, since a reading takes longer than some of
- * them.
+ * What the parts of a thread's work take that are to be told apart from the
+ * rest. Parts of microseconds are read by the CPU clock. Shorter ones are read
+ * by the time stamp counter, as asking the kernel takes longer than they do;
+ * one in which the thread was not running shows by its length, and counts as
+ * the others do.
  */
+#define CPU_PART_LONGEST_NS 20000
+
 struct cpu_part {
-	/* One in so many is read; how many there were, and were read. */
-	uint32_t every;
+	/* By the time stamp counter: all below is ticks, but for since. */
+	bool fine;
+	uint64_t longest;
+	/* How many there were, how many count, and what these took. */
 	uint64_t n;
 	uint64_t read;
-	/* Nanoseconds of those read, and of a reading. */
-	uint64_t ns;
+	uint64_t sum;
+	/* What a reading takes. */
 	uint64_t reading;
-	/* When the thread, and the part, began; 0: it is not read. */
+	/* When the thread, and the part, began. */
 	uint64_t since;
 	uint64_t begun;
 };
 
+static inline uint64_t
+cpu_part_now(const struct cpu_part *p)
+{
+	return p->fine ? rte_rdtsc() : cpu_thread_ns();
+}
+
 static inline void
-cpu_part_start(struct cpu_part *p, uint32_t every)
+cpu_part_start(struct cpu_part *p, bool fine)
 {
 	uint64_t a, b;
 	int i;
 
-	*p = (struct cpu_part){ .every = every, .reading = UINT64_MAX };
-	a = cpu_thread_ns();
+	*p = (struct cpu_part){ .fine = fine, .reading = UINT64_MAX };
+	p->longest = fine ? CPU_PART_LONGEST_NS * rte_get_tsc_hz() / NS_PER_S :
+		UINT64_MAX;
+	a = cpu_part_now(p);
 	for (i = 0; i < 16; i++, a = b) {
-		b = cpu_thread_ns();
+		b = cpu_part_now(p);
 		if (b - a < p->reading)
 			p->reading = b - a;
 	}
@@ -81,18 +98,18 @@ cpu_part_start(struct cpu_part *p, uint32_t every)
 static inline void
 cpu_part_begin(struct cpu_part *p)
 {
-	p->begun = p->n++ % p->every == 0 ? cpu_thread_ns() : 0;
+	p->begun = cpu_part_now(p);
 }
 
 static inline void
 cpu_part_end(struct cpu_part *p)
 {
-	uint64_t took;
+	const uint64_t took = cpu_part_now(p) - p->begun;
 
-	if (p->begun == 0)
+	p->n++;
+	if (took > p->longest)
 		return;
-	took = cpu_thread_ns() - p->begun;
-	p->ns += took > p->reading ? took - p->reading : 0;
+	p->sum += took > p->reading ? took - p->reading : 0;
 	p->read++;
 }
 
@@ -107,11 +124,11 @@ cpu_part_stop(const struct cpu_part *p, uint64_t *parts, uint64_t *rest)
 	double ns = 0;
 
 	if (p->read > 0)
-		ns = (double)p->ns * (double)p->n / (double)p->read;
-	*parts = (uint64_t)ns + 2 * p->reading * p->read;
-	/* Samples may mislead, where the rest is next to nothing. */
-	if (*parts > all)
-		*parts = all;
+		ns = (double)p->sum * (double)p->n / (double)p->read;
+	ns += 2.0 * (double)p->reading * (double)p->n;
+	if (p->fine)
+		ns *= (double)NS_PER_S / (double)rte_get_tsc_hz();
+	*parts = ns < (double)all ? (uint64_t)ns : all;
 	*rest = all - *parts;
 }
 

@@ -29,10 +29,8 @@
 /* Messages of one post: as many as are 32 KiB, at most 8. */
 #define BURST_BYTES 32768
 #define BURST_MAX 8
-/* Where writing a buffer takes less than a look at the clock, not each is
- * timed. */
-#define EACH_FROM 65536
-#define ELSE_EVERY 32
+/* Where writing a buffer takes less than a few looks at the CPU clock. */
+#define FINE_BELOW 65536
 
 static uint32_t
 stamp(void)
@@ -190,7 +188,7 @@ flow_lead(struct side *s, const struct side_job *job, struct side_slice *slice)
 		ret = ferry_tx_set_mode(s->tx, (enum ferry_mode)job->mode);
 	if (ret != 0)
 		return ret;
-	cpu_part_start(&rewriting, job->len >= EACH_FROM ? 1 : ELSE_EVERY);
+	cpu_part_start(&rewriting, job->len < FINE_BELOW);
 	ret = job->kind == SIDE_FLOW ? flow(s, job, &rewriting) :
 		single(s, job, &rewriting);
 	cpu_part_stop(&rewriting, &slice->rewriting_ns,
