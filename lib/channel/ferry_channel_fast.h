@@ -748,15 +748,15 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 
 	if (unlikely(got == 0 && n > 0)) {
 		rx->stats.empty++;
-		ended = ferry_end_result(&rx->shared->tx);
+		ended = ferry_channel_failed(rx->shared);
+		if (likely(ended == 0))
+			ended = ferry_end_result(&rx->shared->tx);
 		if (unlikely(ended != 0)) {
 			/*
-			 * The producer may have published between the look
-			 * above and its end (E1).
+			 * Something may have been published between the look
+			 * above and the end (E1, F).
 			 */
 			got = ferry_rx_take(rx, msgs, n);
-			if (got == 0 && ferry_channel_failed(rx->shared) != 0)
-				return ferry_channel_failed(rx->shared);
 			if (got == 0)
 				return ended;
 		}

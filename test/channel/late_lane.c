@@ -32,8 +32,7 @@ late_open(struct ferry_lane *lane, const void *config, int socket)
 static int
 late_close(struct ferry_lane *lane)
 {
-	RTE_SET_USED(lane);
-	return 0;
+	return ((const struct late *)lane->priv)->close_result;
 }
 
 static uint16_t

@@ -22,6 +22,8 @@ struct late {
 	bool hold;
 	/** Ends the newest first, all at once; else some, by chance. */
 	bool backwards;
+	/** What closing says: not 0, it cannot be stopped. */
+	int close_result;
 	/** The next job to end ends with this status. */
 	enum ferry_copy_status next_status;
 	/** Of chance. */

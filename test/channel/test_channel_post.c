@@ -465,38 +465,64 @@ assert_failed(struct bench *b, int why)
 	assert_int_equal(ferry_rx_recv(b->rig.rx, &msg, 1), why);
 }
 
+/* A device that keeps silent, soon to be given up, with a job in it. */
 static void
-a_copy_that_fails_ends_the_channel_at_that_message(void **state)
+hang(struct bench *b)
 {
-	static const enum ferry_copy_status statuses[] = {
-		FERRY_COPY_E_DEVICE, FERRY_COPY_E_UNSAFE,
-	};
-	unsigned int i;
+	b->engine.copier.tsc_hz = UINT64_C(1000000000);
+	b->engine.copier.tune.hang_factor = 0;
+	b->engine.copier.tune.hang_grace_ns = 1e6;
+	b->late.hold = true;
+	assert_int_equal(post(b, LONG), 1);
+	ferry_server_poll(&b->engine.server);
+	assert_true(b->late.nb > 0);
+	while (b->engine.copier.stats.drops == 0)
+		ferry_server_poll(&b->engine.server);
+}
+
+static void
+a_device_that_cannot_be_stopped_ends_the_channel_at_that_message(void **state)
+{
 	struct bench b;
 
 	(void)state;
-	for (i = 0; i < RTE_DIM(statuses); i++) {
-		bench_start(&b, 8);
-		bench_serve(&b);
-		assert_int_equal(post(&b, LONG), 1);
-		assert_int_equal(post(&b, LONG), 1);
-		assert_int_equal(post(&b, LONG), 1);
-		b.late.hold = true;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	assert_int_equal(post(&b, LONG), 1);
+	assert_int_equal(post(&b, LONG), 1);
+	while (ferry_tx_pending(b.rig.tx) > 0)
 		ferry_server_poll(&b.engine.server);
-		if (b.late.nb != 3)
-			skip(); /* a copier that mends what a lane spoils */
-		/* The last one is the first to end. */
-		b.late.next_status = statuses[i];
-		b.late.hold = false;
+	b.late.close_result = -EBUSY;
+	hang(&b);
+	while (ferry_channel_failed(b.rig.ch) == 0)
 		ferry_server_poll(&b.engine.server);
+	/* What was complete before is received. */
+	assert_int_equal(receive(&b), -EIO);
+	assert_int_equal(b.received, 2);
+	assert_int_equal(b.engine.server.stats.unsafe, 1);
+	assert_failed(&b, -EIO);
+	bench_stop(&b);
+}
+
+static void
+a_device_that_can_be_stopped_costs_no_message(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	assert_int_equal(post(&b, LONG), 1);
+	hang(&b);
+	assert_int_equal(post(&b, LONG), 1);
+	while (ferry_tx_pending(b.rig.tx) > 0)
 		ferry_server_poll(&b.engine.server);
-		assert_int_equal(receive(&b), 0);
-		assert_int_equal(b.received, 2);
-		assert_int_equal(b.engine.server.stats.unsafe,
-			statuses[i] == FERRY_COPY_E_UNSAFE);
-		assert_failed(&b, -EIO);
-		bench_stop(&b);
-	}
+	assert_int_equal(receive(&b), 0);
+	assert_int_equal(b.received, b.sent);
+	assert_int_equal(b.engine.server.stats.unsafe, 0);
+	assert_true(b.engine.copier.stats.redone_bytes >= LONG);
+	b.late.nb = 0;
+	bench_stop(&b);
 }
 
 /* What a producer gone mad may write over its second job, of three. */
@@ -534,7 +560,7 @@ an_impossible_job_ends_its_channel_only(void **state)
 		while (ferry_server_pending(&b.engine.server, 0, true))
 			ferry_server_poll(&b.engine.server);
 		ferry_server_poll(&b.engine.server);
-		assert_int_equal(receive(&b), 0);
+		assert_int_equal(receive(&b), FERRY_E_CORRUPT);
 		assert_int_equal(b.received, 1);
 		assert_int_equal(b.engine.server.stats.bad, 1);
 		assert_int_equal(b.late.ended, 1);
@@ -782,8 +808,8 @@ main(void)
 		cmocka_unit_test(jobs_are_done_even_if_nobody_receives_them),
 		cmocka_unit_test(
 			a_quiet_channel_costs_its_engine_nothing_until_a_post),
-		cmocka_unit_test(
-			a_copy_that_fails_ends_the_channel_at_that_message),
+		cmocka_unit_test(a_device_that_cannot_be_stopped_ends_the_channel_at_that_message),
+		cmocka_unit_test(a_device_that_can_be_stopped_costs_no_message),
 		cmocka_unit_test(an_impossible_job_ends_its_channel_only),
 		cmocka_unit_test(an_impossible_number_of_jobs_is_not_believed),
 		cmocka_unit_test(
