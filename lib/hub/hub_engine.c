@@ -157,6 +157,10 @@ serve_end(struct hub_channel *c, bool all)
 		c->unsafe = true;
 	engine_unlock(e);
 	c->engine = NULL;
+	/* The turns made here may have taken other channels' bits, and given
+	 * jobs to the copier, while the engine goes to sleep. A bit stays where
+	 * it looks last. */
+	ferry_board_post(e->board, number);
 }
 
 /* Give a channel to an engine: 0 or negative. */
