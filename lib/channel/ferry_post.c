@@ -17,6 +17,8 @@
 #define TIME_EVERY 8
 /* Bytes of finished jobs after which the server's speed is worked out. */
 #define RATE_BYTES (256 * 1024)
+/* So often in a row: then it is how this producer works. */
+#define WAITED_MIN 4
 /* Part of a new measurement in the moving average. */
 #define RATE_NEW 0.25
 
@@ -223,7 +225,8 @@ batch_put(struct ferry_tx *tx, struct batch *b)
 	if (b->n == 0)
 		return 0;
 	if (p->head == p->done) {
-		p->since = rte_rdtsc();
+		p->begun = rte_rdtsc();
+		p->since = p->begun;
 		p->since_bytes = 0;
 	}
 	/* J1. Never short: the ring has room for all slots there are. */
@@ -282,6 +285,24 @@ queue_is_long(const struct ferry_post *p, uint32_t len)
 	return (double)p->bytes / p->rate > (double)len / p->own_rate;
 }
 
+/* Throughput: whether each message has lately been waited for by itself. */
+static bool
+one_by_one(const struct ferry_post *p)
+{
+	return p->head == p->done && p->waited >= WAITED_MIN;
+}
+
+/* Efficiency: whether a message is not worth waking the engine for. */
+static bool
+is_lone(const struct ferry_tx *tx, uint32_t len)
+{
+	const struct ferry_post *p = tx->post;
+
+	return len <= FERRY_POST_LONE && p->head == p->done && !p->self &&
+		__atomic_load_n(&tx->shared->service.watch,
+			__ATOMIC_RELAXED) != 0;
+}
+
 /* Whether the server is to copy a message that nobody waits for. */
 static bool
 wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
@@ -293,12 +314,18 @@ wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
 		return false;
 	switch (tx->mode) {
 	case FERRY_MODE_EFFICIENCY:
-		return true;
+		account(p);
+		return !is_lone(tx, buf->len);
 	case FERRY_MODE_THROUGHPUT:
 		account(p);
-		return !queue_is_long(p, buf->len);
-	default:
+		if (!one_by_one(p))
+			return !queue_is_long(p, buf->len);
 		return buf->len >= ROUTE_MIN &&
+			ferry_route_offload(&p->route, buf->len);
+	default:
+		/* Not to try: nobody measures how long a post takes. */
+		return buf->len >= ROUTE_MIN && p->route.classes[
+			ferry_route_class(buf->len)].proven &&
 			ferry_route_offload(&p->route, buf->len);
 	}
 }
@@ -425,8 +452,8 @@ finish_wake(void *handle)
 		ferry_tx_mode(tx) != tx->mode;
 }
 
-int
-ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
+static int
+finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 {
 	const uint64_t deadline = ferry_deadline_after(timeout_ns);
 	struct ferry_post *p = tx->post;
@@ -461,13 +488,31 @@ ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 	return 0;
 }
 
-/* Latency: one message by the server, waited for, and timed. */
+int
+ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
+{
+	struct ferry_post *p = tx->post;
+	const uint32_t jobs = p->head - p->done, last = p->head - 1;
+	int ret = finish(tx, most, timeout_ns);
+
+	/* What the only job took for whoever waited for it; more, if the caller
+	 * did something else first. */
+	if (jobs == 1 && most == 0 && ret == 0) {
+		p->waited++;
+		ferry_route_learn(&p->route, p->lens[last & p->mask], true,
+				to_ns(p, rte_rdtsc() - p->begun));
+	} else if (jobs > 1) {
+		p->waited = 0;
+	}
+	return ret;
+}
+
+/* One message by the server, waited for. */
 static int
 send_routed(struct ferry_tx *tx, const struct ferry_buf *buf)
 {
 	struct ferry_post *p = tx->post;
 	struct batch batch = { 0 };
-	uint64_t start = rte_rdtsc();
 	int ret = batch_add(tx, &batch, buf);
 
 	if (ret <= 0)
@@ -480,8 +525,6 @@ send_routed(struct ferry_tx *tx, const struct ferry_buf *buf)
 		return ret;
 	/* It was none, and is none that pending() could mean. */
 	p->posted--;
-	ferry_route_learn(&p->route, buf->len, true,
-			to_ns(p, rte_rdtsc() - start));
 	return 1;
 }
 

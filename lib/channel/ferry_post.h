@@ -12,8 +12,10 @@
  *     mode        copied by the calling thread       by the server
  *     latency     what is not proven faster there    what is: ferry_route.h
  *     throughput  what would wait there for longer   the rest
- *                 than its own copy takes
- *     efficiency  up to FERRY_POST_TINY              the rest
+ *                 than its own copy takes; what is
+ *                 waited for one by one, as latency
+ *     efficiency  up to FERRY_POST_TINY; what the    the rest
+ *                 engine need not be woken for
  *
  * A channel without a server, and a payload that the hub's process cannot read,
  * is copied by the calling thread in every mode.
@@ -30,6 +32,13 @@
  * takes as long.
  */
 #define FERRY_POST_TINY 2048
+
+/**
+ * The same if nobody is copying for the channel now and its engine has come to
+ * rest: to wake that costs the producer 3 us and the engine as much, and 32 KiB
+ * are copied in that time, cold.
+ */
+#define FERRY_POST_LONE 32768
 
 /** What a producer's handle has for this. */
 struct ferry_post {
@@ -66,7 +75,11 @@ struct ferry_post {
 	double own_rate;
 	/** Length of a TSC tick in nanoseconds. */
 	double ns_per_tick;
-	/** For latency mode. */
+	/** Times in a row that it was waited for the only job there was. */
+	uint32_t waited;
+	/** When the first job was posted of those in the ring. */
+	uint64_t begun;
+	/** For latency mode, and messages that are waited for one by one. */
 	struct ferry_route route;
 };
 

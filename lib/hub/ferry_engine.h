@@ -161,7 +161,8 @@ int ferry_engine_add_dma(struct ferry_engine *engine, const char *names);
  * Measure an engine's lanes, and let it choose among them by what was found: to
  * be called once all lanes are added, before there is traffic. Takes about
  * ferry_calib_options.budget_ns, in which the engine serves nobody. Lanes that
- * hang are closed.
+ * hang are closed. Unless ferry_calib_options.mem is given, it is done in memory
+ * of the hub, if there are 4 to 64 MiB in one piece, else in EAL's.
  *
  * Without this, an engine begins with the drivers' guesses; either way it learns
  * from every copy.

@@ -28,6 +28,12 @@
 #define LINGER_NS 100000
 /* How late a running engine's sleeps may end. */
 #define SLACK_NS 1000
+/*
+ * With so many jobs in flight the devices are busy for a while: then completions
+ * are left to gather for as long as two wake-ups cost.
+ */
+#define GATHER_JOBS 8
+#define GATHER_NS 50000
 /* So much of a predicted wait is left for the prediction to be wrong by. */
 #define NAP_PART 0.75
 
@@ -65,6 +71,7 @@ struct ferry_engine {
 	enum ferry_wait_policy policy;
 	bool busy;
 	uint64_t next_ns;
+	uint32_t inflight;
 	/* The runner's own. No other lcore has its CPU; when it last found
 	 * something to do. */
 	bool exclusive;
@@ -502,9 +509,27 @@ calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
 		policy->submit_ns = cheapest;
 }
 
+/*
+ * Memory to measure with: of the hub, since EAL's heap would have to grow, for
+ * which every secondary is asked, also one that is about to attach.
+ */
+static void *
+calib_memory(struct ferry_hub *hub, size_t *len)
+{
+	void *mem = NULL;
+
+	pthread_mutex_lock(&hub->lock);
+	for (*len = FERRY_CALIB_MEM; *len >= FERRY_CALIB_MEM_MIN &&
+			mem == NULL; *len /= 2)
+		mem = hub_arena_alloc(&hub->arena, *len);
+	*len *= 2;
+	pthread_mutex_unlock(&hub->lock);
+	return mem;
+}
+
 static int
 calibrate(struct ferry_engine *e, const struct ferry_calib_options *options,
-		struct ferry_calib *calib)
+		struct ferry_calib *calib, void **mem)
 {
 	struct ferry_lane *lanes[FERRY_COPIER_MAX_LANES];
 	unsigned int numbers[FERRY_COPIER_MAX_LANES];
@@ -527,6 +552,8 @@ calibrate(struct ferry_engine *e, const struct ferry_calib_options *options,
 		/* Memory that the device may write for ever is not freed. */
 		if (ferry_copier_drop(&e->copier, numbers[i]) == 0)
 			rte_free(calib->lanes[i].held);
+		else
+			*mem = NULL;
 		calib->lanes[i].held = NULL;
 	}
 	calib_use(&e->copier, calib);
@@ -539,13 +566,27 @@ ferry_engine_calibrate(struct ferry_engine *e,
 		struct ferry_calib *calib)
 {
 	struct ferry_calib *found = calloc(1, sizeof(*found));
+	struct ferry_calib_options all = { .socket = SOCKET_ID_ANY };
+	void *mem = NULL;
+	size_t len = 0;
 	int ret;
 
 	if (found == NULL)
 		return -ENOMEM;
+	if (options != NULL)
+		all = *options;
+	if (all.mem == NULL) {
+		mem = calib_memory(e->hub, &len);
+		all.mem = mem;
+		all.mem_len = len;
+	}
 	engine_lock(e);
-	ret = calibrate(e, options, found);
+	ret = calibrate(e, &all, found, &mem);
 	engine_unlock(e);
+	pthread_mutex_lock(&e->hub->lock);
+	if (mem != NULL)
+		hub_arena_free(&e->hub->arena, mem, len);
+	pthread_mutex_unlock(&e->hub->lock);
 	if (calib != NULL)
 		*calib = *found;
 	free(found);
@@ -575,6 +616,7 @@ ferry_engine_poll(struct ferry_engine *e)
 		e->policy = engine_policy(e);
 		e->busy = ferry_server_busy(&e->server);
 		e->next_ns = ferry_copier_next_ns(&e->copier);
+		e->inflight = ferry_copier_inflight(&e->copier);
 	}
 	pthread_mutex_unlock(&e->lock);
 	return work;
@@ -626,6 +668,9 @@ ferry_engine_idle(struct ferry_engine *e)
 	 * soon, but let others have the CPU. A long wait is slept through. */
 	if (e->next_ns == UINT64_MAX || e->next_ns == 0)
 		rte_pause();
+	else if (e->inflight >= GATHER_JOBS)
+		ferry_bell_sleep(&e->board->bell, engine_wake, e,
+				RTE_MAX(e->next_ns, (uint64_t)GATHER_NS));
 	else if (e->next_ns < NAP_MIN_NS)
 		sched_yield();
 	else

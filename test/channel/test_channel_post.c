@@ -428,15 +428,23 @@ a_quiet_channel_costs_its_engine_nothing_until_a_post(void **state)
 	assert_int_equal(post(&b, 100), 1);
 	assert_int_equal(send_one(&b, 10), 1);
 	assert_false(ferry_board_any(board));
+	/* Nor, in efficiency mode, what is sooner copied than it is woken. */
+	assert_int_equal(post(&b, LONG), 1);
+	assert_false(ferry_board_any(board));
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+	b.rig.ch->service.mode = FERRY_MODE_THROUGHPUT;
+	b.rig.tx->mode = FERRY_MODE_THROUGHPUT;
 	assert_int_equal(post(&b, LONG), 1);
 	assert_true(ferry_board_any(board));
+	b.rig.ch->service.mode = FERRY_MODE_EFFICIENCY;
+	b.rig.tx->mode = FERRY_MODE_EFFICIENCY;
 	assert_int_equal(post(&b, LONG), 1);
 	ferry_server_poll(&b.engine.server);
 	assert_false(ferry_board_any(board));
 	assert_int_equal(b.engine.server.n_active, 1);
 	serve_all(&b);
 	assert_int_equal(receive(&b), 0);
-	assert_int_equal(b.received, 4);
+	assert_int_equal(b.received, 5);
 	bench_stop(&b);
 }
 

@@ -19,7 +19,7 @@
 
 #define CHANNELS 4
 #define ENGINES 3
-#define SLOT 32768
+#define SLOT 49152
 #define SLOTS 16
 #define MESSAGES 20000
 #define PAYLOADS 64
