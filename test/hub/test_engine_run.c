@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Who may run an engine, with which lanes, and what it costs when idle. */
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_cycles.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_service.h>
+
+#include "ferry_engine.h"
+#include "hub_fixture.h"
+
+#define SLOT 65536
+#define SLOTS 16
+#define ANY_TIME UINT64_C(20000000000)
+#define SECOND UINT64_C(1000000000)
+
+static uint8_t payload[SLOT];
+
+struct stage {
+	struct ferry_hub *hub;
+	struct ferry_engine *engine;
+	struct ferry_endpoint *a;
+	struct ferry_endpoint *b;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+	uint64_t n;
+};
+
+static void
+stage_start(struct stage *s)
+{
+	const struct ferry_channel_config config = {
+		.slot_size = SLOT, .n_slots = SLOTS,
+	};
+
+	memset(s, 0, sizeof(*s));
+	s->hub = hub_make(HUB, 16 * MIB, 0, 0);
+	assert_int_equal(ferry_engine_create(&s->engine, s->hub, NULL), 0);
+	s->a = hub_join(HUB, "a");
+	s->b = hub_join(HUB, "b");
+	assert_int_equal(ferry_tx_open(&s->tx, s->a, "ch", &config), 0);
+	assert_int_equal(ferry_rx_open(&s->rx, s->b, "ch", &config), 0);
+}
+
+static void
+stage_stop(struct stage *s)
+{
+	ferry_detach(s->a);
+	ferry_detach(s->b);
+	ferry_engine_destroy(s->engine);
+	hub_check_empty(s->hub);
+	assert_int_equal(ferry_hub_destroy(s->hub), 0);
+}
+
+/* Post one message, wait until it is done, and receive it. */
+static void
+pass(struct stage *s, uint32_t len)
+{
+	struct ferry_buf buf = { .data = payload, .len = len };
+	struct ferry_msg msg;
+
+	ferry_test_fill(payload, len, s->n);
+	buf.tag = (uint32_t)s->n;
+	assert_int_equal(ferry_tx_post(s->tx, &buf, 1), 1);
+	assert_int_equal(ferry_tx_finish(s->tx, 0, ANY_TIME), 0);
+	assert_int_equal(ferry_rx_wait(s->rx, ANY_TIME), 0);
+	assert_int_equal(ferry_rx_recv(s->rx, &msg, 1), 1);
+	assert_int_equal(msg.tag, (uint32_t)s->n);
+	assert_int_equal(msg.len, len);
+	assert_int_equal(ferry_test_check(msg.data, len, s->n), -1);
+	assert_int_equal(ferry_rx_release(s->rx, &msg, 1), 0);
+	s->n++;
+}
+
+static void
+pass_some(struct stage *s, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		pass(s, 2049 + i * 977 % (SLOT - 2048));
+}
+
+static struct ferry_engine_info
+info_of(struct ferry_engine *e)
+{
+	struct ferry_engine_info info;
+
+	ferry_engine_info(e, &info);
+	return info;
+}
+
+static void
+an_lcore_runs_an_engine_until_it_is_destroyed(void **state)
+{
+	struct stage s;
+	int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	for (i = 0; i < 3; i++) {
+		stage_start(&s);
+		assert_int_equal(ferry_engine_launch(s.engine, 0), -EINVAL);
+		assert_int_equal(ferry_engine_launch(s.engine,
+			RTE_MAX_LCORE), -EINVAL);
+		assert_int_equal(ferry_engine_launch(s.engine, 1), 0);
+		assert_int_equal(ferry_engine_launch(s.engine, 1), -EBUSY);
+		assert_int_equal(ferry_engine_service(s.engine, NULL), -EBUSY);
+		assert_int_equal(ferry_tx_set_mode(s.tx,
+			FERRY_MODE_EFFICIENCY), 0);
+		pass_some(&s, 50);
+		assert_int_equal(info_of(s.engine).msgs, 50);
+		stage_stop(&s);
+		assert_int_equal(rte_eal_get_lcore_state(1), WAIT);
+	}
+}
+
+static void
+a_service_core_runs_an_engine(void **state)
+{
+	struct stage s;
+	uint32_t id;
+	int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	assert_int_equal(rte_service_lcore_add(2), 0);
+	assert_int_equal(rte_service_lcore_start(2), 0);
+	for (i = 0; i < 3; i++) {
+		stage_start(&s);
+		assert_int_equal(ferry_engine_service(s.engine, &id), 0);
+		assert_int_equal(ferry_engine_service(s.engine, &id), -EBUSY);
+		assert_string_equal(rte_service_get_name(id),
+			"ferry-engine0");
+		assert_int_equal(rte_service_map_lcore_set(id, 2, 1), 0);
+		assert_int_equal(ferry_tx_set_mode(s.tx,
+			FERRY_MODE_EFFICIENCY), 0);
+		pass_some(&s, 50);
+		assert_int_equal(info_of(s.engine).msgs, 50);
+		stage_stop(&s);
+	}
+	assert_int_equal(rte_service_lcore_stop(2), 0);
+	assert_int_equal(rte_service_lcore_del(2), 0);
+}
+
+static void
+dma_devices_copy_for_an_engine(void **state)
+{
+	struct ferry_lane_stats stats = { 0 };
+	struct stage s;
+	int round;
+
+	(void)state;
+	ferry_test_need_eal();
+	/* A device that an engine gave back can be had again. */
+	for (round = 0; round < 2; round++) {
+		stage_start(&s);
+		assert_int_equal(ferry_engine_add_dma(s.engine, "nothing*"),
+			-ENODEV);
+		assert_int_equal(ferry_engine_add_dma(s.engine,
+			"nothing,dma_skel*"), 1);
+		/* It is in use. */
+		assert_true(ferry_engine_add_dma(s.engine, NULL) < 0);
+		assert_int_equal(info_of(s.engine).lanes, 2);
+		assert_int_equal(ferry_engine_launch(s.engine, 1), 0);
+		assert_int_equal(ferry_tx_set_mode(s.tx,
+			FERRY_MODE_EFFICIENCY), 0);
+		pass_some(&s, 200);
+		assert_int_equal(info_of(s.engine).msgs, 200);
+		ferry_lane_stats(ferry_copier_lane(ferry_engine_copier(
+			s.engine), 1), &stats);
+		print_message("%llu bytes of %llu by the device\n",
+			(unsigned long long)stats.bytes,
+			(unsigned long long)info_of(s.engine).bytes);
+		assert_int_equal(stats.errors, 0);
+		stage_stop(&s);
+	}
+}
+
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
+}
+
+/* A consumer that sleeps until a message comes, and notes when it came. */
+struct sleeper {
+	struct stage *s;
+	pthread_t thread;
+	uint64_t got;
+	uint64_t at;
+	int result;
+};
+
+static void *
+sleep_main(void *arg)
+{
+	struct sleeper *z = arg;
+	struct ferry_msg msg;
+	int ret;
+
+	for (;;) {
+		ret = ferry_rx_wait(z->s->rx, UINT64_MAX);
+		if (ret == 0)
+			ret = ferry_rx_recv(z->s->rx, &msg, 1);
+		if (ret == 1) {
+			z->at = ferry_test_now_ns();
+			ferry_rx_release(z->s->rx, &msg, 1);
+			__atomic_fetch_add(&z->got, 1, __ATOMIC_RELEASE);
+		} else if (ret < 0) {
+			z->result = ret;
+			return NULL;
+		}
+	}
+}
+
+static void
+await(const uint64_t *counter, uint64_t value)
+{
+	const uint64_t end = ferry_test_now_ns() + ANY_TIME;
+
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) < value) {
+		assert_true(ferry_test_now_ns() < end);
+		usleep(20);
+	}
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+#define WAKES 101
+
+static void
+an_idle_engine_and_its_ends_cost_nothing_and_wake_at_once(void **state)
+{
+	struct ferry_buf buf = { .data = payload, .len = 4096 };
+	struct sleeper z = { NULL };
+	uint64_t before, used, took[WAKES];
+	struct stage s;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	z.s = &s;
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
+	assert_int_equal(ferry_engine_launch(s.engine, 1), 0);
+	assert_int_equal(pthread_create(&z.thread, NULL, sleep_main, &z), 0);
+	/* Used once, then idle. */
+	assert_int_equal(ferry_tx_post(s.tx, &buf, 1), 1);
+	await(&z.got, 1);
+	usleep(200000);
+	before = cpu_ns();
+	/* The producer waits as well, for a slot that does not come. */
+	assert_int_equal(ferry_tx_finish(s.tx, 0, 0), 0);
+	usleep(2000000);
+	used = cpu_ns() - before;
+	print_message("%.3f %% of a core\n", (double)used / 2e9 * 100);
+	assert_true(used < 2 * SECOND / 50);
+	assert_true(info_of(s.engine).sleeps > 0);
+	for (i = 0; i < WAKES; i++) {
+		uint64_t start;
+
+		usleep(5000);
+		start = ferry_test_now_ns();
+		assert_int_equal(ferry_tx_post(s.tx, &buf, 1), 1);
+		await(&z.got, i + 2);
+		took[i] = z.at - start;
+	}
+	qsort(took, WAKES, sizeof(took[0]), by_value);
+	print_message("a post of 4 KiB wakes engine and consumer in %.1f us "
+		"(median), %.1f us (9 of 10)\n",
+		(double)took[WAKES / 2] / 1e3,
+		(double)took[WAKES * 9 / 10] / 1e3);
+	/* A lost wake-up would show as the 100 ms of a nap. */
+	assert_true(took[WAKES / 2] < SECOND / 100);
+	ferry_tx_close(s.tx);
+	pthread_join(z.thread, NULL);
+	assert_int_equal(z.result, FERRY_E_CLOSED);
+	stage_stop(&s);
+}
+
+static void
+a_producer_that_finishes_sleeps_meanwhile(void **state)
+{
+	struct ferry_buf buf = { .data = payload, .len = SLOT };
+	uint64_t before, used;
+	struct stage s;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
+	assert_int_equal(ferry_tx_post(s.tx, &buf, 1), 1);
+	before = cpu_ns();
+	/* Nobody runs the engine. */
+	assert_int_equal(ferry_tx_finish(s.tx, 0, SECOND), -ETIMEDOUT);
+	used = cpu_ns() - before;
+	assert_true(used < SECOND / 50);
+	assert_int_equal(ferry_engine_launch(s.engine, 1), 0);
+	assert_int_equal(ferry_tx_finish(s.tx, 0, ANY_TIME), 0);
+	stage_stop(&s);
+}
+
+/* The other end is asleep when the mode changes; it is not afterwards. */
+static void
+a_change_of_mode_wakes_who_sleeps(void **state)
+{
+	struct sleeper z = { NULL };
+	uint64_t before, used;
+	struct stage s;
+	int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	z.s = &s;
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
+	assert_int_equal(pthread_create(&z.thread, NULL, sleep_main, &z), 0);
+	for (i = 0; i < 3; i++) {
+		usleep(150000);
+		before = cpu_ns();
+		usleep(300000);
+		used = cpu_ns() - before;
+		/* At most naps. */
+		assert_true(used < 300000000 / 20);
+		assert_int_equal(ferry_tx_set_mode(s.tx,
+			FERRY_MODE_LATENCY), 0);
+		before = cpu_ns();
+		usleep(300000);
+		used = cpu_ns() - before;
+		/* It spins, as far as others let it. */
+		assert_true(used > 300000000 / 10);
+		assert_int_equal(ferry_tx_set_mode(s.tx,
+			FERRY_MODE_EFFICIENCY), 0);
+	}
+	ferry_tx_close(s.tx);
+	pthread_join(z.thread, NULL);
+	stage_stop(&s);
+}
+
+#define MANY 1000
+
+static void
+a_thousand_quiet_channels_are_not_looked_at(void **state)
+{
+	static const struct ferry_channel_config small = { 4096, 1 };
+	static struct ferry_tx *txs[MANY];
+	struct ferry_buf buf = { .data = payload, .len = 4000 };
+	struct ferry_engine_info info;
+	struct ferry_endpoint *ep;
+	struct ferry_engine *e;
+	struct ferry_hub *hub;
+	struct ferry_msg msg;
+	struct ferry_rx *rx;
+	uint64_t turns;
+	char name[32];
+	int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 48 * MIB, 0, 2 * MANY);
+	ep = hub_join(HUB, "many");
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "ch%d", i);
+		assert_int_equal(ferry_tx_open(&txs[i], ep, name, &small), 0);
+	}
+	/* The first engine gets them all. */
+	assert_int_equal(ferry_engine_create(&e, hub, NULL), 0);
+	assert_int_equal(ferry_rx_open(&rx, ep, "ch500", NULL), 0);
+	info = info_of(e);
+	assert_int_equal(info.channels, MANY);
+	for (i = 0; info_of(e).active > 0; i++) {
+		assert_true(i < 64 * MANY);
+		ferry_engine_poll(e);
+	}
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(ferry_tx_set_mode(txs[500],
+			FERRY_MODE_EFFICIENCY), 0);
+		assert_int_equal(ferry_tx_post(txs[500], &buf, 1), 1);
+		turns = info_of(e).turns;
+		while (ferry_tx_pending(txs[500]) > 0)
+			ferry_engine_poll(e);
+		info = info_of(e);
+		assert_int_equal(info.active, 1);
+		assert_true(info.turns - turns < 10);
+		assert_int_equal(ferry_rx_recv(rx, &msg, 1), 1);
+		assert_int_equal(ferry_rx_release(rx, &msg, 1), 0);
+		/* Quiet again after a while. */
+		while (info_of(e).active > 0)
+			ferry_engine_poll(e);
+		assert_true(info_of(e).turns - turns < 200);
+	}
+	ferry_detach(ep);
+	ferry_engine_destroy(e);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static int
+eal_start(void **state)
+{
+	char lcores[64];
+	int cpus = (int)ferry_test_cpus();
+
+	(void)state;
+	if (ferry_test_eal_skip_reason() != NULL)
+		return 0;
+	snprintf(lcores, sizeof(lcores), "(0-2)@(0-%d)", RTE_MAX(cpus - 1, 0));
+	return ferry_test_eal_start(lcores, "--socket-limit=128",
+		"--vdev=dma_skeleton", NULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_lcore_runs_an_engine_until_it_is_destroyed),
+		cmocka_unit_test(a_service_core_runs_an_engine),
+		cmocka_unit_test(dma_devices_copy_for_an_engine),
+		cmocka_unit_test(
+		an_idle_engine_and_its_ends_cost_nothing_and_wake_at_once),
+		cmocka_unit_test(a_producer_that_finishes_sleeps_meanwhile),
+		cmocka_unit_test(a_change_of_mode_wakes_who_sleeps),
+		cmocka_unit_test(a_thousand_quiet_channels_are_not_looked_at),
+	};
+
+	return cmocka_run_group_tests(tests, eal_start, NULL);
+}
