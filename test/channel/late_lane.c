@@ -89,7 +89,7 @@ late_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 			.bytes = job.len,
 			.status = late->next_status,
 		};
-		if (late->next_status == FERRY_COPY_OK)
+		if (late->next_status == FERRY_COPY_OK && job.len > 0)
 			memcpy(job.dst, job.src, job.len);
 		else
 			done[got].bytes = 0;
