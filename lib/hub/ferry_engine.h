@@ -268,6 +268,24 @@ const struct ferry_copier *
 ferry_engine_copier(const struct ferry_engine *engine);
 
 /**
+ * Change what is adjustable in an engine's copier: the scheduler's numbers, how
+ * long a silent device is waited for. May be called while it runs: jobs under way
+ * go on as they were planned, and a device that is already late keeps the time it
+ * was given.
+ *
+ * @param engine
+ *   The engine.
+ * @param tune
+ *   What is to hold from the next turn on; what holds now is
+ *   ferry_engine_copier()->tune.
+ * @return
+ *   0; -EINVAL for NULL, or for a hang_factor or hang_grace_ns that is negative
+ *   or not a number.
+ */
+int ferry_engine_tune(struct ferry_engine *engine,
+		const struct ferry_copier_tune *tune);
+
+/**
  * Move a channel to an engine.
  *
  * @param hub

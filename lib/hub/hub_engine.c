@@ -593,6 +593,19 @@ ferry_engine_calibrate(struct ferry_engine *e,
 	return ret;
 }
 
+int
+ferry_engine_tune(struct ferry_engine *e, const struct ferry_copier_tune *tune)
+{
+	/* Also false for what is not a number. */
+	if (e == NULL || tune == NULL || !(tune->hang_factor >= 0) ||
+			!(tune->hang_grace_ns >= 0))
+		return -EINVAL;
+	engine_lock(e);
+	e->copier.tune = *tune;
+	engine_unlock(e);
+	return 0;
+}
+
 static enum ferry_wait_policy
 engine_policy(const struct ferry_engine *e)
 {
