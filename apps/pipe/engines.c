@@ -158,21 +158,15 @@ engines_stop(struct engines *e)
 void
 engines_report(const struct engines *e)
 {
-	const struct ferry_lane *lane;
 	struct ferry_lane_stats stats;
+	struct ferry_lane_info info;
 	unsigned int i, k;
 
 	for (i = 0; i < e->n; i++) {
-		const struct ferry_copier *copier =
-			ferry_engine_copier(e->all[i].engine);
-
-		for (k = 0; (lane = ferry_copier_lane(copier, k)) != NULL;
-				k++) {
-			ferry_lane_stats(lane, &stats);
+		for (k = 0; ferry_engine_lane(e->all[i].engine, k, &info,
+				&stats) == 0; k++)
 			fprintf(stderr, "engine %u: %s copied %" PRIu64
-				" bytes, %" PRIu64 " errors\n", i,
-				ferry_lane_info(lane)->name, stats.bytes,
-				stats.errors);
-		}
+				" bytes, %" PRIu64 " errors\n", i, info.name,
+				stats.bytes, stats.errors);
 	}
 }

@@ -256,8 +256,28 @@ void ferry_engine_info(struct ferry_engine *engine,
 		struct ferry_engine_info *info);
 
 /**
- * An engine's lanes, to read their statistics. While it runs, values may be
- * stale.
+ * What one of an engine's lanes is, and did. While the engine waits for a hung
+ * device to stop, this waits, too.
+ *
+ * @param engine
+ *   The engine.
+ * @param i
+ *   Which lane, from 0 up; 0 is the core that runs the engine. One that was
+ *   dropped keeps its number.
+ * @param[out] info
+ *   Its abilities; NULL if they are not wanted.
+ * @param[out] stats
+ *   Its numbers; NULL if they are not wanted.
+ * @return
+ *   0; -ENOENT if there is no lane i.
+ */
+int ferry_engine_lane(struct ferry_engine *engine, unsigned int i,
+		struct ferry_lane_info *info, struct ferry_lane_stats *stats);
+
+/**
+ * An engine's copier, to read its numbers and its tune. While the engine runs,
+ * values may be stale, and its lanes are not to be looked at, since one that
+ * hangs is freed: see ferry_engine_lane().
  *
  * @param engine
  *   The engine.

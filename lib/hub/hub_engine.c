@@ -815,6 +815,22 @@ ferry_engine_info(struct ferry_engine *e, struct ferry_engine_info *info)
 	engine_unlock(e);
 }
 
+int
+ferry_engine_lane(struct ferry_engine *e, unsigned int i,
+		struct ferry_lane_info *info, struct ferry_lane_stats *stats)
+{
+	const struct ferry_lane *lane;
+
+	engine_lock(e);
+	lane = ferry_copier_lane(&e->copier, i);
+	if (lane != NULL && info != NULL)
+		*info = *ferry_lane_info(lane);
+	if (lane != NULL && stats != NULL)
+		ferry_lane_stats(lane, stats);
+	engine_unlock(e);
+	return lane != NULL ? 0 : -ENOENT;
+}
+
 const struct ferry_copier *
 ferry_engine_copier(const struct ferry_engine *e)
 {
