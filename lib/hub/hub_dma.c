@@ -6,12 +6,20 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+
 #include "ferry_compat.h"
 #include "ferry_engine.h"
 #include "hub_private.h"
 
 /* Descriptors of a virtual channel: two of the largest batches of a DSA. */
 #define DESCRIPTORS 2048
+/* A device has so long for its first copy, and so many of them may fail. */
+#define TRY_MS 200
+#define TRY_NAP_US 20
+#define TRIES 3
+#define LINE RTE_CACHE_LINE_SIZE
 
 bool
 ferry_dma_is_wanted(const struct rte_dma_info *info, const char *names)
@@ -37,6 +45,54 @@ ferry_dma_is_wanted(const struct rte_dma_info *info, const char *names)
 	return false;
 }
 
+/* An address as the device wants it. */
+static rte_iova_t
+device_address(const struct rte_dma_info *info, const void *p)
+{
+	return info->dev_capa & RTE_DMA_CAPA_SVA ? (uintptr_t)p :
+		rte_malloc_virt2iova(p);
+}
+
+/*
+ * Copy a line with a device that was just set up: 0; -EIO if that fails;
+ * -ETIMEDOUT.
+ *
+ * This is also a cure. idxd of DPDK 22.11, when it is set up again, does not
+ * forget where the first batch began the last time, and takes failures of the
+ * first batch then for copies that were done.
+ */
+static int
+device_try(int16_t dev, const struct rte_dma_info *info)
+{
+	const uint64_t end = rte_get_timer_cycles() +
+		rte_get_timer_hz() / 1000 * TRY_MS;
+	uint8_t *lines = rte_zmalloc("ferry_dma", 2 * LINE, LINE);
+	bool error = false;
+	uint16_t last;
+	int ret;
+
+	if (lines == NULL)
+		return -ENOMEM;
+	memset(lines, 0xa5, LINE);
+	ret = rte_dma_copy(dev, 0, device_address(info, lines),
+			device_address(info, lines + LINE), LINE,
+			RTE_DMA_OP_FLAG_SUBMIT);
+	if (ret < 0) {
+		rte_free(lines);
+		return ret;
+	}
+	while (rte_dma_completed(dev, 0, 1, &last, &error) == 0 && !error) {
+		/* Not freed: the device may still write there. */
+		if (rte_get_timer_cycles() > end)
+			return -ETIMEDOUT;
+		rte_delay_us_sleep(TRY_NAP_US);
+	}
+	/* Believe what is there, not what is said. */
+	ret = error || memcmp(lines, lines + LINE, LINE) != 0 ? -EIO : 0;
+	rte_free(lines);
+	return ret;
+}
+
 /* Start a device with one virtual channel: 0 or negative. */
 static int
 device_start(int16_t dev, const struct rte_dma_info *info, uint16_t *nb_desc)
@@ -45,6 +101,7 @@ device_start(int16_t dev, const struct rte_dma_info *info, uint16_t *nb_desc)
 	struct rte_dma_vchan_conf vchan = {
 		.direction = RTE_DMA_DIR_MEM_TO_MEM,
 	};
+	unsigned int i;
 	int ret;
 
 	*nb_desc = RTE_MAX(info->min_desc,
@@ -52,10 +109,21 @@ device_start(int16_t dev, const struct rte_dma_info *info, uint16_t *nb_desc)
 	vchan.nb_desc = *nb_desc;
 	/* -EBUSY if somebody has started it: then it is theirs. */
 	ret = rte_dma_configure(dev, &conf);
-	if (ret == 0)
+	if (ret != 0)
+		return ret;
+	for (i = 0; i < TRIES; i++) {
 		ret = rte_dma_vchan_setup(dev, 0, &vchan);
-	if (ret == 0)
-		ret = rte_dma_start(dev);
+		if (ret == 0)
+			ret = rte_dma_start(dev);
+		if (ret != 0)
+			return ret;
+		ret = device_try(dev, info);
+		if (ret == 0)
+			return 0;
+		rte_dma_stop(dev);
+		if (ret != -EIO)
+			break;
+	}
 	return ret;
 }
 
