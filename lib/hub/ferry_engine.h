@@ -61,6 +61,11 @@ struct ferry_engine_config {
 	const char *name;
 	/** NUMA node of its lanes' memory, or SOCKET_ID_ANY (-1). */
 	int socket;
+	/**
+	 * ferry_copy_dmadev_config.close_wait_ms of ferry_engine_add_dma(). The
+	 * engine does nothing else while it waits for a device that hangs.
+	 */
+	uint32_t close_wait_ms;
 };
 
 /** Numbers of an engine. */

@@ -10,8 +10,7 @@
 #include <rte_malloc.h>
 
 #include "ferry_compat.h"
-#include "ferry_engine.h"
-#include "hub_private.h"
+#include "hub_engine.h"
 
 /* Descriptors of a virtual channel: two of the largest batches of a DSA. */
 #define DESCRIPTORS 2048
@@ -131,7 +130,10 @@ static int
 device_add(struct ferry_engine *engine, int16_t dev,
 		const struct rte_dma_info *info)
 {
-	struct ferry_copy_dmadev_config config = { .dev_id = dev };
+	struct ferry_copy_dmadev_config config = {
+		.dev_id = dev,
+		.close_wait_ms = engine_close_wait_ms(engine),
+	};
 	struct ferry_lane *lane;
 	int ret;
 

@@ -56,6 +56,7 @@ struct ferry_engine {
 	struct ferry_hub *hub;
 	/* Its place among the hub's engines and boards. */
 	uint32_t index;
+	uint32_t close_wait_ms;
 	char name[FERRY_NAME_MAX];
 	/*
 	 * Guards copier and server. The runner takes it for each turn, which
@@ -282,6 +283,12 @@ engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all)
 	__atomic_store_n(server_word(c), FERRY_SERVER_NONE, __ATOMIC_RELEASE);
 }
 
+uint32_t
+engine_close_wait_ms(const struct ferry_engine *e)
+{
+	return e->close_wait_ms;
+}
+
 void
 engines_each(struct ferry_hub *hub, const char *name,
 		void (*fn)(struct ferry_engine *e, void *arg), void *arg)
@@ -404,6 +411,7 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 	if (e == NULL)
 		return -ENOMEM;
 	e->hub = hub;
+	e->close_wait_ms = config->close_wait_ms;
 	pthread_mutex_init(&e->lock, NULL);
 	ferry_wait_init(&e->wait, FERRY_WAIT_SLEEP);
 	ret = ferry_copier_init(&e->copier, config->socket);

@@ -39,6 +39,9 @@ void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
 void engines_each(struct ferry_hub *hub, const char *name,
 		void (*fn)(struct ferry_engine *e, void *arg), void *arg);
 
+/* ferry_engine_config.close_wait_ms */
+uint32_t engine_close_wait_ms(const struct ferry_engine *e);
+
 /* A producer died: wake the engines whose bells it may have silenced. */
 void engines_shout(struct ferry_hub *hub);
 
