@@ -348,6 +348,11 @@ struct ferry_copy_dmadev_config {
 	 * fails with -EBUSY.
 	 */
 	uint32_t close_wait_ms;
+	/**
+	 * The closing lane stops the device also if that does not hang: it was
+	 * started for the lane, and may then be set up again.
+	 */
+	bool stop;
 };
 
 /** Longest transfer asked of a dmadev whose limit nobody stated: 1 MiB. */

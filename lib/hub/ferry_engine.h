@@ -149,7 +149,8 @@ bool ferry_dma_is_wanted(const struct rte_dma_info *info, const char *names);
 
 /**
  * Let an engine copy with DMA devices: configure and start those that nobody
- * has started, one virtual channel each, and add them as lanes.
+ * has started, one virtual channel each, and add them as lanes. A device is
+ * stopped with its lane, and may be added again.
  *
  * @param engine
  *   The engine.

@@ -116,6 +116,9 @@ device_start(int16_t dev, const struct rte_dma_info *info, uint16_t *nb_desc)
 			ret = rte_dma_start(dev);
 		if (ret != 0)
 			return ret;
+		/* What was lost in it before is not in it any more: a lane
+		 * looks whether the device is idle. */
+		rte_dma_stats_reset(dev, 0);
 		ret = device_try(dev, info);
 		if (ret == 0)
 			return 0;
@@ -133,6 +136,7 @@ device_add(struct ferry_engine *engine, int16_t dev,
 	struct ferry_copy_dmadev_config config = {
 		.dev_id = dev,
 		.close_wait_ms = engine_close_wait_ms(engine),
+		.stop = true,
 	};
 	struct ferry_lane *lane;
 	int ret;

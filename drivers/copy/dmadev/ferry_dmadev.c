@@ -92,6 +92,8 @@ struct dmadev_lane {
 	bool cutting;
 	/* The device claimed what cannot be; it is not touched any more. */
 	bool broken;
+	/* The device is stopped with the lane. */
+	bool stop;
 	struct dmadev_plan plan;
 	struct dmadev_job *jobs;
 	struct dmadev_flight *ops;
@@ -433,6 +435,8 @@ dmadev_close(struct ferry_lane *lane)
 		DMADEV_LOG(ERR, "%s: %u operations do not end, stopping device",
 			lane->info.name, dl->op_tail - dl->op_head);
 		ret = dmadev_stop(dl->dev_id, dl->name, dl->close_wait_ms);
+	} else if (dl->stop) {
+		rte_dma_stop(dl->dev_id);
 	}
 	/*
 	 * Also of a device still running: it knows destinations and the rings
@@ -483,6 +487,7 @@ dmadev_open(struct ferry_lane *lane, const void *config, int socket)
 		return -ENOMEM;
 	dl->dev_id = cfg->dev_id;
 	dl->vchan = cfg->vchan;
+	dl->stop = cfg->stop;
 	snprintf(dl->name, sizeof(dl->name), "%s", info.dev_name);
 	dl->max_transfer = dmadev_probe_max_transfer(cfg, &info);
 	dl->close_wait_ms = cfg->close_wait_ms != 0 ? cfg->close_wait_ms :
