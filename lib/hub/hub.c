@@ -64,7 +64,9 @@ static void
 hub_free(struct ferry_hub *hub)
 {
 	hub_arena_fini(&hub->arena);
-	rte_free(hub->memory);
+	/* Nobody else may get what a device may still write to. */
+	if (!hub->unsafe)
+		rte_free(hub->memory);
 	rte_free(hub->boards);
 	rte_free(hub->registry);
 	free(hub->engines);

@@ -96,6 +96,8 @@ struct ferry_hub {
 	/* Being destroyed: nothing new. */
 	bool closing;
 	void *memory;
+	/* A device that cannot be stopped may write there for ever. */
+	bool unsafe;
 	struct hub_arena arena;
 	struct ferry_registry *registry;
 	/* FERRY_ENGINES_MAX places, by the number of their boards. */

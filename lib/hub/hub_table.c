@@ -57,6 +57,7 @@ channel_drop(struct ferry_hub *hub, struct hub_channel *c)
 	engine_leave(hub, c, false);
 	/* Nobody has it any more; a stray pointer shall find no channel. */
 	__atomic_store_n(&c->shared->magic, 0, __ATOMIC_RELAXED);
+	hub->unsafe |= c->unsafe;
 	if (c->unsafe)
 		HUB_LOG(ERR, "%s: %" PRIu64 " KiB of channel %s are never used "
 			"again: a DMA device that cannot be stopped may write "
