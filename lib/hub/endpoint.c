@@ -18,6 +18,9 @@
 #include "ferry_server.h"
 #include "hub_ctl.h"
 
+/* How long a closing producer waits for its engine before it asks the hub. */
+#define CLOSE_PATIENCE_NS UINT64_C(10000000)
+
 /* An open end. The channel's handle is in tx or rx, by role. */
 struct end_handle {
 	TAILQ_ENTRY(end_handle) next;
@@ -454,6 +457,10 @@ ferry_tx_close(struct ferry_tx *tx)
 	if (tx == NULL)
 		return;
 	h = tx->owner;
+	/* If nobody runs the engine, or this very thread does, the hub makes its
+	 * turns: a stopped hub is waited for in ferry_tx_stop(). */
+	if (ferry_tx_finish(tx, 0, CLOSE_PATIENCE_NS) == -ETIMEDOUT)
+		end_tell(h->ep, HUB_OP_FINISH, HUB_TX, h->id);
 	ferry_tx_stop(tx);
 	end_close(h);
 }

@@ -189,6 +189,10 @@ int ferry_engine_calibrate(struct ferry_engine *engine,
 /**
  * One turn of an engine: bounded work, never waits.
  *
+ * A thread that polls an engine itself must not wait for it: it posts with
+ * ferry_tx_post(), and looks with ferry_tx_pending(). ferry_tx_finish() and
+ * ferry_tx_send() in a mode that uses the engine would wait for ever.
+ *
  * @param engine
  *   The engine.
  * @return

@@ -84,7 +84,7 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 	struct ferry_channel_shared *shared = NULL;
 
 	memset(rep, 0, sizeof(*rep));
-	if (req->op < HUB_OP_ATTACH || req->op > HUB_OP_CANCEL ||
+	if (req->op < HUB_OP_ATTACH || req->op > HUB_OP_FINISH ||
 			memchr(req->name, 0, sizeof(req->name)) == NULL ||
 			req->role > HUB_RX) {
 		rep->result = -EINVAL;
@@ -115,6 +115,10 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 				(enum hub_role)req->role, req->id,
 				req->op == HUB_OP_CLOSE ? FERRY_END_CLOSED :
 				FERRY_END_ABSENT);
+		break;
+	case HUB_OP_FINISH:
+		rep->result = hub_finish(hub, req->endpoint, req->epoch,
+				req->id);
 		break;
 	case HUB_OP_LIST:
 		rep->result = hub_list(hub, req->id, &rep->entry, &rep->total);

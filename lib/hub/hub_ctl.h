@@ -20,6 +20,8 @@ enum hub_op {
 	HUB_OP_LIST,
 	/* Undo an OPEN: the end was not started. */
 	HUB_OP_CANCEL,
+	/* Carry out the jobs of a producer's end that is about to close. */
+	HUB_OP_FINISH,
 };
 
 struct hub_request {
@@ -33,11 +35,11 @@ struct hub_request {
 	/* The requester; not used by ATTACH. */
 	uint32_t endpoint;
 	uint32_t epoch;
-	/* OPEN, CLOSE, CANCEL: enum hub_role. */
+	/* OPEN, CLOSE, CANCEL, FINISH: enum hub_role. */
 	uint32_t role;
 	/* OPEN: not 0: a producer with lanes of its own. */
 	uint32_t alone;
-	/* CLOSE, CANCEL: the channel. LIST: list the one after it. */
+	/* CLOSE, CANCEL, FINISH: the channel. LIST: list the one after it. */
 	uint64_t id;
 	/* Nobody waits for the reply any more: CLOCK_MONOTONIC in ns. Set by
 	 * hub_ask(), as is the number. */

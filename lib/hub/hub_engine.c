@@ -171,6 +171,24 @@ serve_end(struct hub_channel *c, bool all)
 	ferry_board_post(e->board, number);
 }
 
+void
+engine_finish(struct hub_channel *c)
+{
+	struct ferry_engine *e = c->engine;
+	const uint32_t number = e == NULL ? 0 :
+		(uint32_t)(c - e->hub->channels);
+
+	if (e == NULL)
+		return;
+	engine_lock(e);
+	while (ferry_server_pending(&e->server, number, true))
+		if (ferry_server_poll(&e->server) == 0)
+			sched_yield();
+	engine_unlock(e);
+	/* As in serve_end(). */
+	ferry_board_post(e->board, number);
+}
+
 /* Give a channel to an engine: 0 or negative. */
 static int
 engine_give(struct ferry_engine *e, struct hub_channel *c)

@@ -35,6 +35,10 @@ void engine_take(struct ferry_hub *hub, struct hub_channel *c);
  */
 void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
 
+/* Carry out the jobs in a channel's ring, if it has an engine. Its producer
+ * posts none meanwhile. */
+void engine_finish(struct hub_channel *c);
+
 /* Call fn for every engine, or for the one of that name. */
 void engines_each(struct ferry_hub *hub, const char *name,
 		void (*fn)(struct ferry_engine *e, void *arg), void *arg);

@@ -334,6 +334,29 @@ hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 	return ret;
 }
 
+int
+hub_finish(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		uint64_t id)
+{
+	uint32_t i;
+	int ret = -ENOENT;
+
+	pthread_mutex_lock(&hub->lock);
+	for (i = 0; i < hub->max_channels && ret != 0; i++) {
+		struct hub_channel *c = &hub->channels[i];
+
+		if (!c->used || c->id != id ||
+				c->ends[HUB_TX].state != FERRY_END_OPEN ||
+				c->ends[HUB_TX].endpoint != endpoint ||
+				endpoint_find(hub, endpoint, epoch) == NULL)
+			continue;
+		engine_finish(c);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&hub->lock);
+	return ret;
+}
+
 static void
 list_end(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
 		struct ferry_hub_end *out)

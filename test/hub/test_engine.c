@@ -234,6 +234,39 @@ jobs_of_an_engine_that_goes_are_done_first(void **state)
 }
 
 static void
+an_end_closes_though_nobody_runs_its_engine(void **state)
+{
+	struct ferry_engine *e;
+	struct stage s;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	e = engine_make(&s);
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_THROUGHPUT), 0);
+	for (i = 0; i < 8; i++)
+		assert_true(post_one(&s));
+	assert_true(ferry_tx_pending(s.tx) > 0);
+	ferry_tx_close(s.tx);
+	/* What was posted is there, and then the end of it. */
+	assert_int_equal(ferry_rx_wait(s.rx, 0), 0);
+	while (s.received < s.sent) {
+		struct ferry_msg msg;
+
+		assert_int_equal(ferry_rx_recv(s.rx, &msg, 1), 1);
+		assert_int_equal(msg.tag, (uint32_t)s.received);
+		assert_int_equal(ferry_test_check(msg.data, msg.len,
+			s.received), -1);
+		assert_int_equal(ferry_rx_release(s.rx, &msg, 1), 0);
+		s.received++;
+	}
+	assert_int_equal(ferry_rx_wait(s.rx, 0), FERRY_E_CLOSED);
+	ferry_engine_destroy(e);
+	stage_stop(&s);
+}
+
+static void
 moving_between_engines_keeps_order(void **state)
 {
 	struct ferry_engine *e[2];
@@ -337,6 +370,7 @@ main(void)
 		cmocka_unit_test(posts_wait_for_the_engine),
 		cmocka_unit_test(without_an_engine_a_post_is_a_send),
 		cmocka_unit_test(jobs_of_an_engine_that_goes_are_done_first),
+		cmocka_unit_test(an_end_closes_though_nobody_runs_its_engine),
 		cmocka_unit_test(moving_between_engines_keeps_order),
 		cmocka_unit_test(sends_wait_for_a_running_engine),
 	};

@@ -92,7 +92,7 @@ pass_some(struct stage *s, unsigned int n)
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		pass(s, 2049 + i * 977 % (SLOT - 2048));
+		pass(s, 8193 + i * 977 % (SLOT - 8192));
 }
 
 static struct ferry_engine_info
@@ -255,7 +255,7 @@ by_value(const void *a, const void *b)
 static void
 an_idle_engine_and_its_ends_cost_nothing_and_wake_at_once(void **state)
 {
-	struct ferry_buf buf = { .data = payload, .len = 4096 };
+	struct ferry_buf buf = { .data = payload, .len = 9000 };
 	struct sleeper z = { NULL };
 	uint64_t before, used, took[WAKES];
 	struct stage s;
@@ -366,9 +366,9 @@ a_change_of_mode_wakes_who_sleeps(void **state)
 static void
 a_thousand_quiet_channels_are_not_looked_at(void **state)
 {
-	static const struct ferry_channel_config small = { 4096, 1 };
+	static const struct ferry_channel_config small = { 10000, 1 };
 	static struct ferry_tx *txs[MANY];
-	struct ferry_buf buf = { .data = payload, .len = 4000 };
+	struct ferry_buf buf = { .data = payload, .len = 9000 };
 	struct ferry_engine_info info;
 	struct ferry_endpoint *ep;
 	struct ferry_engine *e;

@@ -23,7 +23,7 @@
 #include "peer.h"
 
 #define CHANNEL "posts"
-#define SLOT 16384
+#define SLOT 32768
 #define PAYLOADS 32
 #define KILLS 30
 #define HUB_KILLS 8
@@ -501,7 +501,9 @@ posts_of_a_stopped_producer_arrive(void **state)
 		if (round % 2) {
 			/* Who receives is stopped: all others go on. */
 			ferry_proc_signal(&b.proc, SIGSTOP);
-			usleep(50000);
+			/* Slots given back just before may be found only when
+			 * the producer's nap of 100 ms ends. */
+			usleep(200000);
 			sent = a.progress->sent;
 			usleep(50000);
 			assert_int_equal(a.progress->sent, sent);
