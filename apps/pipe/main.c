@@ -33,7 +33,7 @@ static const char usage[] =
 	"  --calibration FILE hub: keep what is measured of the engines' lanes\n"
 	"  --slot-size BYTES send, recv: largest message (131072)\n"
 	"  --slots N         send, recv: messages under way (16)\n"
-	"  --wait POLICY     send, recv: spin, power, yield or sleep (sleep)\n"
+	"  --wait POLICY     send, recv: spin, power, yield, sleep or nap (sleep)\n"
 	"  --copy            send: copy from a private buffer by lanes, instead\n"
 	"                    of reading straight into shared memory\n"
 	"  --quiet           nothing on stderr but errors\n"
@@ -112,8 +112,8 @@ parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
 			break;
 		case OPT_WAIT:
 			if (ferry_wait_policy_parse(optarg, &o->wait) != 0) {
-				app_error("--wait must be spin, power, yield or"
-					" sleep, not '%s'", optarg);
+				app_error("--wait must be spin, power, yield, "
+					"sleep or nap, not '%s'", optarg);
 				ret = -EINVAL;
 			}
 			break;

@@ -2,6 +2,7 @@
 
 /* Engines in the hub's process: who copies, in what order, and who when. */
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -267,6 +268,44 @@ an_end_closes_though_nobody_runs_its_engine(void **state)
 }
 
 static void
+an_engine_measures_its_lanes_in_the_hubs_memory(void **state)
+{
+	const struct ferry_calib_options options = {
+		.socket = -1, .budget_ns = 100000000,
+	};
+	static struct ferry_calib calib;
+	struct ferry_hub_info info;
+	struct ferry_engine *e;
+	struct stage s;
+	uint64_t left;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	e = engine_make(&s);
+	ferry_hub_info(s.hub, &info);
+	left = info.memory_free;
+	assert_int_equal(ferry_engine_calibrate(e, &options, &calib), 0);
+	assert_int_equal(calib.nb_lanes, 1);
+	assert_string_equal(calib.lanes[0].name, "cpu");
+	assert_int_equal(calib.lanes[0].state, FERRY_CALIB_OK);
+	ferry_hub_info(s.hub, &info);
+	assert_int_equal(info.memory_free, left);
+	/* Not while it is in the middle of something. */
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_THROUGHPUT), 0);
+	assert_true(post_one(&s));
+	ferry_engine_poll(e);
+	assert_int_equal(ferry_engine_calibrate(e, &options, NULL),
+		ferry_tx_pending(s.tx) > 0 ? -EBUSY : 0);
+	while (ferry_tx_pending(s.tx) > 0)
+		ferry_engine_poll(e);
+	receive(&s);
+	assert_int_equal(s.received, s.sent);
+	ferry_engine_destroy(e);
+	stage_stop(&s);
+}
+
+static void
 moving_between_engines_keeps_order(void **state)
 {
 	struct ferry_engine *e[2];
@@ -371,6 +410,7 @@ main(void)
 		cmocka_unit_test(without_an_engine_a_post_is_a_send),
 		cmocka_unit_test(jobs_of_an_engine_that_goes_are_done_first),
 		cmocka_unit_test(an_end_closes_though_nobody_runs_its_engine),
+		cmocka_unit_test(an_engine_measures_its_lanes_in_the_hubs_memory),
 		cmocka_unit_test(moving_between_engines_keeps_order),
 		cmocka_unit_test(sends_wait_for_a_running_engine),
 	};

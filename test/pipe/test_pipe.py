@@ -328,6 +328,66 @@ def test_telemetry_tells_of_hub_and_channels():
         assert info['memory_free'] == info['memory'], info
 
 
+@contextlib.contextmanager
+def hub_with_engines(eal, *args):
+    """A hub that measures its lanes first: (process, what it printed)."""
+    outside.need_machine(PAGES_NEEDED)
+    process = subprocess.Popen(
+        [PIPE, 'hub', EAL, *eal, '--', '--memory', str(MEMORY), *args],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    told = []
+    try:
+        for line in process.stderr:
+            told.append(line.decode())
+            if 'ready' in told[-1]:
+                break
+        yield process, ''.join(told)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, err
+    assert outside.left_behind(PREFIX) == []
+
+
+def test_a_hub_with_engines_shows_and_keeps_what_it_measured():
+    with tempfile.TemporaryDirectory() as place:
+        file = os.path.join(place, 'lanes')
+        with hub_with_engines([], '--engines', '2', '--calibration',
+                              file) as (_, told):
+            assert told.count('calibration: ') == 2, told
+            assert 'measured' in told and 'loaded' not in told, told
+            names, engine, core, none = telemetry(
+                '/ferry/engines,ferry', '/ferry/engine,ferry,engine1',
+                '/ferry/lane,ferry,engine0,0', '/ferry/lane,ferry,engine0,1')
+            assert names == ['engine0', 'engine1'], names
+            assert (engine['lanes'], engine['msgs']) == (1, 0), engine
+            assert (core['name'], core['health']) == ('cpu', 'used'), core
+            assert core['bytes_per_ms'] > 100000, core
+            assert none is None, none
+        assert sorted(os.listdir(place)) == ['lanes', 'lanes.1']
+        with hub_with_engines([], '--engines', '1', '--calibration',
+                              file) as (_, told):
+            assert 'loaded' in told, told
+        with open(file, 'w') as f:
+            f.write('nonsense\n')
+        hub = start('hub', '--memory', str(MEMORY), '--engines', '1',
+                    '--calibration', file)
+        code, _, err = ended(hub)
+        assert code == 1 and 'calibration' in err, err
+
+
+def test_a_hub_has_dma_devices_by_name():
+    with hub_with_engines(['--vdev=dma_skeleton0'], '--dma',
+                          'nobody,dma_skel*') as (_, told):
+        assert 'dmadev:dma_skeleton0/0' in told, told
+        lane, = telemetry('/ferry/lane,ferry,engine0,1')
+        assert lane['name'] == 'dmadev:dma_skeleton0/0', lane
+    code, _, err = ended(start('hub', '--memory', str(MEMORY), '--dma',
+                               'nobody'))
+    assert code == 1, err
+    one_line(err, "no DMA device is called 'nobody'")
+
+
 def test_progress_is_shown_on_a_terminal():
     with hub(), data_file(1_000_000) as source:
         master, slave = pty.openpty()
