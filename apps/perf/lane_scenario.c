@@ -103,7 +103,7 @@ static const struct target wake = {
 	.target = &wake }
 #define WAKE_ALL(name, set, quick) \
 	WAKE("64", 64, name, set, quick), \
-	WAKE("4K", 4 * KIB, name, set, quick)
+	WAKE("16K", 16 * KIB, name, set, quick)
 
 const struct scenario lane_scenarios[] = {
 	OFFLOAD_ALL("skeleton", LANES_SKELETON),

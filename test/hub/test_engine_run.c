@@ -256,7 +256,7 @@ static void
 an_idle_engine_and_its_ends_cost_nothing_and_wake_at_once(void **state)
 {
 	struct ferry_buf buf = { .data = payload, .len = 9000 };
-	struct sleeper z = { NULL };
+	struct sleeper z = { .s = NULL };
 	uint64_t before, used, took[WAKES];
 	struct stage s;
 	unsigned int i;
@@ -328,7 +328,7 @@ a_producer_that_finishes_sleeps_meanwhile(void **state)
 static void
 a_change_of_mode_wakes_who_sleeps(void **state)
 {
-	struct sleeper z = { NULL };
+	struct sleeper z = { .s = NULL };
 	uint64_t before, used;
 	struct stage s;
 	int i;

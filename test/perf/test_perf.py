@@ -76,7 +76,7 @@ def check_lanes(row):
     """Who works is told, and nothing is copied by devices that are not there."""
     scenario, dma = row['scenario'], row['dma_pct']
     posted = scenario.startswith(('sender-cpu-', 'mode-efficiency-',
-                                  'wake-4K-'))
+                                  'wake-16K-'))
     if scenario.endswith('-cpu') and dma != '':
         assert float(dma) == 0, row
     if posted:
@@ -98,7 +98,7 @@ def smoke(*options):
     assert len(names) > 30, names
     for start in ('sender-cpu-1M', 'never-slower-64K', 'mode-latency-4K',
                   'mode-throughput-64K', 'mode-efficiency-1M', 'idle',
-                  'wake-4K', 'offload-64K'):
+                  'wake-16K', 'offload-64K'):
         assert f'{start}-skeleton' in names, names
         assert start == 'offload-64K' or f'{start}-cpu' in names, names
     with tempfile.TemporaryDirectory() as tmp:
