@@ -24,7 +24,66 @@
 
 #include "ferry_engine.h"
 #include "ferry_server.h"
+#include "ferry_wait.h"
 #include "hub_private.h"
+
+/* Who runs an engine. */
+enum runner {
+	/* The application, or nobody. */
+	RUNNER_NONE,
+	RUNNER_LCORE,
+	RUNNER_SERVICE,
+};
+
+struct ferry_engine {
+	struct ferry_hub *hub;
+	/* Its place among the hub's engines and boards. */
+	uint32_t index;
+	uint32_t close_wait_ms;
+	char name[FERRY_NAME_MAX];
+	/*
+	 * Guards copier and server. The runner takes it for each turn, which
+	 * costs it two uncontended atomics on its own cache line; control calls
+	 * say in wanted that they want it, since a mutex is not fair.
+	 */
+	pthread_mutex_t lock;
+	uint32_t wanted;
+	struct ferry_copier copier;
+	struct ferry_server server;
+	struct ferry_board *board;
+	/* How to wait: found out in a turn that had nothing to do. */
+	enum ferry_wait_policy policy;
+	bool busy;
+	uint64_t next_ns;
+	uint32_t inflight;
+	/* The runner's own. No other lcore has its CPU; when it last found
+	 * something to do. */
+	bool exclusive;
+	uint64_t worked;
+	struct ferry_wait wait;
+	uint64_t sleeps;
+	/* Not 0: run() is to return. */
+	uint32_t stop;
+	enum runner runner;
+	unsigned int lcore;
+	uint32_t service;
+};
+
+static inline void
+engine_lock(struct ferry_engine *e)
+{
+	__atomic_fetch_add(&e->wanted, 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&e->lock);
+	__atomic_fetch_sub(&e->wanted, 1, __ATOMIC_RELAXED);
+}
+
+static inline void
+engine_unlock(struct ferry_engine *e)
+{
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* hub_serve.c: who serves which channel. */
 
 /* Give a channel whose producer's end is open to the best engine, if any. */
 void engine_take(struct ferry_hub *hub, struct hub_channel *c);
@@ -38,6 +97,15 @@ void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
 /* Carry out the jobs in a channel's ring, if it has an engine. Its producer
  * posts none meanwhile. */
 void engine_finish(struct hub_channel *c);
+
+/* All channels that have no engine, or this one, go to the best other one. */
+void engines_share(struct ferry_hub *hub, struct ferry_engine *from,
+		struct ferry_engine *not_to);
+
+/* hub_runner.c: end whoever runs an engine for the hub. */
+void engine_runner_end(struct ferry_engine *e);
+
+/* hub_engine.c */
 
 /* Call fn for every engine, or for the one of that name. */
 void engines_each(struct ferry_hub *hub, const char *name,

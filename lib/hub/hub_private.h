@@ -7,7 +7,7 @@
  *
  *     endpoint.c ──request──> hub_ctl.c ──> hub_table.c ──> hub_arena.c
  *                                             ^     │
- *                  hub_monitor.c ──a death────┘     └────> hub_engine.c
+ *                  hub_monitor.c ──a death────┘     └────> hub_serve.c ──> hub_engine.c
  *
  * What the hub decides by (who is attached, who has which end, which memory is
  * whose) lies in its private memory. Shared memory tells the endpoints; the

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Calibration of an engine's lanes. */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_malloc.h>
+
+#include "hub_engine.h"
+
+/* What was found, as numbers of the scheduler. */
+static void
+calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
+{
+	struct ferry_sched_policy *policy = &copier->tune.policy;
+	double cheapest = 0;
+	unsigned int i;
+
+	for (i = 0; i < calib->nb_lanes; i++) {
+		const struct ferry_calib_lane *lane = &calib->lanes[i];
+		const struct ferry_calib_even *even =
+			&lane->even[FERRY_HEAT_COLD];
+
+		if (lane->batch_ns > 0 && lane->state == FERRY_CALIB_OK &&
+				(cheapest == 0 || lane->batch_ns < cheapest))
+			cheapest = lane->batch_ns;
+		/* What is computed, the scheduler computes itself, from models
+		 * that it keeps current. */
+		if (lane->even_source[FERRY_HEAT_COLD] < FERRY_CALIB_LOADED)
+			continue;
+		policy->offload_min[FERRY_MODE_LATENCY] = even->sync;
+		policy->offload_min[FERRY_MODE_THROUGHPUT] = even->batch;
+		policy->offload_min[FERRY_MODE_EFFICIENCY] = even->batch;
+	}
+	if (cheapest > 0)
+		policy->submit_ns = cheapest;
+}
+
+/*
+ * Memory to measure with: of the hub, since EAL's heap would have to grow, for
+ * which every secondary is asked, also one that is about to attach.
+ */
+static void *
+calib_memory(struct ferry_hub *hub, size_t *len)
+{
+	void *mem = NULL;
+
+	pthread_mutex_lock(&hub->lock);
+	for (*len = FERRY_CALIB_MEM; *len >= FERRY_CALIB_MEM_MIN &&
+			mem == NULL; *len /= 2)
+		mem = hub_arena_alloc(&hub->arena, *len);
+	*len *= 2;
+	pthread_mutex_unlock(&hub->lock);
+	return mem;
+}
+
+static int
+calibrate(struct ferry_engine *e, const struct ferry_calib_options *options,
+		struct ferry_calib *calib, void **mem)
+{
+	struct ferry_lane *lanes[FERRY_COPIER_MAX_LANES];
+	unsigned int numbers[FERRY_COPIER_MAX_LANES];
+	unsigned int i, n = 0;
+	int ret;
+
+	if (ferry_copier_inflight(&e->copier) > 0)
+		return -EBUSY;
+	for (i = 0; i < e->copier.nb_lanes; i++) {
+		if (e->copier.lanes[i].lane == NULL)
+			continue;
+		numbers[n] = i;
+		lanes[n++] = e->copier.lanes[i].lane;
+	}
+	ret = ferry_calibrate(lanes, n, options, calib);
+	/* Also if it could not load or save: what it lists, it measured. */
+	for (i = 0; i < RTE_MIN(n, calib->nb_lanes); i++) {
+		if (calib->lanes[i].state != FERRY_CALIB_HUNG)
+			continue;
+		/* Memory that the device may write for ever is not freed. */
+		if (ferry_copier_drop(&e->copier, numbers[i]) == 0)
+			rte_free(calib->lanes[i].held);
+		else
+			*mem = NULL;
+		calib->lanes[i].held = NULL;
+	}
+	calib_use(&e->copier, calib);
+	return ret;
+}
+
+int
+ferry_engine_calibrate(struct ferry_engine *e,
+		const struct ferry_calib_options *options,
+		struct ferry_calib *calib)
+{
+	struct ferry_calib *found = calloc(1, sizeof(*found));
+	struct ferry_calib_options all = { .socket = SOCKET_ID_ANY };
+	void *mem = NULL;
+	size_t len = 0;
+	int ret;
+
+	if (found == NULL)
+		return -ENOMEM;
+	if (options != NULL)
+		all = *options;
+	if (all.mem == NULL) {
+		mem = calib_memory(e->hub, &len);
+		all.mem = mem;
+		all.mem_len = len;
+	}
+	engine_lock(e);
+	ret = calibrate(e, &all, found, &mem);
+	engine_unlock(e);
+	pthread_mutex_lock(&e->hub->lock);
+	if (mem != NULL)
+		hub_arena_free(&e->hub->arena, mem, len);
+	pthread_mutex_unlock(&e->hub->lock);
+	if (calib != NULL)
+		*calib = *found;
+	free(found);
+	return ret;
+}
