@@ -158,15 +158,15 @@ engines_stop(struct engines *e)
 void
 engines_report(const struct engines *e)
 {
-	struct ferry_lane_stats stats;
-	struct ferry_lane_info info;
+	struct ferry_engine_lane lane;
 	unsigned int i, k;
 
 	for (i = 0; i < e->n; i++) {
-		for (k = 0; ferry_engine_lane(e->all[i].engine, k, &info,
-				&stats) == 0; k++)
+		for (k = 0; ferry_engine_lane(e->all[i].engine, k,
+				&lane) == 0; k++)
 			fprintf(stderr, "engine %u: %s copied %" PRIu64
-				" bytes, %" PRIu64 " errors\n", i, info.name,
-				stats.bytes, stats.errors);
+				" bytes, %" PRIu64 " errors\n", i,
+				lane.info.name, lane.stats.bytes,
+				lane.stats.errors);
 	}
 }

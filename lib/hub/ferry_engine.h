@@ -94,6 +94,18 @@ struct ferry_engine_info {
 	uint64_t unsafe;
 };
 
+/** One of an engine's lanes. */
+struct ferry_engine_lane {
+	/** What it can do. */
+	struct ferry_lane_info info;
+	/** What it did. */
+	struct ferry_lane_stats stats;
+	/** What jobs from memory are predicted to take; of a dropped one, zeros. */
+	struct ferry_lane_model model;
+	/** Whether it gets jobs. */
+	enum ferry_health_state health;
+};
+
 /**
  * Make an engine. Nobody runs it yet.
  *
@@ -274,15 +286,13 @@ void ferry_engine_info(struct ferry_engine *engine,
  * @param i
  *   Which lane, from 0 up; 0 is the core that runs the engine. One that was
  *   dropped keeps its number.
- * @param[out] info
- *   Its abilities; NULL if they are not wanted.
- * @param[out] stats
- *   Its numbers; NULL if they are not wanted.
+ * @param[out] lane
+ *   The lane at this moment.
  * @return
  *   0; -ENOENT if there is no lane i.
  */
 int ferry_engine_lane(struct ferry_engine *engine, unsigned int i,
-		struct ferry_lane_info *info, struct ferry_lane_stats *stats);
+		struct ferry_engine_lane *lane);
 
 /**
  * An engine's copier, to read its numbers and its tune. While the engine runs,

@@ -162,16 +162,19 @@ ferry_engine_info(struct ferry_engine *e, struct ferry_engine_info *info)
 
 int
 ferry_engine_lane(struct ferry_engine *e, unsigned int i,
-		struct ferry_lane_info *info, struct ferry_lane_stats *stats)
+		struct ferry_engine_lane *out)
 {
 	const struct ferry_lane *lane;
 
 	engine_lock(e);
 	lane = ferry_copier_lane(&e->copier, i);
-	if (lane != NULL && info != NULL)
-		*info = *ferry_lane_info(lane);
-	if (lane != NULL && stats != NULL)
-		ferry_lane_stats(lane, stats);
+	if (lane != NULL) {
+		out->info = *ferry_lane_info(lane);
+		ferry_lane_stats(lane, &out->stats);
+		out->model = ferry_lane_cost(lane, FERRY_PLACE_AUTO,
+			FERRY_HEAT_COLD);
+		out->health = e->copier.lanes[i].health.state;
+	}
 	engine_unlock(e);
 	return lane != NULL ? 0 : -ENOENT;
 }

@@ -132,29 +132,23 @@ static void
 add_lane(struct ferry_engine *e, void *arg)
 {
 	struct query *q = arg;
-	const struct ferry_lane *lane = ferry_copier_lane(
-			ferry_engine_copier(e), q->lane);
-	struct ferry_lane_stats stats;
-	struct ferry_lane_model model;
+	struct ferry_engine_lane lane;
 
-	if (lane == NULL)
+	if (ferry_engine_lane(e, q->lane, &lane) != 0)
 		return;
-	ferry_lane_stats(lane, &stats);
-	model = ferry_lane_cost(lane, FERRY_PLACE_AUTO, FERRY_HEAT_COLD);
 	q->found = true;
 	rte_tel_data_start_dict(q->d);
-	rte_tel_data_add_dict_string(q->d, "name",
-		ferry_lane_info(lane)->name);
-	rte_tel_data_add_dict_string(q->d, "health", ferry_health_name(
-		ferry_engine_copier(e)->lanes[q->lane].health.state));
-	ferry_tel_dict_u64(q->d, "jobs", stats.jobs);
-	ferry_tel_dict_u64(q->d, "bytes", stats.bytes);
-	ferry_tel_dict_u64(q->d, "errors", stats.errors);
-	ferry_tel_dict_u64(q->d, "refused", stats.refused);
-	ferry_tel_dict_u64(q->d, "misplaced", stats.misplaced);
-	ferry_tel_dict_u64(q->d, "t0_ns", (uint64_t)model.t0_ns);
+	rte_tel_data_add_dict_string(q->d, "name", lane.info.name);
+	rte_tel_data_add_dict_string(q->d, "health",
+		ferry_health_name(lane.health));
+	ferry_tel_dict_u64(q->d, "jobs", lane.stats.jobs);
+	ferry_tel_dict_u64(q->d, "bytes", lane.stats.bytes);
+	ferry_tel_dict_u64(q->d, "errors", lane.stats.errors);
+	ferry_tel_dict_u64(q->d, "refused", lane.stats.refused);
+	ferry_tel_dict_u64(q->d, "misplaced", lane.stats.misplaced);
+	ferry_tel_dict_u64(q->d, "t0_ns", (uint64_t)lane.model.t0_ns);
 	ferry_tel_dict_u64(q->d, "bytes_per_ms",
-		(uint64_t)(model.bytes_per_ns * 1e6));
+		(uint64_t)(lane.model.bytes_per_ns * 1e6));
 }
 
 static void

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FLEET_H
+#define FLEET_H
+
+/**
+ * @file
+ * Traffic over engines whose lanes are work queues of a soft DSA: channels, each
+ * with a thread that posts and a thread that checks what arrives. Threads do not
+ * assert; they count, and fleet_stop() and the tests look.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry_endpoint.h"
+#include "ferry_engine.h"
+#include "ferry_hub.h"
+#include "soft_rig.h"
+
+#define FLEET_CHANNELS 4
+#define FLEET_ENGINES 2
+/** Longest message. */
+#define FLEET_SLOT (UINT32_C(1) << 20)
+/** No wait in a test that goes well takes so long. */
+#define FLEET_ANY_TIME UINT64_C(60000000000)
+/** fleet_config.mode: each producer goes through all modes. */
+#define FLEET_MODE_ALL FERRY_MODES
+
+struct fleet_config {
+	unsigned int channels;
+	unsigned int engines;
+	/** Devices of each engine, as for ferry_engine_add_dma(). */
+	const char *dma[FLEET_ENGINES];
+	/** enum ferry_mode or FLEET_MODE_ALL, of each channel. */
+	unsigned int mode[FLEET_CHANNELS];
+	/** All messages are so long; 0: 1 byte to FLEET_SLOT. */
+	uint32_t len;
+	/** A lane is given up after so many milliseconds, about. */
+	double patience_ms;
+	/** ferry_engine_config.close_wait_ms. */
+	uint32_t close_wait_ms;
+};
+
+/** What a consumer found. */
+struct fleet_found {
+	uint64_t received;
+	/** Not the one that was next. */
+	uint64_t misordered;
+	/** The one that was next, but not as it was sent. */
+	uint64_t damaged;
+	/** What its calls returned, if not what they should. */
+	int error;
+};
+
+struct fleet;
+
+struct fleet_channel {
+	struct fleet *fleet;
+	unsigned int index;
+	/** enum ferry_mode or FLEET_MODE_ALL; the test may change it. */
+	uint32_t mode;
+	pthread_t producer;
+	pthread_t consumer;
+	uint64_t sent;
+	int sender_error;
+	struct fleet_found found;
+};
+
+struct fleet {
+	struct fleet_config config;
+	struct ferry_hub *hub;
+	struct ferry_engine *engines[FLEET_ENGINES];
+	pthread_t runners[FLEET_ENGINES];
+	struct fleet_channel channels[FLEET_CHANNELS];
+	/** 1: producers are to end. */
+	uint32_t stop;
+	bool running;
+};
+
+/** For cmocka: before a group; and before each test, devices as new. */
+int fleet_group_setup(void **state);
+int fleet_setup(void **state);
+/** And after it: end what a failed test has left running. */
+int fleet_teardown(void **state);
+
+/** Begin; the fleet is the only one, and not on the stack. All channels have both ends when this returns. */
+void fleet_start(struct fleet *f, const struct fleet_config *config);
+
+/** Make and run engine i, or end it. */
+void fleet_engine_start(struct fleet *f, unsigned int i);
+void fleet_engine_stop(struct fleet *f, unsigned int i);
+
+/** Let each channel get n more messages across. False: that takes too long. */
+bool fleet_flow(struct fleet *f, uint64_t n);
+
+/** Let messages flow until the condition holds; the test fails if it never
+ * does. */
+#define fleet_until(f, condition) do { \
+	const uint64_t end_ = ferry_test_now_ns() + FLEET_ANY_TIME; \
+	while (!(condition)) { \
+		if (ferry_test_now_ns() > end_ || !fleet_flow((f), 1)) { \
+			fleet_end(f); \
+			fail_msg("never: " #condition); \
+		} \
+	} \
+} while (0)
+
+/** End all threads and engines, take the hub down. */
+void fleet_end(struct fleet *f);
+
+/** fleet_end(), and every message arrived once, in order, as it was sent. */
+void fleet_stop(struct fleet *f);
+
+/** Stop a device that an engine has left, so that another may take it. */
+void fleet_release(unsigned int wq);
+
+/** The hub's id of a channel. */
+uint64_t fleet_id(struct fleet *f, unsigned int channel);
+
+/** Numbers of an engine's copier, and of one of its lanes by a part of its
+ * name; zeros if there is none. Lanes of that name are added up. */
+struct ferry_copier_stats fleet_copier(struct fleet *f, unsigned int engine);
+struct ferry_lane_stats fleet_lane(struct fleet *f, unsigned int engine,
+		const char *name);
+
+/** Lanes of an engine that are not dropped, its core included. */
+unsigned int fleet_open(struct fleet *f, unsigned int engine);
+
+/** Set faults; the test fails if the device does not know them. */
+void fleet_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif /* FLEET_H */
