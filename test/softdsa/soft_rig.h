@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_dmadev.h>
+
 #include "ferry_softdsa.h"
 
 /** Work queues of the device, and places in each. */

@@ -349,7 +349,7 @@ what_was_given_up_is_not_taken_up_by_others(void **state)
 	assert_int_equal(turn(&s), -EIO);
 	sysfs_back(dir, sysfs);
 	assert_int_equal(ferry_engine_create(&other, s.hub, NULL), 0);
-	assert_int_equal(ferry_hub_move(s.hub, entry.id, other), 0);
+	assert_int_equal(ferry_hub_move(s.hub, entry.id, other), -EIO);
 	for (i = 0; i < 100; i++)
 		ferry_engine_poll(other);
 	assert_int_equal(ferry_rx_recv(s.rx, &msg, 1), -EIO);
