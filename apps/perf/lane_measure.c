@@ -104,6 +104,7 @@ measure_sender_cpu(struct measurement *m)
 	struct row row;
 	int ret;
 
+	m->slice_ms *= SLICE_LONG;
 	prepare(m);
 	m->bound.name = "inline copy";
 	ret = calibrate_and_measure(m);
@@ -123,6 +124,7 @@ measure_mode(struct measurement *m)
 	struct row row;
 	int ret;
 
+	m->slice_ms *= SLICE_LONG;
 	prepare(m);
 	ret = calibrate_and_measure(m);
 	if (ret != 0)

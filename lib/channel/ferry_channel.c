@@ -592,6 +592,8 @@ tx_tend(void *handle)
 		some = RTE_MAX(tx->n_slots / WAKE_PART, 1u);
 	__atomic_store_n(&tx->shared->wish.slots, tx->back->cons.tail + some,
 			__ATOMIC_RELAXED);
+	__atomic_store_n(&tx->shared->wish.jobs, tx->post->head +
+			FERRY_WISH_NONE, __ATOMIC_RELAXED);
 	/* Jobs that nobody else carries out would never release a slot: this
 	 * thread must not sleep over them. */
 	if (ferry_post_progress(tx) == 0 || !tx->post->self)

@@ -92,8 +92,6 @@ struct ferry_tx {
 	/** The mode that this end has taken over; see ferry_tx_mode(). */
 	uint8_t mode;
 	enum ferry_placement place;
-	/** The wish that place was made of. */
-	enum ferry_placement place_wish;
 	/** Messages that the server is to copy; NULL: there cannot be any. */
 	struct ferry_post *post;
 	struct ferry_copier *copier;

@@ -178,6 +178,9 @@ struct ferry_channel_service {
 	int32_t failed;
 } __rte_aligned(FERRY_APART);
 
+/** So far ahead of its index, a wish asks for nothing. */
+#define FERRY_WISH_NONE (UINT32_C(1) << 30)
+
 /**
  * What a sleeping producer waits for, so that it is not woken for less. Written
  * by the producer before it arms its bell, read by others after a fence behind

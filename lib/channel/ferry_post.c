@@ -475,6 +475,8 @@ finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 		/* Before the bell is armed: see wake_producer(). */
 		__atomic_store_n(&tx->shared->wish.jobs, index_for(p, most),
 				__ATOMIC_RELAXED);
+		__atomic_store_n(&tx->shared->wish.slots, tx->back->cons.tail +
+				FERRY_WISH_NONE, __ATOMIC_RELAXED);
 		if (p->self)
 			ret = ferry_wait_idle(&wait, NULL, NULL, NULL,
 					deadline);
