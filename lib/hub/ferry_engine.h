@@ -337,7 +337,8 @@ int ferry_engine_tune(struct ferry_engine *engine,
  * @return
  *   0; -ENOENT if there is no such channel, or nobody has opened its producer's
  *   end; -EBUSY if that copies with lanes of its own, or was stopped while it
- *   filled a gap between two engines; -ENOMEM.
+ *   filled a gap between two engines; -ENOMEM; -EIO or FERRY_E_CORRUPT if it was
+ *   given up, see ferry_tx_finish(). After the last three nobody serves it.
  */
 int ferry_hub_move(struct ferry_hub *hub, uint64_t id,
 		struct ferry_engine *engine);
