@@ -100,7 +100,7 @@ struct ferry_engine_lane {
 	struct ferry_lane_info info;
 	/** What it did. */
 	struct ferry_lane_stats stats;
-	/** What jobs from memory are predicted to take; of a dropped one, zeros. */
+	/** What jobs from memory should take; of a dropped one, zeros. */
 	struct ferry_lane_model model;
 	/** Whether it gets jobs. */
 	enum ferry_health_state health;
@@ -309,9 +309,9 @@ ferry_engine_copier(const struct ferry_engine *engine);
 
 /**
  * Change what is adjustable in an engine's copier: the scheduler's numbers, how
- * long a silent device is waited for. May be called while it runs: jobs under way
- * go on as they were planned, and a device that is already late keeps the time it
- * was given.
+ * long a silent device is waited for. May be called while it runs: jobs under
+ * way go on as they were planned, and a device that is already late keeps the
+ * time it was given.
  *
  * @param engine
  *   The engine.
@@ -337,8 +337,8 @@ int ferry_engine_tune(struct ferry_engine *engine,
  * @return
  *   0; -ENOENT if there is no such channel, or nobody has opened its producer's
  *   end; -EBUSY if that copies with lanes of its own, or was stopped while it
- *   filled a gap between two engines; -ENOMEM; -EIO or FERRY_E_CORRUPT if it was
- *   given up, see ferry_tx_finish(). After the last three nobody serves it.
+ *   filled a gap between two engines; -ENOMEM; -EIO or FERRY_E_CORRUPT if it
+ *   was given up, see ferry_tx_finish(). After the last three nobody serves it.
  */
 int ferry_hub_move(struct ferry_hub *hub, uint64_t id,
 		struct ferry_engine *engine);

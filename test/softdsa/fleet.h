@@ -4,9 +4,9 @@
 
 /**
  * @file
- * Traffic over engines whose lanes are work queues of a soft DSA: channels, each
- * with a thread that posts and a thread that checks what arrives. Threads do not
- * assert; they count, and fleet_stop() and the tests look.
+ * Traffic over engines whose lanes are work queues of a soft DSA: channels,
+ * each with a thread that posts and a thread that checks what arrives. Threads
+ * do not assert; they count, and fleet_stop() and the tests look.
  */
 
 #include <pthread.h>
@@ -84,7 +84,10 @@ int fleet_setup(void **state);
 /** And after it: end what a failed test has left running. */
 int fleet_teardown(void **state);
 
-/** Begin; the fleet is the only one, and not on the stack. All channels have both ends when this returns. */
+/**
+ * Begin. All channels have both ends when this returns. The fleet is the only
+ * one, and not on the stack: fleet_teardown() may have to end it.
+ */
 void fleet_start(struct fleet *f, const struct fleet_config *config);
 
 /** Make and run engine i, or end it. */

@@ -294,7 +294,7 @@ a_queue_that_was_unbound_by_others_is_given_up(void **state)
 	fleet_stop(&f);
 }
 
-/* What came in between is lost, what came after is not: out of step for good. */
+/* What came before is lost, what came after is not: out of step for good. */
 static void
 a_queue_that_was_unbound_and_bound_again_is_given_up(void **state)
 {
