@@ -54,6 +54,8 @@ struct ferry_board {
 	struct ferry_bell bell;
 	/** Number of words of bits; the same number of bits in summary words. */
 	uint32_t n_words;
+	/** Lanes of the engine beside its core that are open. Written by it. */
+	uint32_t devices;
 	/**
 	 * Summary words first, a bit for each word of bits that may not be 0;
 	 * then the words, a bit for each channel.
@@ -141,6 +143,27 @@ ferry_board_post(struct ferry_board *board, uint32_t number)
 }
 
 /**
+ * The board of the engine that serves a channel.
+ *
+ * @param ch
+ *   The channel.
+ * @param boards
+ *   The boards of the channel's hub.
+ * @return
+ *   The board; NULL if no engine does.
+ */
+static inline struct ferry_board *
+ferry_board_of(const struct ferry_channel_shared *ch,
+		const struct ferry_boards *boards)
+{
+	const uint32_t board = __atomic_load_n(&ch->service.server,
+			__ATOMIC_ACQUIRE) - FERRY_SERVER_ENGINE;
+
+	return board < boards->n ? (struct ferry_board *)RTE_PTR_ADD(
+			boards->base, board * boards->size) : NULL;
+}
+
+/**
  * Tell the engine that serves a channel, if one does, to look at it.
  *
  * @param ch
@@ -152,12 +175,10 @@ static inline void
 ferry_board_tell(const struct ferry_channel_shared *ch,
 		const struct ferry_boards *boards)
 {
-	const uint32_t board = __atomic_load_n(&ch->service.server,
-			__ATOMIC_ACQUIRE) - FERRY_SERVER_ENGINE;
+	struct ferry_board *board = ferry_board_of(ch, boards);
 
-	if (board < boards->n)
-		ferry_board_post((struct ferry_board *)RTE_PTR_ADD(boards->base,
-				board * boards->size), boards->number);
+	if (board != NULL)
+		ferry_board_post(board, boards->number);
 }
 
 /**

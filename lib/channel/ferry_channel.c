@@ -357,7 +357,8 @@ ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 	/* One line that seldom changes says that all is as it always was. */
 	if (likely(__atomic_load_n(&service->server, __ATOMIC_RELAXED) ==
 			FERRY_SERVER_NONE && __atomic_load_n(&service->mode,
-				__ATOMIC_RELAXED) == FERRY_MODE_LATENCY))
+				__ATOMIC_RELAXED) == FERRY_MODE_LATENCY &&
+			tx->mode == FERRY_MODE_LATENCY))
 		return ferry_tx_send_here(tx, bufs, n);
 	return ferry_post_send(tx, bufs, n);
 }
@@ -470,9 +471,11 @@ ferry_rx_wake_producer(struct ferry_rx *rx)
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* More is about to be received, and will be given back: a wake-up costs
 	 * more than a slot. */
-	if ((int32_t)(rx->back->prod.tail - __atomic_load_n(
+	rx->owed = (int32_t)(rx->back->prod.tail - __atomic_load_n(
 			&rx->shared->wish.slots, __ATOMIC_RELAXED)) < 0 &&
-			(rx_ready(rx) || rx_served(rx)))
+			(rx_ready(rx) || rx_served(rx));
+	/* Made good at the latest when nothing more is found. */
+	if (rx->owed)
 		return;
 	ferry_end_notify(&rx->shared->tx, rx->bells, rx->n_bells);
 }
@@ -493,7 +496,10 @@ ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 		ret = ferry_rx_take_ring(rx, rx->fwd, msgs, n, &later);
 	if (ret == 0)
 		ret = ferry_rx_take_ring(rx, rx->out, msgs, n, &later);
-	return ret == 0 && !with_server ? FERRY_E_CORRUPT : ret;
+	if (ret != 0 || with_server)
+		return ret;
+	ret = ferry_channel_failed(rx->shared);
+	return ret != 0 ? ret : FERRY_E_CORRUPT;
 }
 
 static uint32_t
@@ -578,22 +584,21 @@ tx_drained_wake(void *handle)
 		mode_of(tx->shared) != tx->mode;
 }
 
+/* Say what a waiting producer is to be woken for, before its bell is armed. */
+static void
+tx_wish(struct ferry_tx *tx, uint32_t slots, uint32_t jobs)
+{
+	__atomic_store_n(&tx->shared->wish.slots, tx->back->cons.tail + slots,
+			__ATOMIC_RELAXED);
+	__atomic_store_n(&tx->shared->wish.jobs, tx->post->head + jobs,
+			__ATOMIC_RELAXED);
+}
+
 /* What a waiting producer does beside waiting. */
 static void
-tx_tend(void *handle)
+tx_tend(struct ferry_tx *tx)
 {
-	struct ferry_tx *tx = handle;
-	uint32_t some = 1;
-
 	ferry_tx_take_mode(tx);
-	/* Before the bell is armed; any cell, and any slot but where the core's
-	 * time is what counts. */
-	if (tx->mode == FERRY_MODE_EFFICIENCY && !tx->cell_will_do)
-		some = RTE_MAX(tx->n_slots / WAKE_PART, 1u);
-	__atomic_store_n(&tx->shared->wish.slots, tx->back->cons.tail + some,
-			__ATOMIC_RELAXED);
-	__atomic_store_n(&tx->shared->wish.jobs, tx->post->head +
-			FERRY_WISH_NONE, __ATOMIC_RELAXED);
 	/* Jobs that nobody else carries out would never release a slot: this
 	 * thread must not sleep over them. */
 	if (ferry_post_progress(tx) == 0 || !tx->post->self)
@@ -603,12 +608,43 @@ tx_tend(void *handle)
 		sched_yield();
 }
 
+/* Of one that waits for slots. */
+static void
+tx_tend_slots(void *handle)
+{
+	struct ferry_tx *tx = handle;
+	uint32_t some = 1;
+
+	tx_tend(tx);
+	/* A freed cell is no slot, so that whatever is given back counts; and
+	 * any slot does but where the core's time is what counts. */
+	if (tx->cell_will_do)
+		some = 0;
+	else if (tx->mode == FERRY_MODE_EFFICIENCY)
+		some = RTE_MAX(tx->n_slots / WAKE_PART, 1u);
+	tx_wish(tx, some, FERRY_WISH_NONE);
+}
+
+/* Of one that waits until all is consumed: every step may be the last one. */
+static void
+tx_tend_drain(void *handle)
+{
+	struct ferry_tx *tx = handle;
+
+	tx_tend(tx);
+	tx_wish(tx, 0, 0);
+}
+
 static void rx_take_mode(struct ferry_rx *rx);
 
 static void
 rx_tend(void *handle)
 {
-	rx_take_mode(handle);
+	struct ferry_rx *rx = handle;
+
+	rx_take_mode(rx);
+	if (rx->owed)
+		ferry_rx_wake_producer(rx);
 }
 
 int
@@ -620,14 +656,14 @@ ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
 	if (ret != 0)
 		return ret;
 	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_ready, tx_wake,
-			tx_tend, tx, tx->shared, &tx->shared->rx, timeout_ns);
+			tx_tend_slots, tx, tx->shared, &tx->shared->rx, timeout_ns);
 }
 
 int
 ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
 {
 	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
-			tx_drained_wake, tx_tend, tx, tx->shared,
+			tx_drained_wake, tx_tend_drain, tx, tx->shared,
 			&tx->shared->rx, timeout_ns);
 }
 

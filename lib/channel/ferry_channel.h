@@ -273,8 +273,9 @@ int ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns);
  *     mode        who copies what is posted            how both ends wait
  *     latency     who is proven fastest, else the      FERRY_WAIT_SPIN
  *                 calling thread
- *     throughput  the server; the calling thread, too, FERRY_WAIT_YIELD
- *                 when that has more to do
+ *     throughput  the server's devices; the calling    FERRY_WAIT_YIELD
+ *                 thread, when these have more to do
+ *                 or there are none
  *     efficiency  the server, but for tiny messages    FERRY_WAIT_NAP
  *
  * The mode is the channel's: either end may change it at any time, and the other

@@ -134,6 +134,8 @@ struct ferry_rx {
 	uint32_t gaps;
 	/** The mode that this end has taken over; see ferry_rx_mode(). */
 	uint8_t mode;
+	/** The producer was not woken, since more was to be given back. */
+	bool owed;
 	struct ferry_boards boards;
 
 	struct ferry_end_stats stats;
@@ -631,6 +633,9 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct rte_ring *ring,
 	return i > 0 ? (int)i : ret;
 }
 
+/** Wake a producer that may sleep, if what it got back is what it wants. */
+void ferry_rx_wake_producer(struct ferry_rx *rx);
+
 /**
  * A ring holds a later message than the next one. That is in a cell, in the
  * other ring or with the server; if it is nowhere, the producer wrote nonsense:
@@ -666,9 +671,6 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	rx->stats.msgs += i;
 	return i > 0 ? (int)i : ret;
 }
-
-/** Wake a producer that may sleep, if what it got back is what it wants. */
-void ferry_rx_wake_producer(struct ferry_rx *rx);
 
 /** Pass n slots back to the producer, and let go of them. */
 static inline void
@@ -709,6 +711,8 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 
 	if (unlikely(got == 0 && n > 0)) {
 		rx->stats.empty++;
+		if (unlikely(rx->owed))
+			ferry_rx_wake_producer(rx);
 		ended = ferry_channel_failed(rx->shared);
 		if (likely(ended == 0))
 			ended = ferry_end_result(&rx->shared->tx);

@@ -166,8 +166,6 @@ struct ferry_channel_service {
 	uint32_t server;
 	/** Not 0: the server does not look by itself; see ferry_board.h. */
 	uint32_t watch;
-	/** The channel's number on its engine's board. */
-	uint32_t number;
 	/** enum ferry_mode; written by either end. */
 	uint32_t mode;
 	/**

@@ -292,6 +292,21 @@ one_by_one(const struct ferry_post *p)
 	return p->head == p->done && p->waited >= WAITED_MIN;
 }
 
+/*
+ * Throughput: whether a device can copy. Another core would only be in the way of
+ * this one, which is busy with its next message: the lines it read have to be
+ * fetched back before they are written (decision 9).
+ */
+static bool
+has_device(const struct ferry_tx *tx)
+{
+	const struct ferry_board *board = ferry_board_of(tx->shared,
+			&tx->boards);
+
+	return board == NULL ? tx->copier->nb_open > 1 :
+		__atomic_load_n(&board->devices, __ATOMIC_RELAXED) > 0;
+}
+
 /* Efficiency: whether a message is not worth waking the engine for. */
 static bool
 is_lone(const struct ferry_tx *tx, uint32_t len)
@@ -317,6 +332,8 @@ wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
 		account(p);
 		return !is_lone(tx, buf->len);
 	case FERRY_MODE_THROUGHPUT:
+		if (buf->len <= FERRY_POST_SHORT || !has_device(tx))
+			return false;
 		account(p);
 		if (!one_by_one(p))
 			return !queue_is_long(p, buf->len);
@@ -409,7 +426,11 @@ ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 	if (unlikely(ret != 0))
 		return ret;
 	ferry_tx_take_mode(tx);
+	/* More than one at a time: not one by one. */
+	if (n > 1 || tx->post->loose)
+		tx->post->waited = 0;
 	ret = post(tx, bufs, n);
+	tx->post->loose = true;
 	tx->cell_will_do = ret >= 0 && ret < n &&
 		bufs[ret].len <= FERRY_CELL_DATA;
 	ferry_post_progress(tx);
@@ -496,6 +517,9 @@ ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 	struct ferry_post *p = tx->post;
 	const uint32_t jobs = p->head - p->done, last = p->head - 1;
 	int ret = finish(tx, most, timeout_ns);
+
+	if (most == 0 && ret == 0)
+		p->loose = false;
 
 	/* What the only job took for whoever waited for it; more, if the caller
 	 * did something else first. */

@@ -11,7 +11,9 @@
  *
  *     mode        copied by the calling thread       by the server
  *     latency     what is not proven faster there    what is: ferry_route.h
- *     throughput  what would wait there for longer   the rest
+ *     throughput  up to FERRY_POST_SHORT; if it      the rest
+ *                 has no device; what would wait
+ *                 there for longer
  *                 than its own copy takes; what is
  *                 waited for one by one, as latency
  *     efficiency  up to FERRY_POST_TINY; what the    the rest
@@ -32,6 +34,12 @@
  * takes as long.
  */
 #define FERRY_POST_TINY 2048
+
+/**
+ * The same in throughput mode, where what the job costs the engine counts, too:
+ * 200 ns, in which 8 KiB are copied, hot.
+ */
+#define FERRY_POST_SHORT 8192
 
 /**
  * The same if nobody is copying for the channel now and its engine has come to
@@ -77,6 +85,8 @@ struct ferry_post {
 	double ns_per_tick;
 	/** Times in a row that it was waited for the only job there was. */
 	uint32_t waited;
+	/** A post has not been waited for. */
+	bool loose;
 	/** When the first job was posted of those in the ring. */
 	uint64_t begun;
 	/** For latency mode, and messages that are waited for one by one. */

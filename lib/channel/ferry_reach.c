@@ -16,9 +16,14 @@ ferry_reach_dpdk(uint64_t addr, uint64_t len, struct ferry_reach_cache *cache)
 	if (addr >= cache->from && end <= cache->to)
 		return true;
 	do {
-		const struct rte_memseg *ms = rte_mem_virt2memseg(
-				(const void *)(uintptr_t)at, NULL);
+		const void *va = (const void *)(uintptr_t)at;
+		const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(va);
+		const struct rte_memseg *ms;
 
+		/* Memory that one process registered is not everybody's. */
+		if (msl == NULL || msl->external)
+			return false;
+		ms = rte_mem_virt2memseg(va, msl);
 		/* A page not in use has length 0. */
 		if (ms == NULL || at < ms->addr_64 ||
 				at - ms->addr_64 >= ms->len)

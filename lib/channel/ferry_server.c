@@ -546,12 +546,10 @@ ferry_server_poll(struct ferry_server *server)
 			rest(server, ch);
 	}
 	/* The others first next time. */
-	if (server->n_active > n)
-		while (i-- > 0) {
-			ch = TAILQ_FIRST(&server->active);
-			TAILQ_REMOVE(&server->active, ch, next);
-			TAILQ_INSERT_TAIL(&server->active, ch, next);
-		}
+	while (ch != NULL && (following = TAILQ_FIRST(&server->active)) != ch) {
+		TAILQ_REMOVE(&server->active, following, next);
+		TAILQ_INSERT_TAIL(&server->active, following, next);
+	}
 	server->stats.turns++;
 	server->stats.busy += work > 0;
 	return work;

@@ -197,7 +197,7 @@ unsigned int ferry_server_poll(struct ferry_server *server);
  * @param server
  *   The server.
  * @return
- *   Whether channels are polled or jobs are in the copier.
+ *   Whether channels are polled; those with jobs in the copier are.
  */
 static inline bool
 ferry_server_busy(const struct ferry_server *server)

@@ -9,6 +9,15 @@
 
 #include "hub_engine.h"
 
+/* One number for all devices: that of the quickest to pay. */
+static void
+offload_min(struct ferry_sched_policy *policy, enum ferry_mode mode,
+		uint64_t bytes)
+{
+	if (policy->offload_min[mode] == 0 || bytes < policy->offload_min[mode])
+		policy->offload_min[mode] = RTE_MAX(bytes, UINT64_C(1));
+}
+
 /* What was found, as numbers of the scheduler. */
 static void
 calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
@@ -17,6 +26,8 @@ calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
 	double cheapest = 0;
 	unsigned int i;
 
+	for (i = 0; i < FERRY_MODES; i++)
+		policy->offload_min[i] = 0;
 	for (i = 0; i < calib->nb_lanes; i++) {
 		const struct ferry_calib_lane *lane = &calib->lanes[i];
 		const struct ferry_calib_even *even =
@@ -29,9 +40,9 @@ calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
 		 * that it keeps current. */
 		if (lane->even_source[FERRY_HEAT_COLD] < FERRY_CALIB_LOADED)
 			continue;
-		policy->offload_min[FERRY_MODE_LATENCY] = even->sync;
-		policy->offload_min[FERRY_MODE_THROUGHPUT] = even->batch;
-		policy->offload_min[FERRY_MODE_EFFICIENCY] = even->batch;
+		offload_min(policy, FERRY_MODE_LATENCY, even->sync);
+		offload_min(policy, FERRY_MODE_THROUGHPUT, even->batch);
+		offload_min(policy, FERRY_MODE_EFFICIENCY, even->batch);
 	}
 	if (cheapest > 0)
 		policy->submit_ns = cheapest;
@@ -106,7 +117,8 @@ ferry_engine_calibrate(struct ferry_engine *e,
 	if (all.mem == NULL) {
 		mem = calib_memory(e->hub, &len);
 		all.mem = mem;
-		all.mem_len = len;
+		all.mem_len = mem != NULL ? len : 0;
+		len = (size_t)all.mem_len;
 	}
 	engine_lock(e);
 	ret = calibrate(e, &all, found, &mem);
@@ -114,6 +126,8 @@ ferry_engine_calibrate(struct ferry_engine *e,
 	pthread_mutex_lock(&e->hub->lock);
 	if (mem != NULL)
 		hub_arena_free(&e->hub->arena, mem, len);
+	else if (len != 0)
+		e->hub->unsafe = true;
 	pthread_mutex_unlock(&e->hub->lock);
 	if (calib != NULL)
 		*calib = *found;

@@ -82,6 +82,7 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 	} else {
 		e->index = i;
 		e->board = hub_board(hub, i);
+		engine_tell_devices(e);
 		ret = ferry_server_init(&e->server, &e->copier, e->board,
 				hub->max_channels);
 	}
@@ -124,6 +125,7 @@ ferry_engine_add_lane(struct ferry_engine *e, struct ferry_lane *lane)
 
 	engine_lock(e);
 	ret = ferry_copier_add(&e->copier, lane);
+	engine_tell_devices(e);
 	engine_unlock(e);
 	return ret;
 }

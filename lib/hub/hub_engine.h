@@ -83,6 +83,16 @@ engine_unlock(struct ferry_engine *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
+/* Producers want to know whether the engine has anything but its core. */
+static inline void
+engine_tell_devices(struct ferry_engine *e)
+{
+	const uint32_t n = e->copier.nb_open - 1;
+
+	if (e->board->devices != n)
+		__atomic_store_n(&e->board->devices, n, __ATOMIC_RELAXED);
+}
+
 /* hub_serve.c: who serves which channel. */
 
 /* Give a channel whose producer's end is open to the best engine, if any. */

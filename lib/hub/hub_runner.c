@@ -48,10 +48,12 @@ ferry_engine_poll(struct ferry_engine *e)
 {
 	unsigned int work;
 
-	while (unlikely(__atomic_load_n(&e->wanted, __ATOMIC_RELAXED) != 0))
-		sched_yield();
-	pthread_mutex_lock(&e->lock);
+	/* A control call makes the turns then, or wants to measure. */
+	if (unlikely(__atomic_load_n(&e->wanted, __ATOMIC_RELAXED) != 0 ||
+			pthread_mutex_trylock(&e->lock) != 0))
+		return 0;
 	work = ferry_server_poll(&e->server);
+	engine_tell_devices(e);
 	if (work == 0) {
 		e->policy = engine_policy(e);
 		e->busy = ferry_server_busy(&e->server);
@@ -155,6 +157,11 @@ ferry_engine_run(void *engine)
 		if (ferry_engine_poll(e) != 0) {
 			ferry_wait_reset(&e->wait);
 			e->worked = rte_rdtsc();
+		} else if (__atomic_load_n(&e->wanted, __ATOMIC_RELAXED) != 0) {
+			/* Until whoever wants the engine is done with it. */
+			sched_yield();
+			pthread_mutex_lock(&e->lock);
+			pthread_mutex_unlock(&e->lock);
 		} else {
 			ferry_engine_idle(e);
 		}

@@ -273,7 +273,8 @@ engines_share(struct ferry_hub *hub, struct ferry_engine *from,
 	for (i = 0; i < hub->max_channels; i++) {
 		struct hub_channel *c = &hub->channels[i];
 
-		if (c->used && c->engine == from &&
+		/* Those with lanes of their own get none unasked. */
+		if (c->used && c->engine == from && !(from == NULL && c->alone) &&
 				c->ends[HUB_TX].state == FERRY_END_OPEN) {
 			struct ferry_engine *to = engine_best(hub, not_to);
 

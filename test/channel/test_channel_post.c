@@ -432,19 +432,26 @@ a_quiet_channel_costs_its_engine_nothing_until_a_post(void **state)
 	assert_int_equal(post(&b, LONG), 1);
 	assert_false(ferry_board_any(board));
 	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
-	b.rig.ch->service.mode = FERRY_MODE_THROUGHPUT;
-	b.rig.tx->mode = FERRY_MODE_THROUGHPUT;
+	/* Nor, in throughput mode, what is short, nor anything without a device. */
+	b.rig.tx->mode = b.rig.ch->service.mode = FERRY_MODE_THROUGHPUT;
+	assert_int_equal(post(&b, LONG), 1);
+	assert_false(ferry_board_any(board));
+	b.rig.tx->mode = b.rig.ch->service.mode = FERRY_MODE_EFFICIENCY;
+	/* A job while the engine looks tells it nothing, one after does. */
+	b.rig.ch->service.watch = 0;
+	assert_int_equal(post(&b, LONG), 1);
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 1);
+	assert_false(ferry_board_any(board));
+	b.rig.ch->service.watch = 1;
 	assert_int_equal(post(&b, LONG), 1);
 	assert_true(ferry_board_any(board));
-	b.rig.ch->service.mode = FERRY_MODE_EFFICIENCY;
-	b.rig.tx->mode = FERRY_MODE_EFFICIENCY;
 	assert_int_equal(post(&b, LONG), 1);
 	ferry_server_poll(&b.engine.server);
 	assert_false(ferry_board_any(board));
 	assert_int_equal(b.engine.server.n_active, 1);
 	serve_all(&b);
 	assert_int_equal(receive(&b), 0);
-	assert_int_equal(b.received, 5);
+	assert_int_equal(b.received, b.sent);
 	bench_stop(&b);
 }
 
@@ -509,6 +516,64 @@ a_device_that_cannot_be_stopped_ends_the_channel_at_that_message(void **state)
 	assert_int_equal(b.received, 2);
 	assert_int_equal(b.engine.server.stats.unsafe, 1);
 	assert_failed(&b, -EIO);
+	bench_stop(&b);
+}
+
+static void
+what_follows_a_lost_message_is_not_taken_for_nonsense(void **state)
+{
+	struct ferry_msg msg;
+	struct bench b;
+	int i;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	b.late.close_result = -EBUSY;
+	b.late.hold = true;
+	assert_int_equal(post(&b, LONG), 1);
+	/* Behind it, in cells: they wait for ever. */
+	for (i = 0; i < 2; i++)
+		assert_int_equal(send_one(&b, 1000), 1);
+	hang(&b);
+	while (ferry_channel_failed(b.rig.ch) == 0)
+		ferry_server_poll(&b.engine.server);
+	for (i = 0; i < 3000; i++)
+		assert_int_equal(ferry_rx_recv(b.rig.rx, &msg, 1), -EIO);
+	assert_failed(&b, -EIO);
+	bench_stop(&b);
+}
+
+static void
+a_producer_says_what_it_sleeps_for(void **state)
+{
+	const struct ferry_channel_wish *wish;
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	wish = &b.rig.ch->wish;
+	assert_int_equal(post(&b, LONG), 1);
+	assert_int_equal(post(&b, LONG), 1);
+	/* For one job of two, and no slot. */
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 1, 1000), -ETIMEDOUT);
+	assert_int_equal(wish->jobs, b.rig.tx->post->done + 1);
+	assert_true(wish->slots - b.rig.tx->back->cons.tail > 1000);
+	/* For the last job, and for whatever is given back. */
+	assert_int_equal(ferry_tx_drain(b.rig.tx, 1000), -ETIMEDOUT);
+	assert_int_equal(wish->jobs, b.rig.tx->post->head);
+	assert_int_equal(wish->slots, b.rig.tx->back->cons.tail);
+	/* For some slots, and no job. */
+	while (post(&b, LONG) == 1)
+		;
+	assert_int_equal(ferry_tx_wait(b.rig.tx, 1000), -ETIMEDOUT);
+	assert_int_equal(wish->slots, b.rig.tx->back->cons.tail + 2);
+	assert_true(wish->jobs - b.rig.tx->post->head > 1000);
+	/* The consumer keeps quiet while more is to come, and not after. */
+	serve_all(&b);
+	assert_int_equal(receive(&b), 0);
+	assert_false(b.rig.rx->owed);
 	bench_stop(&b);
 }
 
@@ -818,6 +883,8 @@ main(void)
 			a_quiet_channel_costs_its_engine_nothing_until_a_post),
 		cmocka_unit_test(a_device_that_cannot_be_stopped_ends_the_channel_at_that_message),
 		cmocka_unit_test(a_device_that_can_be_stopped_costs_no_message),
+		cmocka_unit_test(what_follows_a_lost_message_is_not_taken_for_nonsense),
+		cmocka_unit_test(a_producer_says_what_it_sleeps_for),
 		cmocka_unit_test(an_impossible_job_ends_its_channel_only),
 		cmocka_unit_test(an_impossible_number_of_jobs_is_not_believed),
 		cmocka_unit_test(

@@ -245,7 +245,7 @@ an_end_closes_though_nobody_runs_its_engine(void **state)
 	ferry_test_need_eal();
 	stage_start(&s);
 	e = engine_make(&s);
-	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_THROUGHPUT), 0);
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
 	for (i = 0; i < 8; i++)
 		assert_true(post_one(&s));
 	assert_true(ferry_tx_pending(s.tx) > 0);
@@ -292,7 +292,7 @@ an_engine_measures_its_lanes_in_the_hubs_memory(void **state)
 	ferry_hub_info(s.hub, &info);
 	assert_int_equal(info.memory_free, left);
 	/* Not while it is in the middle of something. */
-	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_THROUGHPUT), 0);
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
 	assert_true(post_one(&s));
 	ferry_engine_poll(e);
 	assert_int_equal(ferry_engine_calibrate(e, &options, NULL),

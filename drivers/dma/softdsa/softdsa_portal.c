@@ -232,7 +232,8 @@ on_signal(int signal, siginfo_t *info, void *context)
 	unsigned int i;
 
 	/*
-	 * ours() looks at context only, which the kernel fills in also if the
+	 * ours() looks at context only: what is executed decides, whoever sent
+	 * the signal.
 	 */
 	if (!ours(signal, context))
 		for (i = 0; i < sizeof(traps) / sizeof(traps[0]); i++)
