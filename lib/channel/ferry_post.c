@@ -11,8 +11,6 @@
 
 /* Jobs put into the ring at a time. */
 #define BURST 32
-/* Shorter messages are not worth the look at the time stamp counter. */
-#define ROUTE_MIN 32768
 /* One in so many copies of the calling thread is timed: 2 x 12 ns. */
 #define TIME_EVERY 8
 /* Bytes of finished jobs after which the server's speed is worked out. */
@@ -337,11 +335,11 @@ wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
 		account(p);
 		if (!one_by_one(p))
 			return !queue_is_long(p, buf->len);
-		return buf->len >= ROUTE_MIN &&
+		return buf->len >= FERRY_POST_ROUTE &&
 			ferry_route_offload(&p->route, buf->len);
 	default:
 		/* Not to try: nobody measures how long a post takes. */
-		return buf->len >= ROUTE_MIN && p->route.classes[
+		return buf->len >= FERRY_POST_ROUTE && p->route.classes[
 			ferry_route_class(buf->len)].proven &&
 			ferry_route_offload(&p->route, buf->len);
 	}
@@ -359,7 +357,7 @@ copy_here(struct ferry_tx *tx, const struct ferry_buf *buf)
 	if (buf->len <= FERRY_CELL_DATA &&
 			ferry_tx_send_cells(tx, buf, 1) == 1)
 		return 1;
-	if (buf->len < ROUTE_MIN || tx->stats.msgs % TIME_EVERY != 0)
+	if (buf->len < FERRY_POST_ROUTE || tx->stats.msgs % TIME_EVERY != 0)
 		return ferry_tx_send_here(tx, buf, 1);
 	took = rte_rdtsc();
 	ret = ferry_tx_send_here(tx, buf, 1);
@@ -574,12 +572,12 @@ ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 
 			if (buf->len > tx->slot_size)
 				ret = FERRY_E_TOO_LONG;
-			else if (buf->len >= ROUTE_MIN && can_offload(tx) &&
+			else if (buf->len >= FERRY_POST_ROUTE && can_offload(tx) &&
 					reachable(tx->post, buf) &&
 					ferry_route_offload(&tx->post->route,
 						buf->len))
 				ret = send_routed(tx, buf);
-			else if (buf->len >= ROUTE_MIN)
+			else if (buf->len >= FERRY_POST_ROUTE)
 				ret = copy_here(tx, buf);
 			else
 				/* The rest of the burst shares what it can. */

@@ -48,6 +48,10 @@
  */
 #define FERRY_POST_LONE 8192
 
+/** Shortest message that in latency mode may be handed over: a DSA that is waited
+ * for breaks even at 16 KiB, and the way to an engine and back costs 0.5 us. */
+#define FERRY_POST_ROUTE 32768
+
 /** What a producer's handle has for this. */
 struct ferry_post {
 	struct rte_ring *jobs;
@@ -113,6 +117,10 @@ int ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs,
 
 /** Take over the channel's mode if somebody has changed it. */
 void ferry_tx_take_mode(struct ferry_tx *tx);
+
+/** Wake who has an end, if anyone, whatever its bell says. */
+void ferry_end_shout(const struct ferry_channel_end *end,
+		struct ferry_bell *bells, uint32_t n_bells);
 
 /** When a timeout ends, as a time stamp; or FERRY_WAIT_FOREVER. */
 uint64_t ferry_deadline_after(uint64_t timeout_ns);

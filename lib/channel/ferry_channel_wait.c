@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * How the ends of a channel wait, for what, and how they are woken; and the
+ * modes, which say so.
+ */
+
+#include <errno.h>
+#include <sched.h>
+
+#include <rte_cycles.h>
+
+#include "ferry_channel.h"
+#include "ferry_post.h"
+
+/* One in so many looks past a gap asks whether the server has the message. */
+#define GAP_LOOKS 1024
+/* In efficiency mode a producer without slots is woken for such a part. */
+#define WAKE_PART 4
+/* Turns of its own jobs after which a waiting producer yields. */
+#define TEND_TURNS 64
+
+uint64_t
+ferry_deadline_after(uint64_t timeout_ns)
+{
+	uint64_t cycles;
+
+	/* A century is for ever, and does not overflow below. */
+	if (timeout_ns >= UINT64_C(100) * 365 * 86400 * 1000000000)
+		return FERRY_WAIT_FOREVER;
+	cycles = (uint64_t)((double)timeout_ns * (double)rte_get_tsc_hz() / 1e9);
+	return rte_get_tsc_cycles() + cycles;
+}
+
+/* Why an end waits in vain: 0, FERRY_E_* or -EIO. */
+static int
+end_over(const struct ferry_channel_shared *ch,
+		const struct ferry_channel_end *other)
+{
+	int ret = ferry_channel_failed(ch);
+
+	return ret != 0 ? ret : ferry_end_result(other);
+}
+
+/*
+ * Wait for ready, the end of the other side, or the deadline. tend() is called
+ * before each step down the ladder.
+ */
+static int
+end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
+		bool (*ready)(void *), bool (*wake)(void *),
+		void (*tend)(void *), void *handle,
+		const struct ferry_channel_shared *ch,
+		const struct ferry_channel_end *other, uint64_t timeout_ns)
+{
+	uint64_t deadline = FERRY_WAIT_FOREVER;
+	int ret;
+
+	if (ready(handle))
+		return 0;
+	if (timeout_ns != 0)
+		deadline = ferry_deadline_after(timeout_ns);
+	ferry_wait_reset(wait);
+	for (;;) {
+		ret = end_over(ch, other);
+		if (ret != 0)
+			return ready(handle) ? 0 : ret;
+		if (timeout_ns == 0)
+			return -ETIMEDOUT;
+		tend(handle);
+		ret = ferry_wait_idle(wait, bell, wake, handle, deadline);
+		if (ready(handle))
+			return 0;
+		if (ret != 0)
+			return ret;
+	}
+}
+
+/* Whether the server has messages that are not published. */
+static bool
+rx_served(const struct ferry_rx *rx)
+{
+	const struct rte_ring *jobs = ferry_channel_jobs(rx->shared);
+
+	/* Then they never will be. */
+	if (ferry_channel_failed(rx->shared) != 0)
+		return false;
+	/* J2: if not, what it published is visible from here on. */
+	return __atomic_load_n(&jobs->cons.tail, __ATOMIC_ACQUIRE) !=
+		__atomic_load_n(&jobs->prod.tail, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Whether a ring's first message is the next one; or one that the next will not
+ * come before, which whoever waits is to find out.
+ */
+static bool
+rx_is_next(const struct ferry_rx *rx, const struct rte_ring *ring)
+{
+	const struct ferry_desc *descs = (const struct ferry_desc *)&ring[1];
+	const uint32_t tail = ring->cons.tail;
+
+	/* R1, R3 */
+	if (__atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE) == tail)
+		return false;
+	return descs[tail & ring->mask].seq == (uint32_t)rx->seq ||
+		!rx_served(rx);
+}
+
+static bool
+rx_ready(void *handle)
+{
+	const struct ferry_rx *rx = handle;
+	const struct ferry_cell *cell =
+		&rx->cells[rx->cell_tail % FERRY_N_CELLS];
+
+	rte_prefetch0(&cell->data[RTE_CACHE_LINE_SIZE -
+			offsetof(struct ferry_cell, data)]);
+	return __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) ==
+		ferry_cell_stamp(rx->cell_tail, rx->seq) ||
+		rx_is_next(rx, rx->fwd) || rx_is_next(rx, rx->out);
+}
+
+void
+ferry_rx_wake_producer(struct ferry_rx *rx)
+{
+	/* Fr: what was given back before the look at what is wanted. */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* More is about to be received, and will be given back: a wake-up costs
+	 * more than a slot. */
+	rx->owed = (int32_t)(rx->back->prod.tail - __atomic_load_n(
+			&rx->shared->wish.slots, __ATOMIC_RELAXED)) < 0 &&
+			(rx_ready(rx) || rx_served(rx));
+	/* Made good at the latest when nothing more is found. */
+	if (rx->owed)
+		return;
+	ferry_end_notify(&rx->shared->tx, rx->bells, rx->n_bells);
+}
+
+int
+ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
+{
+	bool later = false, with_server;
+	int ret;
+
+	/*
+	 * Where the next message is has changed since it was looked for, or it
+	 * is being copied. That is asked seldom: the job ring's lines are busy.
+	 */
+	with_server = rx->gaps++ % GAP_LOOKS != 0 || rx_served(rx);
+	ret = ferry_rx_take_cell(rx, msgs);
+	if (ret == 0)
+		ret = ferry_rx_take_ring(rx, rx->fwd, msgs, n, &later);
+	if (ret == 0)
+		ret = ferry_rx_take_ring(rx, rx->out, msgs, n, &later);
+	if (ret != 0 || with_server)
+		return ret;
+	ret = ferry_channel_failed(rx->shared);
+	return ret != 0 ? ret : FERRY_E_CORRUPT;
+}
+
+static uint32_t
+mode_of(const struct ferry_channel_shared *ch)
+{
+	const uint32_t mode = __atomic_load_n(&ch->service.mode,
+			__ATOMIC_RELAXED);
+
+	return mode < FERRY_MODES ? mode : FERRY_MODE_LATENCY;
+}
+
+static bool
+rx_wake(void *handle)
+{
+	const struct ferry_rx *rx = handle;
+
+	return rx_ready(handle) || end_over(rx->shared, &rx->shared->tx) != 0 ||
+		mode_of(rx->shared) != rx->mode;
+}
+
+static bool
+tx_ready(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+
+	/* To look for cells that a loan cannot use would be to spin. */
+	if (tx->cell_will_do && tx->cell_head < FERRY_N_CELLS +
+			__atomic_load_n(&tx->shared->cells_freed,
+				__ATOMIC_ACQUIRE))
+		return true;
+	return tx->free_head != tx->free_tail ||
+		__atomic_load_n(&tx->back->prod.tail, __ATOMIC_ACQUIRE) !=
+		tx->back->cons.tail;
+}
+
+static bool
+tx_wake(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+
+	return tx_ready(handle) || end_over(tx->shared, &tx->shared->rx) != 0 ||
+		mode_of(tx->shared) != tx->mode;
+}
+
+/*
+ * Nothing sent is in flight or in the consumer's hands: the cells are freed,
+ * and every slot is either in the back ring or in this end's own hands.
+ */
+static bool
+tx_drained(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+	const struct rte_ring *out = ferry_channel_out(tx->shared);
+	uint32_t mine, i;
+
+	if (__atomic_load_n(&tx->shared->cells_freed, __ATOMIC_ACQUIRE) !=
+			tx->cell_head)
+		return false;
+	if (__atomic_load_n(&tx->fwd->cons.tail, __ATOMIC_ACQUIRE) !=
+			tx->fwd->prod.tail)
+		return false;
+	/* A job leaves its ring after its message is in the out ring. */
+	if (__atomic_load_n(&tx->post->jobs->cons.tail, __ATOMIC_ACQUIRE) !=
+			tx->post->jobs->prod.tail ||
+			__atomic_load_n(&out->cons.tail, __ATOMIC_ACQUIRE) !=
+			__atomic_load_n(&out->prod.tail, __ATOMIC_RELAXED))
+		return false;
+	mine = __atomic_load_n(&tx->back->prod.tail, __ATOMIC_ACQUIRE) -
+		tx->back->cons.tail;
+	for (i = 0; i < tx->n_slots; i++)
+		mine += tx->held[i] != 0;
+	return mine == tx->n_slots;
+}
+
+static bool
+tx_drained_wake(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+
+	return tx_drained(handle) ||
+		end_over(tx->shared, &tx->shared->rx) != 0 ||
+		mode_of(tx->shared) != tx->mode;
+}
+
+/* Say what a waiting producer is to be woken for, before its bell is armed. */
+static void
+tx_wish(struct ferry_tx *tx, uint32_t slots, uint32_t jobs)
+{
+	__atomic_store_n(&tx->shared->wish.slots, tx->back->cons.tail + slots,
+			__ATOMIC_RELAXED);
+	__atomic_store_n(&tx->shared->wish.jobs, tx->post->head + jobs,
+			__ATOMIC_RELAXED);
+}
+
+/* What a waiting producer does beside waiting. */
+static void
+tx_tend(struct ferry_tx *tx)
+{
+	ferry_tx_take_mode(tx);
+	/* Jobs that nobody else carries out would never release a slot: this
+	 * thread must not sleep over them. */
+	if (ferry_post_progress(tx) == 0 || !tx->post->self)
+		return;
+	ferry_wait_reset(&tx->wait);
+	if (++tx->post->turns % TEND_TURNS == 0)
+		sched_yield();
+}
+
+/* Of one that waits for slots. */
+static void
+tx_tend_slots(void *handle)
+{
+	struct ferry_tx *tx = handle;
+	uint32_t some = 1;
+
+	tx_tend(tx);
+	/* A freed cell is no slot, so that whatever is given back counts; and
+	 * any slot does but where the core's time is what counts. */
+	if (tx->cell_will_do)
+		some = 0;
+	else if (tx->mode == FERRY_MODE_EFFICIENCY)
+		some = RTE_MAX(tx->n_slots / WAKE_PART, 1u);
+	tx_wish(tx, some, FERRY_WISH_NONE);
+}
+
+/* Of one that waits until all is consumed: every step may be the last one. */
+static void
+tx_tend_drain(void *handle)
+{
+	struct ferry_tx *tx = handle;
+
+	tx_tend(tx);
+	tx_wish(tx, 0, 0);
+}
+
+static void rx_take_mode(struct ferry_rx *rx);
+
+static void
+rx_tend(void *handle)
+{
+	struct ferry_rx *rx = handle;
+
+	rx_take_mode(rx);
+	if (rx->owed)
+		ferry_rx_wake_producer(rx);
+}
+
+int
+ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
+{
+	int ret = ferry_end_result(&tx->shared->rx);
+
+	/* Free slots are of no use once nobody is there to receive. */
+	if (ret != 0)
+		return ret;
+	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_ready, tx_wake,
+			tx_tend_slots, tx, tx->shared, &tx->shared->rx, timeout_ns);
+}
+
+int
+ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
+{
+	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
+			tx_drained_wake, tx_tend_drain, tx, tx->shared,
+			&tx->shared->rx, timeout_ns);
+}
+
+int
+ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns)
+{
+	return end_wait(&rx->wait, &rx->bells[rx->endpoint], rx_ready, rx_wake,
+			rx_tend, rx, rx->shared, &rx->shared->tx, timeout_ns);
+}
+
+static void
+end_set_wait(struct ferry_channel_end *end, struct ferry_wait *wait,
+		enum ferry_wait_policy policy)
+{
+	uint32_t may_sleep;
+
+	if (ferry_wait_set_policy(wait, policy) != 0)
+		return;
+	may_sleep = ferry_wait_may_sleep(policy);
+	if (may_sleep == end->may_sleep)
+		return;
+	__atomic_store_n(&end->may_sleep, may_sleep, __ATOMIC_RELAXED);
+	/*
+	 * Without a barrier on every CPU the other end might not see the flag
+	 * in time for the first sleep. Where there is none, naps are bounded.
+	 */
+	if (may_sleep)
+		ferry_bell_settle();
+}
+
+void
+ferry_tx_set_wait(struct ferry_tx *tx, enum ferry_wait_policy policy)
+{
+	end_set_wait(&tx->shared->tx, &tx->wait, policy);
+}
+
+void
+ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy)
+{
+	end_set_wait(&rx->shared->rx, &rx->wait, policy);
+}
+
+static const enum ferry_wait_policy mode_waits[FERRY_MODES] = {
+	[FERRY_MODE_LATENCY] = FERRY_WAIT_SPIN,
+	[FERRY_MODE_THROUGHPUT] = FERRY_WAIT_YIELD,
+	[FERRY_MODE_EFFICIENCY] = FERRY_WAIT_NAP,
+};
+
+void
+ferry_tx_take_mode(struct ferry_tx *tx)
+{
+	const uint32_t mode = mode_of(tx->shared);
+
+	if (likely(mode == tx->mode))
+		return;
+	tx->mode = (uint8_t)mode;
+	ferry_tx_set_wait(tx, mode_waits[mode]);
+}
+
+static void
+rx_take_mode(struct ferry_rx *rx)
+{
+	const uint32_t mode = mode_of(rx->shared);
+
+	if (likely(mode == rx->mode))
+		return;
+	rx->mode = (uint8_t)mode;
+	ferry_rx_set_wait(rx, mode_waits[mode]);
+}
+
+/* Before the bells: who is woken by them finds it. */
+static int
+set_mode(struct ferry_channel_shared *ch, enum ferry_mode mode)
+{
+	if ((unsigned int)mode >= FERRY_MODES)
+		return -EINVAL;
+	__atomic_store_n(&ch->service.mode, mode, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int
+ferry_tx_set_mode(struct ferry_tx *tx, enum ferry_mode mode)
+{
+	int ret = set_mode(tx->shared, mode);
+
+	if (ret != 0)
+		return ret;
+	ferry_tx_take_mode(tx);
+	ferry_end_shout(&tx->shared->rx, tx->bells, tx->n_bells);
+	ferry_board_tell(tx->shared, &tx->boards);
+	return 0;
+}
+
+int
+ferry_rx_set_mode(struct ferry_rx *rx, enum ferry_mode mode)
+{
+	int ret = set_mode(rx->shared, mode);
+
+	if (ret != 0)
+		return ret;
+	rx_take_mode(rx);
+	ferry_end_shout(&rx->shared->tx, rx->bells, rx->n_bells);
+	ferry_board_tell(rx->shared, &rx->boards);
+	return 0;
+}
+
+enum ferry_mode
+ferry_tx_mode(const struct ferry_tx *tx)
+{
+	return (enum ferry_mode)mode_of(tx->shared);
+}
+
+enum ferry_mode
+ferry_rx_mode(const struct ferry_rx *rx)
+{
+	return (enum ferry_mode)mode_of(rx->shared);
+}
