@@ -337,10 +337,11 @@ a_dropped_device_can_be_added_again(void **state)
 		 * wrong: idxd has to know where that begins.
 		 */
 		fleet_set("faults=off,wq=0,fail=2");
-		assert_int_equal(ferry_engine_add_dma(f.engines[0], "wq0.0"),
-			1);
+		/* Before: there is traffic. */
 		jobs = fleet_lane(&f, 0, "wq0.0").jobs;
 		errors = fleet_lane(&f, 0, "wq0.0").errors;
+		assert_int_equal(ferry_engine_add_dma(f.engines[0], "wq0.0"),
+			1);
 		fleet_until(&f, fleet_lane(&f, 0, "wq0.0").errors > errors);
 		fleet_until(&f, fleet_lane(&f, 0, "wq0.0").jobs > jobs + 20);
 		assert_int_equal(fleet_open(&f, 0), 3);
