@@ -320,17 +320,18 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 			sizeof(struct ferry_job), &p, job, &n_jobs);
 	if (ret == 0)
 		ret = census_ring(ferry_channel_at(ch, p.off_out),
-				p.ring_count, sizeof(struct ferry_desc), &p, seen,
-				&census->in_flight);
+				p.ring_count, sizeof(struct ferry_desc), &p,
+				seen, &census->in_flight);
 	if (ret == 0)
 		ret = census_ring(ferry_channel_at(ch, p.off_fwd),
-				p.ring_count, sizeof(struct ferry_desc), &p, seen,
-				&census->in_flight);
+				p.ring_count, sizeof(struct ferry_desc), &p,
+				seen, &census->in_flight);
 	if (ret == 0)
 		ret = census_cells(ch, &p, seen, &census->in_flight);
 	if (ret == 0)
 		ret = census_ring(ferry_channel_at(ch, p.off_back),
-				p.ring_count, sizeof(uint32_t), &p, seen, &census->free);
+				p.ring_count, sizeof(uint32_t), &p, seen,
+				&census->free);
 	for (i = 0; i < p.n_slots && ret == 0; i++) {
 		bool tx = __atomic_load_n(&tx_held[i], __ATOMIC_RELAXED) != 0;
 		bool rx = __atomic_load_n(&rx_held[i], __ATOMIC_RELAXED) != 0;

@@ -572,8 +572,8 @@ ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 
 			if (buf->len > tx->slot_size)
 				ret = FERRY_E_TOO_LONG;
-			else if (buf->len >= FERRY_POST_ROUTE && can_offload(tx) &&
-					reachable(tx->post, buf) &&
+			else if (buf->len >= FERRY_POST_ROUTE &&
+					can_offload(tx) && reachable(tx->post, buf) &&
 					ferry_route_offload(&tx->post->route,
 						buf->len))
 				ret = send_routed(tx, buf);
