@@ -106,7 +106,7 @@ self_begin(struct ferry_tx *tx)
 		__atomic_store_n(server, FERRY_SERVER_NONE, __ATOMIC_RELEASE);
 }
 
-/* Let go of the own channel; it has no jobs in the copier. */
+/* Let go of the own channel. */
 static void
 self_end(struct ferry_tx *tx)
 {
@@ -177,12 +177,8 @@ ferry_post_stop(struct ferry_tx *tx)
 		return;
 	/* The payloads are the caller's again afterwards. */
 	ferry_tx_finish(tx, 0, UINT64_MAX);
-	if (p->self) {
-		ferry_server_hold(p->server, tx->boards.number);
-		while (ferry_server_pending(p->server, tx->boards.number, false))
-			ferry_server_poll(p->server);
+	if (p->self)
 		self_end(tx);
-	}
 	free(p->numbers);
 	free(p->lens);
 	free(p);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_ring_elem.h>
-#include <rte_ring_peek_zc.h>
 
 #include "ferry_channel.h"
 #include "ferry_reach.h"
@@ -58,13 +58,13 @@ struct ferry_served {
 	bool active;
 	bool held;
 	bool used;
-	/* A job of it was given up, and why: nothing after it can be published.
-	 * Once the copier has nothing of it any more, the ends are told. */
-	bool stuck;
+	/* Once the copier has nothing of a stuck one, its ends are told. */
 	bool told;
 	/* The out ring takes no more: a corrupt consumer's. */
 	bool clogged;
-	int32_t why;
+	/* Why a job of it was given up: nothing after it can be published, the
+	 * channel is stuck. 0: none was. */
+	int32_t stuck;
 	bool unsafe;
 	struct ferry_reach_cache reach;
 	/* For each place of the job ring: a job is read once, and this is what
@@ -116,6 +116,13 @@ deactivate(struct ferry_server *server, struct ferry_served *ch)
 	server->n_active--;
 }
 
+static struct ferry_served *
+served_of(const struct ferry_server *server, uint32_t number)
+{
+	return number < server->room ? server->table[number] : NULL;
+}
+
+/* Learn a channel's mode. */
 static void
 count_used(struct ferry_server *server, struct ferry_served *ch)
 {
@@ -153,6 +160,15 @@ job_at(const struct ferry_served *ch, uint32_t at)
 	return (const struct ferry_job *)&ch->jobs[1] + (at & ch->mask);
 }
 
+/* J2: the first n jobs are done. */
+static void
+let_go(struct ferry_served *ch, uint32_t n)
+{
+	ch->head += n;
+	ch->jobs->cons.head = ch->head;
+	__atomic_store_n(&ch->jobs->cons.tail, ch->head, __ATOMIC_RELEASE);
+}
+
 /*
  * The server before this one may have died at any instruction. What it had not
  * published with the out ring's tail, or let go of with the job ring's, it has
@@ -179,10 +195,8 @@ take_over(struct ferry_served *ch)
 			break;
 	if (i == n)
 		return;
-	ch->head += i + 1;
+	let_go(ch, i + 1);
 	ch->taken = ch->head;
-	ch->jobs->cons.head = ch->head;
-	__atomic_store_n(&ch->jobs->cons.tail, ch->head, __ATOMIC_RELEASE);
 }
 
 int
@@ -240,9 +254,16 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 static void
 stick(struct ferry_served *ch, int32_t why)
 {
-	if (!ch->stuck)
-		ch->why = why;
-	ch->stuck = true;
+	if (ch->stuck == 0)
+		ch->stuck = why;
+}
+
+/* The same for what no honest peer does. */
+static void
+stick_corrupt(struct ferry_server *server, struct ferry_served *ch)
+{
+	stick(ch, FERRY_E_CORRUPT);
+	server->stats.bad++;
 }
 
 /* Tell the ends of a channel that it is stuck. */
@@ -251,7 +272,7 @@ tell_failed(struct ferry_served *ch)
 {
 	ch->told = true;
 	/* F */
-	__atomic_store_n(&ch->shared->service.failed, ch->why,
+	__atomic_store_n(&ch->shared->service.failed, ch->stuck,
 			__ATOMIC_RELEASE);
 	ferry_end_notify(&ch->shared->tx, ch->bells, ch->n_bells);
 	ferry_end_notify(&ch->shared->rx, ch->bells, ch->n_bells);
@@ -269,40 +290,29 @@ bool
 ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		bool all)
 {
-	const struct ferry_served *ch = number < server->room ?
-		server->table[number] : NULL;
+	const struct ferry_served *ch = served_of(server, number);
 
 	if (ch == NULL)
 		return false;
-	if (ch->stuck)
+	if (ch->stuck != 0)
 		return ch->copying > 0 || may_publish(ch);
 	return ch->taken != ch->head || (all && jobs_tail(ch) != ch->head);
-}
-
-void
-ferry_server_hold(struct ferry_server *server, uint32_t number)
-{
-	struct ferry_served *ch = number < server->room ?
-		server->table[number] : NULL;
-
-	if (ch == NULL)
-		return;
-	ch->held = true;
-	activate(server, ch);
 }
 
 int
 ferry_server_remove(struct ferry_server *server, uint32_t number)
 {
-	struct ferry_served *ch = number < server->room ?
-		server->table[number] : NULL;
+	struct ferry_served *ch = served_of(server, number);
 	bool unsafe;
 
 	if (ch == NULL)
 		return -ENOENT;
-	if (ch->copying > 0 || (ch->taken != ch->head && !ch->stuck))
-		return -EBUSY;
-	if (ch->stuck && !ch->told)
+	ch->held = true;
+	activate(server, ch);
+	while (ferry_server_pending(server, number, false))
+		if (ferry_server_poll(server) == 0)
+			sched_yield();
+	if (ch->stuck != 0 && !ch->told)
 		tell_failed(ch);
 	deactivate(server, ch);
 	if (ch->used)
@@ -320,10 +330,9 @@ cookie_make(const struct ferry_served *ch, uint32_t at)
 	return (uint64_t)ch->number << 32 | (at & ch->mask);
 }
 
-/* Read a job, once, and check it. What is wrong with it ends the channel. */
+/* Read a job, once: whether it is possible. */
 static bool
-job_read(struct ferry_server *server, struct ferry_served *ch, uint32_t at,
-		struct ferry_copy_job *job)
+job_read(struct ferry_served *ch, uint32_t at, struct ferry_copy_job *job)
 {
 	const struct ferry_job *from = job_at(ch, at);
 	const uint32_t slot = __atomic_load_n(&from->slot, __ATOMIC_RELAXED);
@@ -333,11 +342,8 @@ job_read(struct ferry_server *server, struct ferry_served *ch, uint32_t at,
 
 	if (unlikely(slot >= ch->n_slots || len > ch->slot_size ||
 			place >= FERRY_PLACES || (!ch->local &&
-			!ferry_reach_dpdk(src, len, &ch->reach)))) {
-		stick(ch, FERRY_E_CORRUPT);
-		server->stats.bad++;
+			!ferry_reach_dpdk(src, len, &ch->reach))))
 		return false;
-	}
 	ch->descs[at & ch->mask] = (struct ferry_desc) {
 		.slot = slot,
 		.len = len,
@@ -358,41 +364,36 @@ static unsigned int
 take(struct ferry_server *server, struct ferry_served *ch)
 {
 	struct ferry_copy_job jobs[BURST];
-	uint32_t i, n = jobs_tail(ch) - ch->taken;
-	uint16_t taken;
+	uint32_t i, good, n = jobs_tail(ch) - ch->taken;
+	uint16_t taken = 0;
 
-	if (n == 0 || ch->held || unlikely(ch->stuck))
+	if (n == 0 || ch->held || unlikely(ch->stuck != 0))
 		return 0;
+	count_used(server, ch);
 	if (!ch->used) {
-		count_used(server, ch);
 		ch->used = true;
 		server->used[ch->mode]++;
-	} else {
-		count_used(server, ch);
 	}
 	/* More than can be there: a corrupt peer's. */
 	if (unlikely(n > ch->n_slots - (ch->taken - ch->head))) {
-		stick(ch, FERRY_E_CORRUPT);
-		server->stats.bad++;
+		stick_corrupt(server, ch);
 		return 0;
 	}
 	n = RTE_MIN(n, (uint32_t)BURST);
-	for (i = 0; i < n; i++)
-		if (!job_read(server, ch, ch->taken + i, &jobs[i]))
+	for (good = 0; good < n; good++)
+		if (!job_read(ch, ch->taken + good, &jobs[good]))
 			break;
-	if (i == 0)
-		return 0;
 	/* Before the copier has them: it may end them at once. */
-	for (n = 0; n < i; n++)
-		ch->state[(ch->taken + n) & ch->mask] = JOB_COPYING;
-	taken = ferry_copier_submit(server->copier, jobs, (uint16_t)i);
-	for (n = taken; n < i; n++)
-		ch->state[(ch->taken + n) & ch->mask] = JOB_NONE;
-	/* It is read again when there is room. */
-	if (ch->stuck && taken < i) {
-		ch->stuck = false;
-		server->stats.bad--;
-	}
+	for (i = 0; i < good; i++)
+		ch->state[(ch->taken + i) & ch->mask] = JOB_COPYING;
+	if (likely(good > 0))
+		taken = ferry_copier_submit(server->copier, jobs,
+				(uint16_t)good);
+	for (i = taken; i < good; i++)
+		ch->state[(ch->taken + i) & ch->mask] = JOB_NONE;
+	/* Not before those ahead of it are taken: then it is read again. */
+	if (unlikely(good < n && taken == good))
+		stick_corrupt(server, ch);
 	ch->taken += taken;
 	ch->copying += taken;
 	return taken;
@@ -420,7 +421,6 @@ static unsigned int
 publish(struct ferry_server *server, struct ferry_served *ch)
 {
 	struct ferry_desc descs[BURST];
-	struct rte_ring_zc_data zcd;
 	uint32_t i, n;
 
 	for (n = 0; n < BURST && ch->head + n != ch->taken; n++) {
@@ -435,8 +435,7 @@ publish(struct ferry_server *server, struct ferry_served *ch)
 	/* R3. Short only if a corrupt peer wrote into the rings. */
 	if (unlikely(rte_ring_sp_enqueue_bulk_elem(ch->out, descs,
 			sizeof(descs[0]), n, NULL) != n)) {
-		stick(ch, FERRY_E_CORRUPT);
-		server->stats.bad++;
+		stick_corrupt(server, ch);
 		ch->clogged = true;
 		return 0;
 	}
@@ -445,11 +444,8 @@ publish(struct ferry_server *server, struct ferry_served *ch)
 		server->stats.bytes += descs[i].len;
 	}
 	ferry_end_notify(&ch->shared->rx, ch->bells, ch->n_bells);
-	/* J2: only now, so that a slot is always recorded. */
-	rte_ring_dequeue_zc_burst_elem_start(ch->jobs, sizeof(struct ferry_job),
-			n, &zcd, NULL);
-	rte_ring_dequeue_zc_elem_finish(ch->jobs, n);
-	ch->head += n;
+	/* Only now, so that a slot is always recorded. */
+	let_go(ch, n);
 	server->stats.msgs += n;
 	wake_producer(ch);
 	return n;
@@ -478,12 +474,13 @@ static void
 posted(void *arg, uint32_t number)
 {
 	struct ferry_server *server = arg;
+	struct ferry_served *ch = served_of(server, number);
 
-	if (number >= server->room || server->table[number] == NULL)
+	if (ch == NULL)
 		return;
 	/* Also how a change of mode is learnt. */
-	count_used(server, server->table[number]);
-	activate(server, server->table[number]);
+	count_used(server, ch);
+	activate(server, ch);
 }
 
 /* What the copier ended. */
@@ -495,10 +492,9 @@ reap(struct ferry_server *server)
 
 	n = ferry_copier_poll(server->copier, done, BITE);
 	for (i = 0; i < n; i++) {
-		const uint32_t number = (uint32_t)(done[i].cookie >> 32);
 		const uint32_t at = (uint32_t)done[i].cookie;
-		struct ferry_served *ch = number < server->room ?
-			server->table[number] : NULL;
+		struct ferry_served *ch = served_of(server,
+				(uint32_t)(done[i].cookie >> 32));
 
 		if (ch == NULL || at > ch->mask ||
 				ch->state[at] != JOB_COPYING)
@@ -522,13 +518,15 @@ unsigned int
 ferry_server_poll(struct ferry_server *server)
 {
 	struct ferry_served *ch, *following;
-	unsigned int i, work = 0, n = RTE_MIN(server->n_active,
-			(uint32_t)CHANNELS);
+	unsigned int i, n, work = 0;
 
 	if (server->board != NULL)
 		ferry_board_take(server->board, posted, server);
 	if (ferry_copier_inflight(server->copier) > 0)
 		reap(server);
+	/* With those just posted in: of a channel at rest, too, the first turn
+	 * takes the job. */
+	n = RTE_MIN(server->n_active, (uint32_t)CHANNELS);
 	ch = TAILQ_FIRST(&server->active);
 	for (i = 0; i < n && ch != NULL; i++, ch = following) {
 		unsigned int did;
@@ -536,7 +534,7 @@ ferry_server_poll(struct ferry_server *server)
 		following = TAILQ_NEXT(ch, next);
 		did = take(server, ch);
 		did += publish(server, ch);
-		if (unlikely(ch->stuck && !ch->told && ch->copying == 0 &&
+		if (unlikely(ch->stuck != 0 && !ch->told && ch->copying == 0 &&
 				!may_publish(ch)))
 			tell_failed(ch);
 		work += did;

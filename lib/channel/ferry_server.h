@@ -157,25 +157,15 @@ bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		bool all);
 
 /**
- * Take no more jobs of a channel: before it is removed.
- *
- * @param server
- *   The server.
- * @param number
- *   The channel's number.
- */
-void ferry_server_hold(struct ferry_server *server, uint32_t number);
-
-/**
- * Cease to serve a channel. Jobs not taken stay in the job ring.
+ * Cease to serve a channel. Jobs not taken stay in the job ring; of those that
+ * are, all get published, for which the server makes as many turns as it takes.
  *
  * @param server
  *   The server.
  * @param number
  *   The channel's number.
  * @return
- *   0; -EBUSY while it has jobs in the copier: poll and try again;
- *   -EFAULT: it is removed, but a device may write into its slots for ever;
+ *   0; -EFAULT: it is removed, but a device may write into its slots for ever;
  *   -ENOENT.
  */
 int ferry_server_remove(struct ferry_server *server, uint32_t number);

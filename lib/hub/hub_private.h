@@ -118,6 +118,13 @@ struct ferry_hub {
 	pthread_t monitor;
 };
 
+/* What boards and engines know a channel by. */
+static inline uint32_t
+channel_number(const struct ferry_hub *hub, const struct hub_channel *c)
+{
+	return (uint32_t)(c - hub->channels);
+}
+
 /* hub_table.c: the hub's state and its changes. hub->lock is taken inside. */
 
 /* pidfd -1: a thread of this process. Takes over pidfd if it returns 0. */

@@ -45,7 +45,7 @@ serve_begin(struct ferry_engine *e, struct hub_channel *c)
 	const struct ferry_serve serve = {
 		.shared = c->shared,
 		.config = c->config,
-		.number = (uint32_t)(c - e->hub->channels),
+		.number = channel_number(e->hub, c),
 		.local = c->tx_local,
 		.bells = e->hub->registry->bells,
 		.n_bells = e->hub->max_endpoints,
@@ -63,19 +63,25 @@ serve_begin(struct ferry_engine *e, struct hub_channel *c)
 	return 0;
 }
 
+/* Have all jobs of a channel carried out; nobody posts more. */
+static void
+jobs_all(struct ferry_server *server, uint32_t number)
+{
+	while (ferry_server_pending(server, number, true))
+		if (ferry_server_poll(server) == 0)
+			sched_yield();
+}
+
 /* Take a channel away from the engine it has. */
 static void
 serve_end(struct hub_channel *c, bool all)
 {
 	struct ferry_engine *e = c->engine;
-	const uint32_t number = (uint32_t)(c - e->hub->channels);
+	const uint32_t number = channel_number(e->hub, c);
 
 	engine_lock(e);
-	if (!all)
-		ferry_server_hold(&e->server, number);
-	while (ferry_server_pending(&e->server, number, all))
-		if (ferry_server_poll(&e->server) == 0)
-			sched_yield();
+	if (all)
+		jobs_all(&e->server, number);
 	if (ferry_server_remove(&e->server, number) == -EFAULT)
 		c->unsafe = true;
 	engine_unlock(e);
@@ -90,18 +96,14 @@ void
 engine_finish(struct hub_channel *c)
 {
 	struct ferry_engine *e = c->engine;
-	const uint32_t number = e == NULL ? 0 :
-		(uint32_t)(c - e->hub->channels);
 
 	if (e == NULL)
 		return;
 	engine_lock(e);
-	while (ferry_server_pending(&e->server, number, true))
-		if (ferry_server_poll(&e->server) == 0)
-			sched_yield();
+	jobs_all(&e->server, channel_number(e->hub, c));
 	engine_unlock(e);
 	/* As in serve_end(). */
-	ferry_board_post(e->board, number);
+	ferry_board_post(e->board, channel_number(e->hub, c));
 }
 
 /* Give a channel to an engine: 0 or negative. */
@@ -162,9 +164,6 @@ jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 		if (ferry_server_add(&server, &serve) == 0) {
 			while (ferry_server_pending(&server, 0, true) &&
 					server.stats.msgs < c->config.n_slots)
-				ferry_server_poll(&server);
-			ferry_server_hold(&server, 0);
-			while (ferry_server_pending(&server, 0, false))
 				ferry_server_poll(&server);
 			ferry_server_remove(&server, 0);
 		}

@@ -296,7 +296,7 @@ hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		*shared = c->shared;
 		*size = c->size;
 		*id = c->id;
-		*number = (uint32_t)(c - hub->channels);
+		*number = channel_number(hub, c);
 		if (role == HUB_TX) {
 			c->tx_local = hub->endpoints[endpoint].local;
 			c->alone = alone;

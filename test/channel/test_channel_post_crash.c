@@ -143,9 +143,6 @@ unprepare(void)
 	/* Nothing here is to wait for the dead. */
 	stage.rig.ch->service.failed = -EIO;
 	stage.rig.tx->post->self = false;
-	ferry_server_hold(&engine.server, 0);
-	while (ferry_server_pending(&engine.server, 0, false))
-		ferry_server_poll(&engine.server);
 	ferry_server_remove(&engine.server, 0);
 	rig_engine_free(&engine);
 	stage_stop(&stage);
