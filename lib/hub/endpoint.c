@@ -59,21 +59,7 @@ other_end(const struct end_handle *h)
 	return h->role == HUB_TX ? &h->shared->rx : &h->shared->tx;
 }
 
-/* Nobody is left to say so: the endpoints tell themselves and each other. */
-static void
-end_orphan(struct end_handle *h)
-{
-	struct ferry_channel_end *end = other_end(h);
-	uint32_t was = __atomic_load_n(&end->state, __ATOMIC_RELAXED);
-
-	/* Pairs with the acquire in ferry_end_result(). */
-	while (was <= FERRY_END_OPEN && !__atomic_compare_exchange_n(
-			&end->state, &was, FERRY_END_HUB_GONE, false,
-			__ATOMIC_RELEASE, __ATOMIC_RELAXED))
-		;
-}
-
-/* Nor does anybody carry out its jobs: from now on the producer does. */
+/* Nobody carries out a producer's jobs any more: from now on it does. */
 static void
 end_take_over(struct end_handle *h)
 {
@@ -87,6 +73,22 @@ end_take_over(struct end_handle *h)
 		;
 }
 
+/* Nobody is left to say so: the endpoints tell themselves and each other. */
+static void
+end_orphan(struct end_handle *h)
+{
+	struct ferry_channel_end *end = other_end(h);
+	uint32_t was = __atomic_load_n(&end->state, __ATOMIC_RELAXED);
+
+	/* Pairs with the acquire in ferry_end_result(). */
+	while (was <= FERRY_END_OPEN && !__atomic_compare_exchange_n(
+			&end->state, &was, FERRY_END_HUB_GONE, false,
+			__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+	if (h->role == HUB_TX)
+		end_take_over(h);
+}
+
 static void
 hub_died(struct ferry_endpoint *ep)
 {
@@ -94,11 +96,8 @@ hub_died(struct ferry_endpoint *ep)
 
 	pthread_mutex_lock(&ep->lock);
 	ep->hub_gone = true;
-	TAILQ_FOREACH(h, &ep->ends, next) {
+	TAILQ_FOREACH(h, &ep->ends, next)
 		end_orphan(h);
-		if (h->role == HUB_TX)
-			end_take_over(h);
-	}
 	pthread_mutex_unlock(&ep->lock);
 	ferry_bell_shout(&ep->registry->bells[ep->endpoint]);
 }
@@ -401,12 +400,9 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	}
 	pthread_mutex_lock(&ep->lock);
 	TAILQ_INSERT_TAIL(&ep->ends, h, next);
-	if (ep->hub_gone) {
-		/* since it answered, so hub_died() missed this end */
+	/* since it answered, so hub_died() missed this end */
+	if (ep->hub_gone)
 		end_orphan(h);
-		if (role == HUB_TX)
-			end_take_over(h);
-	}
 	pthread_mutex_unlock(&ep->lock);
 	*out = h;
 	return 0;

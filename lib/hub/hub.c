@@ -57,7 +57,8 @@ boards_make(struct ferry_registry *r, uint32_t max_channels, int socket)
 struct ferry_board *
 hub_board(struct ferry_hub *hub, uint32_t index)
 {
-	return RTE_PTR_ADD(hub->boards, index * hub->registry->board_size);
+	return RTE_PTR_ADD(hub->boards, index *
+			ferry_board_size(hub->max_channels));
 }
 
 static void

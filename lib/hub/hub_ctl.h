@@ -35,7 +35,7 @@ struct hub_request {
 	/* The requester; not used by ATTACH. */
 	uint32_t endpoint;
 	uint32_t epoch;
-	/* OPEN, CLOSE, CANCEL, FINISH: enum hub_role. */
+	/* OPEN, CLOSE, CANCEL: enum hub_role. */
 	uint32_t role;
 	/* OPEN: not 0: a producer with lanes of its own. */
 	uint32_t alone;

@@ -135,7 +135,7 @@ device_add(struct ferry_engine *engine, int16_t dev,
 {
 	struct ferry_copy_dmadev_config config = {
 		.dev_id = dev,
-		.close_wait_ms = engine_close_wait_ms(engine),
+		.close_wait_ms = engine->close_wait_ms,
 		.stop = true,
 	};
 	struct ferry_lane *lane;

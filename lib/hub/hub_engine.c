@@ -33,12 +33,6 @@ engines_shout(struct ferry_hub *hub)
 			ferry_bell_shout(&hub->engines[i]->board->bell);
 }
 
-uint32_t
-engine_close_wait_ms(const struct ferry_engine *e)
-{
-	return e->close_wait_ms;
-}
-
 static void
 engine_free(struct ferry_engine *e)
 {
@@ -92,7 +86,7 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 		else
 			snprintf(e->name, sizeof(e->name), "engine%u", i);
 		hub->engines[i] = e;
-		engines_share(hub, NULL, NULL);
+		engines_share(hub, NULL);
 	}
 	pthread_mutex_unlock(&hub->lock);
 	if (ret != 0)
@@ -113,7 +107,7 @@ ferry_engine_destroy(struct ferry_engine *e)
 	engine_runner_end(e);
 	pthread_mutex_lock(&hub->lock);
 	hub->engines[e->index] = NULL;
-	engines_share(hub, e, e);
+	engines_share(hub, e);
 	pthread_mutex_unlock(&hub->lock);
 	engine_free(e);
 }

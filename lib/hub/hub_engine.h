@@ -108,9 +108,9 @@ void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
  * posts none meanwhile. */
 void engine_finish(struct hub_channel *c);
 
-/* All channels that have no engine, or this one, go to the best other one. */
-void engines_share(struct ferry_hub *hub, struct ferry_engine *from,
-		struct ferry_engine *not_to);
+/* All channels that have no engine, or this one, go to the best there is. It
+ * stands no more in hub->engines. */
+void engines_share(struct ferry_hub *hub, struct ferry_engine *from);
 
 /* hub_runner.c: end whoever runs an engine for the hub. */
 void engine_runner_end(struct ferry_engine *e);
@@ -120,9 +120,6 @@ void engine_runner_end(struct ferry_engine *e);
 /* Call fn for every engine, or for the one of that name. */
 void engines_each(struct ferry_hub *hub, const char *name,
 		void (*fn)(struct ferry_engine *e, void *arg), void *arg);
-
-/* ferry_engine_config.close_wait_ms */
-uint32_t engine_close_wait_ms(const struct ferry_engine *e);
 
 /* A producer died: wake the engines whose bells it may have silenced. */
 void engines_shout(struct ferry_hub *hub);

@@ -78,8 +78,6 @@ struct hub_channel {
 	struct ferry_channel_config config;
 	char name[FERRY_NAME_MAX];
 	struct hub_end ends[2];
-	/* The producer is a thread of this process. */
-	bool tx_local;
 	/* It has lanes of its own, and serves itself. */
 	bool alone;
 	/* Who carries out the producer's jobs; NULL: itself. */

@@ -21,9 +21,9 @@ server_word(struct hub_channel *c)
 	return &c->shared->service.server;
 }
 
-/* The engine with the fewest channels, but not this one; or NULL. */
+/* The engine with the fewest channels; or NULL. */
 static struct ferry_engine *
-engine_best(struct ferry_hub *hub, const struct ferry_engine *not_this)
+engine_best(struct ferry_hub *hub)
 {
 	struct ferry_engine *best = NULL;
 	uint32_t i;
@@ -31,25 +31,32 @@ engine_best(struct ferry_hub *hub, const struct ferry_engine *not_this)
 	for (i = 0; i < FERRY_ENGINES_MAX; i++) {
 		struct ferry_engine *e = hub->engines[i];
 
-		if (e != NULL && e != not_this && (best == NULL ||
+		if (e != NULL && (best == NULL ||
 				e->server.n_channels < best->server.n_channels))
 			best = e;
 	}
 	return best;
 }
 
+/* What a server is to know of a channel whose producer's end is open. */
+static struct ferry_serve
+serve_of(struct ferry_hub *hub, struct hub_channel *c)
+{
+	return (struct ferry_serve) {
+		.shared = c->shared,
+		.config = c->config,
+		.number = channel_number(hub, c),
+		.local = hub->endpoints[c->ends[HUB_TX].endpoint].local,
+		.bells = hub->registry->bells,
+		.n_bells = hub->max_endpoints,
+	};
+}
+
 /* Begin to serve a channel; the word says already that this engine does. */
 static int
 serve_begin(struct ferry_engine *e, struct hub_channel *c)
 {
-	const struct ferry_serve serve = {
-		.shared = c->shared,
-		.config = c->config,
-		.number = channel_number(e->hub, c),
-		.local = c->tx_local,
-		.bells = e->hub->registry->bells,
-		.n_bells = e->hub->max_endpoints,
-	};
+	const struct ferry_serve serve = serve_of(e->hub, c);
 	int ret;
 
 	engine_lock(e);
@@ -134,7 +141,7 @@ engine_give(struct ferry_engine *e, struct hub_channel *c)
 void
 engine_take(struct ferry_hub *hub, struct hub_channel *c)
 {
-	struct ferry_engine *e = engine_best(hub, NULL);
+	struct ferry_engine *e = engine_best(hub);
 
 	/* If it fails, the producer copies for itself. */
 	if (e != NULL)
@@ -148,15 +155,12 @@ engine_take(struct ferry_hub *hub, struct hub_channel *c)
 static void
 jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 {
-	const struct ferry_serve serve = {
-		.shared = c->shared,
-		.config = c->config,
-		.local = c->tx_local,
-		.bells = hub->registry->bells,
-		.n_bells = hub->max_endpoints,
-	};
+	struct ferry_serve serve = serve_of(hub, c);
 	struct ferry_server server;
 	struct ferry_copier copier;
+
+	/* The only channel of a server for this alone. */
+	serve.number = 0;
 
 	if (ferry_copier_init(&copier, SOCKET_ID_ANY) != 0)
 		return;
@@ -262,10 +266,8 @@ ferry_hub_move(struct ferry_hub *hub, uint64_t id, struct ferry_engine *engine)
 	return ret;
 }
 
-/* All channels that have no engine, or this one, to the best other one. */
 void
-engines_share(struct ferry_hub *hub, struct ferry_engine *from,
-		struct ferry_engine *not_to)
+engines_share(struct ferry_hub *hub, struct ferry_engine *from)
 {
 	uint32_t i;
 
@@ -274,13 +276,7 @@ engines_share(struct ferry_hub *hub, struct ferry_engine *from,
 
 		/* Those with lanes of their own get none unasked. */
 		if (c->used && c->engine == from && !(from == NULL && c->alone) &&
-				c->ends[HUB_TX].state == FERRY_END_OPEN) {
-			struct ferry_engine *to = engine_best(hub, not_to);
-
-			if (from != NULL || to != NULL)
-				engine_move(hub, c, to);
-		} else if (c->used && from != NULL && c->engine == from) {
-			engine_leave(hub, c, false);
-		}
+				c->ends[HUB_TX].state == FERRY_END_OPEN)
+			engine_move(hub, c, engine_best(hub));
 	}
 }

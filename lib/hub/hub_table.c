@@ -54,7 +54,6 @@ end_shout(struct ferry_hub *hub, const struct hub_end *end)
 static void
 channel_drop(struct ferry_hub *hub, struct hub_channel *c)
 {
-	engine_leave(hub, c, false);
 	/* Nobody has it any more; a stray pointer shall find no channel. */
 	__atomic_store_n(&c->shared->magic, 0, __ATOMIC_RELAXED);
 	hub->unsafe |= c->unsafe;
@@ -298,7 +297,6 @@ hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		*id = c->id;
 		*number = channel_number(hub, c);
 		if (role == HUB_TX) {
-			c->tx_local = hub->endpoints[endpoint].local;
 			c->alone = alone;
 			if (!alone)
 				engine_take(hub, c);
@@ -308,53 +306,55 @@ hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 	return ret;
 }
 
+/* The channel of that id with an open end of an endpoint; or NULL. */
+static struct hub_channel *
+end_find(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		enum hub_role role, uint64_t id)
+{
+	uint32_t i;
+
+	if (endpoint_find(hub, endpoint, epoch) == NULL)
+		return NULL;
+	for (i = 0; i < hub->max_channels; i++) {
+		struct hub_channel *c = &hub->channels[i];
+
+		if (c->used && c->id == id &&
+				c->ends[role].state == FERRY_END_OPEN &&
+				c->ends[role].endpoint == endpoint)
+			return c;
+	}
+	return NULL;
+}
+
 int
 hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		enum hub_role role, uint64_t id, enum ferry_end_state to)
 {
-	uint32_t i;
-	int ret = -ENOENT;
+	struct hub_channel *c;
 
 	pthread_mutex_lock(&hub->lock);
-	for (i = 0; i < hub->max_channels; i++) {
-		struct hub_channel *c = &hub->channels[i];
-
-		if (!c->used || c->id != id ||
-				c->ends[role].state != FERRY_END_OPEN ||
-				c->ends[role].endpoint != endpoint ||
-				endpoint_find(hub, endpoint, epoch) == NULL)
-			continue;
+	c = end_find(hub, endpoint, epoch, role, id);
+	if (c != NULL) {
 		if (role == HUB_TX)
 			engine_leave(hub, c, false);
 		end_ended(hub, c, role, to);
-		ret = 0;
-		break;
 	}
 	pthread_mutex_unlock(&hub->lock);
-	return ret;
+	return c != NULL ? 0 : -ENOENT;
 }
 
 int
 hub_finish(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		uint64_t id)
 {
-	uint32_t i;
-	int ret = -ENOENT;
+	struct hub_channel *c;
 
 	pthread_mutex_lock(&hub->lock);
-	for (i = 0; i < hub->max_channels && ret != 0; i++) {
-		struct hub_channel *c = &hub->channels[i];
-
-		if (!c->used || c->id != id ||
-				c->ends[HUB_TX].state != FERRY_END_OPEN ||
-				c->ends[HUB_TX].endpoint != endpoint ||
-				endpoint_find(hub, endpoint, epoch) == NULL)
-			continue;
+	c = end_find(hub, endpoint, epoch, HUB_TX, id);
+	if (c != NULL)
 		engine_finish(c);
-		ret = 0;
-	}
 	pthread_mutex_unlock(&hub->lock);
-	return ret;
+	return c != NULL ? 0 : -ENOENT;
 }
 
 static void

@@ -24,6 +24,8 @@ struct query {
 	char *hub;
 	char *engine;
 	unsigned int lane;
+	/* Adds the answer. */
+	void (*add)(struct ferry_engine *e, void *query);
 	struct rte_tel_data *d;
 	bool found;
 };
@@ -54,10 +56,7 @@ query_parse(struct query *q, const char *params, unsigned int n)
 static void
 add_name(struct ferry_engine *e, void *arg)
 {
-	struct ferry_engine_info info;
-
-	ferry_engine_info(e, &info);
-	rte_tel_data_add_array_string(arg, info.name);
+	rte_tel_data_add_array_string(arg, e->name);
 }
 
 static void
@@ -108,25 +107,6 @@ add_engine(struct ferry_engine *e, void *arg)
 	ferry_tel_dict_u64(d, "drops", stats.drops);
 }
 
-static void
-find_engine(struct ferry_hub *hub, void *arg)
-{
-	engines_each(hub, ((struct query *)arg)->engine, add_engine, arg);
-}
-
-static int
-tel_engine(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	struct query q;
-
-	RTE_SET_USED(cmd);
-	if (query_parse(&q, params, 2) != 0)
-		return -EINVAL;
-	q.d = d;
-	hub_each(q.hub, find_engine, &q);
-	return q.found ? 0 : -ENOENT;
-}
-
 /* Nanoseconds and bytes per millisecond: telemetry has no fractions. */
 static void
 add_lane(struct ferry_engine *e, void *arg)
@@ -152,22 +132,41 @@ add_lane(struct ferry_engine *e, void *arg)
 }
 
 static void
-find_lane(struct ferry_hub *hub, void *arg)
+find(struct ferry_hub *hub, void *arg)
 {
-	engines_each(hub, ((struct query *)arg)->engine, add_lane, arg);
+	struct query *q = arg;
+
+	engines_each(hub, q->engine, q->add, q);
+}
+
+/* Answer a query with so many parameters. */
+static int
+answer(const char *params, unsigned int n,
+		void (*add)(struct ferry_engine *e, void *query),
+		struct rte_tel_data *d)
+{
+	struct query q;
+
+	if (query_parse(&q, params, n) != 0)
+		return -EINVAL;
+	q.add = add;
+	q.d = d;
+	hub_each(q.hub, find, &q);
+	return q.found ? 0 : -ENOENT;
+}
+
+static int
+tel_engine(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	RTE_SET_USED(cmd);
+	return answer(params, 2, add_engine, d);
 }
 
 static int
 tel_lane(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	struct query q;
-
 	RTE_SET_USED(cmd);
-	if (query_parse(&q, params, 3) != 0)
-		return -EINVAL;
-	q.d = d;
-	hub_each(q.hub, find_lane, &q);
-	return q.found ? 0 : -ENOENT;
+	return answer(params, 3, add_lane, d);
 }
 
 RTE_INIT(hub_tel_engine)

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -359,6 +360,163 @@ moving_between_engines_keeps_order(void **state)
 	stage_stop(&s);
 }
 
+/* What bounds a turn: CHANNELS, BURST and BITE of ferry_server.c. */
+#define TURN_CHANNELS 32
+#define TURN_BURST 32
+#define TURN_BITE 128
+#define CROWD 64
+
+/* Many channels, and one engine that this thread runs by turns. */
+struct crowd {
+	struct ferry_hub *hub;
+	struct ferry_endpoint *ep;
+	struct ferry_engine *engine;
+	unsigned int n;
+	uint32_t len;
+	struct ferry_tx *tx[CROWD];
+	struct ferry_rx *rx[CROWD];
+	uint64_t sent[CROWD];
+	uint64_t received[CROWD];
+};
+
+static uint8_t crowd_payloads[CROWD][SLOT];
+
+static void
+crowd_start(struct crowd *c, unsigned int n, uint32_t slots, uint32_t len)
+{
+	const struct ferry_channel_config config = {
+		.slot_size = len, .n_slots = slots,
+	};
+	char name[32];
+	unsigned int i;
+
+	memset(c, 0, sizeof(*c));
+	c->n = n;
+	c->len = len;
+	c->hub = hub_make(HUB, 32 * MIB, 0, CROWD);
+	c->ep = hub_join(HUB, "crowd");
+	assert_int_equal(ferry_engine_create(&c->engine, c->hub, NULL), 0);
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "ch%u", i);
+		assert_int_equal(ferry_tx_open(&c->tx[i], c->ep, name,
+			&config), 0);
+		assert_int_equal(ferry_rx_open(&c->rx[i], c->ep, name, NULL),
+			0);
+		assert_int_equal(ferry_tx_set_mode(c->tx[i],
+			FERRY_MODE_EFFICIENCY), 0);
+		ferry_test_fill(crowd_payloads[i], len, i);
+	}
+}
+
+static void
+crowd_stop(struct crowd *c)
+{
+	ferry_detach(c->ep);
+	ferry_engine_destroy(c->engine);
+	hub_check_empty(c->hub);
+	assert_int_equal(ferry_hub_destroy(c->hub), 0);
+}
+
+/* Post on a channel until it has no slot: how many. */
+static unsigned int
+crowd_post(struct crowd *c, unsigned int i)
+{
+	struct ferry_buf buf = { .data = crowd_payloads[i], .len = c->len };
+	unsigned int n;
+	int ret;
+
+	for (n = 0; ; n++) {
+		buf.tag = (uint32_t)c->sent[i];
+		ret = ferry_tx_post(c->tx[i], &buf, 1);
+		if (ret != 1)
+			break;
+		c->sent[i]++;
+	}
+	assert_int_equal(ret, 0);
+	return n;
+}
+
+/* Receive all that a channel has: how many. */
+static unsigned int
+crowd_receive(struct crowd *c, unsigned int i)
+{
+	struct ferry_msg msg;
+	unsigned int n;
+	int ret;
+
+	for (n = 0; (ret = ferry_rx_recv(c->rx[i], &msg, 1)) == 1; n++) {
+		assert_int_equal(msg.tag, (uint32_t)c->received[i]);
+		assert_int_equal(msg.len, c->len);
+		assert_int_equal(ferry_test_check(msg.data, msg.len, i), -1);
+		assert_int_equal(ferry_rx_release(c->rx[i], &msg, 1), 0);
+		c->received[i]++;
+	}
+	assert_int_equal(ret, 0);
+	return n;
+}
+
+static uint64_t
+core_bytes(struct ferry_engine *e)
+{
+	struct ferry_engine_lane lane;
+
+	assert_int_equal(ferry_engine_lane(e, 0, &lane), 0);
+	return lane.stats.bytes;
+}
+
+/* Everything is posted, so that only its bounds end a turn. */
+static void
+turns_until_idle(struct crowd *c, uint64_t posted)
+{
+	uint64_t bytes, done = 0, turns = 0;
+	unsigned int i, n, served, work;
+
+	while (done < posted) {
+		bytes = core_bytes(c->engine);
+		work = ferry_engine_poll(c->engine);
+		turns++;
+		/* Each channel is handed to the core once, and reaped once. */
+		assert_true(core_bytes(c->engine) - bytes <=
+			(TURN_CHANNELS + 1) * FERRY_COPIER_CHUNK);
+		assert_true(work <= 2 * TURN_CHANNELS * TURN_BURST);
+		for (i = 0, served = 0; i < c->n; i++) {
+			n = crowd_receive(c, i);
+			assert_true(n <= TURN_BURST);
+			served += n > 0;
+			done += n;
+		}
+		assert_true(served <= TURN_CHANNELS);
+		/* Of the lot that earlier turns took, one bite a turn. */
+		assert_true(done <= turns * TURN_BITE);
+		assert_true(turns <= 16 * posted);
+	}
+	assert_int_equal(engine_msgs(c->engine), posted);
+}
+
+static void
+one_turn_does_a_bounded_part(void **state)
+{
+	/* Of many channels, of many messages, and of many bytes. */
+	static const struct { unsigned int n; uint32_t slots, len; } kinds[] = {
+		{ CROWD, 2, SLOT }, { 8, 64, 3000 }, { CROWD, 4, 4096 },
+	};
+	static struct crowd c;
+	unsigned int i, k;
+
+	(void)state;
+	ferry_test_need_eal();
+	for (k = 0; k < RTE_DIM(kinds); k++) {
+		uint64_t posted = 0;
+
+		crowd_start(&c, kinds[k].n, kinds[k].slots, kinds[k].len);
+		for (i = 0; i < c.n; i++)
+			posted += crowd_post(&c, i);
+		assert_int_equal(posted, kinds[k].n * kinds[k].slots);
+		turns_until_idle(&c, posted);
+		crowd_stop(&c);
+	}
+}
+
 static void *
 run_engine(void *e)
 {
@@ -412,6 +570,7 @@ main(void)
 		cmocka_unit_test(an_end_closes_though_nobody_runs_its_engine),
 		cmocka_unit_test(an_engine_measures_its_lanes_in_the_hubs_memory),
 		cmocka_unit_test(moving_between_engines_keeps_order),
+		cmocka_unit_test(one_turn_does_a_bounded_part),
 		cmocka_unit_test(sends_wait_for_a_running_engine),
 	};
 
