@@ -52,7 +52,8 @@ extern "C" {
 struct ferry_board {
 	/** The engine's. */
 	struct ferry_bell bell;
-	/** Number of words of bits; the same number of bits in summary words. */
+	/** Number of words of bits; the same number of bits in summary words.
+	 * For producers: the engine knows it by itself. */
 	uint32_t n_words;
 	/** Lanes of the engine beside its core that are open. Written by it. */
 	uint32_t devices;
@@ -77,9 +78,9 @@ struct ferry_boards {
 
 /** @cond internal */
 static inline uint32_t
-ferry_board_summaries(const struct ferry_board *board)
+ferry_board_words(uint32_t bits)
 {
-	return (board->n_words + 63) / 64;
+	return (uint32_t)((bits + UINT64_C(63)) / 64);
 }
 /** @endcond */
 
@@ -94,10 +95,10 @@ ferry_board_summaries(const struct ferry_board *board)
 static inline uint64_t
 ferry_board_size(uint32_t n_channels)
 {
-	const uint64_t words = (n_channels + UINT64_C(63)) / 64;
+	const uint64_t words = ferry_board_words(n_channels);
 
-	return RTE_ALIGN_CEIL(sizeof(struct ferry_board) +
-			(words + (words + 63) / 64) * sizeof(uint64_t),
+	return RTE_ALIGN_CEIL(sizeof(struct ferry_board) + (words +
+			ferry_board_words((uint32_t)words)) * sizeof(uint64_t),
 			(uint64_t)RTE_CACHE_LINE_SIZE);
 }
 
@@ -113,7 +114,7 @@ static inline void
 ferry_board_init(struct ferry_board *board, uint32_t n_channels)
 {
 	ferry_bell_init(&board->bell);
-	board->n_words = (n_channels + 63) / 64;
+	board->n_words = ferry_board_words(n_channels);
 }
 
 /**
@@ -135,7 +136,7 @@ ferry_board_post(struct ferry_board *board, uint32_t number)
 	if (unlikely(word >= n_words))
 		return;
 	/* The bit before its summary: B pairs with B in ferry_board_take(). */
-	__atomic_fetch_or(&words[(n_words + 63) / 64 + word],
+	__atomic_fetch_or(&words[ferry_board_words(n_words) + word],
 			UINT64_C(1) << number % 64, __ATOMIC_RELEASE);
 	__atomic_fetch_or(&words[word / 64], UINT64_C(1) << word % 64,
 			__ATOMIC_RELEASE);
@@ -186,15 +187,18 @@ ferry_board_tell(const struct ferry_channel_shared *ch,
  *
  * @param board
  *   The engine's board.
+ * @param n_channels
+ *   As it was made; what stands in the board is not believed.
  * @return
  *   Whether ferry_board_take() would find something.
  */
 static inline bool
-ferry_board_any(const struct ferry_board *board)
+ferry_board_any(const struct ferry_board *board, uint32_t n_channels)
 {
+	const uint32_t n = ferry_board_words(ferry_board_words(n_channels));
 	uint32_t i;
 
-	for (i = 0; i < ferry_board_summaries(board); i++)
+	for (i = 0; i < n; i++)
 		if (__atomic_load_n(&board->words[i], __ATOMIC_ACQUIRE) != 0)
 			return true;
 	return false;
@@ -205,16 +209,19 @@ ferry_board_any(const struct ferry_board *board)
  *
  * @param board
  *   The engine's board.
+ * @param n_channels
+ *   As it was made; what stands in the board is not believed.
  * @param fn
  *   Called with each number.
  * @param arg
  *   For fn.
  */
 static inline void
-ferry_board_take(struct ferry_board *board,
+ferry_board_take(struct ferry_board *board, uint32_t n_channels,
 		void (*fn)(void *arg, uint32_t number), void *arg)
 {
-	const uint32_t n = ferry_board_summaries(board);
+	const uint32_t n_words = ferry_board_words(n_channels);
+	const uint32_t n = ferry_board_words(n_words);
 	uint64_t summary, bits;
 	uint32_t i, word;
 
@@ -227,7 +234,7 @@ ferry_board_take(struct ferry_board *board,
 				__ATOMIC_ACQUIRE);
 		for (; summary != 0; summary &= summary - 1) {
 			word = i * 64 + (uint32_t)__builtin_ctzll(summary);
-			if (word >= board->n_words)
+			if (word >= n_words)
 				break;
 			bits = __atomic_exchange_n(&board->words[n + word], 0,
 					__ATOMIC_ACQUIRE);

@@ -521,7 +521,7 @@ ferry_server_poll(struct ferry_server *server)
 	unsigned int i, n, work = 0;
 
 	if (server->board != NULL)
-		ferry_board_take(server->board, posted, server);
+		ferry_board_take(server->board, server->room, posted, server);
 	if (ferry_copier_inflight(server->copier) > 0)
 		reap(server);
 	/* With those just posted in: of a channel at rest, too, the first turn

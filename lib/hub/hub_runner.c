@@ -69,7 +69,7 @@ engine_wake(void *arg)
 {
 	const struct ferry_engine *e = arg;
 
-	return ferry_board_any(e->board) ||
+	return ferry_board_any(e->board, e->server.room) ||
 		__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE) != 0;
 }
 

@@ -17,17 +17,10 @@
 
 #include "ferry_test.h"
 #include "chan_rig.h"
+#include "chance.h"
 
 #define HELD_MAX 128
 #define BURST_MAX 40
-
-static uint64_t seed;
-
-static uint32_t
-pick(uint32_t n)
-{
-	return (uint32_t)(ferry_test_random(&seed) % n);
-}
 
 /* What is known of a channel without looking into it. */
 struct model {
@@ -73,7 +66,7 @@ model_send(struct model *m)
 	static uint8_t data[BURST_MAX][4096];
 	/* Slots are taken from the queue of free ones, by sends as by loans. */
 	const uint32_t slots = m->rig.tx->free_head;
-	const uint32_t n = 1 + (pick(4) ? pick(4) : pick(BURST_MAX));
+	const uint32_t n = 1 + (chance(4) ? chance(4) : chance(BURST_MAX));
 	struct ferry_buf bufs[BURST_MAX];
 	uint32_t k;
 	int ret;
@@ -86,7 +79,7 @@ model_send(struct model *m)
 		};
 		rig_fill(data[k], bufs[k].len, i);
 	}
-	ret = pick(4) ? ferry_tx_send(m->rig.tx, bufs, (uint16_t)n) :
+	ret = chance(4) ? ferry_tx_send(m->rig.tx, bufs, (uint16_t)n) :
 		ferry_tx_send_slots(m->rig.tx, bufs, (uint16_t)n);
 	assert_in_range(ret, 0, n);
 	m->sent += (uint64_t)ret;
@@ -96,7 +89,8 @@ model_send(struct model *m)
 static void
 model_loan(struct model *m)
 {
-	const uint32_t n = RTE_MIN(1 + pick(BURST_MAX), HELD_MAX - m->n_loans);
+	const uint32_t n = RTE_MIN(1 + chance(BURST_MAX),
+			HELD_MAX - m->n_loans);
 	const int ret = ferry_tx_loan(m->rig.tx, m->loans + m->n_loans,
 			(uint16_t)n);
 
@@ -108,12 +102,12 @@ model_loan(struct model *m)
 static uint32_t
 shuffle_loans(struct model *m)
 {
-	const uint32_t n = m->n_loans > 0 ? 1 + pick(m->n_loans) : 0;
+	const uint32_t n = m->n_loans > 0 ? 1 + chance(m->n_loans) : 0;
 	uint32_t k;
 
 	for (k = 0; k < n; k++) {
 		const uint32_t last = m->n_loans - 1 - k;
-		const uint32_t other = pick(last + 1);
+		const uint32_t other = chance(last + 1);
 		const struct ferry_msg msg = m->loans[other];
 
 		m->loans[other] = m->loans[last];
@@ -153,7 +147,7 @@ model_cancel(struct model *m)
 static void
 model_recv(struct model *m)
 {
-	const uint32_t n = RTE_MIN(1 + pick(BURST_MAX), HELD_MAX - m->n_held);
+	const uint32_t n = RTE_MIN(1 + chance(BURST_MAX), HELD_MAX - m->n_held);
 	const uint64_t left = m->sent - m->received;
 	struct ferry_msg *msgs = m->held + m->n_held;
 	const int ret = ferry_rx_recv(m->rig.rx, msgs, (uint16_t)n);
@@ -174,12 +168,12 @@ model_recv(struct model *m)
 static void
 model_release(struct model *m)
 {
-	const uint32_t n = m->n_held > 0 ? 1 + pick(m->n_held) : 0;
+	const uint32_t n = m->n_held > 0 ? 1 + chance(m->n_held) : 0;
 	uint32_t k;
 
 	for (k = 0; k < n; k++) {
 		const uint32_t last = m->n_held - 1 - k;
-		const uint32_t other = pick(last + 1);
+		const uint32_t other = chance(last + 1);
 		const struct ferry_msg msg = m->held[other];
 		const uint64_t number = m->number[other];
 
@@ -212,11 +206,11 @@ model_run(uint32_t slot_size, uint32_t n_slots, uint64_t messages)
 	struct ferry_end_stats tx, rx;
 	uint64_t step;
 
-	print_message("seed %llu\n", (unsigned long long)seed);
+	print_message("seed %llu\n", (unsigned long long)chance_state());
 	rig_start(&m.rig, slot_size, n_slots);
 	rig_age(&m.rig);
 	for (step = 0; m.received < messages; step++) {
-		switch (pick(8)) {
+		switch (chance(8)) {
 		case 0:
 		case 1:
 			model_send(&m);
@@ -228,7 +222,7 @@ model_run(uint32_t slot_size, uint32_t n_slots, uint64_t messages)
 			model_commit(&m);
 			break;
 		case 4:
-			if (pick(4) == 0)
+			if (chance(4) == 0)
 				model_cancel(&m);
 			break;
 		case 5:
@@ -286,29 +280,6 @@ long_messages_go_through_the_copier(void **state)
 	model_run(4096, 20, 100000);
 }
 
-static void
-scribble(void *at, size_t n)
-{
-	uint8_t *p = at;
-
-	while (n-- > 0)
-		*p++ = (uint8_t)ferry_test_random(&seed);
-}
-
-/* A number that may just be believed, or may not. */
-static uint32_t
-lie(uint32_t n)
-{
-	switch (pick(4)) {
-	case 0:
-		return (uint32_t)ferry_test_random(&seed);
-	case 1:
-		return n;
-	default:
-		return pick(n);
-	}
-}
-
 /* One write by a producer gone mad, into what a producer may write to. */
 static void
 producer_lies(struct rig *rig)
@@ -319,21 +290,22 @@ producer_lies(struct rig *rig)
 		&rig->rx->cells[rig->rx->cell_tail % FERRY_N_CELLS];
 	uint32_t k;
 
-	switch (pick(6)) {
+	switch (chance(6)) {
 	case 0:
-		scribble(&descs[pick(fwd->size)], sizeof(*descs));
+		chance_scribble(&descs[chance(fwd->size)], sizeof(*descs));
 		break;
 	case 1:
-		scribble(&rig->rx->cells[pick(FERRY_N_CELLS)], sizeof(*cell));
+		chance_scribble(&rig->rx->cells[chance(FERRY_N_CELLS)],
+			sizeof(*cell));
 		break;
 	case 2:
 		/* In a cell, and next in order. */
-		cell->len = lie(FERRY_CELL_DATA + 1);
-		if (pick(2)) {
+		cell->len = chance_lie(FERRY_CELL_DATA + 1, 4);
+		if (chance(2)) {
 			/* A slot's descriptor. */
-			cell->len = lie(rig->ch->slot_size + 1) |
+			cell->len = chance_lie(rig->ch->slot_size + 1, 4) |
 				FERRY_CELL_SLOT;
-			k = lie(rig->ch->n_slots);
+			k = chance_lie(rig->ch->n_slots, 4);
 			memcpy(cell->data, &k, sizeof(k));
 		}
 		cell->stamp = ferry_cell_stamp(rig->rx->cell_tail,
@@ -341,24 +313,24 @@ producer_lies(struct rig *rig)
 		break;
 	case 3:
 		/* In the ring, and next in order. */
-		for (k = pick(8); k < 8; k++) {
+		for (k = chance(8); k < 8; k++) {
 			descs[(fwd->cons.tail + k) & fwd->mask] =
 				(struct ferry_desc) {
-				.slot = lie(rig->ch->n_slots),
-				.len = lie(rig->ch->slot_size + 1),
+				.slot = chance_lie(rig->ch->n_slots, 4),
+				.len = chance_lie(rig->ch->slot_size + 1, 4),
 				.seq = (uint32_t)rig->rx->seq + k,
 			};
 		}
 		fwd->prod.tail = fwd->cons.tail + k;
 		break;
 	case 4:
-		fwd->prod.tail = lie(fwd->size) + fwd->cons.tail;
-		fwd->prod.head = lie(fwd->size);
+		fwd->prod.tail = chance_lie(fwd->size, 4) + fwd->cons.tail;
+		fwd->prod.head = chance_lie(fwd->size, 4);
 		break;
 	default:
-		rig->rx->back->cons.tail = lie(rig->rx->back->size);
-		rig->ch->tx.may_sleep = lie(2);
-		rig->ch->tx.endpoint = lie(RIG_BELLS);
+		rig->rx->back->cons.tail = chance_lie(rig->rx->back->size, 4);
+		rig->ch->tx.may_sleep = chance_lie(2, 4);
+		rig->ch->tx.endpoint = chance_lie(RIG_BELLS, 4);
 	}
 }
 
@@ -370,7 +342,7 @@ a_producer_gone_mad_does_no_harm_to_its_consumer(void **state)
 	int n, k;
 
 	(void)state;
-	print_message("seed %llu\n", (unsigned long long)seed);
+	print_message("seed %llu\n", (unsigned long long)chance_state());
 	for (i = 0; i < RTE_DIM(sizes); i++) {
 		struct ferry_channel_shared *ch;
 		struct ferry_msg msgs[100];
@@ -383,7 +355,7 @@ a_producer_gone_mad_does_no_harm_to_its_consumer(void **state)
 		for (round = 0; round < 100000; round++) {
 			producer_lies(&rig);
 			n = ferry_rx_recv(rig.rx, msgs,
-					(uint16_t)(1 + pick(100)));
+					(uint16_t)(1 + chance(100)));
 			assert_true(n >= 0 || n == FERRY_E_CORRUPT);
 			for (k = 0; k < n; k++) {
 				uint64_t at = (uint64_t)((uint8_t *)
@@ -410,7 +382,7 @@ a_producer_gone_mad_does_no_harm_to_its_consumer(void **state)
 				memset(msgs[k].data, 0x5a, msgs[k].len);
 				got++;
 			}
-			if (n > 0 && pick(4) > 0) {
+			if (n > 0 && chance(4) > 0) {
 				ferry_rx_release(rig.rx, msgs, (uint16_t)n);
 				for (k = 0; k < n; k++)
 					if (!(msgs[k].id & FERRY_MSG_CELL))
@@ -433,29 +405,29 @@ consumer_lies(struct rig *rig)
 	uint32_t *slots = (uint32_t *)&back[1];
 	uint32_t k;
 
-	switch (pick(6)) {
+	switch (chance(6)) {
 	case 0:
-		scribble(&slots[pick(back->size)], sizeof(*slots));
+		chance_scribble(&slots[chance(back->size)], sizeof(*slots));
 		break;
 	case 1:
 		for (k = 0; k < back->size; k++)
-			slots[k] = lie(rig->ch->n_slots);
-		back->prod.tail = back->cons.tail + lie(back->size);
+			slots[k] = chance_lie(rig->ch->n_slots, 4);
+		back->prod.tail = back->cons.tail + chance_lie(back->size, 4);
 		break;
 	case 2:
-		back->prod.tail = lie(back->size);
-		back->prod.head = lie(back->size);
+		back->prod.tail = chance_lie(back->size, 4);
+		back->prod.head = chance_lie(back->size, 4);
 		break;
 	case 3:
-		rig->ch->cells_freed = rig->tx->cell_head - lie(100);
+		rig->ch->cells_freed = rig->tx->cell_head - chance_lie(100, 4);
 		break;
 	case 4:
 		rig->tx->fwd->cons.tail = rig->tx->fwd->prod.tail -
-			lie(rig->tx->fwd->size);
+			chance_lie(rig->tx->fwd->size, 4);
 		break;
 	default:
-		rig->ch->rx.may_sleep = lie(2);
-		rig->ch->rx.endpoint = lie(RIG_BELLS);
+		rig->ch->rx.may_sleep = chance_lie(2, 4);
+		rig->ch->rx.endpoint = chance_lie(RIG_BELLS, 4);
 	}
 }
 
@@ -468,7 +440,7 @@ a_consumer_gone_mad_does_no_harm_to_its_producer(void **state)
 	int n, k;
 
 	(void)state;
-	print_message("seed %llu\n", (unsigned long long)seed);
+	print_message("seed %llu\n", (unsigned long long)chance_state());
 	for (i = 0; i < RTE_DIM(sizes); i++) {
 		struct ferry_channel_shared *ch;
 		struct ferry_msg msgs[100];
@@ -481,7 +453,7 @@ a_consumer_gone_mad_does_no_harm_to_its_producer(void **state)
 		for (round = 0; round < 100000; round++) {
 			consumer_lies(&rig);
 			n = ferry_tx_loan(rig.tx, msgs,
-					(uint16_t)(1 + pick(100)));
+					(uint16_t)(1 + chance(100)));
 			assert_in_range(n, 0, ch->n_slots);
 			for (k = 0; k < n; k++) {
 				const uint64_t at = (uint64_t)((uint8_t *)
@@ -494,17 +466,17 @@ a_consumer_gone_mad_does_no_harm_to_its_producer(void **state)
 				got++;
 			}
 			/* Loans are one's own: no slot is among them twice. */
-			if (pick(2) || ferry_tx_commit(rig.tx, msgs,
+			if (chance(2) || ferry_tx_commit(rig.tx, msgs,
 					(uint16_t)n) != n)
 				assert_int_equal(ferry_tx_cancel(rig.tx, msgs,
 						(uint16_t)n), 0);
 			consumer_lies(&rig);
 			for (k = 0; k < 40; k++)
 				bufs[k] = (struct ferry_buf) {
-					data, pick(ch->slot_size + 1), 0, 0,
+					data, chance(ch->slot_size + 1), 0, 0,
 				};
 			n = ferry_tx_send(rig.tx, bufs,
-					(uint16_t)(1 + pick(40)));
+					(uint16_t)(1 + chance(40)));
 			assert_true(n == FERRY_E_CORRUPT ||
 					(n >= 0 && n <= 40));
 			ferry_tx_wait(rig.tx, 0);
@@ -529,8 +501,7 @@ main(void)
 		cmocka_unit_test(
 			a_consumer_gone_mad_does_no_harm_to_its_producer),
 	};
-	const char *text = getenv("FERRY_TEST_SEED");
 
-	seed = text != NULL ? strtoull(text, NULL, 0) : ferry_test_now_ns();
+	chance_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,20 +20,13 @@
 #include "ferry_post.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
+#include "chance.h"
 #include "late_lane.h"
 
 #define POSTS_MAX 256
 #define HELD_MAX 128
 #define BURST_MAX 8
 #define LONGEST 40000
-
-static uint64_t seed;
-
-static uint32_t
-pick(uint32_t n)
-{
-	return (uint32_t)(ferry_test_random(&seed) % n);
-}
 
 struct model {
 	struct rig rig;
@@ -95,7 +88,7 @@ static void
 model_post(struct model *m)
 {
 	const uint32_t room = (uint32_t)(POSTS_MAX - (m->posted - m->done));
-	const uint32_t n = RTE_MIN(1 + pick(BURST_MAX), room);
+	const uint32_t n = RTE_MIN(1 + chance(BURST_MAX), room);
 	struct ferry_buf bufs[BURST_MAX];
 	uint32_t k;
 	int ret;
@@ -106,7 +99,7 @@ model_post(struct model *m)
 
 		bufs[k] = (struct ferry_buf) {
 			m->payloads[at], len_of(m, i), rig_tag(i),
-			(enum ferry_placement)pick(FERRY_PLACES),
+			(enum ferry_placement)chance(FERRY_PLACES),
 		};
 		rig_fill(m->payloads[at], bufs[k].len, i);
 		m->message[at] = i;
@@ -147,7 +140,8 @@ model_send(struct model *m)
 static void
 model_loan(struct model *m)
 {
-	const uint32_t n = RTE_MIN(1 + pick(BURST_MAX), HELD_MAX - m->n_loans);
+	const uint32_t n = RTE_MIN(1 + chance(BURST_MAX),
+			HELD_MAX - m->n_loans);
 	const int ret = ferry_tx_loan(m->rig.tx, m->loans + m->n_loans,
 			(uint16_t)n);
 
@@ -158,7 +152,7 @@ model_loan(struct model *m)
 static void
 model_commit(struct model *m)
 {
-	const uint32_t n = m->n_loans > 0 ? 1 + pick(m->n_loans) : 0;
+	const uint32_t n = m->n_loans > 0 ? 1 + chance(m->n_loans) : 0;
 	uint32_t k;
 
 	m->n_loans -= n;
@@ -176,7 +170,7 @@ model_commit(struct model *m)
 static void
 model_cancel(struct model *m)
 {
-	const uint32_t n = m->n_loans > 0 ? 1 + pick(m->n_loans) : 0;
+	const uint32_t n = m->n_loans > 0 ? 1 + chance(m->n_loans) : 0;
 
 	m->n_loans -= n;
 	assert_int_equal(ferry_tx_cancel(m->rig.tx, m->loans + m->n_loans,
@@ -186,7 +180,7 @@ model_cancel(struct model *m)
 static void
 model_recv(struct model *m)
 {
-	const uint32_t n = RTE_MIN(1 + pick(BURST_MAX), HELD_MAX - m->n_held);
+	const uint32_t n = RTE_MIN(1 + chance(BURST_MAX), HELD_MAX - m->n_held);
 	struct ferry_msg *msgs = m->held + m->n_held;
 	const int ret = ferry_rx_recv(m->rig.rx, msgs, (uint16_t)n);
 	int k;
@@ -200,12 +194,12 @@ model_recv(struct model *m)
 static void
 model_release(struct model *m)
 {
-	const uint32_t n = m->n_held > 0 ? 1 + pick(m->n_held) : 0;
+	const uint32_t n = m->n_held > 0 ? 1 + chance(m->n_held) : 0;
 	uint32_t k;
 
 	for (k = 0; k < n; k++) {
 		const uint32_t last = m->n_held - 1 - k;
-		const uint32_t other = pick(last + 1);
+		const uint32_t other = chance(last + 1);
 		const struct ferry_msg msg = m->held[other];
 
 		m->held[other] = m->held[last];
@@ -220,7 +214,7 @@ model_release(struct model *m)
 static void
 model_move(struct model *m)
 {
-	struct rig_engine *to = pick(3) ? &m->engines[pick(2)] : NULL;
+	struct rig_engine *to = chance(3) ? &m->engines[chance(2)] : NULL;
 
 	if (m->engine != NULL)
 		rig_leave(&m->rig, m->engine);
@@ -241,7 +235,7 @@ model_move(struct model *m)
 static void
 lanes_come_and_go(struct model *m)
 {
-	m->rig.copier.nb_open = 1 + pick(2);
+	m->rig.copier.nb_open = 1 + chance(2);
 }
 
 static void
@@ -251,33 +245,33 @@ model_mode(struct model *m)
 		FERRY_MODE_EFFICIENCY, FERRY_MODE_EFFICIENCY,
 		FERRY_MODE_THROUGHPUT, FERRY_MODE_LATENCY,
 	};
-	const enum ferry_mode mode = modes[pick(RTE_DIM(modes))];
+	const enum ferry_mode mode = modes[chance(RTE_DIM(modes))];
 
 	/* To begin to sleep takes tens of milliseconds, on either side. */
-	if (pick(32) > 0)
+	if (chance(32) > 0)
 		return;
 	m->modes++;
-	if (pick(2))
+	if (chance(2))
 		assert_int_equal(ferry_tx_set_mode(m->rig.tx, mode), 0);
 	else
 		assert_int_equal(ferry_rx_set_mode(m->rig.rx, mode), 0);
 	/* That the server were proven faster takes long to learn. */
-	m->rig.tx->post->route.next[15] = pick(2);
+	m->rig.tx->post->route.next[15] = chance(2);
 }
 
 static void
 poll_engine(struct model *m)
 {
-	const uint32_t k = pick(2);
+	const uint32_t k = chance(2);
 
-	m->late[k].backwards = pick(2);
+	m->late[k].backwards = chance(2);
 	ferry_server_poll(&m->engines[k].server);
 }
 
 static void
 model_wait(struct model *m)
 {
-	const uint32_t most = pick(4);
+	const uint32_t most = chance(4);
 	int ret = ferry_tx_finish(m->rig.tx, most, 0);
 
 	assert_true(ret == 0 || ret == -ETIMEDOUT);
@@ -309,7 +303,7 @@ model_check(struct model *m)
 static void
 step(struct model *m)
 {
-	switch (pick(16)) {
+	switch (chance(16)) {
 	case 0:
 	case 1:
 	case 2:
@@ -323,7 +317,7 @@ step(struct model *m)
 		model_loan(m);
 		break;
 	case 6:
-		if (pick(3))
+		if (chance(3))
 			model_commit(m);
 		else
 			model_cancel(m);
@@ -347,7 +341,7 @@ step(struct model *m)
 		model_wait(m);
 		break;
 	default:
-		switch (pick(8)) {
+		switch (chance(8)) {
 		case 0:
 			model_mode(m);
 			break;
@@ -403,15 +397,15 @@ model_run(uint32_t slot_size, uint32_t n_slots, uint64_t messages)
 
 	assert_non_null(m);
 	print_message("%u slots of %u bytes, seed %llu\n", n_slots, slot_size,
-		(unsigned long long)seed);
+		(unsigned long long)chance_state());
 	rig_start_post(&m->rig, slot_size, n_slots, 2);
 	rig_age(&m->rig);
 	for (k = 0; k < 2; k++) {
-		m->late[k].seed = seed + k;
+		m->late[k].seed = chance_state() + k;
 		rig_engine_make(&m->rig, &m->engines[k], k);
 		late_add(&m->engines[k].copier, &m->late[k]);
 	}
-	m->own.seed = seed;
+	m->own.seed = chance_state();
 	late_add(&m->rig.copier, &m->own);
 	for (k = 0; k < POSTS_MAX; k++) {
 		m->payloads[k] = malloc(slot_size);
@@ -497,8 +491,7 @@ main(void)
 			long_messages_change_ways_without_changing_places),
 		cmocka_unit_test(nothing_tiny_is_left_to_a_server),
 	};
-	const char *text = getenv("FERRY_TEST_SEED");
 
-	seed = text != NULL ? strtoull(text, NULL, 0) : ferry_test_now_ns();
+	chance_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
