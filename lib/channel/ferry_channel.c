@@ -186,10 +186,18 @@ ferry_rx_stop(struct ferry_rx *rx)
 	free(rx);
 }
 
-static enum ferry_placement
-place_of(const struct ferry_tx *tx, const struct ferry_buf *buf)
+/* The copy of a payload into a slot. */
+static void
+copy_job(const struct ferry_tx *tx, void *dst, const struct ferry_buf *buf,
+		struct ferry_copy_job *job)
 {
-	return buf->place != FERRY_PLACE_AUTO ? buf->place : tx->place;
+	job->dst = dst;
+	job->src = buf->data;
+	job->len = buf->len;
+	/* Nobody asks which one: they are all waited for. */
+	job->cookie = 0;
+	job->place = ferry_tx_place(tx, buf);
+	job->mode = (enum ferry_mode)tx->mode;
 }
 
 /*
@@ -236,12 +244,7 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 		} else if (buf->len <= INLINE_COPY) {
 			memcpy(dst, buf->data, buf->len);
 		} else {
-			jobs[n_jobs].dst = dst;
-			jobs[n_jobs].src = buf->data;
-			jobs[n_jobs].len = buf->len;
-			jobs[n_jobs].cookie = i;
-			jobs[n_jobs].mode = (enum ferry_mode)tx->mode;
-			jobs[n_jobs++].place = place_of(tx, buf);
+			copy_job(tx, dst, buf, &jobs[n_jobs++]);
 		}
 	}
 	/* Returns when every byte is there: publish only then. */
@@ -290,22 +293,19 @@ send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
 {
 	struct ferry_copy_job job;
 	uint32_t slot;
+	void *dst;
 
 	if (buf->len > tx->slot_size)
 		return FERRY_E_TOO_LONG;
 	if (ferry_tx_has(tx, 1) == 0)
 		return 0;
 	slot = tx->free[tx->free_head & tx->free_mask];
-	job.dst = ferry_tx_slot(tx, slot);
+	dst = ferry_tx_slot(tx, slot);
 	if (buf->len <= INLINE_COPY) {
-		memcpy(job.dst, buf->data, buf->len);
+		memcpy(dst, buf->data, buf->len);
 	} else {
 		credits_prefetch(tx);
-		job.src = buf->data;
-		job.len = buf->len;
-		job.cookie = 0;
-		job.place = place_of(tx, buf);
-		job.mode = (enum ferry_mode)tx->mode;
+		copy_job(tx, dst, buf, &job);
 		/* Returns when every byte is there: publish only then. */
 		if (ferry_copier_copy(tx->copier, &job, 1) != 0)
 			return -EIO;

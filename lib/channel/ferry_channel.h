@@ -7,7 +7,7 @@
  * Channels: one producer (struct ferry_tx), one consumer (struct ferry_rx).
  *
  * Handles come from ferry_tx_open() and ferry_rx_open() in ferry_endpoint.h.
- * Messages arrive once, whole and in the order sent. There are two ways to
+ * Messages arrive once, whole and in the order sent. There are three ways to
  * send:
  *
  *  - loan: ferry_tx_loan() gives slots of shared memory, the payload is built
@@ -15,11 +15,14 @@
  *    not depend on the length.
  *  - copy: ferry_tx_send() copies each payload once, into memory that the
  *    consumer then owns. The payload may be reused when the call returns.
+ *  - post: ferry_tx_post() does the same without waiting for the copy. The
+ *    payload may be reused when ferry_tx_pending() or ferry_tx_finish() says
+ *    so.
  *
  * The consumer reads messages in place and gives them back with
  * ferry_rx_release(), in any order. Slots not given back are credits the
  * producer lacks: that is the back-pressure, and it shows as 0 from
- * ferry_tx_loan() and ferry_tx_send().
+ * ferry_tx_loan(), ferry_tx_send() and ferry_tx_post().
  *
  * An end's life (only the hub writes GONE and HUB_GONE):
  *
@@ -69,7 +72,8 @@ struct ferry_msg {
 
 /** A payload anywhere in the sender's memory, to be copied. */
 struct ferry_buf {
-	/** The payload. Read by the call only, never referred to afterwards. */
+	/** The payload. ferry_tx_send() reads it during the call only, what
+	 * ferry_tx_post() takes is read until it is no longer pending. */
 	const void *data;
 	/** Bytes of payload. */
 	uint32_t len;
@@ -229,7 +233,8 @@ int ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
 /** @} */
 
 /**
- * Wait until what the last ferry_tx_loan() or ferry_tx_send() lacked is free.
+ * Wait until what the last ferry_tx_loan(), ferry_tx_send() or ferry_tx_post()
+ * lacked is free.
  *
  * @param tx
  *   The producer's end.
@@ -237,7 +242,8 @@ int ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
  *   Longest wait in nanoseconds; 0 only looks, UINT64_MAX waits for ever.
  * @return
  *   0, -ETIMEDOUT, or why no slot will ever be free again: FERRY_E_CLOSED,
- *   FERRY_E_PEER_GONE, FERRY_E_HUB_GONE.
+ *   FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; -EIO if a post could not be copied,
+ *   FERRY_E_CORRUPT if somebody wrote nonsense.
  */
 int ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns);
 
@@ -250,8 +256,8 @@ int ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns);
  * @param timeout_ns
  *   As for ferry_tx_wait().
  * @return
- *   0, -ETIMEDOUT, or as for ferry_tx_wait() if the consumer ended before it
- *   had released all of them.
+ *   0, -ETIMEDOUT, or as for ferry_tx_wait() if not all of them can be
+ *   released any more.
  */
 int ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns);
 
@@ -264,7 +270,8 @@ int ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns);
  *   Longest wait in nanoseconds; 0 only looks, UINT64_MAX waits for ever.
  * @return
  *   0, -ETIMEDOUT, or why none will come: FERRY_E_CLOSED, FERRY_E_PEER_GONE,
- *   FERRY_E_HUB_GONE.
+ *   FERRY_E_HUB_GONE; -EIO if a post could not be copied, FERRY_E_CORRUPT if
+ *   somebody wrote nonsense.
  */
 int ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns);
 
@@ -355,8 +362,9 @@ void ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy);
 /** @} */
 
 /**
- * Where ferry_tx_send() should leave the bytes. The default, FERRY_PLACE_AUTO,
- * is the cache where the slots of the channel fit into it, else memory.
+ * Where ferry_tx_send() and ferry_tx_post() should leave the bytes. The default,
+ * FERRY_PLACE_AUTO, is the cache where the slots of the channel fit into it, else
+ * memory.
  *
  * @param tx
  *   The producer's end.

@@ -92,7 +92,7 @@ struct ferry_tx {
 	/** The mode that this end has taken over; see ferry_tx_mode(). */
 	uint8_t mode;
 	enum ferry_placement place;
-	/** Messages that the server is to copy; NULL: there cannot be any. */
+	/** Messages that the server is to copy. */
 	struct ferry_post *post;
 	struct ferry_copier *copier;
 	struct ferry_boards boards;
@@ -158,6 +158,16 @@ ferry_end_result(const struct ferry_channel_end *end)
 	if (state == FERRY_END_CLOSED)
 		return FERRY_E_CLOSED;
 	return state == FERRY_END_GONE ? FERRY_E_PEER_GONE : FERRY_E_HUB_GONE;
+}
+
+/** The channel's mode; what others write is not to be believed. */
+static inline enum ferry_mode
+ferry_channel_mode(const struct ferry_channel_shared *ch)
+{
+	const uint32_t mode = __atomic_load_n(&ch->service.mode,
+			__ATOMIC_RELAXED);
+
+	return mode < FERRY_MODES ? (enum ferry_mode)mode : FERRY_MODE_LATENCY;
 }
 
 /** Whether the channel's jobs have been given up: 0, FERRY_E_CORRUPT or -EIO. */

@@ -20,8 +20,9 @@
 /* Turns of its own jobs after which a waiting producer yields. */
 #define TEND_TURNS 64
 
-uint64_t
-ferry_deadline_after(uint64_t timeout_ns)
+/* When a timeout ends, as a time stamp; or FERRY_WAIT_FOREVER. */
+static uint64_t
+deadline_after(uint64_t timeout_ns)
 {
 	uint64_t cycles;
 
@@ -59,7 +60,7 @@ end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
 	if (ready(handle))
 		return 0;
 	if (timeout_ns != 0)
-		deadline = ferry_deadline_after(timeout_ns);
+		deadline = deadline_after(timeout_ns);
 	ferry_wait_reset(wait);
 	for (;;) {
 		ret = end_over(ch, other);
@@ -145,7 +146,8 @@ ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 
 	/*
 	 * Where the next message is has changed since it was looked for, or it
-	 * is being copied. That is asked seldom: the job ring's lines are busy.
+	 * is being copied. While it is, that is asked seldom: the job ring's
+	 * lines are busy.
 	 */
 	with_server = rx->gaps++ % GAP_LOOKS != 0 || rx_served(rx);
 	ret = ferry_rx_take_cell(rx, msgs);
@@ -159,22 +161,13 @@ ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	return ret != 0 ? ret : FERRY_E_CORRUPT;
 }
 
-static uint32_t
-mode_of(const struct ferry_channel_shared *ch)
-{
-	const uint32_t mode = __atomic_load_n(&ch->service.mode,
-			__ATOMIC_RELAXED);
-
-	return mode < FERRY_MODES ? mode : FERRY_MODE_LATENCY;
-}
-
 static bool
 rx_wake(void *handle)
 {
 	const struct ferry_rx *rx = handle;
 
 	return rx_ready(handle) || end_over(rx->shared, &rx->shared->tx) != 0 ||
-		mode_of(rx->shared) != rx->mode;
+		ferry_channel_mode(rx->shared) != rx->mode;
 }
 
 static bool
@@ -198,7 +191,7 @@ tx_wake(void *handle)
 	const struct ferry_tx *tx = handle;
 
 	return tx_ready(handle) || end_over(tx->shared, &tx->shared->rx) != 0 ||
-		mode_of(tx->shared) != tx->mode;
+		ferry_channel_mode(tx->shared) != tx->mode;
 }
 
 /*
@@ -238,7 +231,7 @@ tx_drained_wake(void *handle)
 
 	return tx_drained(handle) ||
 		end_over(tx->shared, &tx->shared->rx) != 0 ||
-		mode_of(tx->shared) != tx->mode;
+		ferry_channel_mode(tx->shared) != tx->mode;
 }
 
 /* Say what a waiting producer is to be woken for, before its bell is armed. */
@@ -249,86 +242,6 @@ tx_wish(struct ferry_tx *tx, uint32_t slots, uint32_t jobs)
 			__ATOMIC_RELAXED);
 	__atomic_store_n(&tx->shared->wish.jobs, tx->post->head + jobs,
 			__ATOMIC_RELAXED);
-}
-
-/* What a waiting producer does beside waiting. */
-static void
-tx_tend(struct ferry_tx *tx)
-{
-	ferry_tx_take_mode(tx);
-	/* Jobs that nobody else carries out would never release a slot: this
-	 * thread must not sleep over them. */
-	if (ferry_post_progress(tx) == 0 || !tx->post->self)
-		return;
-	ferry_wait_reset(&tx->wait);
-	if (++tx->post->turns % TEND_TURNS == 0)
-		sched_yield();
-}
-
-/* Of one that waits for slots. */
-static void
-tx_tend_slots(void *handle)
-{
-	struct ferry_tx *tx = handle;
-	uint32_t some = 1;
-
-	tx_tend(tx);
-	/* A freed cell is no slot, so that whatever is given back counts; and
-	 * any slot does but where the core's time is what counts. */
-	if (tx->cell_will_do)
-		some = 0;
-	else if (tx->mode == FERRY_MODE_EFFICIENCY)
-		some = RTE_MAX(tx->n_slots / WAKE_PART, 1u);
-	tx_wish(tx, some, FERRY_WISH_NONE);
-}
-
-/* Of one that waits until all is consumed: every step may be the last one. */
-static void
-tx_tend_drain(void *handle)
-{
-	struct ferry_tx *tx = handle;
-
-	tx_tend(tx);
-	tx_wish(tx, 0, 0);
-}
-
-static void rx_take_mode(struct ferry_rx *rx);
-
-static void
-rx_tend(void *handle)
-{
-	struct ferry_rx *rx = handle;
-
-	rx_take_mode(rx);
-	if (rx->owed)
-		ferry_rx_wake_producer(rx);
-}
-
-int
-ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
-{
-	int ret = ferry_end_result(&tx->shared->rx);
-
-	/* Free slots are of no use once nobody is there to receive. */
-	if (ret != 0)
-		return ret;
-	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_ready, tx_wake,
-			tx_tend_slots, tx, tx->shared, &tx->shared->rx, timeout_ns);
-}
-
-int
-ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
-{
-	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
-			tx_drained_wake, tx_tend_drain, tx, tx->shared,
-			&tx->shared->rx, timeout_ns);
-}
-
-int
-ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns)
-{
-	return end_wait(&rx->wait, &rx->bells[rx->endpoint], rx_ready, rx_wake,
-			rx_tend, rx, rx->shared, &rx->shared->tx, timeout_ns);
 }
 
 static void
@@ -372,7 +285,7 @@ static const enum ferry_wait_policy mode_waits[FERRY_MODES] = {
 void
 ferry_tx_take_mode(struct ferry_tx *tx)
 {
-	const uint32_t mode = mode_of(tx->shared);
+	const enum ferry_mode mode = ferry_channel_mode(tx->shared);
 
 	if (likely(mode == tx->mode))
 		return;
@@ -383,7 +296,7 @@ ferry_tx_take_mode(struct ferry_tx *tx)
 static void
 rx_take_mode(struct ferry_rx *rx)
 {
-	const uint32_t mode = mode_of(rx->shared);
+	const enum ferry_mode mode = ferry_channel_mode(rx->shared);
 
 	if (likely(mode == rx->mode))
 		return;
@@ -391,50 +304,194 @@ rx_take_mode(struct ferry_rx *rx)
 	ferry_rx_set_wait(rx, mode_waits[mode]);
 }
 
-/* Before the bells: who is woken by them finds it. */
+/* What a waiting producer does beside waiting. */
+static void
+tx_tend(struct ferry_tx *tx)
+{
+	ferry_tx_take_mode(tx);
+	/* Jobs that nobody else carries out would never release a slot: this
+	 * thread must not sleep over them. */
+	if (ferry_post_progress(tx) == 0 || !tx->post->self)
+		return;
+	ferry_wait_reset(&tx->wait);
+	if (++tx->post->turns % TEND_TURNS == 0)
+		sched_yield();
+}
+
+/* Of one that waits for slots. */
+static void
+tx_tend_slots(void *handle)
+{
+	struct ferry_tx *tx = handle;
+	uint32_t some = 1;
+
+	tx_tend(tx);
+	/* A freed cell is no slot, so that whatever is given back counts; and
+	 * any slot does but where the core's time is what counts. */
+	if (tx->cell_will_do)
+		some = 0;
+	else if (tx->mode == FERRY_MODE_EFFICIENCY)
+		some = RTE_MAX(tx->n_slots / WAKE_PART, 1u);
+	tx_wish(tx, some, FERRY_WISH_NONE);
+}
+
+/* Of one that waits until all is consumed: every step may be the last one. */
+static void
+tx_tend_drain(void *handle)
+{
+	struct ferry_tx *tx = handle;
+
+	tx_tend(tx);
+	tx_wish(tx, 0, 0);
+}
+
+static void
+rx_tend(void *handle)
+{
+	struct ferry_rx *rx = handle;
+
+	rx_take_mode(rx);
+	if (rx->owed)
+		ferry_rx_wake_producer(rx);
+}
+
+int
+ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
+{
+	int ret = ferry_end_result(&tx->shared->rx);
+
+	/* Free slots are of no use once nobody is there to receive. */
+	if (ret != 0)
+		return ret;
+	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_ready, tx_wake,
+			tx_tend_slots, tx, tx->shared, &tx->shared->rx, timeout_ns);
+}
+
+/* The index of the job ring from which at most so many posts are pending. */
+static uint32_t
+index_for(const struct ferry_post *p, uint32_t most)
+{
+	uint32_t at = p->done;
+
+	while (at != p->head && p->posted - p->numbers[at & p->mask] > most)
+		at++;
+	return at;
+}
+
+/* The re-check of a producer that waits for its jobs. */
+static bool
+tx_jobs_wake(void *handle)
+{
+	const struct ferry_tx *tx = handle;
+
+	/* J2 */
+	return (int32_t)(__atomic_load_n(&tx->post->jobs->cons.tail,
+			__ATOMIC_ACQUIRE) - tx->shared->wish.jobs) >= 0 ||
+		ferry_post_server(tx) == FERRY_SERVER_NONE ||
+		ferry_channel_failed(tx->shared) != 0 ||
+		ferry_channel_mode(tx->shared) != tx->mode;
+}
+
+int
+ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
+{
+	const uint64_t deadline = deadline_after(timeout_ns);
+	struct ferry_post *p = tx->post;
+	struct ferry_wait wait;
+	uint32_t target;
+	int ret;
+
+	if (ferry_tx_pending(tx) <= most)
+		return 0;
+	target = index_for(p, most);
+	ferry_wait_reset(&tx->wait);
+	/* Whoever does the work itself must not sleep on a bell for it. */
+	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
+	for (;;) {
+		/* Whoever ends meanwhile: if nobody else carries them out any
+		 * more, this end does. */
+		ret = ferry_channel_failed(tx->shared);
+		if (ret != 0)
+			return ret;
+		if (timeout_ns == 0)
+			return -ETIMEDOUT;
+		ferry_tx_take_mode(tx);
+		/* Before the bell is armed: see wake_producer(). */
+		tx_wish(tx, FERRY_WISH_NONE, target - p->head);
+		if (p->self)
+			ret = ferry_wait_idle(&wait, NULL, NULL, NULL,
+					deadline);
+		else
+			ret = ferry_wait_idle(&tx->wait,
+					&tx->bells[tx->endpoint], tx_jobs_wake,
+					tx, deadline);
+		ferry_post_progress(tx);
+		if ((int32_t)(p->done - target) >= 0)
+			return 0;
+		if (ret != 0)
+			return ret;
+	}
+}
+
+int
+ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
+{
+	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
+			tx_drained_wake, tx_tend_drain, tx, tx->shared,
+			&tx->shared->rx, timeout_ns);
+}
+
+int
+ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns)
+{
+	return end_wait(&rx->wait, &rx->bells[rx->endpoint], rx_ready, rx_wake,
+			rx_tend, rx, rx->shared, &rx->shared->tx, timeout_ns);
+}
+
 static int
-set_mode(struct ferry_channel_shared *ch, enum ferry_mode mode)
+set_mode(struct ferry_channel_shared *ch, enum ferry_mode mode,
+		const struct ferry_channel_end *other, struct ferry_bell *bells,
+		uint32_t n_bells, const struct ferry_boards *boards)
 {
 	if ((unsigned int)mode >= FERRY_MODES)
 		return -EINVAL;
+	/* Before the bells: who is woken by them finds it. */
 	__atomic_store_n(&ch->service.mode, mode, __ATOMIC_RELEASE);
+	ferry_end_shout(other, bells, n_bells);
+	ferry_board_tell(ch, boards);
 	return 0;
 }
 
 int
 ferry_tx_set_mode(struct ferry_tx *tx, enum ferry_mode mode)
 {
-	int ret = set_mode(tx->shared, mode);
+	int ret = set_mode(tx->shared, mode, &tx->shared->rx, tx->bells,
+			tx->n_bells, &tx->boards);
 
-	if (ret != 0)
-		return ret;
-	ferry_tx_take_mode(tx);
-	ferry_end_shout(&tx->shared->rx, tx->bells, tx->n_bells);
-	ferry_board_tell(tx->shared, &tx->boards);
-	return 0;
+	if (ret == 0)
+		ferry_tx_take_mode(tx);
+	return ret;
 }
 
 int
 ferry_rx_set_mode(struct ferry_rx *rx, enum ferry_mode mode)
 {
-	int ret = set_mode(rx->shared, mode);
+	int ret = set_mode(rx->shared, mode, &rx->shared->tx, rx->bells,
+			rx->n_bells, &rx->boards);
 
-	if (ret != 0)
-		return ret;
-	rx_take_mode(rx);
-	ferry_end_shout(&rx->shared->tx, rx->bells, rx->n_bells);
-	ferry_board_tell(rx->shared, &rx->boards);
-	return 0;
+	if (ret == 0)
+		rx_take_mode(rx);
+	return ret;
 }
 
 enum ferry_mode
 ferry_tx_mode(const struct ferry_tx *tx)
 {
-	return (enum ferry_mode)mode_of(tx->shared);
+	return ferry_channel_mode(tx->shared);
 }
 
 enum ferry_mode
 ferry_rx_mode(const struct ferry_rx *rx)
 {
-	return (enum ferry_mode)mode_of(rx->shared);
+	return ferry_channel_mode(rx->shared);
 }

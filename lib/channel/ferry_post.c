@@ -43,8 +43,6 @@ ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach)
 	p->done = p->head;
 	p->local = attach->local;
 	p->server = attach->server;
-	p->config.slot_size = ch->slot_size;
-	p->config.n_slots = ch->n_slots;
 	/* Without an EAL a guess will do: all is compared, nothing stated. */
 	p->ns_per_tick = rte_get_tsc_hz() != 0 ?
 		1e9 / (double)rte_get_tsc_hz() : 0.5;
@@ -59,11 +57,11 @@ to_ns(const struct ferry_post *p, uint64_t ticks)
 	return (uint64_t)((double)ticks * p->ns_per_tick);
 }
 
-static uint32_t
-server_of(const struct ferry_tx *tx)
+/* Take a new value into a moving average; 0: there is none yet. */
+static void
+average(double *mean, double value)
 {
-	/* O: pairs with the release of whoever served before. */
-	return __atomic_load_n(&tx->shared->service.server, __ATOMIC_ACQUIRE);
+	*mean = *mean == 0 ? value : *mean + RATE_NEW * (value - *mean);
 }
 
 /* Whether somebody other than the calling core can copy for this end. */
@@ -71,7 +69,7 @@ static bool
 can_offload(const struct ferry_tx *tx)
 {
 	const struct ferry_post *p = tx->post;
-	const uint32_t server = server_of(tx);
+	const uint32_t server = ferry_post_server(tx);
 
 	return server >= FERRY_SERVER_ENGINE || p->self ||
 		(server == FERRY_SERVER_NONE && p->server != NULL &&
@@ -87,7 +85,7 @@ self_begin(struct ferry_tx *tx)
 	uint32_t none = FERRY_SERVER_NONE;
 	const struct ferry_serve serve = {
 		.shared = tx->shared,
-		.config = p->config,
+		.config = { tx->slot_size, tx->n_slots },
 		.number = tx->boards.number,
 		.local = true,
 		.bells = tx->bells,
@@ -127,7 +125,6 @@ account(struct ferry_post *p)
 	const uint32_t tail = __atomic_load_n(&p->jobs->cons.tail,
 			__ATOMIC_ACQUIRE);
 	uint64_t now;
-	double rate;
 
 	/* Not beyond what was posted, whatever a corrupt server says. */
 	while (p->done != tail && p->done != p->head) {
@@ -139,9 +136,8 @@ account(struct ferry_post *p)
 	if (p->since_bytes < RATE_BYTES)
 		return;
 	now = rte_rdtsc();
-	rate = (double)p->since_bytes / (double)(now - p->since + 1);
-	p->rate = p->rate == 0 ? rate :
-		p->rate + RATE_NEW * (rate - p->rate);
+	average(&p->rate, (double)p->since_bytes /
+		(double)(now - p->since + 1));
 	p->since = now;
 	p->since_bytes = 0;
 }
@@ -153,7 +149,7 @@ ferry_post_progress(struct ferry_tx *tx)
 
 	if (p->head == p->done)
 		return 0;
-	if (!p->self && unlikely(server_of(tx) == FERRY_SERVER_NONE))
+	if (!p->self && unlikely(ferry_post_server(tx) == FERRY_SERVER_NONE))
 		self_begin(tx);
 	/* Without lanes of its own it only fills a gap between engines: all at
 	 * once, so that the next engine need not wait for its next call. */
@@ -252,8 +248,7 @@ batch_add(struct ferry_tx *tx, struct batch *b, const struct ferry_buf *buf)
 		.tag = buf->tag,
 		.seq = (uint32_t)tx->seq++,
 		.src = (uintptr_t)buf->data,
-		.place = buf->place != FERRY_PLACE_AUTO ? buf->place :
-			tx->place,
+		.place = ferry_tx_place(tx, buf),
 	};
 	p->numbers[at] = p->posted;
 	p->lens[at] = buf->len;
@@ -303,13 +298,16 @@ has_device(const struct ferry_tx *tx)
 
 /* Efficiency: whether a message is not worth waking the engine for. */
 static bool
-is_lone(const struct ferry_tx *tx, uint32_t len)
+is_lone(struct ferry_tx *tx, uint32_t len)
 {
-	const struct ferry_post *p = tx->post;
+	struct ferry_post *p = tx->post;
 
-	return len <= FERRY_POST_LONE && p->head == p->done && !p->self &&
-		__atomic_load_n(&tx->shared->service.watch,
-			__ATOMIC_RELAXED) != 0;
+	if (len > FERRY_POST_LONE || p->self || __atomic_load_n(
+			&tx->shared->service.watch, __ATOMIC_RELAXED) == 0)
+		return false;
+	/* The server's line: only if it decides. */
+	account(p);
+	return p->head == p->done;
 }
 
 /* Whether the server is to copy a message that nobody waits for. */
@@ -323,7 +321,6 @@ wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
 		return false;
 	switch (tx->mode) {
 	case FERRY_MODE_EFFICIENCY:
-		account(p);
 		return !is_lone(tx, buf->len);
 	case FERRY_MODE_THROUGHPUT:
 		if (buf->len <= FERRY_POST_SHORT || !has_device(tx))
@@ -347,7 +344,6 @@ copy_here(struct ferry_tx *tx, const struct ferry_buf *buf)
 {
 	struct ferry_post *p = tx->post;
 	uint64_t took;
-	double rate;
 	int ret;
 
 	if (buf->len <= FERRY_CELL_DATA &&
@@ -361,9 +357,7 @@ copy_here(struct ferry_tx *tx, const struct ferry_buf *buf)
 	if (ret != 1)
 		return ret;
 	ferry_route_learn(&p->route, buf->len, false, to_ns(p, took));
-	rate = (double)buf->len / (double)(took + 1);
-	p->own_rate = p->own_rate == 0 ? rate :
-		p->own_rate + RATE_NEW * (rate - p->own_rate);
+	average(&p->own_rate, (double)buf->len / (double)(took + 1));
 	return 1;
 }
 
@@ -441,76 +435,12 @@ ferry_tx_pending(struct ferry_tx *tx)
 	return (uint32_t)(p->posted - p->numbers[p->done & p->mask]);
 }
 
-/* The index of the job ring from which at most so many posts are pending. */
-static uint32_t
-index_for(const struct ferry_post *p, uint32_t most)
-{
-	uint32_t at = p->done;
-
-	while (at != p->head && p->posted - p->numbers[at & p->mask] > most)
-		at++;
-	return at;
-}
-
-/* The re-check of a producer that waits for its jobs. */
-static bool
-finish_wake(void *handle)
-{
-	const struct ferry_tx *tx = handle;
-	const struct ferry_post *p = tx->post;
-
-	/* J2 */
-	return (int32_t)(__atomic_load_n(&p->jobs->cons.tail,
-			__ATOMIC_ACQUIRE) - tx->shared->wish.jobs) >= 0 ||
-		server_of(tx) == FERRY_SERVER_NONE ||
-		ferry_channel_failed(tx->shared) != 0 ||
-		ferry_tx_mode(tx) != tx->mode;
-}
-
-static int
-finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
-{
-	const uint64_t deadline = ferry_deadline_after(timeout_ns);
-	struct ferry_post *p = tx->post;
-	struct ferry_wait wait;
-	int ret;
-
-	ferry_wait_reset(&tx->wait);
-	/* Whoever does the work itself must not sleep on a bell for it. */
-	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
-	while (ferry_tx_pending(tx) > most) {
-		/* Whoever ends meanwhile: if nobody else carries them out any
-		 * more, this end does. */
-		ret = ferry_channel_failed(tx->shared);
-		if (ret != 0)
-			return ret;
-		if (timeout_ns == 0)
-			return -ETIMEDOUT;
-		ferry_tx_take_mode(tx);
-		/* Before the bell is armed: see wake_producer(). */
-		__atomic_store_n(&tx->shared->wish.jobs, index_for(p, most),
-				__ATOMIC_RELAXED);
-		__atomic_store_n(&tx->shared->wish.slots, tx->back->cons.tail +
-				FERRY_WISH_NONE, __ATOMIC_RELAXED);
-		if (p->self)
-			ret = ferry_wait_idle(&wait, NULL, NULL, NULL,
-					deadline);
-		else
-			ret = ferry_wait_idle(&tx->wait,
-					&tx->bells[tx->endpoint], finish_wake,
-					tx, deadline);
-		if (ret != 0)
-			return ferry_tx_pending(tx) <= most ? 0 : ret;
-	}
-	return 0;
-}
-
 int
 ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 {
 	struct ferry_post *p = tx->post;
 	const uint32_t jobs = p->head - p->done, last = p->head - 1;
-	int ret = finish(tx, most, timeout_ns);
+	int ret = ferry_post_wait(tx, most, timeout_ns);
 
 	if (most == 0 && ret == 0)
 		p->loose = false;

@@ -59,11 +59,10 @@ struct ferry_post {
 	bool local;
 	/** This end stands in service.server. */
 	bool self;
-	/** Times in a row that this end looked after its own jobs in vain. */
+	/** Times that this end looked after its own jobs while it waited. */
 	uint32_t turns;
 	/** The endpoint's own server; NULL: it has none. */
 	struct ferry_server *server;
-	struct ferry_channel_config config;
 	struct ferry_reach_cache reach;
 
 	/** Messages taken by ferry_tx_post() so far. */
@@ -122,7 +121,22 @@ void ferry_tx_take_mode(struct ferry_tx *tx);
 void ferry_end_shout(const struct ferry_channel_end *end,
 		struct ferry_bell *bells, uint32_t n_bells);
 
-/** When a timeout ends, as a time stamp; or FERRY_WAIT_FOREVER. */
-uint64_t ferry_deadline_after(uint64_t timeout_ns);
+/** ferry_tx_finish() but for what it learns from it. */
+int ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
+
+/** Who serves the channel: FERRY_SERVER_*. */
+static inline uint32_t
+ferry_post_server(const struct ferry_tx *tx)
+{
+	/* O: pairs with the release of whoever served before. */
+	return __atomic_load_n(&tx->shared->service.server, __ATOMIC_ACQUIRE);
+}
+
+/** Where the copy of a payload shall end up. */
+static inline enum ferry_placement
+ferry_tx_place(const struct ferry_tx *tx, const struct ferry_buf *buf)
+{
+	return buf->place != FERRY_PLACE_AUTO ? buf->place : tx->place;
+}
 
 #endif /* FERRY_POST_H */

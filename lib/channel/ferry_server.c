@@ -126,15 +126,9 @@ served_of(const struct ferry_server *server, uint32_t number)
 static void
 count_used(struct ferry_server *server, struct ferry_served *ch)
 {
-	uint32_t mode = __atomic_load_n(&ch->shared->service.mode,
-			__ATOMIC_RELAXED);
-
-	/* What others write is not to be believed. */
-	if (mode >= FERRY_MODES)
-		mode = FERRY_MODE_LATENCY;
 	if (ch->used)
 		server->used[ch->mode]--;
-	ch->mode = (uint8_t)mode;
+	ch->mode = (uint8_t)ferry_channel_mode(ch->shared);
 	if (ch->used)
 		server->used[ch->mode]++;
 }
