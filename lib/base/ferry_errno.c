@@ -27,7 +27,11 @@ ferry_strerror(int result)
 	case FERRY_E_CORRUPT:
 		return "shared memory is corrupt";
 	case FERRY_E_NO_ROOM:
-		return "not enough hub memory for the channel";
+		return "not enough hub memory";
+	case FERRY_E_CANCELLED:
+		return "the producer cancelled the message";
+	case FERRY_E_REFUSED:
+		return "the consumer refused the message";
 	}
 	/* glibc's own table: constant strings, unlike strerror(). */
 	text = result < 0 && result >= -4095 ? strerrordesc_np(-result) : NULL;

@@ -35,6 +35,10 @@ enum ferry_result {
 	FERRY_E_CORRUPT = -5007,
 	/** The channel's memory does not fit into what the hub has left. */
 	FERRY_E_NO_ROOM = -5008,
+	/** The producer ended a bulk message early. */
+	FERRY_E_CANCELLED = -5009,
+	/** The consumer did not want a bulk message, or no more of it. */
+	FERRY_E_REFUSED = -5010,
 };
 
 /**

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_memcpy.h>
 
@@ -31,6 +32,7 @@ end_open(struct ferry_channel_end *end,
 	/* The other end may be reading it to ring. */
 	__atomic_store_n(&end->endpoint, attach->endpoint, __ATOMIC_RELAXED);
 	end->epoch = attach->epoch;
+	end->pid = getpid();
 	__atomic_store_n(&end->may_sleep, 0, __ATOMIC_RELAXED);
 	/* Not a plain store: the hub may have shut down in the meantime. */
 	return __atomic_compare_exchange_n(&end->state, &absent,

@@ -93,6 +93,18 @@ struct ferry_end_stats {
 	uint64_t empty;
 };
 
+/** The endpoint's memory, for bulk messages. Internal to ferry. */
+struct ferry_channel_memory {
+	/** Memory of the hub, on a page; NULL if there is none. */
+	void *(*alloc)(void *arg, uint64_t size);
+	/** Give it back. */
+	void (*free)(void *arg, void *mem);
+	/** Whether every process has this memory at this address. */
+	bool (*is_shared)(void *arg, const void *mem, uint64_t len);
+	/** For the three. */
+	void *arg;
+};
+
 /** What an end was given by the hub. Internal to ferry: see ferry_endpoint.h. */
 struct ferry_channel_attach {
 	/** The channel. */
@@ -116,6 +128,8 @@ struct ferry_channel_attach {
 	struct ferry_server *server;
 	/** Boards of the hub's engines; zeros: it has none. */
 	struct ferry_boards boards;
+	/** The endpoint's memory; NULL: no bulk messages. It outlives the handle. */
+	const struct ferry_channel_memory *memory;
 	/** The endpoint is in the hub's process. */
 	bool local;
 	/** The maker's own pointer, kept in the handle. */

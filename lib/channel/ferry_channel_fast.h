@@ -37,6 +37,7 @@
 
 #include "ferry_bell.h"
 #include "ferry_board.h"
+#include "ferry_bulk_layout.h"
 #include "ferry_channel.h"
 #include "ferry_tiny.h"
 
@@ -58,6 +59,8 @@ extern "C" {
 
 /** Set in ferry_msg.id when the message is in a cell. */
 #define FERRY_MSG_CELL (UINT32_C(1) << 31)
+/** Set beside it when the cell announces a bulk message: ferry_bulk.h. */
+#define FERRY_MSG_BULK (UINT32_C(1) << 30)
 
 /** A producer's handle. The fields are not for the application. */
 struct ferry_tx {
@@ -597,6 +600,10 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 		msg->len = RTE_MIN(len, rx->cell_max); /* a corrupt peer's */
 		msg->tag = cell->tag;
 		msg->id = FERRY_MSG_CELL | at;
+		if (unlikely(len & FERRY_CELL_BULK)) {
+			msg->len = sizeof(struct ferry_bulk_note);
+			msg->id |= FERRY_MSG_BULK;
+		}
 		rx->cells_held |= UINT64_C(1) << at;
 		rx->seq++;
 	}

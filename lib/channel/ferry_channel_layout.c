@@ -6,7 +6,7 @@
 
 #include <rte_ring_elem.h>
 
-#include "ferry_channel_layout.h"
+#include "ferry_bulk_layout.h"
 #include "ferry_errno.h"
 
 /* Offsets and sizes of a channel, worked out from its config. */
@@ -23,6 +23,7 @@ struct plan {
 	uint64_t off_tx_held;
 	uint64_t off_rx_held;
 	uint64_t off_cells;
+	uint64_t off_bulk;
 	uint64_t off_slots;
 	uint64_t size;
 };
@@ -73,8 +74,10 @@ plan_make(struct plan *p, const struct ferry_channel_config *config)
 			sizeof(struct ferry_desc), p->ring_count));
 	p->off_rx_held = p->off_tx_held + held;
 	p->off_cells = p->off_rx_held + held;
-	p->off_slots = p->off_cells +
+	p->off_bulk = p->off_cells +
 		FERRY_N_CELLS * sizeof(struct ferry_cell);
+	p->off_slots = p->off_bulk +
+		FERRY_BULK_BYTES;
 	p->size = apart(p->off_slots + p->stride * p->n_slots);
 	return 0;
 }
@@ -115,6 +118,16 @@ ferry_channel_layout_hash(void)
 		sizeof(struct ferry_cell),
 		offsetof(struct ferry_cell, data),
 		FERRY_N_CELLS,
+		offsetof(struct ferry_channel_end, pid),
+		offsetof(struct ferry_channel_service, bulk),
+		sizeof(struct ferry_bulk_block),
+		offsetof(struct ferry_bulk_block, src),
+		offsetof(struct ferry_bulk_block, dst),
+		offsetof(struct ferry_bulk_block, released),
+		offsetof(struct ferry_bulk_block, over),
+		offsetof(struct ferry_bulk_block, units),
+		FERRY_BULK_BLOCKS,
+		sizeof(struct ferry_bulk_grant),
 		/* The rings are DPDK's; their layout is part of ours. */
 		sizeof(struct rte_ring),
 		offsetof(struct rte_ring, prod),
@@ -159,6 +172,7 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 	ch->off_tx_held = p.off_tx_held;
 	ch->off_rx_held = p.off_rx_held;
 	ch->off_cells = p.off_cells;
+	ch->off_bulk = p.off_bulk;
 	ch->off_slots = p.off_slots;
 	strcpy(ch->name, name);
 
@@ -220,6 +234,7 @@ ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
 			p.off_tx_held != ch->off_tx_held ||
 			p.off_rx_held != ch->off_rx_held ||
 			p.off_cells != ch->off_cells ||
+			p.off_bulk != ch->off_bulk ||
 			p.off_slots != ch->off_slots)
 		return FERRY_E_CORRUPT;
 	if (!ring_valid(ferry_channel_fwd(ch), p.ring_count) ||

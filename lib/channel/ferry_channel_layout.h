@@ -20,6 +20,8 @@
  *     | held tables, one per end    |  which slots that end has in its hands
  *     +-----------------------------+ off_cells
  *     | FERRY_N_CELLS cells         |  messages in a hurry  tx ──> rx
+ *     +-----------------------------+ off_bulk
+ *     | FERRY_BULK_BLOCKS blocks    |  messages longer than a slot
  *     +-----------------------------+ off_slots
  *     | n_slots slots of stride     |
  *     +-----------------------------+ size
@@ -62,7 +64,7 @@ extern "C" {
 /** First word of a channel, written last: "FERRYCH" and a zero byte. */
 #define FERRY_CHANNEL_MAGIC UINT64_C(0x0048435952524546)
 /** Raised with every change of meaning that the layout hash cannot see. */
-#define FERRY_CHANNEL_VERSION 2
+#define FERRY_CHANNEL_VERSION 3
 /**
  * Alignment that keeps two writers apart: two cache lines, because the
  * adjacent-line prefetcher of x86 fetches lines in pairs.
@@ -83,6 +85,8 @@ extern "C" {
 #define FERRY_N_CELLS 64
 /** Longest message that fits a cell. */
 #define FERRY_CELL_DATA 112
+/** Bulk messages under way at once: see ferry_bulk_layout.h. */
+#define FERRY_BULK_BLOCKS 8
 
 /** State of one end. Drawn in ferry_channel.h. */
 enum ferry_end_state {
@@ -111,6 +115,8 @@ struct ferry_channel_end {
 	uint32_t endpoint;
 	/** Epoch of its endpoint; marks what it holds. Never 0 once opened. */
 	uint32_t epoch;
+	/** Process of its endpoint, as that says. */
+	int32_t pid;
 } __rte_aligned(FERRY_APART);
 
 /** A published message in the forward ring. */
@@ -174,6 +180,11 @@ struct ferry_channel_service {
 	 * server when nothing reads the payloads any more.
 	 */
 	int32_t failed;
+	/**
+	 * Bulk messages that the server may help with, a bit each: set by
+	 * whoever completes the block, cleared by tx.
+	 */
+	uint32_t bulk;
 } __rte_aligned(FERRY_APART);
 
 /** So far ahead of its index, a wish asks for nothing. */
@@ -214,6 +225,8 @@ ferry_jobs_places(uint32_t n_slots)
 
 /** Set in ferry_cell.len: the payload is in a slot, whose number is in data. */
 #define FERRY_CELL_SLOT (UINT32_C(1) << 31)
+/** Set in ferry_cell.len: data is a struct ferry_bulk_note. */
+#define FERRY_CELL_BULK (UINT32_C(1) << 30)
 
 /**
  * A message in a hurry, beside its stamp: a tiny one with its payload, or the
@@ -282,6 +295,8 @@ struct ferry_channel_shared {
 	uint64_t off_rx_held;
 	/** The cells. */
 	uint64_t off_cells;
+	/** The blocks of bulk messages. */
+	uint64_t off_bulk;
 	/** The slots. */
 	uint64_t off_slots;
 	/** The channel's name. */

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_BULK_H
+#define FERRY_BULK_H
+
+/**
+ * @file
+ * Bulk messages: from a few hundred kilobytes up to terabytes, copied once, by
+ * everybody who has time.
+ *
+ * They travel on the channels of ferry_channel.h, in one order with all other
+ * messages of the channel. The producer lends the payload where it is; the
+ * consumer says where it is to go; then the waiting producer, the waiting
+ * consumer and the hub's engine share the copying, piece by piece.
+ *
+ *     producer                              consumer
+ *     ferry_bulk_send(tx, &iov, 1, NULL,    ferry_rx_recv(rx, &msg, 1)
+ *             &out)                         ferry_msg_is_bulk(&msg)
+ *     ...                                   ferry_bulk_accept(rx, &msg, NULL, 0,
+ *     ferry_bulk_wait(out, UINT64_MAX)              &in)
+ *     ferry_bulk_close(out)                 ferry_bulk_await(in, in_len, ...)
+ *                                           ... read ferry_bulk_data(in) ...
+ *                                           ferry_bulk_release(in, ...)
+ *
+ * The consumer may read the front of a message while the rest is on its way:
+ * ferry_bulk_ready(), ferry_bulk_await(). An end that has nothing else to do
+ * should wait in ferry_bulk_wait() or ferry_bulk_await(): that is where it helps.
+ * Without an engine nothing is copied outside of these and ferry_bulk_poll(),
+ * ferry_bulk_ready().
+ *
+ * Memory. Source and destination may be scattered and anywhere. What the other
+ * side and the hub can reach is copied by all of them: memory of ferry_alloc(),
+ * any other hugepage memory of DPDK, and what both have registered
+ * (ferry_memory.h). A source in private memory is copied by its producer alone,
+ * still once, or by the consumer, too, where the kernel lets it
+ * (process_vm_readv()); private to private, by the consumer alone or, if it may
+ * not, through a window of the consumer's shared memory. ferry_bulk_stats tells
+ * what happened.
+ *
+ * Either end may end a message early, and each may die: the other one is told,
+ * and nobody gets a part of a message for the whole. Memory is the caller's again
+ * only when nobody reads or writes it any more, which the calls below wait for.
+ *
+ * Thread-safety: as of channels; handles belong to the thread of their endpoint.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "ferry_bulk_layout.h"
+#include "ferry_channel.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A bulk message at its producer. */
+struct ferry_bulk_out;
+/** A bulk message at its consumer. */
+struct ferry_bulk_in;
+
+/** How a bulk message is sent. Zeros are the defaults. */
+struct ferry_bulk_options {
+	/** A number that travels with the message, for the application. */
+	uint32_t tag;
+	/** Where the copy shall end up; AUTO: in memory if it is long. */
+	enum ferry_placement place;
+	/**
+	 * Who should copy: FERRY_BULK_TX and so on, combined. 0: whoever was
+	 * found to be best for such messages of this channel. Others help if
+	 * those do not come.
+	 */
+	uint32_t by;
+};
+
+/** What one end did with bulk messages. */
+struct ferry_bulk_stats {
+	/** Messages that arrived whole, and their bytes. */
+	uint64_t msgs;
+	/** See msgs. */
+	uint64_t bytes;
+	/** Messages that ended early. */
+	uint64_t aborted;
+	/** Bytes that this end copied itself, and in how many claims. */
+	uint64_t copied;
+	/** See copied. */
+	uint64_t claims;
+	/** Messages from private memory, and their bytes. */
+	uint64_t private_msgs;
+	/** See private_msgs. */
+	uint64_t private_bytes;
+	/** Of these: copied twice, through a window. */
+	uint64_t window_bytes;
+	/** Of these: bytes that the consumer read with process_vm_readv(). */
+	uint64_t vm_bytes;
+};
+
+/** @name The producer's side
+ * @{
+ */
+/**
+ * Begin to send a bulk message.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param iov
+ *   The payload's pieces, in their order; empty ones are all right. The pieces
+ *   must stay as they are until the message has ended; the array itself is the
+ *   caller's at once.
+ * @param n_iov
+ *   Number of pieces, at most FERRY_BULK_SEGS.
+ * @param options
+ *   NULL: all defaults.
+ * @param[out] out
+ *   The message, to be given to ferry_bulk_close().
+ * @return
+ *   1; 0 if too much is under way now: FERRY_BULK_BLOCKS bulk messages, or the
+ *   channel has no free cell (see ferry_bulk_tx_wait()); -EINVAL for an empty
+ *   message, one above FERRY_BULK_MAX, or an impossible iov; -ENOMEM;
+ *   FERRY_E_CLOSED, FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer has
+ *   ended.
+ */
+int ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
+		unsigned int n_iov, const struct ferry_bulk_options *options,
+		struct ferry_bulk_out **out);
+
+/**
+ * Let a message get on, and see how far it is. Copies one piece of up to
+ * 512 KiB if that is the caller's to do.
+ *
+ * @param out
+ *   The message.
+ * @return
+ *   1: it has arrived, the payload is the caller's again; 0: it is under way;
+ *   negative: it has ended early, the payload is the caller's again:
+ *   FERRY_E_CANCELLED, FERRY_E_REFUSED, FERRY_E_CLOSED, FERRY_E_PEER_GONE,
+ *   FERRY_E_HUB_GONE, FERRY_E_CORRUPT, -EIO.
+ */
+int ferry_bulk_poll(struct ferry_bulk_out *out);
+
+/**
+ * Wait until a message has ended, and help copying it.
+ *
+ * @param out
+ *   The message.
+ * @param timeout_ns
+ *   Longest wait in nanoseconds; UINT64_MAX waits for ever.
+ * @return
+ *   0: it has arrived; -ETIMEDOUT; or as ferry_bulk_poll().
+ */
+int ferry_bulk_wait(struct ferry_bulk_out *out, uint64_t timeout_ns);
+
+/**
+ * End a message early.
+ *
+ * @param out
+ *   The message. Whatever is returned, its consumer gets all of it or
+ *   FERRY_E_CANCELLED.
+ * @param timeout_ns
+ *   How long to wait for whoever is copying a piece of it now.
+ * @return
+ *   0: it is cancelled, the payload is the caller's again; -EALREADY: it had
+ *   arrived, or ended otherwise, see ferry_bulk_poll(); -ETIMEDOUT: somebody
+ *   still reads the payload; to be called again.
+ */
+int ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns);
+
+/**
+ * Give up the handle of a message that has ended. One that has not is
+ * cancelled and waited for: with a consumer or hub that is stopped, for as long
+ * as it is.
+ *
+ * @param out
+ *   The message; NULL is accepted.
+ */
+void ferry_bulk_close(struct ferry_bulk_out *out);
+
+/**
+ * Wait until ferry_bulk_send() may find room. Helps copying.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param timeout_ns
+ *   As for ferry_tx_wait().
+ * @return
+ *   As ferry_tx_wait().
+ */
+int ferry_bulk_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns);
+
+/** What went through the producer's end. Any thread; values may be stale. */
+void ferry_bulk_tx_stats(const struct ferry_tx *tx,
+		struct ferry_bulk_stats *stats);
+/** @} */
+
+/** @name The consumer's side
+ * @{
+ */
+/**
+ * Whether what ferry_rx_recv() returned announces a bulk message. It is to be
+ * given to ferry_bulk_accept(), or to ferry_rx_release(), which refuses it. Its
+ * payload is a struct ferry_bulk_note.
+ *
+ * @param msg
+ *   From ferry_rx_recv().
+ * @return
+ *   Whether it does.
+ */
+static inline bool
+ferry_msg_is_bulk(const struct ferry_msg *msg)
+{
+	return (msg->id & (FERRY_MSG_CELL | FERRY_MSG_BULK)) ==
+		(FERRY_MSG_CELL | FERRY_MSG_BULK);
+}
+
+/**
+ * Length of an announced message.
+ *
+ * @param msg
+ *   From ferry_rx_recv(), with ferry_msg_is_bulk().
+ * @return
+ *   Bytes.
+ */
+static inline uint64_t
+ferry_bulk_msg_len(const struct ferry_msg *msg)
+{
+	return ((const struct ferry_bulk_note *)msg->data)->len;
+}
+
+/**
+ * Take an announced message: from here on it is copied. Never waits.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @param msg
+ *   From ferry_rx_recv(), with ferry_msg_is_bulk(). Void after success.
+ * @param iov
+ *   Where to; NULL: to a buffer that was lent by ferry_bulk_lend(), else to
+ *   memory of the endpoint, as ferry_alloc() gives it. Pieces must not be
+ *   touched until the message has ended, but for what is ready; the array
+ *   itself is the caller's at once.
+ * @param n_iov
+ *   Number of pieces, at most FERRY_BULK_SEGS; together at least as long as the
+ *   message.
+ * @param[out] in
+ *   The message, to be given to ferry_bulk_release().
+ * @return
+ *   0; -EMSGSIZE if iov is too short; FERRY_E_NO_ROOM if the endpoint lacks the
+ *   memory: the announcement is as it was; -EINVAL; -ENOMEM; FERRY_E_CORRUPT.
+ */
+int ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
+		const struct iovec *iov, unsigned int n_iov,
+		struct ferry_bulk_in **in);
+
+/**
+ * Lend a buffer for a bulk message to come: the next one that fits into it and
+ * for which ferry_bulk_accept() is given no other place. The copy may begin
+ * before the consumer has seen the announcement.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @param buf
+ *   The buffer. It is given back as ferry_bulk_data() of a message, by
+ *   ferry_bulk_unlend(), or by ferry_rx_close().
+ * @param len
+ *   Its bytes.
+ * @return
+ *   0; -ENOBUFS if FERRY_BULK_BLOCKS buffers are lent; -EINVAL.
+ */
+int ferry_bulk_lend(struct ferry_rx *rx, void *buf, uint64_t len);
+
+/**
+ * Take back the buffers that are lent and not in use.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @param[out] bufs
+ *   Room for FERRY_BULK_BLOCKS buffers.
+ * @return
+ *   How many.
+ */
+unsigned int ferry_bulk_unlend(struct ferry_rx *rx, struct iovec *bufs);
+
+/**
+ * Bytes of a message.
+ *
+ * @param in
+ *   The message.
+ * @return
+ *   Its length.
+ */
+uint64_t ferry_bulk_len(const struct ferry_bulk_in *in);
+
+/**
+ * The number that came with it.
+ *
+ * @param in
+ *   The message.
+ * @return
+ *   Its ferry_bulk_options.tag.
+ */
+uint32_t ferry_bulk_tag(const struct ferry_bulk_in *in);
+
+/**
+ * Where a message is, if it is in one piece.
+ *
+ * @param in
+ *   The message.
+ * @return
+ *   Its first byte; NULL if it goes to several pieces. The caller's to read and
+ *   write as far as it is ready, until ferry_bulk_release().
+ */
+void *ferry_bulk_data(const struct ferry_bulk_in *in);
+
+/**
+ * Let a message get on, and see how much of it has arrived. Copies one piece of
+ * up to 512 KiB if that is the caller's to do.
+ *
+ * @param in
+ *   The message.
+ * @param[out] ended
+ *   1: all is there; 0: it is under way; negative: it has ended early, as for
+ *   ferry_bulk_poll(). May be NULL.
+ * @return
+ *   Bytes from the start that are there. All of the message only if it is whole;
+ *   what is there of one that ended early is not to be used.
+ */
+uint64_t ferry_bulk_ready(struct ferry_bulk_in *in, int *ended);
+
+/**
+ * Wait until so much of a message is there, and help copying it.
+ *
+ * @param in
+ *   The message.
+ * @param bytes
+ *   How much; what is longer than the message means all of it.
+ * @param timeout_ns
+ *   As for ferry_rx_wait().
+ * @return
+ *   0; -ETIMEDOUT; or why it has ended early, as for ferry_bulk_poll().
+ */
+int ferry_bulk_await(struct ferry_bulk_in *in, uint64_t bytes,
+		uint64_t timeout_ns);
+
+/**
+ * Give a message back, and end it if it is under way. Memory of the endpoint is
+ * freed when nobody writes it any more.
+ *
+ * @param in
+ *   The message; NULL is accepted.
+ * @param timeout_ns
+ *   How long to wait for whoever is copying to the consumer's own memory now.
+ * @return
+ *   0: void are the message, and what ferry_bulk_data() gave unless it was the
+ *   caller's; -ETIMEDOUT: somebody still writes to the caller's memory; to be
+ *   called again.
+ */
+int ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns);
+
+/** What went through the consumer's end. Any thread; values may be stale. */
+void ferry_bulk_rx_stats(const struct ferry_rx *rx,
+		struct ferry_bulk_stats *stats);
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_BULK_H */

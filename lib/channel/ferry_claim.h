@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_CLAIM_H
+#define FERRY_CLAIM_H
+
+/**
+ * @file
+ * Claiming units of a bulk message, and saying that they are copied: see
+ * ferry_bulk_layout.h. Internal to ferry.
+ *
+ * A party is one thread of one process; it claims, copies and marks:
+ *
+ *     n = ferry_claim_take(b, n_units, FERRY_UNIT_TX, want, limit, &first);
+ *     if (ferry_bulk_over(b, gen) != 0)       never before the claim
+ *             ferry_claim_drop(b, first, n);
+ *     else
+ *             copy, then ferry_claim_done(b, first, n);
+ *
+ * n_units is the caller's own copy: what stands in the block may change under a
+ * corrupt peer's hands. Every index is checked against it.
+ *
+ * Preconditions: b is a block of a valid channel; n_units is at most
+ * FERRY_BULK_UNITS; a party's calls for a block are made by one thread at a
+ * time. No call waits for anybody, so that a party may be stopped or die at any
+ * instruction: then exactly the units with its number are not DONE.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_branch_prediction.h>
+
+#include "ferry_bulk_layout.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Take one unit, if it is nobody's. */
+static inline bool
+ferry_claim_unit(struct ferry_bulk_block *b, uint32_t i, uint8_t party)
+{
+	uint8_t unit = __atomic_load_n(&b->units[i], __ATOMIC_RELAXED);
+
+	/* seq_cst: before the look at over. */
+	return unit == FERRY_UNIT_FREE && __atomic_compare_exchange_n(
+			&b->units[i], &unit, party, false, __ATOMIC_SEQ_CST,
+			__ATOMIC_RELAXED);
+}
+
+/** Take the units from i on that are nobody's, at most n: how many. */
+static inline uint32_t
+ferry_claim_run(struct ferry_bulk_block *b, uint32_t i, uint32_t n,
+		uint8_t party)
+{
+	uint32_t k = 0;
+
+	while (k < n && ferry_claim_unit(b, i + k, party))
+		k++;
+	return k;
+}
+
+/**
+ * Claim units that are next to each other, the lowest there are.
+ *
+ * @param b
+ *   The block.
+ * @param n_units
+ *   How many units the message has.
+ * @param party
+ *   FERRY_UNIT_TX and so on.
+ * @param want
+ *   The most to claim, from 1 up.
+ * @param limit
+ *   Only units below this one.
+ * @param front
+ *   All units below this one are known to be DONE.
+ * @param[out] first
+ *   The first unit claimed.
+ * @return
+ *   How many; 0 if none is free.
+ */
+static inline uint32_t
+ferry_claim_take(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party,
+		uint32_t want, uint32_t limit, uint32_t front, uint32_t *first)
+{
+	uint32_t i, n, end = RTE_MIN(n_units, limit);
+	uint32_t next = __atomic_load_n(&b->next, __ATOMIC_RELAXED);
+
+	/* Most claims: where nobody has been. To move next on is no claim, but
+	 * sends the others elsewhere. */
+	while (next < end) {
+		n = RTE_MIN(want, end - next);
+		if (!__atomic_compare_exchange_n(&b->next, &next, next + n,
+				false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			continue;
+		*first = next;
+		n = ferry_claim_run(b, next, n, party);
+		if (likely(n > 0))
+			return n;
+		next += RTE_MIN(want, end - next);
+	}
+	/* What somebody left behind, or has not taken yet, though it was first
+	 * here. */
+	for (i = front; i < end; i++) {
+		n = ferry_claim_run(b, i, RTE_MIN(want, end - i), party);
+		if (n == 0)
+			continue;
+		*first = i;
+		return n;
+	}
+	return 0;
+}
+
+/**
+ * Units that were claimed are copied.
+ *
+ * @param b
+ *   The block.
+ * @param first
+ *   The first unit.
+ * @param n
+ *   How many.
+ */
+static inline void
+ferry_claim_done(struct ferry_bulk_block *b, uint32_t first, uint32_t n)
+{
+	uint32_t i;
+
+	/* U; from the first, so that the front moves. */
+	for (i = first; i < first + n; i++)
+		__atomic_store_n(&b->units[i], FERRY_UNIT_DONE,
+				__ATOMIC_RELEASE);
+}
+
+/**
+ * Give units back that were claimed: nothing reads or writes them any more.
+ *
+ * @param b
+ *   The block.
+ * @param first
+ *   The first unit.
+ * @param n
+ *   How many.
+ */
+static inline void
+ferry_claim_drop(struct ferry_bulk_block *b, uint32_t first, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = first; i < first + n; i++)
+		__atomic_store_n(&b->units[i], FERRY_UNIT_FREE,
+				__ATOMIC_RELEASE);
+}
+
+/**
+ * How far a message is copied without a gap.
+ *
+ * @param b
+ *   The block.
+ * @param n_units
+ *   How many units the message has.
+ * @param front
+ *   What is known already.
+ * @return
+ *   All units below this one are DONE, and what they hold is visible.
+ */
+static inline uint32_t
+ferry_claim_front(const struct ferry_bulk_block *b, uint32_t n_units,
+		uint32_t front)
+{
+	/* U */
+	while (front < n_units && __atomic_load_n(&b->units[front],
+			__ATOMIC_ACQUIRE) == FERRY_UNIT_DONE)
+		front++;
+	return front;
+}
+
+/**
+ * Whether a party has claims.
+ *
+ * @param b
+ *   The block.
+ * @param n_units
+ *   How many units to look at, at most FERRY_BULK_UNITS.
+ * @param party
+ *   The party.
+ * @return
+ *   Whether one of the units is its.
+ */
+static inline bool
+ferry_claim_any(const struct ferry_bulk_block *b, uint32_t n_units,
+		uint8_t party)
+{
+	uint32_t i;
+
+	/* seq_cst: after over was set. */
+	for (i = 0; i < n_units; i++)
+		if (__atomic_load_n(&b->units[i], __ATOMIC_SEQ_CST) == party)
+			return true;
+	return false;
+}
+
+/**
+ * Take back what a dead party had claimed, so that others copy it.
+ *
+ * @param b
+ *   The block.
+ * @param n_units
+ *   How many units the message has.
+ * @param party
+ *   One that is known to be dead: nothing it started is under way.
+ * @return
+ *   How many units.
+ */
+static inline uint32_t
+ferry_claim_repair(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < n_units; i++) {
+		uint8_t unit = party;
+
+		n += __atomic_compare_exchange_n(&b->units[i], &unit,
+				FERRY_UNIT_FREE, false, __ATOMIC_RELAXED,
+				__ATOMIC_RELAXED);
+	}
+	return n;
+}
+
+/** Bytes of a unit of a message. */
+static inline uint64_t
+ferry_unit_len(uint64_t len, uint64_t unit, uint32_t i)
+{
+	return RTE_MIN(unit, len - i * unit);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_CLAIM_H */
