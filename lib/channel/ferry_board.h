@@ -26,6 +26,9 @@
  *         bit on its board, release           channel from those polled
  *     P6  ring the board's bell
  *
+ * A bulk message to help with is told in the same way, by either end: its bit in
+ * service.bulk is the job (A in ferry_bulk_layout.h).
+ *
  * P2 and E2 are ordered one way or the other: either E3 sees the job, or P3
  * sees the 1. P4 and E4 may both happen; then the bit makes the engine look
  * once for nothing. The engine sleeps on the bell with "is there a bit" as its
@@ -180,6 +183,30 @@ ferry_board_tell(const struct ferry_channel_shared *ch,
 
 	if (board != NULL)
 		ferry_board_post(board, boards->number);
+}
+
+/**
+ * Tell the channel's server of work just published: P2 to P6.
+ *
+ * @param ch
+ *   The channel.
+ * @param boards
+ *   The boards of the channel's hub.
+ */
+static inline void
+ferry_board_announce(struct ferry_channel_shared *ch,
+		const struct ferry_boards *boards)
+{
+	/* P2: the work before the look at who is there to see it. */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* P3, P4: pairs with the release of E1, so that the server looked up
+	 * below is the one that asked, or a later one. */
+	if (likely(__atomic_load_n(&ch->service.watch, __ATOMIC_RELAXED) == 0) ||
+			__atomic_exchange_n(&ch->service.watch, 0,
+				__ATOMIC_ACQUIRE) == 0)
+		return;
+	/* P5, P6. No engine any more: the one that left has seen the work. */
+	ferry_board_tell(ch, boards);
 }
 
 /**

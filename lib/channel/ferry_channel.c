@@ -6,6 +6,7 @@
 
 #include <rte_memcpy.h>
 
+#include "bulk_private.h"
 #include "ferry_cache.h"
 #include "ferry_channel.h"
 #include "ferry_copier.h"
@@ -107,6 +108,7 @@ ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
 	tx->n_bells = attach->n_bells;
 	tx->endpoint = attach->endpoint;
 	tx->copier = attach->copier;
+	tx->memory = attach->memory;
 	tx->boards = attach->boards;
 	tx->cell_limit = FERRY_N_CELLS;
 	ferry_wait_init(&tx->wait, FERRY_WAIT_SPIN);
@@ -130,6 +132,7 @@ ferry_tx_stop(struct ferry_tx *tx)
 {
 	if (tx == NULL)
 		return;
+	bulk_tx_stop(tx);
 	/* What was posted is on its way before the end says that it closed. */
 	ferry_post_stop(tx);
 	end_close(&tx->shared->tx);
@@ -167,6 +170,8 @@ ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 	rx->endpoint = attach->endpoint;
 	rx->cell_max = RTE_MIN(ch->slot_size, (uint32_t)FERRY_CELL_DATA);
 	ferry_wait_init(&rx->wait, FERRY_WAIT_SPIN);
+	rx->copier = attach->copier;
+	rx->memory = attach->memory;
 	rx->boards = attach->boards;
 	rx->owner = attach->owner;
 	ret = end_open(&ch->rx, attach);
@@ -183,6 +188,7 @@ ferry_rx_stop(struct ferry_rx *rx)
 {
 	if (rx == NULL)
 		return;
+	bulk_rx_stop(rx);
 	end_close(&rx->shared->rx);
 	ferry_end_shout(&rx->shared->tx, rx->bells, rx->n_bells);
 	free(rx);

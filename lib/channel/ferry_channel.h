@@ -101,7 +101,11 @@ struct ferry_channel_memory {
 	void (*free)(void *arg, void *mem);
 	/** Whether every process has this memory at this address. */
 	bool (*is_shared)(void *arg, const void *mem, uint64_t len);
-	/** For the three. */
+	/** Memory is a message's, until unhold: not to be unregistered. */
+	void (*hold)(void *arg, const void *mem, uint64_t len);
+	/** No more. */
+	void (*unhold)(void *arg, const void *mem, uint64_t len);
+	/** For all of them. */
 	void *arg;
 };
 

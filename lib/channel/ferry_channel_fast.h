@@ -97,6 +97,9 @@ struct ferry_tx {
 	enum ferry_placement place;
 	/** Messages that the server is to copy. */
 	struct ferry_post *post;
+	/** Bulk messages; NULL: there were none. */
+	struct bulk_tx *bulk;
+	const struct ferry_channel_memory *memory;
 	struct ferry_copier *copier;
 	struct ferry_boards boards;
 	struct ferry_end_stats stats;
@@ -139,6 +142,10 @@ struct ferry_rx {
 	uint8_t mode;
 	/** The producer was not woken, since more was to be given back. */
 	bool owed;
+	/** Bulk messages; NULL: there were none. */
+	struct bulk_rx *bulk;
+	const struct ferry_channel_memory *memory;
+	struct ferry_copier *copier;
 	struct ferry_boards boards;
 
 	struct ferry_end_stats stats;
@@ -703,6 +710,9 @@ ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
 		__atomic_store_n(&rx->held[slots[i]], 0, __ATOMIC_RELEASE);
 }
 
+/** A bulk message is given back that was not taken. */
+void ferry_bulk_refuse(struct ferry_rx *rx, const struct ferry_msg *msg);
+
 /** @endcond */
 
 /**
@@ -771,11 +781,14 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 		if (id & FERRY_MSG_CELL) {
 			const uint64_t bit = UINT64_C(1) << id % FERRY_N_CELLS;
 
-			if (unlikely(id >= (FERRY_MSG_CELL | FERRY_N_CELLS) ||
+			if (unlikely((id & ~FERRY_MSG_BULK) >=
+					(FERRY_MSG_CELL | FERRY_N_CELLS) ||
 					!(rx->cells_held & bit))) {
 				ret = -EINVAL;
 				continue;
 			}
+			if (unlikely(id & FERRY_MSG_BULK))
+				ferry_bulk_refuse(rx, &msgs[i]);
 			rx->cells_held &= ~bit;
 		} else if (likely(id < rx->n_slots &&
 				rx->held[id] == rx->epoch)) {

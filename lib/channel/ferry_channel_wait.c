@@ -8,9 +8,8 @@
 #include <errno.h>
 #include <sched.h>
 
-#include <rte_cycles.h>
 
-#include "ferry_channel.h"
+#include "bulk_private.h"
 #include "ferry_post.h"
 
 /* One in so many looks past a gap asks whether the server has the message. */
@@ -19,19 +18,6 @@
 #define WAKE_PART 4
 /* Turns of its own jobs after which a waiting producer yields. */
 #define TEND_TURNS 64
-
-/* When a timeout ends, as a time stamp; or FERRY_WAIT_FOREVER. */
-static uint64_t
-deadline_after(uint64_t timeout_ns)
-{
-	uint64_t cycles;
-
-	/* A century is for ever, and does not overflow below. */
-	if (timeout_ns >= UINT64_C(100) * 365 * 86400 * 1000000000)
-		return FERRY_WAIT_FOREVER;
-	cycles = (uint64_t)((double)timeout_ns * (double)rte_get_tsc_hz() / 1e9);
-	return rte_get_tsc_cycles() + cycles;
-}
 
 /* Why an end waits in vain: 0, FERRY_E_* or -EIO. */
 static int
@@ -60,7 +46,7 @@ end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
 	if (ready(handle))
 		return 0;
 	if (timeout_ns != 0)
-		deadline = deadline_after(timeout_ns);
+		deadline = ferry_wait_deadline(timeout_ns);
 	ferry_wait_reset(wait);
 	for (;;) {
 		ret = end_over(ch, other);
@@ -209,7 +195,7 @@ tx_drained(void *handle)
 			tx->cell_head)
 		return false;
 	if (__atomic_load_n(&tx->fwd->cons.tail, __ATOMIC_ACQUIRE) !=
-			tx->fwd->prod.tail)
+			tx->fwd->prod.tail || !bulk_tx_drained(tx))
 		return false;
 	/* A job leaves its ring after its message is in the out ring. */
 	if (__atomic_load_n(&tx->post->jobs->cons.tail, __ATOMIC_ACQUIRE) !=
@@ -293,8 +279,8 @@ ferry_tx_take_mode(struct ferry_tx *tx)
 	ferry_tx_set_wait(tx, mode_waits[mode]);
 }
 
-static void
-rx_take_mode(struct ferry_rx *rx)
+void
+ferry_rx_take_mode(struct ferry_rx *rx)
 {
 	const enum ferry_mode mode = ferry_channel_mode(rx->shared);
 
@@ -309,6 +295,8 @@ static void
 tx_tend(struct ferry_tx *tx)
 {
 	ferry_tx_take_mode(tx);
+	if (unlikely(bulk_tx_step(tx)))
+		ferry_wait_reset(&tx->wait);
 	/* Jobs that nobody else carries out would never release a slot: this
 	 * thread must not sleep over them. */
 	if (ferry_post_progress(tx) == 0 || !tx->post->self)
@@ -350,7 +338,9 @@ rx_tend(void *handle)
 {
 	struct ferry_rx *rx = handle;
 
-	rx_take_mode(rx);
+	ferry_rx_take_mode(rx);
+	if (unlikely(bulk_rx_step(rx)))
+		ferry_wait_reset(&rx->wait);
 	if (rx->owed)
 		ferry_rx_wake_producer(rx);
 }
@@ -395,7 +385,7 @@ tx_jobs_wake(void *handle)
 int
 ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 {
-	const uint64_t deadline = deadline_after(timeout_ns);
+	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
 	struct ferry_post *p = tx->post;
 	struct ferry_wait wait;
 	uint32_t target;
@@ -480,7 +470,7 @@ ferry_rx_set_mode(struct ferry_rx *rx, enum ferry_mode mode)
 			rx->n_bells, &rx->boards);
 
 	if (ret == 0)
-		rx_take_mode(rx);
+		ferry_rx_take_mode(rx);
 	return ret;
 }
 

@@ -9,11 +9,15 @@
  *
  * A party is one thread of one process; it claims, copies and marks:
  *
- *     n = ferry_claim_take(b, n_units, FERRY_UNIT_TX, want, limit, &first);
+ *     n = ferry_claim_take(b, n_units, FERRY_UNIT_TX, want, limit,
+ *             front, &first);
  *     if (ferry_bulk_over(b, gen) != 0)       never before the claim
- *             ferry_claim_drop(b, first, n);
+ *             ferry_claim_drop(b, FERRY_UNIT_TX, first, n);
  *     else
  *             copy, then ferry_claim_done(b, first, n);
+ *
+ * A party that the message's ends do not wait for, but by its claims, also looks
+ * at gen after the claim: it may have been asleep since an earlier message.
  *
  * n_units is the caller's own copy: what stands in the block may change under a
  * corrupt peer's hands. Every index is checked against it.
@@ -137,19 +141,28 @@ ferry_claim_done(struct ferry_bulk_block *b, uint32_t first, uint32_t n)
  *
  * @param b
  *   The block.
+ * @param party
+ *   Whose they are.
  * @param first
  *   The first unit.
  * @param n
  *   How many.
  */
 static inline void
-ferry_claim_drop(struct ferry_bulk_block *b, uint32_t first, uint32_t n)
+ferry_claim_drop(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
+		uint32_t n)
 {
 	uint32_t i;
 
-	for (i = first; i < first + n; i++)
-		__atomic_store_n(&b->units[i], FERRY_UNIT_FREE,
-				__ATOMIC_RELEASE);
+	/* Not a store: the block may be another message's by now, and the unit
+	 * another party's. */
+	for (i = first; i < first + n; i++) {
+		uint8_t unit = party;
+
+		__atomic_compare_exchange_n(&b->units[i], &unit,
+				FERRY_UNIT_FREE, false, __ATOMIC_RELEASE,
+				__ATOMIC_RELAXED);
+	}
 }
 
 /**

@@ -181,24 +181,6 @@ ferry_post_stop(struct ferry_tx *tx)
 	tx->post = NULL;
 }
 
-/* P2 to P6 of ferry_board.h: tell the server of jobs just published. */
-static void
-announce(struct ferry_tx *tx)
-{
-	struct ferry_channel_service *service = &tx->shared->service;
-
-	/* P2: the jobs before the look at who is there to see them. */
-	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	/* P3, P4: pairs with the release of E1, so that the server looked up
-	 * below is the one that asked, or a later one. */
-	if (likely(__atomic_load_n(&service->watch, __ATOMIC_RELAXED) == 0) ||
-			__atomic_exchange_n(&service->watch, 0,
-				__ATOMIC_ACQUIRE) == 0)
-		return;
-	/* P5, P6. No engine any more: the one that left has seen the job. */
-	ferry_board_tell(tx->shared, &tx->boards);
-}
-
 /* Jobs of the same burst, on their way into the ring. */
 struct batch {
 	uint32_t n;
@@ -227,7 +209,7 @@ batch_put(struct ferry_tx *tx, struct batch *b)
 	for (i = 0; i < b->n; i++)
 		ferry_tx_let_go(tx, b->jobs[i].slot);
 	b->n = 0;
-	announce(tx);
+	ferry_board_announce(tx->shared, &tx->boards);
 	return 0;
 }
 

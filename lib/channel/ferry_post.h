@@ -116,6 +116,7 @@ int ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs,
 
 /** Take over the channel's mode if somebody has changed it. */
 void ferry_tx_take_mode(struct ferry_tx *tx);
+void ferry_rx_take_mode(struct ferry_rx *rx);
 
 /** Wake who has an end, if anyone, whatever its bell says. */
 void ferry_end_shout(const struct ferry_channel_end *end,

@@ -8,6 +8,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_ring_elem.h>
 
+#include "bulk_serve.h"
 #include "ferry_channel.h"
 #include "ferry_reach.h"
 #include "ferry_server.h"
@@ -66,6 +67,9 @@ struct ferry_served {
 	 * channel is stuck. 0: none was. */
 	int32_t stuck;
 	bool unsafe;
+	/* Bulk messages; NULL: there were none. */
+	struct bulk_serve *bulk;
+	const struct ferry_channel_memory *memory;
 	struct ferry_reach_cache reach;
 	/* For each place of the job ring: a job is read once, and this is what
 	 * is published. */
@@ -138,6 +142,7 @@ served_free(struct ferry_served *ch)
 {
 	free(ch->descs);
 	free(ch->state);
+	bulk_serve_free(ch->bulk);
 	free(ch);
 }
 
@@ -224,6 +229,7 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 	ch->n_bells = serve->n_bells;
 	ch->number = serve->number;
 	ch->local = serve->local;
+	ch->memory = serve->memory;
 	ch->mask = ferry_jobs_places(ch->n_slots) - 1;
 	ch->out_mask = rte_align32pow2(ch->n_slots + 1) - 1;
 	ch->descs = calloc(ch->mask + 1, sizeof(*ch->descs));
@@ -288,9 +294,21 @@ ferry_server_pending(const struct ferry_server *server, uint32_t number,
 
 	if (ch == NULL)
 		return false;
+	if (bulk_serve_claims(ch->bulk) > 0)
+		return true;
 	if (ch->stuck != 0)
 		return ch->copying > 0 || may_publish(ch);
 	return ch->taken != ch->head || (all && jobs_tail(ch) != ch->head);
+}
+
+void
+ferry_server_quiet(struct ferry_server *server, uint32_t number)
+{
+	const struct ferry_served *ch = served_of(server, number);
+
+	while (ch != NULL && bulk_serve_claims(ch->bulk) > 0)
+		if (ferry_server_poll(server) == 0)
+			sched_yield();
 }
 
 int
@@ -353,6 +371,40 @@ job_read(struct ferry_served *ch, uint32_t at, struct ferry_copy_job *job)
 	return true;
 }
 
+/* The channel has something to do. */
+static void
+use(struct ferry_server *server, struct ferry_served *ch)
+{
+	count_used(server, ch);
+	if (!ch->used) {
+		ch->used = true;
+		server->used[ch->mode]++;
+	}
+}
+
+/* Help with bulk messages: how many jobs were handed to the copier. */
+static unsigned int
+help(struct ferry_server *server, struct ferry_served *ch)
+{
+	unsigned int n;
+
+	if (likely(bulk_serve_claims(ch->bulk) == 0 && (ch->held ||
+			__atomic_load_n(&ch->shared->service.bulk,
+				__ATOMIC_RELAXED) == 0)))
+		return 0;
+	if (ch->bulk == NULL)
+		ch->bulk = bulk_serve_make(ch->shared, ch->bells, ch->n_bells,
+				ch->local, ch->memory,
+				(uint64_t)ch->number << 32);
+	/* Without memory it helps next time, or not. */
+	if (ch->bulk == NULL)
+		return 0;
+	n = bulk_serve_turn(ch->bulk, server->copier, !ch->held);
+	if (n > 0)
+		use(server, ch);
+	return n;
+}
+
 /* Hand new jobs to the copier: how many. */
 static unsigned int
 take(struct ferry_server *server, struct ferry_served *ch)
@@ -363,11 +415,7 @@ take(struct ferry_server *server, struct ferry_served *ch)
 
 	if (n == 0 || ch->held || unlikely(ch->stuck != 0))
 		return 0;
-	count_used(server, ch);
-	if (!ch->used) {
-		ch->used = true;
-		server->used[ch->mode]++;
-	}
+	use(server, ch);
 	/* More than can be there: a corrupt peer's. */
 	if (unlikely(n > ch->n_slots - (ch->taken - ch->head))) {
 		stick_corrupt(server, ch);
@@ -445,6 +493,15 @@ publish(struct ferry_server *server, struct ferry_served *ch)
 	return n;
 }
 
+/* Whether there is a bulk message to help with. */
+static bool
+wants_help(const struct ferry_served *ch)
+{
+	/* A */
+	return __atomic_load_n(&ch->shared->service.bulk, __ATOMIC_ACQUIRE) !=
+		0 && (ch->bulk == NULL || bulk_serve_wants(ch->bulk));
+}
+
 /* E1 to E4: no longer poll a channel. */
 static void
 rest(struct ferry_server *server, struct ferry_served *ch)
@@ -455,7 +512,8 @@ rest(struct ferry_server *server, struct ferry_served *ch)
 	__atomic_store_n(watch, 1, __ATOMIC_RELEASE);
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* E3; jobs that are never taken are nothing to stay for. */
-	if (jobs_tail(ch) != ch->taken && !ch->told) {
+	if ((jobs_tail(ch) != ch->taken && !ch->told) ||
+			wants_help(ch)) {
 		/* E4 */
 		__atomic_exchange_n(watch, 0, __ATOMIC_RELAXED);
 		ch->quiet = 0;
@@ -490,6 +548,14 @@ reap(struct ferry_server *server)
 		struct ferry_served *ch = served_of(server,
 				(uint32_t)(done[i].cookie >> 32));
 
+		if (ch != NULL && ch->bulk != NULL &&
+				(at & BULK_SERVE_COOKIE) != 0) {
+			if (bulk_serve_done(ch->bulk, at, done[i].status))
+				continue;
+			server->stats.unsafe += !ch->unsafe;
+			ch->unsafe = true;
+			continue;
+		}
 		if (ch == NULL || at > ch->mask ||
 				ch->state[at] != JOB_COPYING)
 			continue;
@@ -528,11 +594,13 @@ ferry_server_poll(struct ferry_server *server)
 		following = TAILQ_NEXT(ch, next);
 		did = take(server, ch);
 		did += publish(server, ch);
+		did += help(server, ch);
 		if (unlikely(ch->stuck != 0 && !ch->told && ch->copying == 0 &&
 				!may_publish(ch)))
 			tell_failed(ch);
 		work += did;
-		if (did > 0 || (ch->taken != ch->head && !ch->told))
+		if (did > 0 || (ch->taken != ch->head && !ch->told) ||
+				bulk_serve_claims(ch->bulk) > 0)
 			ch->quiet = 0;
 		else if (++ch->quiet >= QUIET_TURNS && server->board != NULL)
 			rest(server, ch);

@@ -46,6 +46,8 @@
 extern "C" {
 #endif
 
+struct ferry_channel_memory;
+
 /** A channel to be served. */
 struct ferry_serve {
 	/** The channel; the caller stands in its service.server. */
@@ -59,6 +61,11 @@ struct ferry_serve {
 	uint32_t number;
 	/** The producer is in this process: its payloads may be anywhere. */
 	bool local;
+	/**
+	 * Says by is_shared() what is at the same address here and at the ends;
+	 * outlives the service. NULL: DPDK's own memory.
+	 */
+	const struct ferry_channel_memory *memory;
 	/** Bells of all endpoints. */
 	struct ferry_bell *bells;
 	/** How many. */
@@ -155,6 +162,19 @@ int ferry_server_add(struct ferry_server *server,
  */
 bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		bool all);
+
+/**
+ * Wait until a server is not at work on any bulk message of a channel, for which
+ * it makes as many turns as it takes. The caller has ended these messages, so
+ * that it begins with none anew. What a device that cannot be stopped may still
+ * write is not waited for.
+ *
+ * @param server
+ *   The server.
+ * @param number
+ *   The channel's number; one that is not served is accepted.
+ */
+void ferry_server_quiet(struct ferry_server *server, uint32_t number);
 
 /**
  * Cease to serve a channel. Jobs not taken stay in the job ring; of those that

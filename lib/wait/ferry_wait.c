@@ -203,3 +203,13 @@ ferry_wait_idle_deep(struct ferry_wait *w, struct ferry_bell *bell,
 	sched_yield();
 	return 0;
 }
+
+uint64_t
+ferry_wait_deadline(uint64_t timeout_ns)
+{
+	/* A century is for ever, and does not overflow below. */
+	if (timeout_ns >= UINT64_C(100) * 365 * 86400 * 1000000000)
+		return FERRY_WAIT_FOREVER;
+	return rte_get_tsc_cycles() + (uint64_t)((double)timeout_ns *
+			(double)rte_get_tsc_hz() / 1e9);
+}

@@ -133,6 +133,16 @@ int ferry_wait_set_policy(struct ferry_wait *w, enum ferry_wait_policy policy);
 bool ferry_wait_may_sleep(enum ferry_wait_policy policy);
 
 /**
+ * When a timeout that begins now ends.
+ *
+ * @param timeout_ns
+ *   Nanoseconds; a century or more is for ever.
+ * @return
+ *   A deadline for ferry_wait_idle(), or FERRY_WAIT_FOREVER.
+ */
+uint64_t ferry_wait_deadline(uint64_t timeout_ns);
+
+/**
  * Name of a policy, as above.
  *
  * @param policy

@@ -39,6 +39,53 @@ rig_unmap(struct rig *rig)
 	munmap(rig->map, rig->map_size);
 }
 
+static void *
+piece_alloc(void *arg, uint64_t size)
+{
+	struct rig *rig = arg;
+
+	rig->n_pieces++;
+	return aligned_alloc(PAGE, RTE_ALIGN_CEIL(size, (uint64_t)PAGE));
+}
+
+static void
+piece_free(void *arg, void *mem)
+{
+	struct rig *rig = arg;
+
+	assert_true(rig->n_pieces-- > 0);
+	free(mem);
+}
+
+static bool
+piece_is_shared(void *arg, const void *mem, uint64_t len)
+{
+	(void)arg;
+	(void)mem;
+	(void)len;
+	return true;
+}
+
+static void
+piece_hold(void *arg, const void *mem, uint64_t len)
+{
+	struct rig *rig = arg;
+
+	(void)mem;
+	(void)len;
+	rig->n_holds++;
+}
+
+static void
+piece_unhold(void *arg, const void *mem, uint64_t len)
+{
+	struct rig *rig = arg;
+
+	(void)mem;
+	(void)len;
+	assert_true(rig->n_holds-- > 0);
+}
+
 void
 rig_make(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
 {
@@ -56,6 +103,14 @@ rig_make(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
 		assert_int_equal(ferry_bell_init(&rig->bells[i]), 0);
 	assert_int_equal(ferry_copier_init(&rig->copier, SOCKET_ID_ANY), 0);
 	assert_int_equal(ferry_channel_format(rig->ch, &config, "rig", 1), 0);
+	rig->memory = (struct ferry_channel_memory) {
+		.alloc = piece_alloc,
+		.free = piece_free,
+		.is_shared = piece_is_shared,
+		.hold = piece_hold,
+		.unhold = piece_unhold,
+		.arg = rig,
+	};
 }
 
 struct ferry_channel_attach
@@ -71,6 +126,7 @@ rig_attach(struct rig *rig, uint32_t endpoint)
 		.copier = &rig->copier,
 		.server = rig->own.room > 0 ? &rig->own : NULL,
 		.boards = rig->boards,
+		.memory = &rig->memory,
 		.local = true,
 	};
 }
@@ -137,6 +193,7 @@ rig_serve(struct rig *rig, struct rig_engine *e)
 		.shared = rig->ch,
 		.config = { rig->ch->slot_size, rig->ch->n_slots },
 		.local = true,
+		.memory = &rig->memory,
 		.bells = rig->bells,
 		.n_bells = RIG_BELLS,
 	};

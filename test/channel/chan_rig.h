@@ -32,6 +32,11 @@ struct rig {
 	struct ferry_server own;
 	/* Boards for its engines, or none. */
 	struct ferry_boards boards;
+	/* Of both ends: from the heap, and "shared", as all is one process. */
+	struct ferry_channel_memory memory;
+	/* Pieces that are not given back, and holds. */
+	uint32_t n_pieces;
+	int32_t n_holds;
 	/* The mapping: bells, channel, guard page. */
 	uint8_t *map;
 	size_t map_size;

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <string.h>
+
+#include "bulk_copy.h"
+
+/* Jobs given to a copier at a time. */
+#define JOBS 32
+/* A claim is this part of what is left, for each of two: the last claims are
+ * small, so that nobody waits long for the other one. */
+#define FAIR_PART 4
+
+bool
+bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
+		uint64_t len, bool exact)
+{
+	uint64_t sum = 0;
+	uint32_t i;
+
+	side->n = __atomic_load_n(&from->n_segs, __ATOMIC_RELAXED);
+	side->flags = __atomic_load_n(&from->flags, __ATOMIC_RELAXED);
+	side->window = __atomic_load_n(&from->window, __ATOMIC_RELAXED);
+	if (side->n == 0 || side->n > FERRY_BULK_SEGS)
+		return false;
+	memcpy(side->segs, from->segs, side->n * sizeof(side->segs[0]));
+	/* What is checked is what is used. */
+	rte_compiler_barrier();
+	for (i = 0; i < side->n; i++) {
+		const struct ferry_bulk_seg *seg = &side->segs[i];
+
+		if (seg->len == 0 || seg->addr + seg->len < seg->addr ||
+				seg->len > FERRY_BULK_MAX)
+			return false;
+		sum += seg->len;
+	}
+	return exact ? sum == len : sum >= len;
+}
+
+void
+bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side)
+{
+	to->n_segs = side->n;
+	to->flags = side->flags;
+	to->window = side->window;
+	memcpy(to->segs, side->segs, side->n * sizeof(side->segs[0]));
+}
+
+int
+bulk_side_make(struct bulk_side *side, const struct iovec *iov, unsigned int n,
+		uint64_t *len)
+{
+	unsigned int i;
+
+	memset(side, 0, sizeof(*side));
+	*len = 0;
+	if (iov == NULL)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		const uint64_t addr = (uintptr_t)iov[i].iov_base;
+		const uint64_t bytes = iov[i].iov_len;
+
+		if (bytes == 0)
+			continue;
+		if (addr == 0 || addr + bytes < addr ||
+				bytes > FERRY_BULK_MAX - *len ||
+				side->n == FERRY_BULK_SEGS)
+			return -EINVAL;
+		side->segs[side->n++] = (struct ferry_bulk_seg) { addr, bytes };
+		*len += bytes;
+	}
+	return side->n > 0 ? 0 : -EINVAL;
+}
+
+bool
+bulk_view_read(struct bulk_view *v, struct ferry_bulk_block *block,
+		uint32_t gen)
+{
+	memset(v, 0, sizeof(*v));
+	v->block = block;
+	v->gen = gen;
+	v->len = __atomic_load_n(&block->len, __ATOMIC_RELAXED);
+	if (v->len == 0 || v->len > FERRY_BULK_MAX)
+		return false;
+	/* Worked out, not believed. */
+	v->unit = ferry_bulk_unit(v->len);
+	v->n_units = (uint32_t)((v->len + v->unit - 1) / v->unit);
+	v->place = (enum ferry_placement)__atomic_load_n(&block->place,
+			__ATOMIC_RELAXED);
+	return (unsigned int)v->place < FERRY_PLACES &&
+		bulk_side_read(&v->src, &block->src, v->len, true);
+}
+
+bool
+bulk_view_dst(struct bulk_view *v)
+{
+	const struct ferry_bulk_side *from = &v->block->dst;
+	const uint64_t window = __atomic_load_n(&from->window,
+			__ATOMIC_RELAXED);
+
+	if ((__atomic_load_n(&from->flags, __ATOMIC_RELAXED) &
+			FERRY_BULK_WINDOW) == 0)
+		return bulk_side_read(&v->dst, from, v->len, false) &&
+			(v->dst.flags & FERRY_BULK_WINDOW) == 0;
+	return window > 0 && window <= v->n_units &&
+		bulk_side_read(&v->dst, from, window * v->unit, false) &&
+		(v->dst.flags & FERRY_BULK_WINDOW) != 0 &&
+		v->dst.window == window;
+}
+
+struct bulk_cursor
+bulk_cursor_at(const struct bulk_side *side, uint64_t off)
+{
+	struct bulk_cursor c = { .side = side };
+
+	bulk_cursor_move(&c, off);
+	return c;
+}
+
+void
+bulk_cursor_move(struct bulk_cursor *c, uint64_t by)
+{
+	c->off += by;
+	/* The end is behind the last byte of the last segment. */
+	while (c->seg + 1 < c->side->n &&
+			c->off >= c->side->segs[c->seg].len)
+		c->off -= c->side->segs[c->seg++].len;
+}
+
+uint64_t
+bulk_piece(struct bulk_cursor *dst, struct bulk_cursor *src, uint64_t len,
+		enum ferry_placement place, struct ferry_copy_job *job)
+{
+	const uint64_t n = bulk_cursor_piece(dst, bulk_cursor_piece(src, len));
+
+	job->dst = (void *)(uintptr_t)bulk_cursor_addr(dst);
+	job->src = (const void *)(uintptr_t)bulk_cursor_addr(src);
+	job->len = n;
+	job->cookie = 0;
+	job->place = place;
+	bulk_cursor_move(dst, n);
+	bulk_cursor_move(src, n);
+	return n;
+}
+
+struct bulk_cursor
+bulk_dst_at(const struct bulk_view *v, uint32_t first)
+{
+	const uint64_t i = (v->dst.flags & FERRY_BULK_WINDOW) != 0 ?
+		first % v->dst.window : first;
+
+	return bulk_cursor_at(&v->dst, i * v->unit);
+}
+
+uint32_t
+bulk_claim(struct bulk_view *v, uint8_t party, uint32_t limit, uint32_t *first)
+{
+	const uint32_t next = __atomic_load_n(&v->block->next,
+			__ATOMIC_RELAXED);
+	const uint32_t most = RTE_MAX((uint32_t)(BULK_CLAIM / v->unit), 1u);
+	uint32_t want = 1;
+
+	if (next < v->n_units)
+		want = RTE_MIN(RTE_MAX((v->n_units - next) / FAIR_PART, 1u),
+				most);
+	/* In a window the units of a claim need not be next to each other. */
+	if ((v->dst.flags & FERRY_BULK_WINDOW) != 0)
+		want = 1;
+	return ferry_claim_take(v->block, v->n_units, party, want, limit,
+			v->front, first);
+}
+
+int
+bulk_copy_units(const struct bulk_view *v, struct ferry_copier *copier,
+		enum ferry_mode mode, uint32_t first, uint32_t n)
+{
+	struct bulk_cursor src = bulk_cursor_at(&v->src, first * v->unit);
+	struct bulk_cursor dst = bulk_dst_at(v, first);
+	uint64_t left = bulk_bytes(v, first, n);
+	struct ferry_copy_job jobs[JOBS];
+	uint16_t k;
+
+	while (left > 0) {
+		for (k = 0; k < JOBS && left > 0; k++) {
+			left -= bulk_piece(&dst, &src, left, v->place,
+					&jobs[k]);
+			jobs[k].mode = mode;
+		}
+		if (ferry_copier_copy(copier, jobs, k) != 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+int
+bulk_copy_vm(const struct bulk_view *v, int32_t pid, uint32_t first,
+		uint32_t n)
+{
+	struct bulk_cursor src = bulk_cursor_at(&v->src, first * v->unit);
+	struct bulk_cursor dst = bulk_dst_at(v, first);
+	uint64_t left = bulk_bytes(v, first, n);
+	struct ferry_copy_job job;
+	ssize_t got;
+
+	while (left > 0) {
+		struct iovec to, from;
+
+		bulk_piece(&dst, &src, left, v->place, &job);
+		to.iov_base = job.dst;
+		to.iov_len = job.len;
+		from.iov_base = (void *)(uintptr_t)job.src;
+		from.iov_len = job.len;
+		while (to.iov_len > 0) {
+			got = process_vm_readv(pid, &to, 1, &from, 1, 0);
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0)
+				return got < 0 ? -errno : -EFAULT;
+			to.iov_base = RTE_PTR_ADD(to.iov_base, got);
+			to.iov_len -= (size_t)got;
+			from.iov_base = RTE_PTR_ADD(from.iov_base, got);
+			from.iov_len -= (size_t)got;
+		}
+		left -= job.len;
+	}
+	return 0;
+}

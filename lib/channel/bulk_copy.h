@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BULK_COPY_H
+#define BULK_COPY_H
+
+/*
+ * What all parties of a bulk message have in common: a private view of it, and
+ * how to copy units. Protocol and states: ferry_bulk_layout.h.
+ *
+ * A view is read from the block once and checked; from then on a corrupt peer
+ * can spoil the payload, but not make anybody read or write elsewhere.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ferry_bulk.h"
+#include "ferry_claim.h"
+#include "ferry_copier.h"
+
+/* Longest claim: what a party copies between two looks at anything else. */
+#define BULK_CLAIM (UINT64_C(512) << 10)
+
+/* A source or destination, as a party has read it. */
+struct bulk_side {
+	uint32_t n;
+	uint32_t flags;
+	uint64_t window;
+	struct ferry_bulk_seg segs[FERRY_BULK_SEGS];
+};
+
+/* A message. */
+struct bulk_view {
+	struct ferry_bulk_block *block;
+	uint64_t len;
+	uint64_t unit;
+	uint32_t n_units;
+	uint32_t gen;
+	enum ferry_placement place;
+	struct bulk_side src;
+	/* Valid once started. */
+	struct bulk_side dst;
+	bool started;
+	/* All units below are DONE. */
+	uint32_t front;
+};
+
+/* A place in a side: goes forward only. */
+struct bulk_cursor {
+	const struct bulk_side *side;
+	uint32_t seg;
+	uint64_t off;
+};
+
+/* Read a side; false if it cannot be one of len bytes or, for a destination,
+ * more. */
+bool bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
+		uint64_t len, bool exact);
+
+/* Write one. */
+void bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side);
+
+/* Make one of an iov: 0, or -EINVAL. *len: its bytes. */
+int bulk_side_make(struct bulk_side *side, const struct iovec *iov,
+		unsigned int n, uint64_t *len);
+
+/* Read shape and source of a message that is announced; false if they are
+ * impossible. */
+bool bulk_view_read(struct bulk_view *v, struct ferry_bulk_block *block,
+		uint32_t gen);
+
+/* Read the destination of one that has begun; false if it is impossible. */
+bool bulk_view_dst(struct bulk_view *v);
+
+/* The place in a side that is so far from its start. */
+struct bulk_cursor bulk_cursor_at(const struct bulk_side *side, uint64_t off);
+
+/* Where a cursor is, and how many bytes are there in one piece, at most most. */
+static inline uint64_t
+bulk_cursor_piece(const struct bulk_cursor *c, uint64_t most)
+{
+	return RTE_MIN(most, c->side->segs[c->seg].len - c->off);
+}
+
+static inline uint64_t
+bulk_cursor_addr(const struct bulk_cursor *c)
+{
+	return c->side->segs[c->seg].addr + c->off;
+}
+
+void bulk_cursor_move(struct bulk_cursor *c, uint64_t by);
+
+/* The next piece of a copy of len bytes: its job, but for cookie and mode; its
+ * bytes. Both cursors move on. */
+uint64_t bulk_piece(struct bulk_cursor *dst, struct bulk_cursor *src,
+		uint64_t len, enum ferry_placement place,
+		struct ferry_copy_job *job);
+
+/* Where units of a view start in its destination. */
+struct bulk_cursor bulk_dst_at(const struct bulk_view *v, uint32_t first);
+
+/* Bytes of n units from the first one on. */
+static inline uint64_t
+bulk_bytes(const struct bulk_view *v, uint32_t first, uint32_t n)
+{
+	const uint64_t from = first * v->unit;
+
+	return RTE_MIN(v->len - from, n * v->unit);
+}
+
+/* Claim units, no more than a fair part of what is left: how many. */
+uint32_t bulk_claim(struct bulk_view *v, uint8_t party, uint32_t limit,
+		uint32_t *first);
+
+/* Copy n units with a copier: 0 or -EIO. */
+int bulk_copy_units(const struct bulk_view *v, struct ferry_copier *copier,
+		enum ferry_mode mode, uint32_t first, uint32_t n);
+
+/* The same by process_vm_readv() from a process: 0 or negative errno. */
+int bulk_copy_vm(const struct bulk_view *v, int32_t pid, uint32_t first,
+		uint32_t n);
+
+#endif /* BULK_COPY_H */

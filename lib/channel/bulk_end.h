@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BULK_END_H
+#define BULK_END_H
+
+/*
+ * What both ends of a channel do alike with their bulk messages: find out how
+ * one stands, copy what is theirs to copy, and tell others.
+ */
+
+#include <sys/queue.h>
+
+#include "bulk_copy.h"
+
+/* One end's part in all its bulk messages. */
+struct bulk_end {
+	struct ferry_channel_shared *shared;
+	const struct ferry_channel_end *other;
+	/* FERRY_UNIT_TX or FERRY_UNIT_RX. */
+	uint8_t party;
+	struct ferry_copier *copier;
+	/* NULL: none. */
+	const struct ferry_channel_memory *memory;
+	struct ferry_bell *bells;
+	uint32_t n_bells;
+	struct ferry_boards boards;
+	struct ferry_bulk_stats stats;
+	/* The process at the other end, once it is known: to see it end when
+	 * there is no hub any more that would tell. */
+	int32_t peer_pid;
+	int peer_fd;
+	/* The kernel does not let this process read the other one's memory. */
+	bool vm_denied;
+};
+
+/* One message. */
+struct bulk_msg {
+	struct bulk_view v;
+	/* Who should copy. */
+	uint32_t by;
+	/* This party reaches source and destination; by process_vm_readv(). */
+	bool able;
+	bool vm;
+	/* The hub's end has been dealt with. */
+	bool repaired;
+	/* When it last got on, and how far it was. */
+	uint64_t moved;
+	uint32_t seen;
+	/* It is over, for good: 1, or negative. 0: it is not. */
+	int ended;
+};
+
+int bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
+		uint8_t party, struct ferry_copier *copier,
+		const struct ferry_channel_memory *memory,
+		struct ferry_bell *bells, uint32_t n_bells,
+		const struct ferry_boards *boards);
+void bulk_end_fini(struct bulk_end *e);
+
+/* Whether all of a side is at the same address in every process. */
+bool bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side);
+
+/* Whether both ends are in this process. */
+bool bulk_is_local(const struct bulk_end *e);
+
+/* Say that a side is in use, or no more. */
+void bulk_hold(const struct bulk_end *e, const struct bulk_side *side,
+		bool hold);
+
+/* The message has its destination in v.dst: find out who can copy, and begin to
+ * watch the other end's process. */
+void bulk_started(struct bulk_end *e, struct bulk_msg *m);
+
+/* Whether a living party other than this one may be at work on the message. */
+bool bulk_busy(struct bulk_end *e, const struct bulk_msg *m);
+
+/* Look how the message stands: ended is set if it is over. */
+void bulk_look(struct bulk_end *e, struct bulk_msg *m);
+
+/* Claim and copy, up to limit: how many units; or 0. */
+uint32_t bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
+		uint32_t limit);
+
+/* Whether bulk_step() would find something. Does not change anything. */
+bool bulk_may_step(const struct bulk_msg *m, uint8_t party);
+
+/* Tell the server that a message has begun. */
+void bulk_announce(struct bulk_end *e, const struct bulk_msg *m);
+
+/* Wake the ends that may sleep, if a message has come as far as they wish. By
+ * whoever has marked units. */
+void bulk_ring(struct ferry_channel_shared *ch, struct ferry_bell *bells,
+		uint32_t n_bells, const struct bulk_view *v);
+
+/* The number of a block. */
+static inline uint32_t
+bulk_number(const struct ferry_channel_shared *ch, const struct bulk_view *v)
+{
+	return (uint32_t)(v->block - ferry_channel_bulk(ch));
+}
+
+#endif /* BULK_END_H */

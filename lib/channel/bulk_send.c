@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Bulk messages at their producer. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#include "bulk_end.h"
+#include "bulk_private.h"
+#include "bulk_team.h"
+#include "ferry_cache.h"
+#include "ferry_post.h"
+
+/* How long a closing end waits for others that copy: they do so for less than a
+ * millisecond, unless they are stopped. */
+#define STOP_NS UINT64_C(2000000000)
+
+struct ferry_bulk_out {
+	TAILQ_ENTRY(ferry_bulk_out) next;
+	struct ferry_tx *tx;
+	struct bulk_msg m;
+	/* When it was sent, whether others were under way then, and whether
+	 * this end chose who copies. */
+	uint64_t begun;
+	bool stream;
+	bool chosen;
+	/* Its end has been noted. */
+	bool noted;
+};
+
+struct bulk_tx {
+	struct bulk_end end;
+	TAILQ_HEAD(, ferry_bulk_out) outs;
+	/* Blocks with a handle. */
+	uint32_t used;
+	uint32_t n_outs;
+	uint64_t cache_budget;
+	struct bulk_team team;
+};
+
+static int
+tx_begin(struct ferry_tx *tx)
+{
+	struct bulk_tx *b;
+	int ret;
+
+	if (tx->bulk != NULL)
+		return 0;
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return -ENOMEM;
+	ret = bulk_end_init(&b->end, tx->shared, FERRY_UNIT_TX, tx->copier,
+			tx->memory, tx->bells, tx->n_bells, &tx->boards);
+	if (ret != 0) {
+		free(b);
+		return ret;
+	}
+	TAILQ_INIT(&b->outs);
+	bulk_team_init(&b->team);
+	b->cache_budget = ferry_cache_budget();
+	tx->bulk = b;
+	return 0;
+}
+
+/* Whether the consumer has let go of what was last in a block. */
+static bool
+block_is_free(const struct ferry_tx *tx, uint32_t i)
+{
+	const struct ferry_bulk_block *block =
+		&ferry_channel_bulk(tx->shared)[i];
+
+	/* G */
+	return (tx->bulk->used & 1u << i) == 0 && (block->gen == 0 ||
+		__atomic_load_n(&block->released, __ATOMIC_ACQUIRE) ==
+		block->gen);
+}
+
+bool
+bulk_tx_drained(const struct ferry_tx *tx)
+{
+	uint32_t i;
+
+	for (i = 0; i < FERRY_BULK_BLOCKS && tx->bulk != NULL; i++)
+		if (!block_is_free(tx, i))
+			return false;
+	return true;
+}
+
+/* A block for a new message; or NULL. */
+static struct ferry_bulk_block *
+block_find(const struct ferry_tx *tx)
+{
+	uint32_t i;
+
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		if (block_is_free(tx, i))
+			return &ferry_channel_bulk(tx->shared)[i];
+	return NULL;
+}
+
+/* Fill in a block that nobody looks at, but who comes late. */
+static void
+block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m)
+{
+	const struct bulk_view *v = &m->v;
+	uint32_t i;
+
+	/* Before the units: whoever comes late claims, and then finds that it
+	 * is another message. */
+	__atomic_store_n(&block->gen, v->gen, __ATOMIC_RELAXED);
+	block->len = v->len;
+	block->unit = v->unit;
+	block->n_units = v->n_units;
+	block->by = m->by;
+	block->place = v->place;
+	bulk_side_write(&block->src, &v->src);
+	__atomic_store_n(&block->next, 0, __ATOMIC_RELAXED);
+	for (i = 0; i < v->n_units; i++)
+		__atomic_store_n(&block->units[i], FERRY_UNIT_FREE,
+				__ATOMIC_RELEASE);
+}
+
+/* A lent buffer that the message fits into: its number from 1 up, or 0. */
+static uint32_t
+grant_take(struct ferry_tx *tx, struct bulk_msg *m)
+{
+	struct ferry_bulk_grant *grants = ferry_channel_grants(tx->shared);
+	uint32_t i;
+
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
+		struct ferry_bulk_grant *g = &grants[i];
+		uint32_t state = FERRY_GRANT_OFFERED;
+
+		/* L */
+		if (__atomic_load_n(&g->state, __ATOMIC_ACQUIRE) != state ||
+				__atomic_load_n(&g->len, __ATOMIC_RELAXED) <
+				m->v.len ||
+				!__atomic_compare_exchange_n(&g->state, &state,
+				FERRY_GRANT_TAKEN, false, __ATOMIC_ACQUIRE,
+				__ATOMIC_RELAXED))
+			continue;
+		m->v.dst.n = 1;
+		m->v.dst.flags = FERRY_BULK_SHARED;
+		m->v.dst.segs[0].addr = g->addr;
+		m->v.dst.segs[0].len = m->v.len;
+		return i + 1;
+	}
+	return 0;
+}
+
+/* Announce it at its place in the order. There is a cell. */
+static void
+announce(struct ferry_tx *tx, const struct bulk_msg *m, uint32_t tag,
+		uint32_t grant)
+{
+	struct ferry_cell *cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
+	const struct ferry_bulk_note note = {
+		.block = bulk_number(tx->shared, &m->v),
+		.gen = m->v.gen,
+		.len = m->v.len,
+		.tag = tag,
+		.grant = grant,
+	};
+
+	cell->len = FERRY_CELL_BULK;
+	cell->tag = tag;
+	memcpy(cell->data, &note, sizeof(note));
+	ferry_tx_stamp(tx, cell, 0);
+	tx->stats.bytes += m->v.len;
+	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+}
+
+/* Who should copy, if the application does not say. */
+static uint32_t
+choose(struct ferry_tx *tx, struct ferry_bulk_out *out)
+{
+	const struct ferry_board *board = ferry_board_of(tx->shared,
+			&tx->boards);
+	const bool devices = board != NULL && __atomic_load_n(&board->devices,
+			__ATOMIC_RELAXED) > 0;
+
+	if (tx->mode == FERRY_MODE_EFFICIENCY)
+		return devices ? FERRY_BULK_ENGINE :
+			FERRY_BULK_TX | FERRY_BULK_RX;
+	out->chosen = true;
+	return bulk_team_choose(&tx->bulk->team, out->m.v.len, out->stream) |
+		(devices ? FERRY_BULK_ENGINE : 0);
+}
+
+int
+ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
+		unsigned int n_iov, const struct ferry_bulk_options *options,
+		struct ferry_bulk_out **result)
+{
+	static const struct ferry_bulk_options defaults;
+	struct ferry_bulk_block *block;
+	struct ferry_bulk_out *out;
+	struct bulk_side src;
+	uint32_t grant;
+	uint64_t len;
+	int ret = ferry_end_result(&tx->shared->rx);
+
+	if (options == NULL)
+		options = &defaults;
+	if (ret == 0 && ((unsigned int)options->place >= FERRY_PLACES ||
+			result == NULL))
+		ret = -EINVAL;
+	if (ret == 0)
+		ret = bulk_side_make(&src, iov, n_iov, &len);
+	if (ret == 0)
+		ret = tx_begin(tx);
+	if (ret != 0)
+		return ret;
+	ferry_tx_take_mode(tx);
+	block = block_find(tx);
+	if (block == NULL || !ferry_tx_has_cells(tx, 1)) {
+		tx->stats.empty++;
+		tx->cell_will_do = true;
+		return 0;
+	}
+	out = calloc(1, sizeof(*out));
+	if (out == NULL)
+		return -ENOMEM;
+	out->tx = tx;
+	out->begun = rte_rdtsc();
+	out->stream = tx->bulk->n_outs > 0;
+	out->m.v = (struct bulk_view) {
+		.block = block,
+		.len = len,
+		.unit = ferry_bulk_unit(len),
+		/* Never 0: no message is what a new block says it is. */
+		.gen = block->gen % UINT32_MAX + 1,
+		.place = options->place != FERRY_PLACE_AUTO ? options->place :
+			len <= tx->bulk->cache_budget ? FERRY_PLACE_CACHE :
+			FERRY_PLACE_MEMORY,
+		.src = src,
+	};
+	out->m.v.n_units = (uint32_t)((len + out->m.v.unit - 1) /
+			out->m.v.unit);
+	if (bulk_is_shared(&tx->bulk->end, &src))
+		out->m.v.src.flags = FERRY_BULK_SHARED;
+	out->m.by = options->by != 0 ? options->by : choose(tx, out);
+	bulk_hold(&tx->bulk->end, &src, true);
+	grant = grant_take(tx, &out->m);
+	block_fill(block, &out->m);
+	if (grant != 0) {
+		bulk_side_write(&block->dst, &out->m.v.dst);
+		__atomic_store_n(&block->dst_gen, out->m.v.gen,
+				__ATOMIC_RELEASE);
+	}
+	tx->bulk->used |= 1u << bulk_number(tx->shared, &out->m.v);
+	tx->bulk->n_outs++;
+	TAILQ_INSERT_TAIL(&tx->bulk->outs, out, next);
+	announce(tx, &out->m, options->tag, grant);
+	if (grant != 0)
+		bulk_announce(&tx->bulk->end, &out->m);
+	*result = out;
+	return 1;
+}
+
+/* Take note that a message has ended. */
+static void
+note_end(struct bulk_tx *b, struct ferry_bulk_out *out)
+{
+	struct ferry_bulk_stats *stats = &b->end.stats;
+	const struct bulk_view *v = &out->m.v;
+
+	if (out->noted)
+		return;
+	out->noted = true;
+	__atomic_fetch_and(&b->end.shared->service.bulk,
+			~(1u << bulk_number(b->end.shared, v)),
+			__ATOMIC_RELAXED);
+	bulk_hold(&b->end, &v->src, false);
+	b->n_outs--;
+	if (out->m.ended != 1) {
+		stats->aborted++;
+		return;
+	}
+	stats->msgs++;
+	stats->bytes += v->len;
+	if ((v->src.flags & FERRY_BULK_SHARED) == 0 && !bulk_is_local(&b->end)) {
+		stats->private_msgs++;
+		stats->private_bytes += v->len;
+	}
+	if ((v->dst.flags & FERRY_BULK_WINDOW) != 0)
+		stats->window_bytes += v->len;
+	if (out->chosen)
+		bulk_team_learn(&b->team, v->len, out->m.by, out->begun,
+				rte_rdtsc(), out->stream);
+}
+
+/* Units that may be copied now. */
+static uint32_t
+limit_of(const struct bulk_view *v)
+{
+	uint64_t taken;
+
+	if ((v->dst.flags & FERRY_BULK_WINDOW) == 0)
+		return v->n_units;
+	taken = __atomic_load_n(&v->block->taken, __ATOMIC_ACQUIRE);
+	return (uint32_t)RTE_MIN(taken + v->dst.window, v->n_units);
+}
+
+/* Let one message get on: whether the calling thread has copied something. */
+static bool
+out_work(struct bulk_tx *b, struct ferry_bulk_out *out, enum ferry_mode mode)
+{
+	struct bulk_msg *m = &out->m;
+
+	if (m->ended != 0)
+		return false;
+	if (!m->v.started && ferry_bulk_started(m->v.block, m->v.gen)) {
+		if (bulk_view_dst(&m->v))
+			bulk_started(&b->end, m);
+		else
+			ferry_bulk_end(m->v.block, m->v.gen, FERRY_E_CORRUPT);
+	}
+	bulk_look(&b->end, m);
+	if (m->ended != 0) {
+		note_end(b, out);
+		return false;
+	}
+	if (bulk_step(&b->end, m, mode, limit_of(&m->v)) == 0)
+		return false;
+	bulk_look(&b->end, m);
+	if (m->ended != 0)
+		note_end(b, out);
+	return true;
+}
+
+bool
+bulk_tx_work(struct ferry_tx *tx)
+{
+	struct bulk_tx *b = tx->bulk;
+	struct ferry_bulk_out *out;
+
+	/* The oldest first: whoever waits waits for that. */
+	TAILQ_FOREACH(out, &b->outs, next)
+		if (out_work(b, out, (enum ferry_mode)tx->mode))
+			return true;
+	return false;
+}
+
+int
+ferry_bulk_poll(struct ferry_bulk_out *out)
+{
+	bulk_tx_work(out->tx);
+	/* It may stand behind one that was worked on. */
+	if (out->m.ended == 0) {
+		bulk_look(&out->tx->bulk->end, &out->m);
+		if (out->m.ended != 0)
+			note_end(out->tx->bulk, out);
+	}
+	return out->m.ended;
+}
+
+/* The re-check of a producer that waits. */
+static bool
+out_wake(void *handle)
+{
+	const struct ferry_bulk_out *out = handle;
+	const struct bulk_view *v = &out->m.v;
+	const struct ferry_tx *tx = out->tx;
+
+	if (!v->started && ferry_bulk_started(v->block, v->gen))
+		return true;
+	if ((v->dst.flags & FERRY_BULK_WINDOW) != 0 ?
+			__atomic_load_n(&v->block->next, __ATOMIC_RELAXED) <
+			limit_of(v) : bulk_may_step(&out->m, FERRY_UNIT_TX))
+		return true;
+	return ferry_claim_front(v->block, v->n_units, v->front) ==
+			v->n_units ||
+		ferry_bulk_over(v->block, v->gen) != 0 ||
+		(ferry_end_result(&tx->shared->rx) != 0 &&
+		 !out->m.repaired) ||
+		ferry_channel_mode(tx->shared) != tx->mode;
+}
+
+int
+ferry_bulk_wait(struct ferry_bulk_out *out, uint64_t timeout_ns)
+{
+	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
+	struct ferry_tx *tx = out->tx;
+	int ret = 0;
+
+	ferry_wait_reset(&tx->wait);
+	for (;;) {
+		const bool worked = bulk_tx_work(tx);
+
+		if (out->m.ended == 0 && !worked)
+			ferry_bulk_poll(out);
+		if (out->m.ended != 0)
+			return out->m.ended == 1 ? 0 : out->m.ended;
+		if (ret != 0 || timeout_ns == 0)
+			return -ETIMEDOUT;
+		if (worked) {
+			ferry_wait_reset(&tx->wait);
+			if (rte_get_tsc_cycles() >= deadline)
+				ret = -ETIMEDOUT;
+			continue;
+		}
+		ferry_tx_take_mode(tx);
+		ferry_post_progress(tx);
+		ret = ferry_wait_idle(&tx->wait, &tx->bells[tx->endpoint],
+				out_wake, out, deadline);
+	}
+}
+
+int
+ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns)
+{
+	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
+	struct bulk_view *v = &out->m.v;
+	struct ferry_tx *tx = out->tx;
+	struct ferry_wait wait;
+	int why;
+
+	if (out->noted)
+		return -EALREADY;
+	why = ferry_bulk_end(v->block, v->gen, FERRY_E_CANCELLED);
+	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+	/* For those that copy now: they ring nobody when they give up. */
+	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
+	for (;;) {
+		bulk_look(&tx->bulk->end, &out->m);
+		if (out->m.ended != 0)
+			break;
+		if (timeout_ns == 0 || ferry_wait_idle(&wait, NULL, NULL, NULL,
+				deadline) != 0)
+			return -ETIMEDOUT;
+	}
+	note_end(tx->bulk, out);
+	return out->m.ended == 1 || why != FERRY_E_CANCELLED ? -EALREADY : 0;
+}
+
+static void
+out_free(struct ferry_bulk_out *out)
+{
+	struct bulk_tx *b = out->tx->bulk;
+
+	TAILQ_REMOVE(&b->outs, out, next);
+	b->used &= ~(1u << bulk_number(b->end.shared, &out->m.v));
+	free(out);
+}
+
+void
+ferry_bulk_close(struct ferry_bulk_out *out)
+{
+	if (out == NULL)
+		return;
+	ferry_bulk_cancel(out, UINT64_MAX);
+	out_free(out);
+}
+
+void
+bulk_tx_stop(struct ferry_tx *tx)
+{
+	struct bulk_tx *b = tx->bulk;
+	struct ferry_bulk_out *out;
+
+	if (b == NULL)
+		return;
+	/* Memory that a stopped consumer still reads is the hub's to keep. */
+	while ((out = TAILQ_FIRST(&b->outs)) != NULL) {
+		if (ferry_bulk_cancel(out, STOP_NS) == -ETIMEDOUT)
+			note_end(b, out);
+		out_free(out);
+	}
+	bulk_end_fini(&b->end);
+	free(b);
+	tx->bulk = NULL;
+}
+
+/* Whether ferry_bulk_send() would find room. */
+static bool
+tx_has_room(void *handle)
+{
+	struct ferry_tx *tx = handle;
+
+	return block_find(tx) != NULL && ferry_tx_has_cells(tx, 1);
+}
+
+static bool
+tx_room_wake(void *handle)
+{
+	struct ferry_tx *tx = handle;
+	struct ferry_bulk_out *out;
+
+	if (tx_has_room(tx) || ferry_end_result(&tx->shared->rx) != 0 ||
+			ferry_channel_mode(tx->shared) != tx->mode)
+		return true;
+	TAILQ_FOREACH(out, &tx->bulk->outs, next)
+		if (out->m.ended == 0 && out_wake(out))
+			return true;
+	return false;
+}
+
+int
+ferry_bulk_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
+{
+	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
+	int ret = tx_begin(tx), timed = 0;
+
+	if (ret != 0)
+		return ret;
+	ferry_wait_reset(&tx->wait);
+	for (;;) {
+		ret = ferry_end_result(&tx->shared->rx);
+		if (ret != 0)
+			return ret;
+		if (tx_has_room(tx))
+			return 0;
+		if (timed != 0 || timeout_ns == 0)
+			return -ETIMEDOUT;
+		ferry_tx_take_mode(tx);
+		ferry_post_progress(tx);
+		if (bulk_tx_work(tx))
+			ferry_wait_reset(&tx->wait);
+		else
+			timed = ferry_wait_idle(&tx->wait,
+					&tx->bells[tx->endpoint], tx_room_wake,
+					tx, deadline);
+	}
+}
+
+void
+ferry_bulk_tx_stats(const struct ferry_tx *tx, struct ferry_bulk_stats *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	if (tx->bulk != NULL)
+		*stats = tx->bulk->end.stats;
+}

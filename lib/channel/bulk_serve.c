@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <stdlib.h>
+
+#include "bulk_end.h"
+#include "bulk_serve.h"
+#include "ferry_reach.h"
+
+/* Claims at once: of a device, which copies one while the next one waits; of a
+ * core; and of all. */
+#define CLAIMS_DEVICE 2
+#define CLAIMS_CORE 1
+#define CLAIMS 32
+/* Jobs handed over at a time. */
+#define JOBS 16
+
+struct claim {
+	bool used;
+	bool failed;
+	uint32_t block;
+	uint32_t first;
+	uint32_t n;
+	/* What is not handed over yet, and jobs of it that are. */
+	uint64_t left;
+	uint32_t jobs;
+	struct bulk_cursor src;
+	struct bulk_cursor dst;
+};
+
+/* A message, as the server has read it. */
+struct served_msg {
+	struct bulk_view v;
+	/* Claims of it that are not done: v is not read anew. */
+	uint32_t claims;
+	/* It can, and should, help with it. */
+	bool useful;
+};
+
+struct bulk_serve {
+	struct ferry_channel_shared *shared;
+	struct ferry_bell *bells;
+	uint32_t n_bells;
+	/* The producer is in this process. */
+	bool local;
+	const struct ferry_channel_memory *memory;
+	/* Upper half of its cookies. */
+	uint64_t cookie;
+	uint32_t n_claims;
+	/* The block that is looked at first. */
+	uint32_t turn;
+	struct served_msg msgs[FERRY_BULK_BLOCKS];
+	struct claim claims[CLAIMS];
+	struct ferry_reach_cache src_reach;
+	struct ferry_reach_cache dst_reach;
+};
+
+struct bulk_serve *
+bulk_serve_make(struct ferry_channel_shared *shared, struct ferry_bell *bells,
+		uint32_t n_bells, bool local,
+		const struct ferry_channel_memory *memory, uint64_t cookie)
+{
+	struct bulk_serve *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->shared = shared;
+	s->bells = bells;
+	s->n_bells = n_bells;
+	s->local = local;
+	s->memory = memory;
+	s->cookie = cookie | BULK_SERVE_COOKIE;
+	return s;
+}
+
+void
+bulk_serve_free(struct bulk_serve *s)
+{
+	free(s);
+}
+
+uint32_t
+bulk_serve_claims(const struct bulk_serve *s)
+{
+	return s != NULL ? s->n_claims : 0;
+}
+
+static bool
+reaches(const struct bulk_serve *s, const struct bulk_side *side,
+		struct ferry_reach_cache *cache)
+{
+	const struct ferry_channel_memory *memory = s->memory;
+	uint32_t i;
+
+	for (i = 0; i < side->n; i++) {
+		const struct ferry_bulk_seg *seg = &side->segs[i];
+
+		if (!(memory != NULL ? memory->is_shared(memory->arg,
+				(const void *)(uintptr_t)seg->addr, seg->len) :
+				ferry_reach_dpdk(seg->addr, seg->len, cache)))
+			return false;
+	}
+	return true;
+}
+
+/* Whether the message in a block is one to help with; it is read if it is new. */
+static bool
+msg_useful(struct bulk_serve *s, uint32_t i)
+{
+	struct ferry_bulk_block *block = &ferry_channel_bulk(s->shared)[i];
+	const uint32_t gen = __atomic_load_n(&block->gen, __ATOMIC_ACQUIRE);
+	struct served_msg *m = &s->msgs[i];
+
+	/* D */
+	if (gen == 0 || !ferry_bulk_started(block, gen))
+		return false;
+	if (m->v.gen == gen || m->claims > 0)
+		return m->v.gen == gen && m->useful;
+	m->useful = (__atomic_load_n(&block->by, __ATOMIC_RELAXED) &
+			FERRY_BULK_ENGINE) != 0 &&
+		bulk_view_read(&m->v, block, gen) && bulk_view_dst(&m->v) &&
+		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0 &&
+		(s->local || reaches(s, &m->v.src, &s->src_reach)) &&
+		reaches(s, &m->v.dst, &s->dst_reach);
+	m->v.block = block;
+	m->v.gen = gen;
+	m->v.started = true;
+	return m->useful;
+}
+
+static struct claim *
+claim_find(struct bulk_serve *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < CLAIMS; i++)
+		if (!s->claims[i].used)
+			return &s->claims[i];
+	return NULL;
+}
+
+/* Nothing more is to be done for a claim. */
+static void
+claim_end(struct bulk_serve *s, struct claim *c)
+{
+	struct served_msg *m = &s->msgs[c->block];
+
+	if (c->failed) {
+		ferry_bulk_end(m->v.block, m->v.gen, -EIO);
+		ferry_claim_drop(m->v.block, FERRY_UNIT_SERVER, c->first, c->n);
+		ferry_end_notify(&s->shared->tx, s->bells, s->n_bells);
+		ferry_end_notify(&s->shared->rx, s->bells, s->n_bells);
+	} else {
+		ferry_claim_done(m->v.block, c->first, c->n);
+		bulk_ring(s->shared, s->bells, s->n_bells, &m->v);
+	}
+	c->used = false;
+	m->claims--;
+	s->n_claims--;
+}
+
+/* Hand over what is left of a claim: how many jobs. */
+static unsigned int
+claim_submit(struct bulk_serve *s, struct claim *c, struct ferry_copier *copier)
+{
+	const enum ferry_mode mode = copier->nb_open > 1 ?
+		/* Devices copy, not the core that drives them. */
+		FERRY_MODE_EFFICIENCY : FERRY_MODE_THROUGHPUT;
+	struct ferry_copy_job jobs[JOBS];
+	unsigned int n = 0;
+	uint16_t k, taken;
+
+	while (c->left > 0 && !c->failed) {
+		struct bulk_cursor dst = c->dst, src = c->src;
+		uint64_t left = c->left;
+
+		for (k = 0; k < JOBS && left > 0; k++) {
+			left -= bulk_piece(&dst, &src, left,
+					s->msgs[c->block].v.place, &jobs[k]);
+			jobs[k].mode = mode;
+			jobs[k].cookie = s->cookie | (uint32_t)(c - s->claims);
+		}
+		taken = ferry_copier_submit(copier, jobs, k);
+		c->jobs += taken;
+		n += taken;
+		for (k = 0; k < taken; k++) {
+			bulk_cursor_move(&c->dst, jobs[k].len);
+			bulk_cursor_move(&c->src, jobs[k].len);
+			c->left -= jobs[k].len;
+		}
+		if (taken == 0)
+			break;
+	}
+	return n;
+}
+
+/* Claim units of a message: jobs handed over; 0 if there is nothing. */
+static unsigned int
+claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
+{
+	struct claim *c = claim_find(s);
+	struct served_msg *m = &s->msgs[i];
+	uint32_t first, n;
+
+	if (c == NULL)
+		return 0;
+	m->v.front = ferry_claim_front(m->v.block, m->v.n_units, m->v.front);
+	n = bulk_claim(&m->v, FERRY_UNIT_SERVER, m->v.n_units, &first);
+	if (n == 0)
+		return 0;
+	/* Another message's by now, or over: see the claims' rule. */
+	if (unlikely(ferry_bulk_over(m->v.block, m->v.gen) != 0 ||
+			__atomic_load_n(&m->v.block->gen, __ATOMIC_ACQUIRE) !=
+			m->v.gen)) {
+		ferry_claim_drop(m->v.block, FERRY_UNIT_SERVER, first, n);
+		return 0;
+	}
+	*c = (struct claim) {
+		.used = true,
+		.block = i,
+		.first = first,
+		.n = n,
+		.left = bulk_bytes(&m->v, first, n),
+		.src = bulk_cursor_at(&m->v.src, first * m->v.unit),
+		.dst = bulk_cursor_at(&m->v.dst, first * m->v.unit),
+	};
+	m->claims++;
+	s->n_claims++;
+	return claim_submit(s, c, copier) + 1;
+}
+
+unsigned int
+bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier, bool more)
+{
+	/* A */
+	const uint32_t bits = __atomic_load_n(&s->shared->service.bulk,
+			__ATOMIC_ACQUIRE);
+	const uint32_t most = RTE_MIN(copier->nb_open > 1 ?
+			CLAIMS_DEVICE * (copier->nb_open - 1) :
+			CLAIMS_CORE, (uint32_t)CLAIMS);
+	unsigned int work = 0, got;
+	uint32_t i, k;
+
+	for (i = 0; i < CLAIMS && s->n_claims > 0; i++)
+		if (s->claims[i].used && s->claims[i].left > 0)
+			work += claim_submit(s, &s->claims[i], copier);
+	/* Every message gets its turn. */
+	for (k = 0; k < FERRY_BULK_BLOCKS && bits != 0 && more; k++) {
+		i = (s->turn + k) % FERRY_BULK_BLOCKS;
+		if ((bits >> i & 1) == 0)
+			continue;
+		while (s->n_claims < most && msg_useful(s, i) &&
+				(got = claim_new(s, i, copier)) > 0)
+			work += got;
+	}
+	s->turn++;
+	return work;
+}
+
+bool
+bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
+		enum ferry_copy_status status)
+{
+	const uint32_t i = cookie & ~BULK_SERVE_COOKIE;
+	struct claim *c = &s->claims[i % CLAIMS];
+	bool unsafe = status == FERRY_COPY_E_UNSAFE;
+
+	if (i >= CLAIMS || !c->used || c->jobs == 0)
+		return true;
+	c->jobs--;
+	if (unlikely(unsafe)) {
+		/* Its units are the server's for ever: nobody believes that
+		 * they are quiet. */
+		ferry_bulk_end(s->msgs[c->block].v.block,
+				s->msgs[c->block].v.gen, -EIO);
+		c->n = 0;
+	}
+	c->failed |= status != FERRY_COPY_OK;
+	if (c->jobs == 0 && (c->left == 0 || c->failed))
+		claim_end(s, c);
+	return !unsafe;
+}
+
+bool
+bulk_serve_wants(struct bulk_serve *s)
+{
+	const uint32_t bits = __atomic_load_n(&s->shared->service.bulk,
+			__ATOMIC_ACQUIRE);
+	uint32_t i, u;
+
+	for (i = 0; i < FERRY_BULK_BLOCKS && bits != 0; i++) {
+		const struct bulk_view *v = &s->msgs[i].v;
+
+		if ((bits >> i & 1) == 0 || !msg_useful(s, i) ||
+				ferry_bulk_over(v->block, v->gen) != 0)
+			continue;
+		for (u = v->front; u < v->n_units; u++)
+			if (__atomic_load_n(&v->block->units[u],
+					__ATOMIC_RELAXED) == FERRY_UNIT_FREE)
+				return true;
+	}
+	return false;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BULK_SERVE_H
+#define BULK_SERVE_H
+
+/*
+ * A server's part in the bulk messages of one channel: it claims units, gives
+ * them to its copier, and marks them when that is done with them.
+ */
+
+#include "bulk_copy.h"
+
+/* Set in the lower half of a cookie: the rest of it is a claim's number. */
+#define BULK_SERVE_COOKIE (UINT32_C(1) << 31)
+
+struct bulk_serve;
+
+struct bulk_serve *bulk_serve_make(struct ferry_channel_shared *shared,
+		struct ferry_bell *bells, uint32_t n_bells, bool local,
+		const struct ferry_channel_memory *memory, uint64_t cookie);
+void bulk_serve_free(struct bulk_serve *s);
+
+/* Hand over what is claimed and, if more is wanted, claim what there is for
+ * devices, or for a core that has nothing else to do: 0 if there was nothing. */
+unsigned int bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier,
+		bool more);
+
+/* A job has ended, with its cookie's lower half. False if the channel's memory
+ * may be written for ever. */
+bool bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
+		enum ferry_copy_status status);
+
+/* Claims that are not done. */
+uint32_t bulk_serve_claims(const struct bulk_serve *s);
+
+/* Whether a turn would claim something. */
+bool bulk_serve_wants(struct bulk_serve *s);
+
+#endif /* BULK_SERVE_H */
