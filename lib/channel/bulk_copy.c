@@ -7,9 +7,13 @@
 
 /* Jobs given to a copier at a time. */
 #define JOBS 32
-/* A claim is this part of what is left, for each of two: the last claims are
- * small, so that nobody waits long for the other one. */
-#define FAIR_PART 4
+/*
+ * To begin a copy costs as much as to copy 4 to 8 KiB: so a party's first claim
+ * is most of its fair part of the message, the rest is shared out in pieces that
+ * become smaller, so that nobody waits long for the others.
+ */
+#define FIRST_PART(n, parties) ((n) * 7 / (8 * (parties)))
+#define NEXT_PART(left, parties) ((left) / (2 * (parties)))
 
 bool
 bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
@@ -52,7 +56,9 @@ bulk_side_make(struct bulk_side *side, const struct iovec *iov, unsigned int n,
 {
 	unsigned int i;
 
-	memset(side, 0, sizeof(*side));
+	side->n = 0;
+	side->flags = 0;
+	side->window = 0;
 	*len = 0;
 	if (iov == NULL)
 		return -EINVAL;
@@ -72,19 +78,26 @@ bulk_side_make(struct bulk_side *side, const struct iovec *iov, unsigned int n,
 	return side->n > 0 ? 0 : -EINVAL;
 }
 
+void
+bulk_view_init(struct bulk_view *v, struct ferry_bulk_block *block,
+		uint32_t gen)
+{
+	v->block = block;
+	v->gen = gen;
+	v->front = 0;
+	v->started = false;
+}
+
 bool
 bulk_view_read(struct bulk_view *v, struct ferry_bulk_block *block,
 		uint32_t gen)
 {
-	memset(v, 0, sizeof(*v));
-	v->block = block;
-	v->gen = gen;
+	bulk_view_init(v, block, gen);
 	v->len = __atomic_load_n(&block->len, __ATOMIC_RELAXED);
 	if (v->len == 0 || v->len > FERRY_BULK_MAX)
 		return false;
 	/* Worked out, not believed. */
-	v->unit = ferry_bulk_unit(v->len);
-	v->n_units = (uint32_t)((v->len + v->unit - 1) / v->unit);
+	bulk_view_shape(v);
 	v->place = (enum ferry_placement)__atomic_load_n(&block->place,
 			__ATOMIC_RELAXED);
 	return (unsigned int)v->place < FERRY_PLACES &&
@@ -153,21 +166,25 @@ bulk_dst_at(const struct bulk_view *v, uint32_t first)
 }
 
 uint32_t
-bulk_claim(struct bulk_view *v, uint8_t party, uint32_t limit, uint32_t *first)
+bulk_claim(struct bulk_view *v, uint8_t party, uint32_t by, uint32_t limit,
+		uint32_t *first)
 {
 	const uint32_t next = __atomic_load_n(&v->block->next,
 			__ATOMIC_RELAXED);
 	const uint32_t most = RTE_MAX((uint32_t)(BULK_CLAIM / v->unit), 1u);
+	const uint32_t n = (uint32_t)__builtin_popcount(by | 1u << party);
 	uint32_t want = 1;
 
 	if (next < v->n_units)
-		want = RTE_MIN(RTE_MAX((v->n_units - next) / FAIR_PART, 1u),
-				most);
+		want = next < FIRST_PART(v->n_units, n) * n ?
+			FIRST_PART(v->n_units, n) :
+			NEXT_PART(v->n_units - next, n);
 	/* In a window the units of a claim need not be next to each other. */
 	if ((v->dst.flags & FERRY_BULK_WINDOW) != 0)
 		want = 1;
-	return ferry_claim_take(v->block, v->n_units, party, want, limit,
-			v->front, first);
+	return ferry_claim_take(v->block, v->n_units, party,
+			RTE_MAX(RTE_MIN(want, most), 1u), limit, v->front,
+			first);
 }
 
 int

@@ -36,12 +36,13 @@ struct bulk_view {
 	uint32_t n_units;
 	uint32_t gen;
 	enum ferry_placement place;
+	/* All units below are DONE. */
+	uint32_t front;
+	/* It has its destination. */
+	bool started;
 	struct bulk_side src;
 	/* Valid once started. */
 	struct bulk_side dst;
-	bool started;
-	/* All units below are DONE. */
-	uint32_t front;
 };
 
 /* A place in a side: goes forward only. */
@@ -62,6 +63,18 @@ void bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side);
 /* Make one of an iov: 0, or -EINVAL. *len: its bytes. */
 int bulk_side_make(struct bulk_side *side, const struct iovec *iov,
 		unsigned int n, uint64_t *len);
+
+/* Begin a view: all but shape and source. */
+void bulk_view_init(struct bulk_view *v, struct ferry_bulk_block *block,
+		uint32_t gen);
+
+/* Work the units out of its length. */
+static inline void
+bulk_view_shape(struct bulk_view *v)
+{
+	v->unit = ferry_bulk_unit(v->len);
+	v->n_units = (uint32_t)((v->len + v->unit - 1) / v->unit);
+}
 
 /* Read shape and source of a message that is announced; false if they are
  * impossible. */
@@ -107,9 +120,10 @@ bulk_bytes(const struct bulk_view *v, uint32_t first, uint32_t n)
 	return RTE_MIN(v->len - from, n * v->unit);
 }
 
-/* Claim units, no more than a fair part of what is left: how many. */
-uint32_t bulk_claim(struct bulk_view *v, uint8_t party, uint32_t limit,
-		uint32_t *first);
+/* Claim units, no more than a fair part among those who copy (FERRY_BULK_TX and
+ * so on): how many. */
+uint32_t bulk_claim(struct bulk_view *v, uint8_t party, uint32_t by,
+		uint32_t limit, uint32_t *first);
 
 /* Copy n units with a copier: 0 or -EIO. */
 int bulk_copy_units(const struct bulk_view *v, struct ferry_copier *copier,

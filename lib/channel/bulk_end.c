@@ -236,7 +236,7 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 		return 0;
 	if ((m->by & 1u << e->party) == 0 && !is_stalled(m, mode))
 		return 0;
-	n = bulk_claim(v, e->party, limit, &first);
+	n = bulk_claim(v, e->party, m->by, limit, &first);
 	if (n == 0)
 		return 0;
 	if (unlikely(ferry_bulk_over(v->block, v->gen) != 0)) {

@@ -34,7 +34,6 @@ struct bulk_end {
 
 /* One message. */
 struct bulk_msg {
-	struct bulk_view v;
 	/* Who should copy. */
 	uint32_t by;
 	/* This party reaches source and destination; by process_vm_readv(). */
@@ -47,7 +46,21 @@ struct bulk_msg {
 	uint32_t seen;
 	/* It is over, for good: 1, or negative. 0: it is not. */
 	int ended;
+	/* Last: it is long. */
+	struct bulk_view v;
 };
+
+/* Begin a message, whose view is set. */
+static inline void
+bulk_msg_init(struct bulk_msg *m, uint32_t by)
+{
+	m->by = by;
+	m->able = false;
+	m->vm = false;
+	m->repaired = false;
+	m->seen = 0;
+	m->ended = 0;
+}
 
 int bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
 		uint8_t party, struct ferry_copier *copier,

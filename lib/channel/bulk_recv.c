@@ -22,16 +22,16 @@
 struct ferry_bulk_in {
 	TAILQ_ENTRY(ferry_bulk_in) next;
 	struct ferry_rx *rx;
-	struct bulk_msg m;
 	uint32_t tag;
 	/* Memory of the endpoint: the destination, or the window; or NULL. */
 	void *own;
-	/* The destination, if v.dst is a window; units taken out of that. */
-	struct bulk_side final;
+	/* Units taken out of v.dst, if that is a window; then the destination. */
 	uint64_t taken;
+	struct bulk_side final;
 	/* The destination is the caller's. */
 	bool lent;
 	bool noted;
+	struct bulk_msg m;
 };
 
 struct bulk_rx {
@@ -39,6 +39,8 @@ struct bulk_rx {
 	TAILQ_HEAD(bulk_ins, ferry_bulk_in) ins;
 	/* Given back, but somebody may still write them. */
 	struct bulk_ins zombies;
+	/* Handles for the next ones. */
+	struct bulk_ins spare;
 	/* What was lent, by its place among the grants. */
 	struct iovec lent[FERRY_BULK_BLOCKS];
 };
@@ -62,6 +64,7 @@ rx_begin(struct ferry_rx *rx)
 	}
 	TAILQ_INIT(&b->ins);
 	TAILQ_INIT(&b->zombies);
+	TAILQ_INIT(&b->spare);
 	rx->bulk = b;
 	return 0;
 }
@@ -86,7 +89,15 @@ static bool
 note_read(const struct ferry_rx *rx, const struct ferry_msg *msg,
 		struct ferry_bulk_note *note)
 {
+	const struct ferry_bulk_block *block;
+
 	memcpy(note, msg->data, sizeof(*note));
+	/* All of its lines that are about to be used, at once. */
+	block = &ferry_channel_bulk(rx->shared)[note->block %
+		FERRY_BULK_BLOCKS];
+	rte_prefetch0(block);
+	rte_prefetch0(&block->dst_gen);
+	rte_prefetch0(&block->over);
 	/* What is checked is what is used. */
 	rte_compiler_barrier();
 	return note->block < FERRY_BULK_BLOCKS && note->gen != 0 &&
@@ -233,7 +244,7 @@ in_free(struct bulk_rx *b, struct ferry_bulk_in *in)
 
 	if (in->own != NULL)
 		memory->free(memory->arg, in->own);
-	free(in);
+	TAILQ_INSERT_HEAD(&b->spare, in, next);
 }
 
 /* The message of an announcement, without a destination: or why none. */
@@ -241,8 +252,12 @@ static int
 in_make(struct ferry_rx *rx, const struct ferry_bulk_note *note,
 		struct ferry_bulk_in **result)
 {
-	struct ferry_bulk_in *in = calloc(1, sizeof(*in));
+	struct ferry_bulk_in *in = TAILQ_FIRST(&rx->bulk->spare);
 
+	if (in != NULL)
+		TAILQ_REMOVE(&rx->bulk->spare, in, next);
+	else
+		in = calloc(1, sizeof(*in));
 	if (in == NULL)
 		return -ENOMEM;
 	if (!bulk_view_read(&in->m.v, &ferry_channel_bulk(rx->shared)[
@@ -251,12 +266,18 @@ in_make(struct ferry_rx *rx, const struct ferry_bulk_note *note,
 			(rx->bulk->lent[note->grant - 1].iov_base == NULL ||
 			 rx->bulk->lent[note->grant - 1].iov_len <
 				note->len))) {
-		free(in);
+		TAILQ_INSERT_HEAD(&rx->bulk->spare, in, next);
 		return FERRY_E_CORRUPT;
 	}
+	bulk_msg_init(&in->m, __atomic_load_n(&in->m.v.block->by,
+			__ATOMIC_RELAXED));
 	in->rx = rx;
 	in->tag = note->tag;
-	in->m.by = __atomic_load_n(&in->m.v.block->by, __ATOMIC_RELAXED);
+	in->own = NULL;
+	in->final.n = 0;
+	in->taken = 0;
+	in->lent = false;
+	in->noted = false;
 	*result = in;
 	return 0;
 }
@@ -267,7 +288,6 @@ in_start(struct bulk_rx *b, struct ferry_bulk_in *in, bool begun)
 {
 	struct bulk_view *v = &in->m.v;
 
-	__atomic_store_n(&v->block->wish, 0, __ATOMIC_RELAXED);
 	if (!begun) {
 		bulk_side_write(&v->block->dst, &v->dst);
 		__atomic_store_n(&v->block->dst_gen, v->gen, __ATOMIC_RELEASE);
@@ -308,7 +328,7 @@ ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 	else
 		ret = dst_find(rx->bulk, in, iov, n_iov);
 	if (ret != 0) {
-		free(in);
+		TAILQ_INSERT_HEAD(&rx->bulk->spare, in, next);
 		return ret;
 	}
 	in_start(rx->bulk, in, note.grant != 0);
@@ -679,7 +699,7 @@ bulk_rx_stop(struct ferry_rx *rx)
 		/* A producer that is stopped while it writes: the memory is
 		 * the caller's all the same, who may see this by its state. */
 		TAILQ_REMOVE(&b->ins, in, next);
-		free(in);
+		TAILQ_INSERT_HEAD(&b->spare, in, next);
 	}
 	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
 	while (!TAILQ_EMPTY(&b->zombies)) {
@@ -689,8 +709,9 @@ bulk_rx_stop(struct ferry_rx *rx)
 	}
 	/* What is still written is not used again before the hub says so, which
 	 * has to be after the endpoint's end. */
-	while ((in = TAILQ_FIRST(&b->zombies)) != NULL) {
-		TAILQ_REMOVE(&b->zombies, in, next);
+	TAILQ_CONCAT(&b->spare, &b->zombies, next);
+	while ((in = TAILQ_FIRST(&b->spare)) != NULL) {
+		TAILQ_REMOVE(&b->spare, in, next);
 		free(in);
 	}
 	bulk_end_fini(&b->end);

@@ -11,17 +11,22 @@
 #include "bulk_end.h"
 #include "bulk_private.h"
 #include "bulk_team.h"
-#include "ferry_cache.h"
 #include "ferry_post.h"
 
 /* How long a closing end waits for others that copy: they do so for less than a
  * millisecond, unless they are stopped. */
 #define STOP_NS UINT64_C(2000000000)
 
+/*
+ * Longest message that goes into the cache unasked. Above, what is at rest in
+ * memory is copied nearly twice as fast around the cache, and of a message that
+ * two cores copied only a half would be where its reader is.
+ */
+#define PLACE_CACHE_MAX (UINT64_C(64) << 10)
+
 struct ferry_bulk_out {
 	TAILQ_ENTRY(ferry_bulk_out) next;
 	struct ferry_tx *tx;
-	struct bulk_msg m;
 	/* When it was sent, whether others were under way then, and whether
 	 * this end chose who copies. */
 	uint64_t begun;
@@ -29,15 +34,18 @@ struct ferry_bulk_out {
 	bool chosen;
 	/* Its end has been noted. */
 	bool noted;
+	struct bulk_msg m;
 };
 
 struct bulk_tx {
 	struct bulk_end end;
-	TAILQ_HEAD(, ferry_bulk_out) outs;
+	TAILQ_HEAD(bulk_outs, ferry_bulk_out) outs;
+	/* Handles for the next messages: to make one anew would cost some lines
+	 * from memory. */
+	struct bulk_outs spare;
 	/* Blocks with a handle. */
 	uint32_t used;
 	uint32_t n_outs;
-	uint64_t cache_budget;
 	struct bulk_team team;
 };
 
@@ -59,8 +67,8 @@ tx_begin(struct ferry_tx *tx)
 		return ret;
 	}
 	TAILQ_INIT(&b->outs);
+	TAILQ_INIT(&b->spare);
 	bulk_team_init(&b->team);
-	b->cache_budget = ferry_cache_budget();
 	tx->bulk = b;
 	return 0;
 }
@@ -190,6 +198,48 @@ choose(struct ferry_tx *tx, struct ferry_bulk_out *out)
 		(devices ? FERRY_BULK_ENGINE : 0);
 }
 
+/* A handle. */
+static struct ferry_bulk_out *
+out_make(struct ferry_tx *tx)
+{
+	struct ferry_bulk_out *out = TAILQ_FIRST(&tx->bulk->spare);
+
+	if (out != NULL)
+		TAILQ_REMOVE(&tx->bulk->spare, out, next);
+	else
+		out = calloc(1, sizeof(*out));
+	return out;
+}
+
+/* Fill in a handle: 0 or -EINVAL. */
+static int
+out_fill(struct ferry_bulk_out *out, struct ferry_bulk_block *block,
+		const struct iovec *iov, unsigned int n_iov,
+		const struct ferry_bulk_options *options, struct ferry_tx *tx)
+{
+	struct bulk_view *v = &out->m.v;
+	int ret = bulk_side_make(&v->src, iov, n_iov, &v->len);
+
+	if (ret != 0)
+		return ret;
+	out->tx = tx;
+	out->begun = rte_rdtsc();
+	out->stream = tx->bulk->n_outs > 0;
+	out->chosen = false;
+	out->noted = false;
+	/* Never 0: no message is what a new block says it is. */
+	bulk_view_init(v, block, block->gen % UINT32_MAX + 1);
+	bulk_view_shape(v);
+	v->place = options->place != FERRY_PLACE_AUTO ? options->place :
+		v->len <= PLACE_CACHE_MAX ? FERRY_PLACE_CACHE :
+		FERRY_PLACE_MEMORY;
+	if (bulk_is_shared(&tx->bulk->end, &v->src))
+		v->src.flags = FERRY_BULK_SHARED;
+	bulk_msg_init(&out->m, options->by != 0 ? options->by :
+			choose(tx, out));
+	return 0;
+}
+
 int
 ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 		unsigned int n_iov, const struct ferry_bulk_options *options,
@@ -198,9 +248,7 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 	static const struct ferry_bulk_options defaults;
 	struct ferry_bulk_block *block;
 	struct ferry_bulk_out *out;
-	struct bulk_side src;
 	uint32_t grant;
-	uint64_t len;
 	int ret = ferry_end_result(&tx->shared->rx);
 
 	if (options == NULL)
@@ -208,8 +256,6 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 	if (ret == 0 && ((unsigned int)options->place >= FERRY_PLACES ||
 			result == NULL))
 		ret = -EINVAL;
-	if (ret == 0)
-		ret = bulk_side_make(&src, iov, n_iov, &len);
 	if (ret == 0)
 		ret = tx_begin(tx);
 	if (ret != 0)
@@ -221,29 +267,14 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 		tx->cell_will_do = true;
 		return 0;
 	}
-	out = calloc(1, sizeof(*out));
+	out = out_make(tx);
 	if (out == NULL)
 		return -ENOMEM;
-	out->tx = tx;
-	out->begun = rte_rdtsc();
-	out->stream = tx->bulk->n_outs > 0;
-	out->m.v = (struct bulk_view) {
-		.block = block,
-		.len = len,
-		.unit = ferry_bulk_unit(len),
-		/* Never 0: no message is what a new block says it is. */
-		.gen = block->gen % UINT32_MAX + 1,
-		.place = options->place != FERRY_PLACE_AUTO ? options->place :
-			len <= tx->bulk->cache_budget ? FERRY_PLACE_CACHE :
-			FERRY_PLACE_MEMORY,
-		.src = src,
-	};
-	out->m.v.n_units = (uint32_t)((len + out->m.v.unit - 1) /
-			out->m.v.unit);
-	if (bulk_is_shared(&tx->bulk->end, &src))
-		out->m.v.src.flags = FERRY_BULK_SHARED;
-	out->m.by = options->by != 0 ? options->by : choose(tx, out);
-	bulk_hold(&tx->bulk->end, &src, true);
+	ret = out_fill(out, block, iov, n_iov, options, tx);
+	if (ret != 0) {
+		TAILQ_INSERT_HEAD(&tx->bulk->spare, out, next);
+		return ret;
+	}
 	grant = grant_take(tx, &out->m);
 	block_fill(block, &out->m);
 	if (grant != 0) {
@@ -251,12 +282,13 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 		__atomic_store_n(&block->dst_gen, out->m.v.gen,
 				__ATOMIC_RELEASE);
 	}
-	tx->bulk->used |= 1u << bulk_number(tx->shared, &out->m.v);
-	tx->bulk->n_outs++;
-	TAILQ_INSERT_TAIL(&tx->bulk->outs, out, next);
 	announce(tx, &out->m, options->tag, grant);
 	if (grant != 0)
 		bulk_announce(&tx->bulk->end, &out->m);
+	bulk_hold(&tx->bulk->end, &out->m.v.src, true);
+	tx->bulk->used |= 1u << bulk_number(tx->shared, &out->m.v);
+	tx->bulk->n_outs++;
+	TAILQ_INSERT_TAIL(&tx->bulk->outs, out, next);
 	*result = out;
 	return 1;
 }
@@ -299,7 +331,7 @@ limit_of(const struct bulk_view *v)
 {
 	uint64_t taken;
 
-	if ((v->dst.flags & FERRY_BULK_WINDOW) == 0)
+	if (!v->started || (v->dst.flags & FERRY_BULK_WINDOW) == 0)
 		return v->n_units;
 	taken = __atomic_load_n(&v->block->taken, __ATOMIC_ACQUIRE);
 	return (uint32_t)RTE_MIN(taken + v->dst.window, v->n_units);
@@ -368,9 +400,11 @@ out_wake(void *handle)
 
 	if (!v->started && ferry_bulk_started(v->block, v->gen))
 		return true;
-	if ((v->dst.flags & FERRY_BULK_WINDOW) != 0 ?
-			__atomic_load_n(&v->block->next, __ATOMIC_RELAXED) <
-			limit_of(v) : bulk_may_step(&out->m, FERRY_UNIT_TX))
+	/* A window may be full. */
+	if (bulk_may_step(&out->m, FERRY_UNIT_TX) &&
+			(limit_of(v) == v->n_units || __atomic_load_n(
+				&v->block->next, __ATOMIC_RELAXED) <
+			 limit_of(v)))
 		return true;
 	return ferry_claim_front(v->block, v->n_units, v->front) ==
 			v->n_units ||
@@ -443,8 +477,8 @@ out_free(struct ferry_bulk_out *out)
 	struct bulk_tx *b = out->tx->bulk;
 
 	TAILQ_REMOVE(&b->outs, out, next);
+	TAILQ_INSERT_HEAD(&b->spare, out, next);
 	b->used &= ~(1u << bulk_number(b->end.shared, &out->m.v));
-	free(out);
 }
 
 void
@@ -469,6 +503,10 @@ bulk_tx_stop(struct ferry_tx *tx)
 		if (ferry_bulk_cancel(out, STOP_NS) == -ETIMEDOUT)
 			note_end(b, out);
 		out_free(out);
+	}
+	while ((out = TAILQ_FIRST(&b->spare)) != NULL) {
+		TAILQ_REMOVE(&b->spare, out, next);
+		free(out);
 	}
 	bulk_end_fini(&b->end);
 	free(b);

@@ -32,8 +32,9 @@ struct served_msg {
 	struct bulk_view v;
 	/* Claims of it that are not done: v is not read anew. */
 	uint32_t claims;
-	/* It can, and should, help with it. */
+	/* It can, and should, help with it; who else should. */
 	bool useful;
+	uint32_t by;
 };
 
 struct bulk_serve {
@@ -115,8 +116,8 @@ msg_useful(struct bulk_serve *s, uint32_t i)
 		return false;
 	if (m->v.gen == gen || m->claims > 0)
 		return m->v.gen == gen && m->useful;
-	m->useful = (__atomic_load_n(&block->by, __ATOMIC_RELAXED) &
-			FERRY_BULK_ENGINE) != 0 &&
+	m->by = __atomic_load_n(&block->by, __ATOMIC_RELAXED);
+	m->useful = (m->by & FERRY_BULK_ENGINE) != 0 &&
 		bulk_view_read(&m->v, block, gen) && bulk_view_dst(&m->v) &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0 &&
 		(s->local || reaches(s, &m->v.src, &s->src_reach)) &&
@@ -204,7 +205,7 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 	if (c == NULL)
 		return 0;
 	m->v.front = ferry_claim_front(m->v.block, m->v.n_units, m->v.front);
-	n = bulk_claim(&m->v, FERRY_UNIT_SERVER, m->v.n_units, &first);
+	n = bulk_claim(&m->v, FERRY_UNIT_SERVER, m->by, m->v.n_units, &first);
 	if (n == 0)
 		return 0;
 	/* Another message's by now, or over: see the claims' rule. */

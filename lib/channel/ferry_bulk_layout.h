@@ -72,8 +72,8 @@ extern "C" {
 /** Largest unit of a message that has not got too many of them. */
 #define FERRY_BULK_UNIT_MAX (UINT64_C(256) << 10)
 /** Units that a message of middle length is divided into: no party is late by
- * more than a part of 64 then. */
-#define FERRY_BULK_SHARE 64
+ * more than a part of 32 then. */
+#define FERRY_BULK_SHARE 32
 /** Longest message: 16 TiB. */
 #define FERRY_BULK_MAX (UINT64_C(1) << 44)
 
@@ -169,12 +169,13 @@ struct ferry_bulk_block {
 	 * the lower one. By compare-and-exchange from another gen's: once.
 	 */
 	uint64_t over __rte_aligned(FERRY_APART);
-
-	/** Units below have been claimed once. A hint: the units tell. */
-	uint32_t next __rte_aligned(FERRY_APART);
-
+	/**
+	 * Units below have been claimed once. A hint: the units tell. Beside
+	 * them and over, since a claim looks at all three.
+	 */
+	uint32_t next;
 	/** FERRY_UNIT_*. */
-	uint8_t units[FERRY_BULK_UNITS] __rte_aligned(FERRY_APART);
+	uint8_t units[FERRY_BULK_UNITS];
 } __rte_aligned(FERRY_APART);
 
 /** @name ferry_bulk_grant.state
