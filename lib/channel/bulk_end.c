@@ -10,11 +10,14 @@
 
 #include "bulk_end.h"
 
-/* A message that does not get on for so long, though others should copy it, is
- * everybody's: about the time in which one claim is copied; and where whoever
- * copies may be asleep. */
+/*
+ * A message that does not get on for so long, though others should copy it, is
+ * everybody's; and where whoever copies may be asleep. In the time per byte a core
+ * copies it four times: they may have something else to do first.
+ */
 #define STALL_US 200
 #define STALL_SLEEP_US 20000
+#define STALL_BYTE_NS 0.4
 
 int
 bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
@@ -195,14 +198,18 @@ is_stalled(struct bulk_msg *m, enum ferry_mode mode)
 	const uint32_t now = m->v.front + __atomic_load_n(&m->v.block->next,
 			__ATOMIC_RELAXED);
 	const uint64_t tsc = rte_rdtsc();
+	double us;
 
 	if (now != m->seen) {
 		m->seen = now;
 		m->moved = tsc;
 		return false;
 	}
-	return tsc - m->moved > rte_get_tsc_hz() / 1000000 *
+	us = (double)m->v.len * STALL_BYTE_NS / 1e3 +
 		(mode == FERRY_MODE_EFFICIENCY ? STALL_SLEEP_US : STALL_US);
+	/* Without an EAL a guess will do. */
+	return (double)(tsc - m->moved) > us * (rte_get_tsc_hz() != 0 ?
+			(double)rte_get_tsc_hz() / 1e6 : 1e3);
 }
 
 static int

@@ -189,13 +189,15 @@ choose(struct ferry_tx *tx, struct ferry_bulk_out *out)
 			&tx->boards);
 	const bool devices = board != NULL && __atomic_load_n(&board->devices,
 			__ATOMIC_RELAXED) > 0;
+	const bool worker = board != NULL && __atomic_load_n(&board->worker,
+			__ATOMIC_RELAXED) != 0;
 
 	if (tx->mode == FERRY_MODE_EFFICIENCY)
 		return devices ? FERRY_BULK_ENGINE :
 			FERRY_BULK_TX | FERRY_BULK_RX;
 	out->chosen = true;
 	return bulk_team_choose(&tx->bulk->team, out->m.v.len, out->stream) |
-		(devices ? FERRY_BULK_ENGINE : 0);
+		(devices || worker ? FERRY_BULK_ENGINE : 0);
 }
 
 /* A handle. */

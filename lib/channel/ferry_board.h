@@ -60,6 +60,8 @@ struct ferry_board {
 	uint32_t n_words;
 	/** Lanes of the engine beside its core that are open. Written by it. */
 	uint32_t devices;
+	/** Its core helps with bulk messages, too. Written by it. */
+	uint32_t worker;
 	/**
 	 * Summary words first, a bit for each word of bits that may not be 0;
 	 * then the words, a bit for each channel.

@@ -66,6 +66,12 @@ struct ferry_engine_config {
 	 * engine does nothing else while it waits for a device that hangs.
 	 */
 	uint32_t close_wait_ms;
+	/**
+	 * Without devices, its core helps with all bulk messages of its channels:
+	 * a worker, for a core that nobody else wants. Not set: only with those
+	 * whose sender asks for it (FERRY_BULK_ENGINE).
+	 */
+	bool worker;
 };
 
 /** Numbers of an engine. */

@@ -77,6 +77,8 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 		e->index = i;
 		e->board = hub_board(hub, i);
 		engine_tell_devices(e);
+		__atomic_store_n(&e->board->worker, config->worker,
+				__ATOMIC_RELAXED);
 		ret = ferry_server_init(&e->server, &e->copier, e->board,
 				hub->max_channels);
 	}
