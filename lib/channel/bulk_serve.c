@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "bulk_end.h"
@@ -139,11 +140,12 @@ claim_find(struct bulk_serve *s)
 	return NULL;
 }
 
-/* Nothing more is to be done for a claim. */
-static void
+/* Nothing more is to be done for a claim: bytes that are copied by that. */
+static uint64_t
 claim_end(struct bulk_serve *s, struct claim *c)
 {
 	struct served_msg *m = &s->msgs[c->block];
+	uint64_t bytes = 0;
 
 	if (c->failed) {
 		ferry_bulk_end(m->v.block, m->v.gen, -EIO);
@@ -151,12 +153,14 @@ claim_end(struct bulk_serve *s, struct claim *c)
 		ferry_end_notify(&s->shared->tx, s->bells, s->n_bells);
 		ferry_end_notify(&s->shared->rx, s->bells, s->n_bells);
 	} else {
+		bytes = bulk_bytes(&m->v, c->first, c->n);
 		ferry_claim_done(m->v.block, c->first, c->n);
 		bulk_ring(s->shared, s->bells, s->n_bells, &m->v);
 	}
 	c->used = false;
 	m->claims--;
 	s->n_claims--;
+	return bytes;
 }
 
 /* Hand over what is left of a claim: how many jobs. */
@@ -257,28 +261,28 @@ bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier, bool more)
 	return work;
 }
 
-bool
+uint64_t
 bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
-		enum ferry_copy_status status)
+		enum ferry_copy_status status, bool *unsafe)
 {
 	const uint32_t i = cookie & ~BULK_SERVE_COOKIE;
 	struct claim *c = &s->claims[i % CLAIMS];
-	bool unsafe = status == FERRY_COPY_E_UNSAFE;
 
 	if (i >= CLAIMS || !c->used || c->jobs == 0)
-		return true;
+		return 0;
 	c->jobs--;
-	if (unlikely(unsafe)) {
+	if (unlikely(status == FERRY_COPY_E_UNSAFE)) {
 		/* Its units are the server's for ever: nobody believes that
 		 * they are quiet. */
 		ferry_bulk_end(s->msgs[c->block].v.block,
 				s->msgs[c->block].v.gen, -EIO);
 		c->n = 0;
+		*unsafe = true;
 	}
 	c->failed |= status != FERRY_COPY_OK;
-	if (c->jobs == 0 && (c->left == 0 || c->failed))
-		claim_end(s, c);
-	return !unsafe;
+	if (c->jobs > 0 || (c->left > 0 && !c->failed))
+		return 0;
+	return claim_end(s, c);
 }
 
 bool

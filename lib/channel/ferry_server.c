@@ -550,10 +550,12 @@ reap(struct ferry_server *server)
 
 		if (ch != NULL && ch->bulk != NULL &&
 				(at & BULK_SERVE_COOKIE) != 0) {
-			if (bulk_serve_done(ch->bulk, at, done[i].status))
-				continue;
-			server->stats.unsafe += !ch->unsafe;
-			ch->unsafe = true;
+			bool unsafe = false;
+
+			server->stats.bulk_bytes += bulk_serve_done(ch->bulk,
+					at, done[i].status, &unsafe);
+			server->stats.unsafe += unsafe && !ch->unsafe;
+			ch->unsafe |= unsafe;
 			continue;
 		}
 		if (ch == NULL || at > ch->mask ||

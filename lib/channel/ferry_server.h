@@ -78,6 +78,8 @@ struct ferry_server_stats {
 	uint64_t msgs;
 	/** Bytes of payload in them. */
 	uint64_t bytes;
+	/** Bytes of bulk messages that it copied. */
+	uint64_t bulk_bytes;
 	/** Jobs that could not be carried out: impossible, or out of reach. */
 	uint64_t bad;
 	/** Channels given up since a device may still write into them. */

@@ -88,6 +88,8 @@ struct ferry_engine_info {
 	uint64_t msgs;
 	/** Bytes of payload in them. */
 	uint64_t bytes;
+	/** Bytes of bulk messages that it copied. */
+	uint64_t bulk_bytes;
 	/** Turns, and those that found something to do. */
 	uint64_t turns;
 	/** See turns. */

@@ -150,6 +150,7 @@ ferry_engine_info(struct ferry_engine *e, struct ferry_engine_info *info)
 	info->lanes = e->copier.nb_lanes;
 	info->msgs = e->server.stats.msgs;
 	info->bytes = e->server.stats.bytes;
+	info->bulk_bytes = e->server.stats.bulk_bytes;
 	info->turns = e->server.stats.turns;
 	info->busy = e->server.stats.busy;
 	info->sleeps = __atomic_load_n(&e->sleeps, __ATOMIC_RELAXED);

@@ -92,6 +92,7 @@ add_engine(struct ferry_engine *e, void *arg)
 	ferry_tel_dict_u64(d, "lanes", info.lanes);
 	ferry_tel_dict_u64(d, "msgs", info.msgs);
 	ferry_tel_dict_u64(d, "bytes", info.bytes);
+	ferry_tel_dict_u64(d, "bulk_bytes", info.bulk_bytes);
 	ferry_tel_dict_u64(d, "turns", info.turns);
 	ferry_tel_dict_u64(d, "busy", info.busy);
 	ferry_tel_dict_u64(d, "sleeps", info.sleeps);
