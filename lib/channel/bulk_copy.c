@@ -9,10 +9,10 @@
 #define JOBS 32
 /*
  * To begin a copy costs as much as to copy 4 to 8 KiB: so a party's first claim
- * is most of its fair part of the message, the rest is shared out in pieces that
- * become smaller, so that nobody waits long for the others.
+ * is most of its fair part of a message that is not long. Else claims become the
+ * smaller the less is left, so that nobody waits long for a slow one.
  */
-#define FIRST_PART(n, parties) ((n) * 7 / (8 * (parties)))
+#define FIRST_PART(n, parties) ((n) * 15 / (16 * (parties)))
 #define NEXT_PART(left, parties) ((left) / (2 * (parties)))
 
 bool
@@ -173,12 +173,13 @@ bulk_claim(struct bulk_view *v, uint8_t party, uint32_t by, uint32_t limit,
 			__ATOMIC_RELAXED);
 	const uint32_t most = RTE_MAX((uint32_t)(BULK_CLAIM / v->unit), 1u);
 	const uint32_t n = (uint32_t)__builtin_popcount(by | 1u << party);
+	const uint32_t part = FIRST_PART(v->n_units, n);
 	uint32_t want = 1;
 
-	if (next < v->n_units)
-		want = next < FIRST_PART(v->n_units, n) * n ?
-			FIRST_PART(v->n_units, n) :
-			NEXT_PART(v->n_units - next, n);
+	if (next < part * n && part <= most)
+		want = part;
+	else if (next < v->n_units)
+		want = NEXT_PART(v->n_units - next, n);
 	/* In a window the units of a claim need not be next to each other. */
 	if ((v->dst.flags & FERRY_BULK_WINDOW) != 0)
 		want = 1;

@@ -30,6 +30,7 @@ bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
 	e->shared = shared;
 	e->other = party == FERRY_UNIT_TX ? &shared->rx : &shared->tx;
 	e->party = party;
+	e->pid = getpid();
 	e->copier = copier;
 	e->memory = memory;
 	e->bells = bells;
@@ -64,7 +65,7 @@ bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side)
 bool
 bulk_is_local(const struct bulk_end *e)
 {
-	return __atomic_load_n(&e->other->pid, __ATOMIC_RELAXED) == getpid();
+	return __atomic_load_n(&e->other->pid, __ATOMIC_RELAXED) == e->pid;
 }
 
 void
@@ -83,7 +84,7 @@ void
 bulk_started(struct bulk_end *e, struct bulk_msg *m)
 {
 	const int32_t pid = __atomic_load_n(&e->other->pid, __ATOMIC_RELAXED);
-	const bool local = pid == getpid();
+	const bool local = pid == e->pid;
 
 	m->v.started = true;
 	m->moved = rte_rdtsc();
@@ -110,7 +111,7 @@ peer_lives(const struct bulk_end *e)
 {
 	struct pollfd fd = { .fd = e->peer_fd, .events = POLLIN };
 
-	if (e->peer_pid == getpid())
+	if (e->peer_pid == e->pid)
 		return true;
 	return e->peer_fd >= 0 && poll(&fd, 1, 0) == 0;
 }

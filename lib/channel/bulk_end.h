@@ -17,6 +17,8 @@ struct bulk_end {
 	const struct ferry_channel_end *other;
 	/* FERRY_UNIT_TX or FERRY_UNIT_RX. */
 	uint8_t party;
+	/* The own process: to ask for it is a system call. */
+	int32_t pid;
 	struct ferry_copier *copier;
 	/* NULL: none. */
 	const struct ferry_channel_memory *memory;

@@ -72,8 +72,8 @@ extern "C" {
 /** Largest unit of a message that has not got too many of them. */
 #define FERRY_BULK_UNIT_MAX (UINT64_C(256) << 10)
 /** Units that a message of middle length is divided into: no party is late by
- * more than a part of 32 then. */
-#define FERRY_BULK_SHARE 32
+ * more than a part of 64 then. */
+#define FERRY_BULK_SHARE 64
 /** Longest message: 16 TiB. */
 #define FERRY_BULK_MAX (UINT64_C(1) << 44)
 
