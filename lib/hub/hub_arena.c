@@ -41,11 +41,43 @@ extent_remove(struct hub_arena *a, uint32_t i)
 		(a->n_free - i) * sizeof(a->free[0]));
 }
 
+static void
+extent_insert(struct hub_arena *a, uint32_t i, uint64_t at, uint64_t size)
+{
+	memmove(&a->free[i + 1], &a->free[i],
+		(a->n_free - i) * sizeof(a->free[0]));
+	a->free[i].at = at;
+	a->free[i].size = size;
+	a->n_free++;
+}
+
+/* Take size bytes out of a free piece, from the skip-th on. */
+static void *
+extent_cut(struct hub_arena *a, uint32_t i, uint64_t skip, uint64_t size)
+{
+	const uint64_t at = a->free[i].at + skip;
+	const uint64_t rest = a->free[i].size - skip - size;
+
+	if (skip > 0) {
+		a->free[i].size = skip;
+		if (rest > 0)
+			extent_insert(a, i + 1, at + size, rest);
+	} else if (rest > 0) {
+		a->free[i].at = at + size;
+		a->free[i].size = rest;
+	} else {
+		extent_remove(a, i);
+	}
+	a->n_given++;
+	return a->base + at;
+}
+
 void *
-hub_arena_alloc(struct hub_arena *a, uint64_t size)
+hub_arena_alloc_at(struct hub_arena *a, uint64_t size, uint64_t align)
 {
 	struct hub_extent *grown;
-	uint64_t at;
+	uintptr_t first;
+	uint64_t skip;
 	uint32_t i;
 
 	if (size == 0 || size > a->size)
@@ -60,17 +92,28 @@ hub_arena_alloc(struct hub_arena *a, uint64_t size)
 	}
 	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
 	for (i = 0; i < a->n_free; i++) {
-		if (a->free[i].size < size)
-			continue;
-		at = a->free[i].at;
-		a->free[i].at += size;
-		a->free[i].size -= size;
-		if (a->free[i].size == 0)
-			extent_remove(a, i);
-		a->n_given++;
-		return a->base + at;
+		first = (uintptr_t)a->base + a->free[i].at;
+		skip = RTE_ALIGN_CEIL(first, (uintptr_t)align) - first;
+		if (a->free[i].size >= size && a->free[i].size - size >= skip)
+			return extent_cut(a, i, skip, size);
 	}
 	return NULL;
+}
+
+void *
+hub_arena_alloc(struct hub_arena *a, uint64_t size)
+{
+	return hub_arena_alloc_at(a, size, HUB_ARENA_GRAIN);
+}
+
+void *
+hub_arena_alloc_long(struct hub_arena *a, uint64_t size)
+{
+	void *piece = NULL;
+
+	if (size >= HUB_ARENA_LONG)
+		piece = hub_arena_alloc_at(a, size, HUB_ARENA_LONG);
+	return piece != NULL ? piece : hub_arena_alloc(a, size);
 }
 
 void
@@ -96,11 +139,7 @@ hub_arena_free(struct hub_arena *a, void *piece, uint64_t size)
 		a->free[i].at = at;
 		a->free[i].size += size;
 	} else {
-		memmove(&a->free[i + 1], &a->free[i],
-			(a->n_free - i) * sizeof(a->free[0]));
-		a->free[i].at = at;
-		a->free[i].size = size;
-		a->n_free++;
+		extent_insert(a, i, at, size);
 	}
 }
 

@@ -3,18 +3,21 @@
 #define FERRY_HUB_ARENA_H
 
 /*
- * Hands out pieces of the hub's memory.
+ * Hands out pieces of the hub's memory; endpoints hand out parts of theirs with
+ * it, too.
  *
  * Not rte_malloc: its free lists lie in the shared memory, under a lock that a
  * killed process may hold, and growing or shrinking its heap needs an answer
  * from every secondary, a stopped one included. The books of this arena are
- * private to the hub.
+ * private to their owner.
  */
 
 #include <stdint.h>
 
 /* Pieces start on and are multiples of this. */
 #define HUB_ARENA_GRAIN 4096
+/* A hugepage: what is as long as this had better start on one. */
+#define HUB_ARENA_LONG (UINT64_C(2) << 20)
 
 /* A free piece. */
 struct hub_extent {
@@ -39,6 +42,13 @@ void hub_arena_fini(struct hub_arena *a);
 
 /* First fit. NULL if there is no such piece (or no memory for the books). */
 void *hub_arena_alloc(struct hub_arena *a, uint64_t size);
+
+/* The same, at an address that is a multiple of align: a power of two from
+ * HUB_ARENA_GRAIN up. */
+void *hub_arena_alloc_at(struct hub_arena *a, uint64_t size, uint64_t align);
+
+/* The same; what is long starts on a hugepage if there is such a piece. */
+void *hub_arena_alloc_long(struct hub_arena *a, uint64_t size);
 
 /* size as given to hub_arena_alloc(). */
 void hub_arena_free(struct hub_arena *a, void *piece, uint64_t size);

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -58,6 +59,22 @@ model_space(const struct model *m, uint64_t *total, uint64_t *largest)
 	}
 }
 
+/* Whether so many grains are free from a multiple of align on. */
+static bool
+model_fits(const struct model *m, uint32_t grains, uint64_t align)
+{
+	const uint32_t step = (uint32_t)(align / GRAIN);
+	uint32_t i, k;
+
+	for (i = 0; i + grains <= GRAINS; i += step) {
+		for (k = 0; k < grains && m->grain[i + k] == 0; k++)
+			;
+		if (k == grains)
+			return true;
+	}
+	return false;
+}
+
 /* The arena's books are as their description says, and as the model says. */
 static void
 check(const struct hub_arena *a, const struct model *m)
@@ -82,21 +99,21 @@ check(const struct hub_arena *a, const struct model *m)
 }
 
 static void
-take(struct hub_arena *a, struct model *m, uint32_t slot, uint64_t size)
+take(struct hub_arena *a, struct model *m, uint32_t slot, uint64_t size,
+		uint64_t align)
 {
-	uint64_t total, largest;
 	uint32_t first, i;
 	void *p;
 
-	model_space(m, &total, &largest);
-	p = hub_arena_alloc(a, size);
-	if (grains_of(size) * GRAIN > largest) {
+	p = align == GRAIN ? hub_arena_alloc(a, size) :
+		hub_arena_alloc_at(a, size, align);
+	if (!model_fits(m, grains_of(size), align)) {
 		assert_null(p);
 		return;
 	}
 	assert_non_null(p);
 	assert_true((uint8_t *)p >= base);
-	assert_int_equal(((uint8_t *)p - base) % GRAIN, 0);
+	assert_int_equal((uintptr_t)p % align, 0);
 	assert_true((uint64_t)((uint8_t *)p - base) + size <= SIZE);
 	first = (uint32_t)((uint64_t)((uint8_t *)p - base) / GRAIN);
 	for (i = 0; i < grains_of(size); i++) {
@@ -160,7 +177,8 @@ random_use_never_overlaps_and_coalesces_back_to_one_piece(void **state)
 			if (m.piece[slot].at != NULL)
 				give(&a, &m, slot);
 			else
-				take(&a, &m, slot, size);
+				take(&a, &m, slot, size, GRAIN <<
+					ferry_test_random(&random) % 4);
 			if (i % 16 == 0)
 				check(&a, &m);
 		}
@@ -260,6 +278,32 @@ neighbours_join_from_either_side(void **state)
 	}
 }
 
+static void
+what_is_long_starts_on_a_hugepage_if_there_is_such_a_piece(void **state)
+{
+	uint8_t *const odd = base + HUB_ARENA_LONG - GRAIN;
+	struct hub_arena a;
+	void *p[3];
+
+	(void)state;
+	assert_int_equal(hub_arena_init(&a, odd, 3 * HUB_ARENA_LONG), 0);
+	p[0] = hub_arena_alloc_long(&a, HUB_ARENA_LONG);
+	assert_ptr_equal(p[0], odd + GRAIN);
+	p[1] = hub_arena_alloc_long(&a, GRAIN);
+	assert_ptr_equal(p[1], odd);
+	/* What is left begins on a hugepage, and is too short behind one. */
+	p[2] = hub_arena_alloc(&a, GRAIN);
+	assert_ptr_equal(p[2], odd + GRAIN + HUB_ARENA_LONG);
+	hub_arena_free(&a, p[0], HUB_ARENA_LONG);
+	hub_arena_free(&a, p[1], GRAIN);
+	hub_arena_free(&a, p[2], GRAIN);
+	assert_int_equal(a.n_free, 1);
+	p[0] = hub_arena_alloc_long(&a, 3 * HUB_ARENA_LONG);
+	assert_ptr_equal(p[0], odd);
+	assert_null(hub_arena_alloc_long(&a, HUB_ARENA_LONG));
+	hub_arena_fini(&a);
+}
+
 /* The most holes there can be: one before each piece and one behind. */
 static void
 the_books_have_room_for_a_hole_beside_every_piece(void **state)
@@ -325,6 +369,7 @@ main(void)
 		cmocka_unit_test(it_can_be_exhausted_to_the_last_grain),
 		cmocka_unit_test(free_pieces_apart_do_not_add_up),
 		cmocka_unit_test(neighbours_join_from_either_side),
+		cmocka_unit_test(what_is_long_starts_on_a_hugepage_if_there_is_such_a_piece),
 		cmocka_unit_test(the_books_have_room_for_a_hole_beside_every_piece),
 		cmocka_unit_test(sizes_out_of_range_get_nothing),
 		cmocka_unit_test(a_ragged_size_is_rounded_down_to_the_grain),
