@@ -101,9 +101,12 @@ struct ferry_channel_memory {
 	void (*free)(void *arg, void *mem);
 	/** Whether every process has this memory at this address. */
 	bool (*is_shared)(void *arg, const void *mem, uint64_t len);
-	/** Memory is a message's, until unhold: not to be unregistered. */
+	/**
+	 * A message under way has a segment there, so that it must not be
+	 * unregistered. Never of 0 bytes.
+	 */
 	void (*hold)(void *arg, const void *mem, uint64_t len);
-	/** No more. */
+	/** It has not any more; as held. */
 	void (*unhold)(void *arg, const void *mem, uint64_t len);
 	/** For all of them. */
 	void *arg;

@@ -37,3 +37,14 @@ ferry_reach_dpdk(uint64_t addr, uint64_t len, struct ferry_reach_cache *cache)
 	} while (at < end);
 	return true;
 }
+
+bool
+ferry_reach_external(uint64_t addr, uint64_t len)
+{
+	const void *first = (void *)(uintptr_t)addr;
+	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(first);
+
+	return msl != NULL && msl->external && len > 0 &&
+		addr + len > addr && addr + len <=
+		(uintptr_t)msl->base_va + msl->len;
+}

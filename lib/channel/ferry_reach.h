@@ -20,4 +20,11 @@ struct ferry_reach_cache {
 bool ferry_reach_dpdk(uint64_t addr, uint64_t len,
 		struct ferry_reach_cache *cache);
 
+/**
+ * Whether somebody registered all of the len bytes at addr with EAL, as one
+ * piece. In the hub's process: whether an engine may copy there although it is
+ * not of DPDK; ferry_register() sees to it for endpoints of that process.
+ */
+bool ferry_reach_external(uint64_t addr, uint64_t len);
+
 #endif /* FERRY_REACH_H */

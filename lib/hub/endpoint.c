@@ -11,6 +11,7 @@
 #include <rte_eal.h>
 #include <rte_memory.h>
 
+#include "endpoint_memory.h"
 #include "ferry_compat.h"
 #include "ferry_copier.h"
 #include "ferry_endpoint.h"
@@ -42,6 +43,7 @@ struct ferry_endpoint {
 	struct ferry_copier copier;
 	/* For channels that no engine serves, with the same copier. */
 	struct ferry_server server;
+	struct endpoint_memory memory;
 	TAILQ_HEAD(, end_handle) ends;
 	/* Guards ends and hub_gone against the watcher. */
 	pthread_mutex_t lock;
@@ -148,9 +150,15 @@ watch_stop(struct ferry_endpoint *ep)
 		close(ep->hub_pidfd);
 }
 
-/* Ask the hub in this endpoint's name: its result, or why there is none. */
-static int
-ask(struct ferry_endpoint *ep, struct hub_request *req, struct hub_reply *rep)
+struct endpoint_memory *
+endpoint_memory_of(struct ferry_endpoint *ep)
+{
+	return &ep->memory;
+}
+
+int
+endpoint_ask(struct ferry_endpoint *ep, struct hub_request *req,
+		struct hub_reply *rep)
 {
 	bool gone;
 	int ret;
@@ -167,9 +175,8 @@ ask(struct ferry_endpoint *ep, struct hub_request *req, struct hub_reply *rep)
 	return ret != 0 ? ret : rep->result;
 }
 
-/* Whether an address from the hub can be what it says, in this process. */
-static bool
-mapped(uint64_t addr, uint64_t size)
+bool
+endpoint_mapped(uint64_t addr, uint64_t size)
 {
 	const void *first = (void *)(uintptr_t)addr;
 
@@ -189,7 +196,8 @@ server_start(struct ferry_endpoint *ep)
 
 	if (r->n_boards == 0 || r->n_boards > FERRY_ENGINES_MAX ||
 			r->board_size > UINT32_MAX ||
-			!mapped(r->boards, r->n_boards * r->board_size) ||
+			!endpoint_mapped(r->boards,
+				r->n_boards * r->board_size) ||
 			board->n_words > FERRY_HUB_CHANNELS_MAX / 64)
 		return FERRY_E_CORRUPT;
 	return ferry_server_init(&ep->server, &ep->copier, NULL,
@@ -229,7 +237,7 @@ attach_hub(struct ferry_endpoint *ep, const char *name)
 	ep->endpoint = rep.endpoint;
 	ep->epoch = rep.epoch;
 	ep->registry = (struct ferry_registry *)(uintptr_t)rep.addr;
-	if (!mapped(rep.addr, rep.size) ||
+	if (!endpoint_mapped(rep.addr, rep.size) ||
 			ep->registry->magic != FERRY_REGISTRY_MAGIC ||
 			rep.endpoint >= ep->registry->n_bells)
 		ret = FERRY_E_CORRUPT;
@@ -241,7 +249,7 @@ attach_hub(struct ferry_endpoint *ep, const char *name)
 		ret = watch_start(ep);
 	if (ret != 0) {
 		req.op = HUB_OP_DETACH;
-		ask(ep, &req, &rep);
+		endpoint_ask(ep, &req, &rep);
 	}
 	return ret;
 }
@@ -276,6 +284,7 @@ ferry_attach(struct ferry_endpoint **out, const char *hub, const char *name)
 	ep->hub_pidfd = -1;
 	ep->stop = -1;
 	TAILQ_INIT(&ep->ends);
+	endpoint_memory_init(&ep->memory, ep);
 	pthread_mutex_init(&ep->lock, NULL);
 	ret = ferry_copier_init(&ep->copier, (int)rte_socket_id());
 	if (ret == 0)
@@ -303,7 +312,8 @@ ferry_detach(struct ferry_endpoint *ep)
 		else
 			ferry_rx_close(h->rx);
 	}
-	ask(ep, &req, &rep);
+	endpoint_memory_fini(&ep->memory);
+	endpoint_ask(ep, &req, &rep);
 	endpoint_free(ep);
 }
 
@@ -332,7 +342,7 @@ end_tell(struct ferry_endpoint *ep, enum hub_op op, enum hub_role role,
 	};
 	struct hub_reply rep;
 
-	ask(ep, &req, &rep);
+	endpoint_ask(ep, &req, &rep);
 }
 
 static int
@@ -358,7 +368,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	if (config != NULL)
 		req.config = *config;
 	req.alone = ep->copier.nb_open > 1;
-	ret = ask(ep, &req, &rep);
+	ret = endpoint_ask(ep, &req, &rep);
 	if (ret != 0) {
 		free(h);
 		return ret;
@@ -378,6 +388,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		.epoch = ep->epoch,
 		.copier = &ep->copier,
 		.server = &ep->server,
+		.memory = &ep->memory.ops,
 		.boards = {
 			.base = (void *)(uintptr_t)r->boards,
 			.size = r->board_size,
@@ -387,7 +398,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		.local = rte_eal_process_type() == RTE_PROC_PRIMARY,
 		.owner = h,
 	};
-	if (!mapped(rep.addr, rep.size))
+	if (!endpoint_mapped(rep.addr, rep.size))
 		ret = FERRY_E_CORRUPT;
 	else if (role == HUB_TX)
 		ret = ferry_tx_start(&h->tx, &attach);
@@ -482,7 +493,7 @@ ferry_endpoint_channels(struct ferry_endpoint *ep,
 	uint32_t i = 0;
 	int ret;
 
-	while ((ret = ask(ep, &req, &rep)) == 0 && i < n) {
+	while ((ret = endpoint_ask(ep, &req, &rep)) == 0 && i < n) {
 		list[i++] = rep.entry;
 		req.id = rep.entry.id;
 	}

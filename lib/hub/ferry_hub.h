@@ -7,7 +7,7 @@
  * The hub: the DPDK primary process's part of ferry.
  *
  * A hub owns a piece of hugepage memory, from which it alone hands out
- * channels, and knows who is attached. Endpoints (ferry_endpoint.h) attach to
+ * channels and endpoints' memory, and knows who is attached. Endpoints (ferry_endpoint.h) attach to
  * it by name, from threads of its own process or from DPDK secondaries. It
  * learns of the death of an attached process through a pidfd and then ends
  * that process's channels and takes back their memory.
@@ -49,7 +49,8 @@ struct ferry_hub_config {
 	 * among the hubs of one EAL file prefix.
 	 */
 	const char *name;
-	/** Bytes for channels, rounded up to 2 MiB; less than 2^63. */
+	/** Bytes for channels and endpoints, rounded up to 2 MiB; less than
+	 * 2^63. */
 	uint64_t memory;
 	/** NUMA node of the memory, or SOCKET_ID_ANY (-1); 0 is node 0. */
 	int socket;
@@ -87,12 +88,16 @@ struct ferry_hub_channel {
 
 /** Numbers of a hub. */
 struct ferry_hub_info {
-	/** Bytes for channels, in all. */
+	/** Bytes for channels and endpoints, in all. */
 	uint64_t memory;
 	/** Bytes that are free. */
 	uint64_t memory_free;
 	/** Bytes of the largest free piece: a channel needs one piece. */
 	uint64_t memory_largest;
+	/** Bytes that endpoints have: ferry_alloc(), bulk messages. */
+	uint64_t memory_endpoints;
+	/** Bytes of endpoints that gave them up while others copied there. */
+	uint64_t memory_limbo;
 	/** Endpoints attached now. */
 	uint32_t endpoints;
 	/** Channels now. */

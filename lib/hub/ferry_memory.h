@@ -53,7 +53,8 @@ void ferry_free(struct ferry_endpoint *ep, void *mem);
  * are threads of one process: so that others may copy into and out of it. Each of
  * the two ends has to declare it; only bulk messages look at it. In the hub's
  * process it is also made known to EAL (rte_extmem_register()) and to its DMA
- * devices (rte_dev_dma_map()), where these need that.
+ * devices (rte_dev_dma_map()), where these need that; memory that only other
+ * processes registered is out of the hub's and its engines' reach.
  *
  * @param ep
  *   The endpoint.
@@ -62,8 +63,9 @@ void ferry_free(struct ferry_endpoint *ep, void *mem);
  * @param size
  *   Its bytes.
  * @return
- *   0; -EINVAL; -EEXIST if some of it is registered or is DPDK's; -ENOSPC if
- *   there are too many; or the error of EAL.
+ *   0; -EINVAL; -EEXIST if some of it is registered or is DPDK's, or if only
+ *   a part of it is known to EAL; -ENOSPC if there are too many; or the error of
+ *   EAL or of a device.
  */
 int ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size);
 

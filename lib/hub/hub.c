@@ -64,6 +64,7 @@ hub_board(struct ferry_hub *hub, uint32_t index)
 static void
 hub_free(struct ferry_hub *hub)
 {
+	memory_forget(hub);
 	hub_arena_fini(&hub->arena);
 	/* Nobody else may get what a device may still write to. */
 	if (!hub->unsafe)

@@ -84,7 +84,7 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 	struct ferry_channel_shared *shared = NULL;
 
 	memset(rep, 0, sizeof(*rep));
-	if (req->op < HUB_OP_ATTACH || req->op > HUB_OP_FINISH ||
+	if (req->op < HUB_OP_ATTACH || req->op > HUB_OP_UNREGISTER ||
 			memchr(req->name, 0, sizeof(req->name)) == NULL ||
 			req->role > HUB_RX) {
 		rep->result = -EINVAL;
@@ -120,6 +120,23 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 		rep->result = hub_finish(hub, req->endpoint, req->epoch,
 				req->id);
 		break;
+	case HUB_OP_ALLOC:
+		rep->result = hub_alloc(hub, req->endpoint, req->epoch,
+				req->size, &rep->addr);
+		rep->size = req->size;
+		break;
+	case HUB_OP_FREE:
+		rep->result = hub_free_piece(hub, req->endpoint, req->epoch,
+				req->addr);
+		break;
+	case HUB_OP_REGISTER:
+		rep->result = hub_register(hub, req->endpoint, req->epoch,
+				req->addr, req->size);
+		break;
+	case HUB_OP_UNREGISTER:
+		rep->result = hub_unregister(hub, req->endpoint, req->epoch,
+				req->addr, req->size);
+		break;
 	case HUB_OP_LIST:
 		rep->result = hub_list(hub, req->id, &rep->entry, &rep->total);
 		break;
@@ -128,13 +145,14 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
 
 /*
  * A hub that was stopped for long finds requests that were given up. A late
- * reply would be taken for the one to the requester's next request, and an end
- * or endpoint made now would never be used nor given up.
+ * reply would be taken for the one to the requester's next request, and an end,
+ * endpoint or piece made now would never be used nor given up.
  */
 static bool
 makes(const struct hub_request *req)
 {
-	return req->op == HUB_OP_ATTACH || req->op == HUB_OP_OPEN;
+	return req->op == HUB_OP_ATTACH || req->op == HUB_OP_OPEN ||
+		req->op == HUB_OP_ALLOC;
 }
 
 static int

@@ -22,6 +22,13 @@ enum hub_op {
 	HUB_OP_CANCEL,
 	/* Carry out the jobs of a producer's end that is about to close. */
 	HUB_OP_FINISH,
+	/* Memory for the endpoint, and back. */
+	HUB_OP_ALLOC,
+	HUB_OP_FREE,
+	/* Memory of the hub's process that is not of DPDK, of an endpoint in
+	 * it, and back. */
+	HUB_OP_REGISTER,
+	HUB_OP_UNREGISTER,
 };
 
 struct hub_request {
@@ -41,6 +48,9 @@ struct hub_request {
 	uint32_t alone;
 	/* CLOSE, CANCEL, FINISH: the channel. LIST: list the one after it. */
 	uint64_t id;
+	/* FREE, REGISTER, UNREGISTER: where. All and ALLOC but FREE: bytes. */
+	uint64_t addr;
+	uint64_t size;
 	/* Nobody waits for the reply any more: CLOCK_MONOTONIC in ns. Set by
 	 * hub_ask(), as is the number. */
 	uint64_t expires;
@@ -61,7 +71,8 @@ struct hub_reply {
 	uint64_t incarnation;
 	uint32_t endpoint;
 	uint32_t epoch;
-	/* ATTACH: the registry. OPEN: the channel. Same address everywhere. */
+	/* ATTACH: the registry. OPEN: the channel. ALLOC: the memory. Same
+	 * address everywhere. */
 	uint64_t addr;
 	uint64_t size;
 	uint64_t id;

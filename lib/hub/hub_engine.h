@@ -108,6 +108,11 @@ void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
  * posts none meanwhile. */
 void engine_finish(struct hub_channel *c);
 
+/* The engine, if a channel has one, leaves off its bulk messages, which are
+ * over: it reads and writes the memory of its ends no more, but for what a
+ * device that cannot be stopped does. */
+void engine_quiesce(struct hub_channel *c);
+
 /* All channels that have no engine, or this one, go to the best there is. It
  * stands no more in hub->engines. */
 void engines_share(struct ferry_hub *hub, struct ferry_engine *from);

@@ -3,19 +3,25 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "ferry_compat.h"
 #include "hub_private.h"
 
-/* What epoll hands back: an endpoint and its epoch, or this. No epoch is 0. */
+/* What epoll hands back: an endpoint and its epoch, or these. No epoch is 0. */
 #define STOP UINT64_C(0)
+#define SWEEP (UINT64_C(1) << 32)
+
+/* How often limbo is swept while there is anything in it: 100 ms. */
+#define SWEEP_NS 100000000
 
 static void *
 monitor_loop(void *arg)
 {
 	struct ferry_hub *hub = arg;
 	struct epoll_event ev[16];
+	uint64_t ticks;
 	int n, i;
 
 	for (;;) {
@@ -25,7 +31,11 @@ monitor_loop(void *arg)
 
 			if (who == STOP)
 				return NULL;
-			hub_reap(hub, (uint32_t)(who >> 32), (uint32_t)who);
+			if (who != SWEEP)
+				hub_reap(hub, (uint32_t)(who >> 32), (uint32_t)who);
+			/* Fails if it was set anew meanwhile. */
+			else if (read(hub->timer, &ticks, sizeof(ticks)) > 0)
+				hub_sweep(hub);
 		}
 	}
 }
@@ -33,13 +43,19 @@ monitor_loop(void *arg)
 int
 hub_monitor_start(struct ferry_hub *hub)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = STOP };
+	struct epoll_event stop = { .events = EPOLLIN, .data.u64 = STOP };
+	struct epoll_event sweep = { .events = EPOLLIN, .data.u64 = SWEEP };
 	int ret;
 
 	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
 	hub->stop = eventfd(0, EFD_CLOEXEC);
-	if (hub->epoll < 0 || hub->stop < 0 || epoll_ctl(hub->epoll,
-			EPOLL_CTL_ADD, hub->stop, &ev) != 0)
+	hub->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC |
+			TFD_NONBLOCK);
+	if (hub->epoll < 0 || hub->stop < 0 || hub->timer < 0 ||
+			epoll_ctl(hub->epoll, EPOLL_CTL_ADD, hub->stop,
+				&stop) != 0 ||
+			epoll_ctl(hub->epoll, EPOLL_CTL_ADD, hub->timer,
+				&sweep) != 0)
 		ret = -errno;
 	else
 		ret = ferry_ctrl_thread(&hub->monitor, "ferry-monitor",
@@ -47,6 +63,7 @@ hub_monitor_start(struct ferry_hub *hub)
 	if (ret != 0) {
 		close(hub->epoll);
 		close(hub->stop);
+		close(hub->timer);
 	}
 	return ret;
 }
@@ -58,6 +75,18 @@ hub_monitor_stop(struct ferry_hub *hub)
 	pthread_join(hub->monitor, NULL);
 	close(hub->epoll);
 	close(hub->stop);
+	close(hub->timer);
+}
+
+void
+hub_monitor_sweeps(struct ferry_hub *hub, bool on)
+{
+	const struct itimerspec when = {
+		.it_interval.tv_nsec = on ? SWEEP_NS : 0,
+		.it_value.tv_nsec = on ? SWEEP_NS : 0,
+	};
+
+	timerfd_settime(hub->timer, 0, &when, NULL);
 }
 
 int

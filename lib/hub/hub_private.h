@@ -6,8 +6,9 @@
  * The hub from inside.
  *
  *     endpoint.c ──request──> hub_ctl.c ──> hub_table.c ──> hub_arena.c
- *                                             ^     │
- *                  hub_monitor.c ──a death────┘     └────> hub_serve.c ──> hub_engine.c
+ *                                             ^   │ │            ^
+ *                  hub_monitor.c ──a death────┘   │ └──> hub_memory.c
+ *                                                 └────> hub_serve.c ──> hub_engine.c
  *
  * What the hub decides by (who is attached, who has which end, which memory is
  * whose) lies in its private memory. Shared memory tells the endpoints; the
@@ -23,6 +24,7 @@
 
 #include "ferry_bell.h"
 #include "ferry_board.h"
+#include "ferry_bulk_layout.h"
 #include "ferry_engine.h"
 #include "ferry_hub.h"
 #include "hub_arena.h"
@@ -52,6 +54,30 @@ struct ferry_registry {
 
 enum hub_role { HUB_TX, HUB_RX };
 
+/* A piece of the arena that is an endpoint's, or was. */
+struct hub_piece {
+	SLIST_ENTRY(hub_piece) next;
+	void *mem;
+	uint64_t size;
+	/* Of the endpoint: no other one ever has it. */
+	uint32_t epoch;
+	/* In limbo for ever: a device may write there. */
+	bool lost;
+};
+SLIST_HEAD(hub_pieces, hub_piece);
+
+/* Memory that a process registered with EAL through ferry. */
+struct hub_range {
+	SLIST_ENTRY(hub_range) next;
+	uint64_t addr;
+	uint64_t size;
+	/* How many endpoints have registered some of it. */
+	uint32_t users;
+	/* EAL knew it before: it is not ferry's to take back. */
+	bool known;
+};
+SLIST_HEAD(hub_ranges, hub_range);
+
 /* An endpoint, as the hub knows it. */
 struct hub_endpoint {
 	bool used;
@@ -61,12 +87,20 @@ struct hub_endpoint {
 	int32_t pid;
 	int pidfd;
 	char name[FERRY_NAME_MAX];
+	struct hub_pieces pieces;
+	/* A device that cannot be stopped may write into its pieces. */
+	bool unsafe;
 };
 
 /* ABSENT, OPEN, or CLOSED for all ways of having ended. */
 struct hub_end {
 	enum ferry_end_state state;
 	uint32_t endpoint;
+	/* That of the endpoint, also after its end. */
+	uint32_t epoch;
+	/* It has ended, and the other one may still copy into or out of memory
+	 * of its endpoint. */
+	bool owed;
 };
 
 /* A channel, as the hub knows it. */
@@ -75,6 +109,9 @@ struct hub_channel {
 	uint64_t id;
 	uint64_t size;
 	struct ferry_channel_shared *shared;
+	/* Where they are in it: what it says itself is not believed. */
+	struct ferry_bulk_block *blocks;
+	struct ferry_bulk_grant *grants;
 	struct ferry_channel_config config;
 	char name[FERRY_NAME_MAX];
 	struct hub_end ends[2];
@@ -97,6 +134,10 @@ struct ferry_hub {
 	/* A device that cannot be stopped may write there for ever. */
 	bool unsafe;
 	struct hub_arena arena;
+	/* Pieces that endpoints gave back or left, and that somebody may still
+	 * copy into or out of. */
+	struct hub_pieces limbo;
+	struct hub_ranges ranges;
 	struct ferry_registry *registry;
 	/* FERRY_ENGINES_MAX places, by the number of their boards. */
 	struct ferry_engine **engines;
@@ -113,8 +154,21 @@ struct ferry_hub {
 	/* hub_monitor.c */
 	int epoll;
 	int stop;
+	int timer;
 	pthread_t monitor;
 };
+
+/* The endpoint, if it is still the one of that epoch; or NULL. */
+static inline struct hub_endpoint *
+endpoint_find(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
+{
+	struct hub_endpoint *ep;
+
+	if (endpoint >= hub->max_endpoints)
+		return NULL;
+	ep = &hub->endpoints[endpoint];
+	return ep->used && ep->epoch == epoch ? ep : NULL;
+}
 
 /* What boards and engines know a channel by. */
 static inline uint32_t
@@ -151,14 +205,56 @@ void hub_shut(struct ferry_hub *hub);
 /* Endpoints attached. */
 uint32_t hub_population(struct ferry_hub *hub);
 
+/* hub_memory.c: pieces of the arena that are endpoints'. */
+
+/* Give an endpoint a piece: 0 or negative. */
+int hub_alloc(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		uint64_t size, uint64_t *addr);
+/* Take one back, at once or when nobody copies there any more. */
+int hub_free_piece(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		uint64_t addr);
+/* Take back what can be of the pieces in limbo. */
+void hub_sweep(struct ferry_hub *hub);
+
+/* The rest of it is called with hub->lock held. */
+
+/* An end has ended: so have its bulk messages, of which nobody begins to copy
+ * a unit any more. */
+void memory_bulk_end(struct hub_channel *c, enum hub_role role, int why);
+/* ... and the engine copies none of them any more: find out whether the other
+ * end does. */
+void memory_owe(struct ferry_hub *hub, struct hub_channel *c,
+		enum hub_role role);
+/* A device may write for ever to where a channel's ends wanted it to. */
+void memory_unsafe(struct ferry_hub *hub, struct hub_channel *c);
+/* Take back all that an endpoint has. */
+void memory_endpoint_ended(struct ferry_hub *hub, struct hub_endpoint *ep);
+/* After each change of ends. */
+void memory_sweep(struct ferry_hub *hub);
+/* Bytes that endpoints have, and that are in limbo. */
+void memory_count(struct ferry_hub *hub, uint64_t *held, uint64_t *limbo);
+/* The hub ends, and nobody is attached: forget the pieces. */
+void memory_forget(struct ferry_hub *hub);
+
+/* hub_extmem.c: memory of this process that is not of DPDK. */
+
+/* Make it known to EAL and to DMA devices: 0 or negative. */
+int hub_register(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		uint64_t addr, uint64_t size);
+/* Undo one hub_register() of the same memory. */
+int hub_unregister(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		uint64_t addr, uint64_t size);
+
 /* The board with a number. */
 struct ferry_board *hub_board(struct ferry_hub *hub, uint32_t index);
 
-/* hub_monitor.c: a thread that waits for deaths. */
+/* hub_monitor.c: a thread that waits for deaths, and for limbo to empty. */
 int hub_monitor_start(struct ferry_hub *hub);
 void hub_monitor_stop(struct ferry_hub *hub);
 int hub_monitor_watch(struct ferry_hub *hub, int pidfd, uint32_t endpoint,
 		uint32_t epoch);
 void hub_monitor_forget(struct ferry_hub *hub, int pidfd);
+/* Whether hub_sweep() is to be called from time to time. */
+void hub_monitor_sweeps(struct ferry_hub *hub, bool on);
 
 #endif /* FERRY_HUB_PRIVATE_H */

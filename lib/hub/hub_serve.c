@@ -113,6 +113,20 @@ engine_finish(struct hub_channel *c)
 	ferry_board_post(e->board, channel_number(e->hub, c));
 }
 
+void
+engine_quiesce(struct hub_channel *c)
+{
+	struct ferry_engine *e = c->engine;
+
+	if (e == NULL)
+		return;
+	engine_lock(e);
+	ferry_server_bulk_quiesce(&e->server, channel_number(e->hub, c));
+	engine_unlock(e);
+	/* As in serve_end(). */
+	ferry_board_post(e->board, channel_number(e->hub, c));
+}
+
 /* Give a channel to an engine: 0 or negative. */
 static int
 engine_give(struct ferry_engine *e, struct hub_channel *c)

@@ -26,17 +26,6 @@ ferry_name_check(const char *name)
 	return 0;
 }
 
-static struct hub_endpoint *
-endpoint_find(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
-{
-	struct hub_endpoint *ep;
-
-	if (endpoint >= hub->max_endpoints)
-		return NULL;
-	ep = &hub->endpoints[endpoint];
-	return ep->used && ep->epoch == epoch ? ep : NULL;
-}
-
 static struct ferry_channel_end *
 shared_end(struct hub_channel *c, enum hub_role role)
 {
@@ -56,13 +45,14 @@ channel_drop(struct ferry_hub *hub, struct hub_channel *c)
 {
 	/* Nobody has it any more; a stray pointer shall find no channel. */
 	__atomic_store_n(&c->shared->magic, 0, __ATOMIC_RELAXED);
-	hub->unsafe |= c->unsafe;
-	if (c->unsafe)
+	if (c->unsafe) {
+		memory_unsafe(hub, c);
 		HUB_LOG(ERR, "%s: %" PRIu64 " KiB of channel %s are never used "
 			"again: a DMA device that cannot be stopped may write "
 			"there", hub->name, c->size >> 10, c->name);
-	else
+	} else {
 		hub_arena_free(&hub->arena, c->shared, c->size);
+	}
 	memset(c, 0, sizeof(*c));
 }
 
@@ -75,6 +65,8 @@ end_ended(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
 		enum ferry_end_state to)
 {
 	c->ends[role].state = to;
+	if (to == FERRY_END_ABSENT)
+		c->ends[role].epoch = 0;
 	if (c->ends[!role].state != FERRY_END_OPEN)
 		channel_drop(hub, c);
 }
@@ -95,6 +87,22 @@ end_say(struct hub_channel *c, enum hub_role role, enum ferry_end_state state)
 }
 
 /*
+ * Nobody of the hub's copies for an end any more. died: what the dead producer
+ * posted was promised.
+ */
+static void
+end_quit(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
+		bool died)
+{
+	memory_bulk_end(c, role, died ? FERRY_E_PEER_GONE : FERRY_E_CLOSED);
+	if (role == HUB_TX)
+		engine_leave(hub, c, died);
+	else
+		engine_quiesce(c);
+	memory_owe(hub, c, role);
+}
+
+/*
  * Give up an endpoint and what it has. died: nobody closed its ends, so the
  * hub says so to those at the other ends.
  */
@@ -112,15 +120,15 @@ endpoint_remove(struct ferry_hub *hub, uint32_t endpoint, bool died)
 			if (c->ends[role].state != FERRY_END_OPEN ||
 					c->ends[role].endpoint != endpoint)
 				continue;
-			/* What a dead producer posted was promised. */
-			if (role == HUB_TX)
-				engine_leave(hub, c, died);
+			end_quit(hub, c, role, died);
 			end_say(c, role, died ? FERRY_END_GONE :
 				FERRY_END_CLOSED);
 			end_shout(hub, &c->ends[!role]);
 			end_ended(hub, c, role, FERRY_END_CLOSED);
 		}
 	}
+	memory_endpoint_ended(hub, ep);
+	memory_sweep(hub);
 	if (ep->pidfd >= 0) {
 		hub_monitor_forget(hub, ep->pidfd);
 		close(ep->pidfd);
@@ -257,6 +265,8 @@ channel_make(struct ferry_hub *hub, const char *name,
 	c->id = hub->last_id;
 	c->size = size;
 	c->shared = mem;
+	c->blocks = ferry_channel_bulk(mem);
+	c->grants = ferry_channel_grants(mem);
 	c->config.slot_size = c->shared->slot_size;
 	c->config.n_slots = c->shared->n_slots;
 	strcpy(c->name, name);
@@ -292,6 +302,7 @@ hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 	if (ret == 0) {
 		c->ends[role].state = FERRY_END_OPEN;
 		c->ends[role].endpoint = endpoint;
+		c->ends[role].epoch = epoch;
 		*shared = c->shared;
 		*size = c->size;
 		*id = c->id;
@@ -335,9 +346,12 @@ hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 	pthread_mutex_lock(&hub->lock);
 	c = end_find(hub, endpoint, epoch, role, id);
 	if (c != NULL) {
-		if (role == HUB_TX)
+		if (to != FERRY_END_ABSENT)
+			end_quit(hub, c, role, false);
+		else if (role == HUB_TX)
 			engine_leave(hub, c, false);
 		end_ended(hub, c, role, to);
+		memory_sweep(hub);
 	}
 	pthread_mutex_unlock(&hub->lock);
 	return c != NULL ? 0 : -ENOENT;
@@ -448,6 +462,7 @@ ferry_hub_info(struct ferry_hub *hub, struct ferry_hub_info *info)
 	pthread_mutex_lock(&hub->lock);
 	info->memory = hub->arena.size;
 	hub_arena_space(&hub->arena, &info->memory_free, &info->memory_largest);
+	memory_count(hub, &info->memory_endpoints, &info->memory_limbo);
 	for (i = 0; i < hub->max_channels; i++)
 		info->channels += hub->channels[i].used;
 	info->deaths = hub->deaths;

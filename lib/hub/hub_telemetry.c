@@ -47,6 +47,8 @@ add_hub(struct ferry_hub *hub, void *arg)
 	ferry_tel_dict_u64(arg, "memory", info.memory);
 	ferry_tel_dict_u64(arg, "memory_free", info.memory_free);
 	ferry_tel_dict_u64(arg, "memory_largest", info.memory_largest);
+	ferry_tel_dict_u64(arg, "memory_endpoints", info.memory_endpoints);
+	ferry_tel_dict_u64(arg, "memory_limbo", info.memory_limbo);
 	ferry_tel_dict_u64(arg, "endpoints", info.endpoints);
 	ferry_tel_dict_u64(arg, "channels", info.channels);
 	ferry_tel_dict_u64(arg, "deaths", info.deaths);

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_eal.h>
+#include <rte_memory.h>
+
+#include "endpoint_memory.h"
+#include "ferry_errno.h"
+
+/* Pieces for several blocks: the first one, and the others. */
+#define PIECE_FIRST (UINT64_C(2) << 20)
+#define PIECE (UINT64_C(8) << 20)
+/* From here on a block has a piece to itself: copying as much takes more than a
+ * millisecond, asking the hub a tenth of one. */
+#define OWN_PIECE (UINT64_C(32) << 20)
+/* What may be kept unused whatever is in use. */
+#define SPARE PIECE
+/* Allocations after which an earlier peak is forgotten: up to twice as many. */
+#define SPAN 32
+/* Registered ranges are searched one by one. */
+#define RANGES 64
+
+struct memory_piece {
+	TAILQ_ENTRY(memory_piece) next;
+	struct hub_arena arena;
+	/* For one block alone. */
+	bool own;
+	/* By grain: how many of them the block has that starts there, or 0. */
+	uint32_t *blocks;
+};
+
+struct memory_range {
+	SLIST_ENTRY(memory_range) next;
+	uint64_t addr;
+	uint64_t size;
+	/* Segments of messages under way that lie there. */
+	uint32_t users;
+};
+
+static void
+piece_forget(struct memory_piece *p)
+{
+	hub_arena_fini(&p->arena);
+	free(p->blocks);
+	free(p);
+}
+
+static void
+hub_gives(struct endpoint_memory *m, void *mem)
+{
+	struct hub_request req = {
+		.op = HUB_OP_FREE,
+		.addr = (uintptr_t)mem,
+	};
+	struct hub_reply rep;
+
+	/* If it cannot, or does so later, it is not this endpoint's any more. */
+	endpoint_ask(m->ep, &req, &rep);
+}
+
+static void
+idle_drop(struct endpoint_memory *m)
+{
+	struct memory_piece *p = TAILQ_LAST(&m->idle, memory_pieces);
+
+	TAILQ_REMOVE(&m->idle, p, next);
+	m->idle_bytes -= p->arena.size;
+	hub_gives(m, p->arena.base);
+	piece_forget(p);
+}
+
+/* Give back what is more than was lately in use, if busy bytes are now. */
+static void
+idle_trim(struct endpoint_memory *m, uint64_t busy)
+{
+	const uint64_t most = RTE_MAX(RTE_MAX(m->peak[0], m->peak[1]),
+			busy + SPARE);
+
+	while (m->idle_bytes > 0 && busy + m->idle_bytes > most)
+		idle_drop(m);
+}
+
+static void
+piece_use(struct endpoint_memory *m, struct memory_piece *p)
+{
+	TAILQ_INSERT_TAIL(&m->busy, p, next);
+	m->busy_bytes += p->arena.size;
+	m->peak[0] = RTE_MAX(m->peak[0], m->busy_bytes);
+}
+
+static void
+piece_rest(struct endpoint_memory *m, struct memory_piece *p)
+{
+	TAILQ_REMOVE(&m->busy, p, next);
+	m->busy_bytes -= p->arena.size;
+	TAILQ_INSERT_HEAD(&m->idle, p, next);
+	m->idle_bytes += p->arena.size;
+	idle_trim(m, m->busy_bytes);
+}
+
+/* The books of a piece; NULL if there is no memory for them. */
+static struct memory_piece *
+piece_make(void *mem, uint64_t size, bool own)
+{
+	struct memory_piece *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->own = own;
+	/* Zeros that are not touched cost nothing. */
+	p->blocks = calloc(size / HUB_ARENA_GRAIN, sizeof(*p->blocks));
+	if (p->blocks == NULL || hub_arena_init(&p->arena, mem, size) != 0) {
+		piece_forget(p);
+		return NULL;
+	}
+	return p;
+}
+
+/* So many bytes of the hub: 0 or negative. */
+static int
+hub_takes(struct endpoint_memory *m, uint64_t size, void **mem)
+{
+	struct hub_request req = { .op = HUB_OP_ALLOC, .size = size };
+	struct hub_reply rep;
+	int ret = endpoint_ask(m->ep, &req, &rep);
+
+	if (ret != 0)
+		return ret;
+	*mem = (void *)(uintptr_t)rep.addr;
+	if (!endpoint_mapped(rep.addr, size)) {
+		hub_gives(m, *mem);
+		return FERRY_E_CORRUPT;
+	}
+	return 0;
+}
+
+/* Get a piece with room for a block; NULL if there is none. */
+static struct memory_piece *
+piece_get(struct endpoint_memory *m, uint64_t size)
+{
+	const bool own = size >= OWN_PIECE;
+	uint64_t bytes = RTE_ALIGN_CEIL(size, HUB_ARENA_LONG);
+	struct memory_piece *p;
+	void *mem;
+	int ret;
+
+	/* As much again as there is, so that those who need little have little. */
+	if (!own)
+		bytes = RTE_MAX(bytes, RTE_MIN(PIECE, RTE_MAX(PIECE_FIRST,
+				m->busy_bytes + m->idle_bytes)));
+	idle_trim(m, m->busy_bytes + bytes);
+	ret = hub_takes(m, bytes, &mem);
+	if (ret == FERRY_E_NO_ROOM && m->idle_bytes > 0) {
+		while (m->idle_bytes > 0)
+			idle_drop(m);
+		ret = hub_takes(m, bytes, &mem);
+	}
+	if (ret == FERRY_E_NO_ROOM && bytes > size) {
+		bytes = size;
+		ret = hub_takes(m, bytes, &mem);
+	}
+	if (ret != 0)
+		return NULL;
+	p = piece_make(mem, bytes, own);
+	if (p == NULL)
+		hub_gives(m, mem);
+	return p;
+}
+
+static void *
+block_make(struct memory_piece *p, uint64_t size)
+{
+	uint8_t *mem = hub_arena_alloc_long(&p->arena, size);
+
+	if (mem != NULL)
+		p->blocks[(mem - p->arena.base) / HUB_ARENA_GRAIN] =
+			(uint32_t)(size / HUB_ARENA_GRAIN);
+	return mem;
+}
+
+/* Whether a block can go into an idle piece. */
+static bool
+piece_suits(const struct memory_piece *p, uint64_t size)
+{
+	if (p->own != (size >= OWN_PIECE) || p->arena.size < size)
+		return false;
+	/* Else the next long one would need one more. */
+	return !p->own || p->arena.size - size <= size / 8;
+}
+
+/* A block in the pieces there are; NULL: they have no room. */
+static void *
+block_find(struct endpoint_memory *m, uint64_t size)
+{
+	struct memory_piece *p;
+	void *mem;
+
+	TAILQ_FOREACH(p, &m->busy, next) {
+		if (p->own || size >= OWN_PIECE)
+			continue;
+		mem = block_make(p, size);
+		if (mem != NULL)
+			return mem;
+	}
+	TAILQ_FOREACH(p, &m->idle, next) {
+		if (!piece_suits(p, size))
+			continue;
+		mem = block_make(p, size);
+		if (mem == NULL)
+			continue; /* no memory for the books */
+		TAILQ_REMOVE(&m->idle, p, next);
+		m->idle_bytes -= p->arena.size;
+		piece_use(m, p);
+		return mem;
+	}
+	return NULL;
+}
+
+static void *
+memory_alloc(void *arg, uint64_t size)
+{
+	struct endpoint_memory *m = arg;
+	struct memory_piece *p;
+	void *mem;
+
+	if (size == 0 || size > FERRY_BULK_MAX / 2)
+		return NULL;
+	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
+	if (++m->n % SPAN == 0) {
+		m->peak[1] = m->peak[0];
+		m->peak[0] = m->busy_bytes;
+	}
+	mem = block_find(m, size);
+	if (mem != NULL)
+		return mem;
+	p = piece_get(m, size);
+	if (p == NULL)
+		return NULL;
+	piece_use(m, p);
+	mem = block_make(p, size);
+	if (mem == NULL)
+		piece_rest(m, p);
+	return mem;
+}
+
+static void
+memory_free(void *arg, void *mem)
+{
+	struct endpoint_memory *m = arg;
+	struct memory_piece *p;
+	uint64_t at = 0;
+
+	if (mem == NULL)
+		return;
+	TAILQ_FOREACH(p, &m->busy, next) {
+		at = (uint64_t)((uintptr_t)mem - (uintptr_t)p->arena.base);
+		if (at < p->arena.size)
+			break;
+	}
+	if (p == NULL || at % HUB_ARENA_GRAIN != 0 ||
+			p->blocks[at / HUB_ARENA_GRAIN] == 0) {
+		HUB_LOG(ERR, "%p was not given by ferry_alloc()", mem);
+		return;
+	}
+	hub_arena_free(&p->arena, mem, (uint64_t)HUB_ARENA_GRAIN *
+			p->blocks[at / HUB_ARENA_GRAIN]);
+	p->blocks[at / HUB_ARENA_GRAIN] = 0;
+	if (p->arena.n_given == 0)
+		piece_rest(m, p);
+}
+
+/* Whether a range has some of a stretch. */
+static bool
+range_meets(const struct memory_range *r, uint64_t addr, uint64_t size)
+{
+	return addr < r->addr + r->size && r->addr < addr + size;
+}
+
+static bool
+memory_is_shared(void *arg, const void *mem, uint64_t len)
+{
+	struct endpoint_memory *m = arg;
+	const uint64_t addr = (uintptr_t)mem;
+	const struct memory_range *r;
+
+	if (addr + len < addr)
+		return false;
+	if (ferry_reach_dpdk(addr, len, &m->reach))
+		return true;
+	SLIST_FOREACH(r, &m->ranges, next)
+		if (addr >= r->addr && addr + len <= r->addr + r->size)
+			return true;
+	return false;
+}
+
+static void
+memory_hold(void *arg, const void *mem, uint64_t len)
+{
+	struct endpoint_memory *m = arg;
+	struct memory_range *r;
+
+	SLIST_FOREACH(r, &m->ranges, next)
+		r->users += range_meets(r, (uintptr_t)mem, len);
+}
+
+static void
+memory_unhold(void *arg, const void *mem, uint64_t len)
+{
+	struct endpoint_memory *m = arg;
+	struct memory_range *r;
+
+	SLIST_FOREACH(r, &m->ranges, next)
+		r->users -= range_meets(r, (uintptr_t)mem, len);
+}
+
+/* In the hub's process, EAL and the devices are told; others cannot. */
+static int
+range_tell(struct endpoint_memory *m, enum hub_op op,
+		const struct memory_range *r)
+{
+	struct hub_request req = {
+		.op = op,
+		.addr = r->addr,
+		.size = r->size,
+	};
+	struct hub_reply rep;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
+	return endpoint_ask(m->ep, &req, &rep);
+}
+
+static int
+is_dpdk(const struct rte_memseg_list *msl, void *arg)
+{
+	const struct memory_range *r = arg;
+
+	return !msl->external && range_meets(r, (uintptr_t)msl->base_va,
+			msl->len);
+}
+
+int
+ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size)
+{
+	struct endpoint_memory *m = endpoint_memory_of(ep);
+	const uint64_t addr = (uintptr_t)mem;
+	struct memory_range *r;
+	int ret;
+
+	if (addr == 0 || size == 0 || addr % HUB_ARENA_GRAIN != 0 ||
+			size % HUB_ARENA_GRAIN != 0 || addr + size < addr)
+		return -EINVAL;
+	SLIST_FOREACH(r, &m->ranges, next)
+		if (range_meets(r, addr, size))
+			return -EEXIST;
+	if (m->n_ranges == RANGES)
+		return -ENOSPC;
+	r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return -ENOMEM;
+	r->addr = addr;
+	r->size = size;
+	/* Without EAL's lock: a process that was killed may hold it. The lists
+	 * stay where they are. */
+	ret = rte_memseg_list_walk_thread_unsafe(is_dpdk, r) != 0 ? -EEXIST :
+		range_tell(m, HUB_OP_REGISTER, r);
+	if (ret != 0) {
+		free(r);
+		return ret;
+	}
+	SLIST_INSERT_HEAD(&m->ranges, r, next);
+	m->n_ranges++;
+	return 0;
+}
+
+static void
+range_remove(struct endpoint_memory *m, struct memory_range *r)
+{
+	SLIST_REMOVE(&m->ranges, r, memory_range, next);
+	m->n_ranges--;
+	range_tell(m, HUB_OP_UNREGISTER, r);
+	free(r);
+}
+
+int
+ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size)
+{
+	struct endpoint_memory *m = endpoint_memory_of(ep);
+	struct memory_range *r;
+
+	SLIST_FOREACH(r, &m->ranges, next)
+		if (r->addr == (uintptr_t)mem && r->size == size)
+			break;
+	if (r == NULL)
+		return -ENOENT;
+	if (r->users > 0)
+		return -EBUSY;
+	range_remove(m, r);
+	return 0;
+}
+
+void *
+ferry_alloc(struct ferry_endpoint *ep, uint64_t size)
+{
+	return memory_alloc(endpoint_memory_of(ep), size);
+}
+
+void
+ferry_free(struct ferry_endpoint *ep, void *mem)
+{
+	memory_free(endpoint_memory_of(ep), mem);
+}
+
+void
+endpoint_memory_init(struct endpoint_memory *m, struct ferry_endpoint *ep)
+{
+	m->ep = ep;
+	TAILQ_INIT(&m->busy);
+	TAILQ_INIT(&m->idle);
+	SLIST_INIT(&m->ranges);
+	m->ops = (struct ferry_channel_memory) {
+		.alloc = memory_alloc,
+		.free = memory_free,
+		.is_shared = memory_is_shared,
+		.hold = memory_hold,
+		.unhold = memory_unhold,
+		.arg = m,
+	};
+}
+
+void
+endpoint_memory_fini(struct endpoint_memory *m)
+{
+	struct memory_piece *p;
+
+	while (!SLIST_EMPTY(&m->ranges))
+		range_remove(m, SLIST_FIRST(&m->ranges));
+	TAILQ_CONCAT(&m->busy, &m->idle, next);
+	while ((p = TAILQ_FIRST(&m->busy)) != NULL) {
+		TAILQ_REMOVE(&m->busy, p, next);
+		piece_forget(p);
+	}
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_ENDPOINT_MEMORY_H
+#define FERRY_ENDPOINT_MEMORY_H
+
+/*
+ * The memory of an endpoint, from inside: see ferry_memory.h.
+ *
+ *     ferry_alloc() ──> a piece that has room ──> the block
+ *                 └──> none: HUB_OP_ALLOC, a new piece
+ *
+ * The books of each piece are a struct hub_arena in the endpoint's own memory.
+ * Blocks that take long to copy have pieces to themselves, of their length, so
+ * that nothing small keeps these from going back. Pieces without blocks are kept
+ * as long as the endpoint does not have more than it lately used at once: a
+ * stream of messages asks the hub for nothing.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "ferry_memory.h"
+#include "ferry_reach.h"
+#include "hub_ctl.h"
+
+struct memory_piece;
+struct memory_range;
+
+struct endpoint_memory {
+	struct ferry_endpoint *ep;
+	/* Pieces with blocks, the oldest first; and without, the one first that
+	 * was used last. Their bytes. */
+	TAILQ_HEAD(memory_pieces, memory_piece) busy;
+	struct memory_pieces idle;
+	uint64_t busy_bytes;
+	uint64_t idle_bytes;
+	/* The most that busy_bytes was, in this span of allocations and in the
+	 * one before; allocations in this span. */
+	uint64_t peak[2];
+	uint32_t n;
+	/* What is registered. */
+	SLIST_HEAD(, memory_range) ranges;
+	uint32_t n_ranges;
+	struct ferry_reach_cache reach;
+	/* For the channels' ends. */
+	struct ferry_channel_memory ops;
+};
+
+void endpoint_memory_init(struct endpoint_memory *m, struct ferry_endpoint *ep);
+/* Before the endpoint detaches, which gives the pieces back. */
+void endpoint_memory_fini(struct endpoint_memory *m);
+
+/* endpoint.c */
+
+struct endpoint_memory *endpoint_memory_of(struct ferry_endpoint *ep);
+/* Ask the hub in this endpoint's name: its result, or why there is none. */
+int endpoint_ask(struct ferry_endpoint *ep, struct hub_request *req,
+		struct hub_reply *rep);
+/* Whether an address from the hub can be what it says, in this process. */
+bool endpoint_mapped(uint64_t addr, uint64_t size);
+
+#endif /* FERRY_ENDPOINT_MEMORY_H */
