@@ -15,7 +15,8 @@
 /* From here on a block has a piece to itself: copying as much takes more than a
  * millisecond, asking the hub a tenth of one. */
 #define OWN_PIECE (UINT64_C(32) << 20)
-/* What may be kept unused whatever is in use. */
+/* What may be kept beside what is or was in use: what is used in turns does not
+ * add up in the peak. */
 #define SPARE PIECE
 /* Allocations after which an earlier peak is forgotten: up to twice as many. */
 #define SPAN 32
@@ -75,8 +76,8 @@ idle_drop(struct endpoint_memory *m)
 static void
 idle_trim(struct endpoint_memory *m, uint64_t busy)
 {
-	const uint64_t most = RTE_MAX(RTE_MAX(m->peak[0], m->peak[1]),
-			busy + SPARE);
+	const uint64_t peak = RTE_MAX(m->peak[0], m->peak[1]);
+	const uint64_t most = RTE_MAX(peak, busy) + SPARE;
 
 	while (m->idle_bytes > 0 && busy + m->idle_bytes > most)
 		idle_drop(m);

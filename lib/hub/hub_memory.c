@@ -55,14 +55,13 @@ grants_taken(const struct hub_channel *c)
 	return false;
 }
 
-/* Whether anybody may still copy for an end that has ended. */
+/* Whether anybody may still copy for an end that has ended. The channel is
+ * there as long as the other end is open. */
 static bool
 end_in_use(const struct hub_channel *c, enum hub_role role)
 {
 	if (c->engine != NULL && claims_any(c, FERRY_UNIT_SERVER))
 		return true;
-	if (c->ends[!role].state != FERRY_END_OPEN)
-		return false;
 	return role == HUB_TX ? claims_any(c, FERRY_UNIT_RX) :
 		claims_any(c, FERRY_UNIT_TX) || grants_taken(c);
 }
@@ -124,9 +123,9 @@ memory_bulk_end(struct hub_channel *c, enum hub_role role, int why)
 	}
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
 		gen = __atomic_load_n(&c->blocks[i].gen, __ATOMIC_RELAXED);
-		/* Also what is whole: that is told by its units alone. */
-		if (gen != 0)
-			ferry_bulk_end(&c->blocks[i], gen, why);
+		/* Also what is whole: that is told by its units alone. A block
+		 * that was never used has no message 0 to end. */
+		ferry_bulk_end(&c->blocks[i], gen, why);
 	}
 }
 

@@ -214,6 +214,9 @@ a_stream_of_messages_asks_for_nothing(void **state)
 				mem[k] = get(ep, sizes[i] - 3 * k % sizes[i]);
 			for (k = 0; k < RTE_DIM(mem); k++)
 				ferry_free(ep, mem[(k * 3 + n) % 8]);
+			/* Others between them, not too many. */
+			for (k = 0; k < 30 - RTE_DIM(mem); k++)
+				ferry_free(ep, get(ep, 1));
 			if (n == 0)
 				requests = ep->requests;
 		}
@@ -228,8 +231,8 @@ static void
 a_long_message_costs_its_length_and_little_more(void **state)
 {
 	struct ferry_endpoint *ep = start(SIZE);
-	unsigned int i;
-	void *mem;
+	unsigned int i, requests;
+	void *mem, *small;
 
 	(void)state;
 	/* After a sweep over shorter ones, as a benchmark makes it. */
@@ -245,6 +248,14 @@ a_long_message_costs_its_length_and_little_more(void **state)
 	ferry_free(ep, get(ep, GIB));
 	assert_in_range(ep->most, GIB, GIB + 60 * MIB);
 	ferry_free(ep, mem);
+	/* Nor does a short one go where there is some room behind a long one. */
+	mem = get(ep, GIB - MIB);
+	small = get(ep, 65536);
+	ferry_free(ep, mem);
+	requests = ep->requests;
+	ferry_free(ep, get(ep, GIB - MIB));
+	assert_int_equal(ep->requests, requests);
+	ferry_free(ep, small);
 	/* Odd lengths. */
 	ep->most = 0;
 	ferry_free(ep, get(ep, 5 * GIB + 1));
@@ -273,9 +284,10 @@ who_needs_little_has_little(void **state)
 static void
 a_full_hub_gives_what_it_has(void **state)
 {
-	struct ferry_endpoint *ep = start(64 * MIB);
+	struct ferry_endpoint *ep = start(64 * MIB + 8192);
 	uint64_t n = 0;
-	void *mem[3];
+	void *mem[4];
+	uint32_t i;
 
 	(void)state;
 	assert_null(ferry_alloc(ep, 65 * MIB));
@@ -283,22 +295,27 @@ a_full_hub_gives_what_it_has(void **state)
 	assert_null(ferry_alloc(ep, UINT64_MAX));
 	assert_null(ferry_alloc(ep, UINT64_MAX - 4094));
 	assert_int_equal(ep->held, 0);
-	/* What it keeps is not in the way of what it needs. */
+	/* Pieces are rounded up only if there is room. */
 	mem[0] = get(ep, 32 * MIB);
 	mem[1] = get(ep, 31 * MIB);
 	assert_null(ferry_alloc(ep, 2 * MIB));
 	mem[2] = get(ep, MIB);
+	mem[3] = get(ep, 8192);
 	assert_null(ferry_alloc(ep, 4096));
-	ferry_free(ep, mem[0]);
-	mem[0] = get(ep, 4096);
-	ferry_free(ep, mem[0]);
-	ferry_free(ep, mem[1]);
-	ferry_free(ep, mem[2]);
+	for (i = 0; i < RTE_DIM(mem); i++)
+		ferry_free(ep, mem[i]);
+	/* What it keeps is not in the way of what it needs, */
 	ferry_free(ep, get(ep, 64 * MIB));
+	/* ... not even what it may always keep. */
+	mem[0] = get(ep, 32 * MIB);
+	for (i = 0; i < 70; i++)
+		ferry_free(ep, get(ep, 8 * MIB));
+	ferry_free(ep, get(ep, 32 * MIB + 8192));
+	ferry_free(ep, mem[0]);
 	/* To the last grain. */
 	while (ferry_alloc(ep, 4096) != NULL)
 		n++;
-	assert_int_equal(n, 64 * MIB / 4096);
+	assert_int_equal(n, 64 * MIB / 4096 + 2);
 	stop(ep);
 }
 
@@ -346,6 +363,12 @@ what_is_not_a_block_is_not_freed(void **state)
 	ferry_free(ep, mem);
 	ferry_free(ep, mem); /* twice does no harm */
 	assert_ptr_equal(ferry_alloc(ep, 3 * 4096), mem);
+	assert_true((uint8_t *)get(ep, 4096) > other);
+	ferry_free(ep, mem);
+	ferry_free(ep, mem);
+	assert_ptr_equal(ferry_alloc(ep, 2 * 4096), mem);
+	assert_ptr_equal(ferry_alloc(ep, 4096), mem + 2 * 4096);
+	assert_true((uint8_t *)get(ep, 4096) > other);
 	stop(ep);
 }
 

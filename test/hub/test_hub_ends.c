@@ -372,7 +372,7 @@ ask_nonsense(struct peer *peer)
 	req.epoch = 0;
 	EXPECT(req, 0, FERRY_E_HUB_GONE);
 	/* What an endpoint of an earlier hub of this name may still send. */
-	for (i = HUB_OP_DETACH; i <= HUB_OP_CANCEL; i++) {
+	for (i = HUB_OP_DETACH; i <= HUB_OP_UNREGISTER; i++) {
 		req.op = (uint32_t)i;
 		req.endpoint = 0;
 		req.epoch = 1;
@@ -392,7 +392,8 @@ ask_nonsense(struct peer *peer)
 			/* Nearly right, but in nobody's name. */
 			req = good;
 			req.endpoint = 77;
-			req.op = (uint32_t)(ferry_test_random(&random) % 8);
+			req.op = (uint32_t)(ferry_test_random(&random) %
+				(HUB_OP_UNREGISTER + 1));
 			req.role = (uint32_t)(ferry_test_random(&random) % 3);
 			memcpy(noise, &req, sizeof(req));
 			noise[ferry_test_random(&random) % sizeof(req)] ^= 1;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,6 +71,29 @@ await_memory(struct peer *hub, uint64_t limbo, uint64_t endpoints)
 		usleep(10000);
 		rep = info_of(hub);
 	}
+}
+
+/* Whether a hub's process wakes up from time to time. */
+static bool
+ticks(const struct peer *hub)
+{
+	char path[64], line[128];
+	bool found = false;
+	FILE *file;
+	int fd;
+
+	for (fd = 0; fd < 256; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d",
+			(int)hub->proc.pid, fd);
+		file = fopen(path, "r");
+		if (file == NULL)
+			continue;
+		while (fgets(line, sizeof(line), file) != NULL)
+			found |= strcmp(line, "it_interval: (0, 100000000)\n")
+				== 0;
+		fclose(file);
+	}
+	return found;
 }
 
 /* In the peers. */
@@ -243,9 +267,11 @@ memory_of_the_dead_waits_for_who_copies_there(void **state)
 		usleep(350000);
 		assert_int_equal(do_custom(&other, alloc_most), -ENOMEM);
 		await_memory(&hub, BYTES, 0);
+		assert_true(ticks(&hub));
 		/* The hub finds out by itself. */
 		assert_int_equal(do_custom(&other, drop), 0);
 		await_memory(&hub, 0, 0);
+		assert_false(ticks(&hub));
 		assert_int_equal(do_custom(&other, alloc_most), 0);
 		stop(&hub, &other);
 	}
@@ -292,6 +318,28 @@ a_stopped_process_keeps_what_it_copies(void **state)
 	await_memory(&hub, 0, 0);
 	peer_exit(&owner);
 	stop(&hub, &other);
+}
+
+static void
+what_a_stopped_hub_could_not_give_in_time_is_not_given(void **state)
+{
+	const struct peer_order order = { .op = PEER_CUSTOM, .custom = alloc };
+	struct peer hub = { 0 }, a = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 100 * MIB);
+	peer_start_endpoint(&a);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	assert_int_equal(do_custom(&a, alloc), -ENOMEM);
+	/* It goes on while the next request waits, and finds both. */
+	peer_order(&a, &order);
+	usleep(200000);
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	assert_int_equal(peer_report(&a).result, 0);
+	await_memory(&hub, 0, BYTES);
+	stop(&hub, &a);
 }
 
 static void
@@ -360,6 +408,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(memory_of_the_dead_waits_for_who_copies_there, stop_all),
 		cmocka_unit_test_teardown(memory_of_the_dead_goes_back_when_who_copied_there_dies, stop_all),
 		cmocka_unit_test_teardown(a_stopped_process_keeps_what_it_copies, stop_all),
+		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_give_in_time_is_not_given, stop_all),
 		cmocka_unit_test_teardown(memory_waits_also_if_only_the_channel_is_closed, stop_all),
 		cmocka_unit_test_teardown(buffers_that_a_dead_consumer_lent_are_not_given_out, stop_all),
 		cmocka_unit_test_teardown(a_hub_in_limbo_is_destroyed_when_all_have_left, stop_all),

@@ -10,12 +10,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <rte_malloc.h>
 #include <rte_memory.h>
 
+#include "ferry_bulk_layout.h"
+#include "ferry_engine.h"
+#include "ferry_errno.h"
 #include "ferry_memory.h"
 #include "ferry_reach.h"
 #include "hub_fixture.h"
@@ -157,6 +161,95 @@ a_hub_that_is_shut_gives_nothing_and_takes_back(void **state)
 	assert_int_equal(ferry_hub_destroy(hub), 0);
 }
 
+/* Wait until the hub has so many bytes in limbo: it looks by itself. */
+static void
+await_limbo(struct ferry_hub *hub, uint64_t bytes)
+{
+	const uint64_t end = ferry_test_now_ns() + UINT64_C(1000000000);
+
+	while (info_of(hub).memory_limbo != bytes) {
+		assert_true(ferry_test_now_ns() < end);
+		usleep(10000);
+	}
+}
+
+static void
+memory_waits_for_what_the_engine_copies_there(void **state)
+{
+	struct ferry_endpoint *a, *b;
+	struct ferry_bulk_block *block;
+	struct ferry_engine *engine;
+	struct ferry_hub *hub;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+	int round;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 48 * MIB, 4, 4);
+	a = hub_join(HUB, "a");
+	for (round = 0; round < 2; round++) {
+		/* Nobody runs it: it does not look at what is written here. */
+		assert_int_equal(ferry_engine_create(&engine, hub, NULL), 0);
+		b = hub_join(HUB, "b");
+		assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);
+		assert_int_equal(ferry_rx_open(&rx, b, "c", NULL), 0);
+		assert_non_null(ferry_alloc(b, MIB));
+		block = ferry_channel_bulk(ferry_tx_channel(tx));
+		block->gen = 1;
+		block->units[1] = FERRY_UNIT_SERVER;
+		ferry_detach(b);
+		assert_int_equal(info_of(hub).memory_limbo, 2 * MIB);
+		usleep(250000);
+		assert_int_equal(info_of(hub).memory_limbo, 2 * MIB);
+		/* It lets go of the unit; or does not serve the channel any
+		 * more, so that what stands there means nothing. */
+		if (round == 0)
+			block->units[1] = FERRY_UNIT_FREE;
+		else
+			ferry_engine_destroy(engine);
+		await_limbo(hub, 0);
+		ferry_tx_close(tx);
+		if (round == 0)
+			ferry_engine_destroy(engine);
+	}
+	ferry_detach(a);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+an_end_that_was_not_started_ends_no_messages(void **state)
+{
+	struct ferry_channel_shared *ch;
+	struct ferry_bulk_block *block;
+	struct ferry_endpoint *ep;
+	struct ferry_hub *hub;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 16 * MIB, 4, 4);
+	ep = hub_join(HUB, "e");
+	assert_int_equal(ferry_tx_open(&tx, ep, "c", NULL), 0);
+	ch = (struct ferry_channel_shared *)(uintptr_t)ferry_tx_channel(tx);
+	block = ferry_channel_bulk(ch);
+	block->gen = 1;
+	/* As if it were of another build. */
+	ch->layout ^= 1;
+	assert_int_equal(ferry_rx_open(&rx, ep, "c", NULL), FERRY_E_VERSION);
+	ch->layout ^= 1;
+	assert_int_equal(ferry_bulk_over(block, 1), 0);
+	assert_int_equal(ferry_rx_open(&rx, ep, "c", NULL), 0);
+	assert_int_equal(ferry_bulk_over(block, 1), 0);
+	ferry_rx_close(rx);
+	assert_int_equal(ferry_bulk_over(block, 1), FERRY_E_CLOSED);
+	ferry_detach(ep);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
 static void
 registered_memory_is_known_to_eal_as_long_as_anybody_wants_it(void **state)
 {
@@ -224,6 +317,8 @@ main(void)
 		cmocka_unit_test(exhaustion_is_no_harm),
 		cmocka_unit_test(an_endpoint_that_ends_gives_all_back),
 		cmocka_unit_test(a_hub_that_is_shut_gives_nothing_and_takes_back),
+		cmocka_unit_test(memory_waits_for_what_the_engine_copies_there),
+		cmocka_unit_test(an_end_that_was_not_started_ends_no_messages),
 		cmocka_unit_test(registered_memory_is_known_to_eal_as_long_as_anybody_wants_it),
 	};
 

@@ -21,6 +21,7 @@
 #include <rte_common.h>
 #include <rte_malloc.h>
 
+#include "ferry_memory.h"
 #include "ferry_test.h"
 #include "fleet.h"
 
@@ -367,6 +368,47 @@ what_was_given_up_is_not_taken_up_by_others(void **state)
 		HUB_BYTES);
 }
 
+/* The endpoints' own memory, which messages may have been copied into. */
+static void
+memory_of_endpoints_beside_such_a_device_is_not_given_out(void **state)
+{
+	char dir[] = "/run/ferry-test-XXXXXX", sysfs[256];
+	struct ferry_hub_info info;
+	struct stage s;
+	uint64_t a, b;
+
+	(void)state;
+	rig_begin();
+	snprintf(sysfs, sizeof(sysfs), "%s", getenv("DSA_SYSFS_PATH"));
+	stage_start(&s);
+	assert_non_null(ferry_alloc(s.a, 1));
+	ferry_hub_info(s.hub, &info);
+	a = info.memory_endpoints;
+	assert_true(a > 0);
+	assert_non_null(ferry_alloc(s.b, 1));
+	ferry_hub_info(s.hub, &info);
+	b = info.memory_endpoints - a;
+	assert_true(b > 0);
+	sysfs_without_unbind(dir);
+	fleet_set("wq=0,hang=1");
+	post(&s, 4, 700);
+	assert_int_equal(turn(&s), -EIO);
+	sysfs_back(dir, sysfs);
+	/* As long as the channel is there, and then for ever. */
+	ferry_detach(s.a);
+	s.a = NULL;
+	ferry_hub_info(s.hub, &info);
+	assert_int_equal(info.memory_limbo, a);
+	ferry_detach(s.b);
+	s.b = NULL;
+	usleep(300000); /* several looks of the hub */
+	ferry_hub_info(s.hub, &info);
+	assert_int_equal(info.memory_limbo, a + b);
+	assert_int_equal(info.memory_endpoints, 0);
+	assert_true(info.memory_free < info.memory - a - b);
+	stage_stop(&s);
+}
+
 int
 main(void)
 {
@@ -379,6 +421,9 @@ main(void)
 			fleet_setup),
 		cmocka_unit_test_setup(
 			what_was_given_up_is_not_taken_up_by_others,
+			fleet_setup),
+		cmocka_unit_test_setup(
+			memory_of_endpoints_beside_such_a_device_is_not_given_out,
 			fleet_setup),
 	};
 
