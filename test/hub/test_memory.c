@@ -205,7 +205,8 @@ memory_waits_for_what_the_engine_copies_there(void **state)
 		/* It lets go of the unit; or does not serve the channel any
 		 * more, so that what stands there means nothing. */
 		if (round == 0)
-			block->units[1] = FERRY_UNIT_FREE;
+			__atomic_store_n(&block->units[1], FERRY_UNIT_FREE,
+				__ATOMIC_RELEASE);
 		else
 			ferry_engine_destroy(engine);
 		await_limbo(hub, 0);
