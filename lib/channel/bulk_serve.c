@@ -93,6 +93,10 @@ reaches(const struct bulk_serve *s, const struct bulk_side *side,
 	const struct ferry_channel_memory *memory = s->memory;
 	uint32_t i;
 
+	/* Its owner knows: at the same address here there may be something
+	 * else. */
+	if ((side->flags & FERRY_BULK_SHARED) == 0)
+		return false;
 	for (i = 0; i < side->n; i++) {
 		const struct ferry_bulk_seg *seg = &side->segs[i];
 

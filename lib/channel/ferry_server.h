@@ -193,23 +193,6 @@ void ferry_server_quiet(struct ferry_server *server, uint32_t number);
 int ferry_server_remove(struct ferry_server *server, uint32_t number);
 
 /**
- * Wait until the server has no claims in a channel's bulk messages, which are
- * all over.
- *
- * @param server
- *   The server.
- * @param number
- *   The channel's number.
- */
-static inline void
-ferry_server_bulk_quiesce(struct ferry_server *server, uint32_t number)
-{
-	/* Stub: replaced with the server's part of bulk messages. */
-	RTE_SET_USED(server);
-	RTE_SET_USED(number);
-}
-
-/**
  * One turn: bounded work.
  *
  * @param server

@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "ferry_channel.h"
+#include "ferry_reach.h"
 #include "hub_engine.h"
 
 /* How often, and how far apart, a producer is asked for its channel: 100 ms. */
@@ -38,6 +40,21 @@ engine_best(struct ferry_hub *hub)
 	return best;
 }
 
+static bool
+is_reached(void *arg, const void *mem, uint64_t len)
+{
+	struct ferry_reach_cache cache = { 0 };
+
+	RTE_SET_USED(arg);
+	return ferry_reach_dpdk((uintptr_t)mem, len, &cache) ||
+		ferry_reach_external((uintptr_t)mem, len);
+}
+
+/* What engines reach of what the ends say that all processes have. */
+static const struct ferry_channel_memory reached = {
+	.is_shared = is_reached,
+};
+
 /* What a server is to know of a channel whose producer's end is open. */
 static struct ferry_serve
 serve_of(struct ferry_hub *hub, struct hub_channel *c)
@@ -47,6 +64,7 @@ serve_of(struct ferry_hub *hub, struct hub_channel *c)
 		.config = c->config,
 		.number = channel_number(hub, c),
 		.local = hub->endpoints[c->ends[HUB_TX].endpoint].local,
+		.memory = &reached,
 		.bells = hub->registry->bells,
 		.n_bells = hub->max_endpoints,
 	};
@@ -121,7 +139,7 @@ engine_quiesce(struct hub_channel *c)
 	if (e == NULL)
 		return;
 	engine_lock(e);
-	ferry_server_bulk_quiesce(&e->server, channel_number(e->hub, c));
+	ferry_server_quiet(&e->server, channel_number(e->hub, c));
 	engine_unlock(e);
 	/* As in serve_end(). */
 	ferry_board_post(e->board, channel_number(e->hub, c));
