@@ -63,6 +63,13 @@ bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side)
 }
 
 bool
+bulk_reaches(const struct bulk_end *e, const struct bulk_side *side)
+{
+	return (side->flags & FERRY_BULK_SHARED) != 0 &&
+		bulk_is_shared(e, side);
+}
+
+bool
 bulk_is_local(const struct bulk_end *e)
 {
 	return __atomic_load_n(&e->other->pid, __ATOMIC_RELAXED) == e->pid;
@@ -89,11 +96,11 @@ bulk_started(struct bulk_end *e, struct bulk_msg *m)
 	m->v.started = true;
 	m->moved = rte_rdtsc();
 	if (e->party == FERRY_UNIT_TX)
-		m->able = local || bulk_is_shared(e, &m->v.dst);
+		m->able = local || bulk_reaches(e, &m->v.dst);
 	else if ((m->v.dst.flags & FERRY_BULK_WINDOW) != 0)
 		m->able = false;
 	else
-		m->able = local || bulk_is_shared(e, &m->v.src);
+		m->able = local || bulk_reaches(e, &m->v.src);
 	m->vm = !m->able && e->party == FERRY_UNIT_RX && !e->vm_denied &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0;
 	m->able |= m->vm;

@@ -71,8 +71,10 @@ int bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
 		const struct ferry_boards *boards);
 void bulk_end_fini(struct bulk_end *e);
 
-/* Whether all of a side is at the same address in every process. */
+/* Whether all of the own side is at the same address in every process. */
 bool bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side);
+/* Whether the other end says so of its side, and it is so here. */
+bool bulk_reaches(const struct bulk_end *e, const struct bulk_side *side);
 
 /* Whether both ends are in this process. */
 bool bulk_is_local(const struct bulk_end *e);

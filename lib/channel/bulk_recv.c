@@ -230,7 +230,7 @@ dst_find(struct bulk_rx *b, struct ferry_bulk_in *in, const struct iovec *iov,
 	/* The others cannot write there: this end copies, if it can read. */
 	if (bulk_is_local(&b->end))
 		return 0;
-	if (bulk_is_shared(&b->end, &v->src) || vm_works(b, in)) {
+	if (bulk_reaches(&b->end, &v->src) || vm_works(b, in)) {
 		in->m.by = FERRY_BULK_RX;
 		return 0;
 	}

@@ -14,13 +14,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include <rte_common.h>
 
-#include "ferry_bulk_layout.h"
+#include "ferry_bulk.h"
 #include "ferry_memory.h"
 #include "peer.h"
 
@@ -200,6 +201,137 @@ close_rx(struct peer *peer)
 	ferry_rx_close(peer->rx);
 	peer->rx = NULL;
 	return 0;
+}
+
+/* Messages of registered memory: what both have, or what each has for itself. */
+#define PIECE (4 * MIB)
+static uint8_t *both;
+static uint8_t *const each = (uint8_t *)(uintptr_t)UINT64_C(0x180000000000);
+
+static int
+map_each(uint64_t seed)
+{
+	if (mmap(each, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != each)
+		return -errno;
+	ferry_test_fill(each, PIECE, seed);
+	return 0;
+}
+
+static int
+send_from(struct peer *peer, uint8_t *mem, struct ferry_bulk_stats *stats)
+{
+	const struct iovec iov = { .iov_base = mem, .iov_len = PIECE };
+	struct ferry_bulk_out *out;
+	int ret = ferry_bulk_send(peer->tx, &iov, 1, NULL, &out);
+
+	if (ret != 1)
+		return ret < 0 ? ret : -EAGAIN;
+	/* While somebody may read it. */
+	ret = ferry_unregister(peer->ep, mem, PIECE);
+	if (ret != -EBUSY && ret != -ENOENT)
+		return -EPROTO;
+	ret = ferry_bulk_wait(out, SECONDS(20));
+	ferry_bulk_close(out);
+	ferry_bulk_tx_stats(peer->tx, stats);
+	return ret;
+}
+
+/* What comes has to have the pattern of that seed. */
+static int
+recv_seed(struct peer *peer, uint64_t seed, const struct iovec *to)
+{
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	int ret;
+
+	while ((ret = ferry_rx_recv(peer->rx, &msg, 1)) == 0) {
+		ret = ferry_rx_wait(peer->rx, SECONDS(20));
+		if (ret != 0)
+			return ret;
+	}
+	if (ret != 1 || !ferry_msg_is_bulk(&msg))
+		return -EPROTO;
+	ret = ferry_bulk_accept(peer->rx, &msg, to, to != NULL, &in);
+	if (ret == 0)
+		ret = ferry_bulk_await(in, PIECE, SECONDS(20));
+	if (ret == 0 && ferry_test_check(ferry_bulk_data(in), PIECE, seed) !=
+			-1)
+		ret = -EILSEQ;
+	if (ret == 0)
+		ret = ferry_bulk_release(in, SECONDS(20));
+	return ret;
+}
+
+static int
+send_both(struct peer *peer)
+{
+	struct ferry_bulk_stats stats;
+	int ret = ferry_register(peer->ep, both, PIECE);
+
+	ferry_test_fill(both, PIECE, 1);
+	if (ret == 0)
+		ret = send_from(peer, both, &stats);
+	if (ret == 0 && stats.private_msgs != 0)
+		ret = -EPROTO;
+	/* Nobody reads it any more. */
+	return ret != 0 ? ret : ferry_unregister(peer->ep, both, PIECE);
+}
+
+static int
+recv_both(struct peer *peer)
+{
+	const int ret = ferry_register(peer->ep, both, PIECE);
+
+	return ret != 0 ? ret : recv_seed(peer, 1, NULL);
+}
+
+/* Only the consumer says that others have it: it is its own all the same. */
+static int
+send_private(struct peer *peer)
+{
+	struct ferry_bulk_stats stats;
+	int ret = map_each(2);
+
+	if (ret == 0)
+		ret = send_from(peer, each, &stats);
+	return ret != 0 || stats.private_msgs == 1 ? ret : -EPROTO;
+}
+
+static int
+recv_private(struct peer *peer)
+{
+	int ret = map_each(3);
+
+	if (ret == 0)
+		ret = ferry_register(peer->ep, each, PIECE);
+	return ret != 0 ? ret : recv_seed(peer, 2, NULL);
+}
+
+/* Only the producer does; the message goes to the consumer's. */
+static int
+send_registered(struct peer *peer)
+{
+	struct ferry_bulk_stats stats;
+	uint8_t *mem = ferry_alloc(peer->ep, PIECE);
+	int ret = ferry_register(peer->ep, each, PIECE);
+
+	if (ret != 0 || mem == NULL)
+		return ret != 0 ? ret : -ENOMEM;
+	ferry_test_fill(mem, PIECE, 4);
+	ret = send_from(peer, mem, &stats);
+	if (ret == 0 && ferry_test_check(each, PIECE, 2) != -1)
+		ret = -EILSEQ;
+	return ret;
+}
+
+static int
+recv_to_private(struct peer *peer)
+{
+	const struct iovec to = { .iov_base = each, .iov_len = PIECE };
+	const int ret = ferry_unregister(peer->ep, each, PIECE);
+
+	return ret != 0 ? ret : recv_seed(peer, 4, &to);
 }
 
 /* A hub, one that has memory, and one with the other end of its channel. */
@@ -400,6 +532,35 @@ a_hub_in_limbo_is_destroyed_when_all_have_left(void **state)
 	peer_exit_hub(&hub);
 }
 
+static void
+registered_memory_is_shared_if_both_ends_say_so(void **state)
+{
+	static int (*const custom[][2])(struct peer *peer) = {
+		{ send_both, recv_both },
+		{ send_private, recv_private },
+		{ send_registered, recv_to_private },
+	};
+	struct peer hub, rx, tx;
+	unsigned int i;
+
+	(void)state;
+	ferry_procs_need();
+	both = ferry_test_shared(PIECE);
+	assert_non_null(both);
+	start(&hub, &rx, &tx, false);
+	for (i = 0; i < RTE_DIM(custom); i++) {
+		const struct peer_order order = {
+			.op = PEER_CUSTOM, .custom = custom[i][0],
+		};
+
+		peer_order(&tx, &order);
+		assert_int_equal(do_custom(&rx, custom[i][1]), 0);
+		assert_int_equal(peer_report(&tx).result, 0);
+	}
+	peer_exit(&rx);
+	stop(&hub, &tx);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -411,6 +572,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_give_in_time_is_not_given, stop_all),
 		cmocka_unit_test_teardown(memory_waits_also_if_only_the_channel_is_closed, stop_all),
 		cmocka_unit_test_teardown(buffers_that_a_dead_consumer_lent_are_not_given_out, stop_all),
+		cmocka_unit_test_teardown(registered_memory_is_shared_if_both_ends_say_so, stop_all),
 		cmocka_unit_test_teardown(a_hub_in_limbo_is_destroyed_when_all_have_left, stop_all),
 	};
 
