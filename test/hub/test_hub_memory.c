@@ -22,6 +22,7 @@
 #include <rte_common.h>
 
 #include "ferry_bulk.h"
+#include "ferry_engine.h"
 #include "ferry_memory.h"
 #include "peer.h"
 
@@ -206,14 +207,19 @@ close_rx(struct peer *peer)
 /* Messages of registered memory: what both have, or what each has for itself. */
 #define PIECE (4 * MIB)
 static uint8_t *both;
+/* Who is asked to copy. */
+static uint32_t *copiers;
 static uint8_t *const each = (uint8_t *)(uintptr_t)UINT64_C(0x180000000000);
 
 static int
 map_each(uint64_t seed)
 {
-	if (mmap(each, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+	static bool mapped;
+
+	if (!mapped && mmap(each, PIECE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 			MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != each)
 		return -errno;
+	mapped = true;
 	ferry_test_fill(each, PIECE, seed);
 	return 0;
 }
@@ -221,9 +227,10 @@ map_each(uint64_t seed)
 static int
 send_from(struct peer *peer, uint8_t *mem, struct ferry_bulk_stats *stats)
 {
+	const struct ferry_bulk_options options = { .by = *copiers };
 	const struct iovec iov = { .iov_base = mem, .iov_len = PIECE };
 	struct ferry_bulk_out *out;
-	int ret = ferry_bulk_send(peer->tx, &iov, 1, NULL, &out);
+	int ret = ferry_bulk_send(peer->tx, &iov, 1, &options, &out);
 
 	if (ret != 1)
 		return ret < 0 ? ret : -EAGAIN;
@@ -281,9 +288,11 @@ send_both(struct peer *peer)
 static int
 recv_both(struct peer *peer)
 {
-	const int ret = ferry_register(peer->ep, both, PIECE);
+	int ret = ferry_register(peer->ep, both, PIECE);
 
-	return ret != 0 ? ret : recv_seed(peer, 1, NULL);
+	if (ret == 0)
+		ret = recv_seed(peer, 1, NULL);
+	return ret != 0 ? ret : ferry_unregister(peer->ep, both, PIECE);
 }
 
 /* Only the consumer says that others have it: it is its own all the same. */
@@ -295,7 +304,7 @@ send_private(struct peer *peer)
 
 	if (ret == 0)
 		ret = send_from(peer, each, &stats);
-	return ret != 0 || stats.private_msgs == 1 ? ret : -EPROTO;
+	return ret != 0 || stats.private_msgs > 0 ? ret : -EPROTO;
 }
 
 static int
@@ -305,7 +314,9 @@ recv_private(struct peer *peer)
 
 	if (ret == 0)
 		ret = ferry_register(peer->ep, each, PIECE);
-	return ret != 0 ? ret : recv_seed(peer, 2, NULL);
+	if (ret == 0)
+		ret = recv_seed(peer, 2, NULL);
+	return ret != 0 ? ret : ferry_unregister(peer->ep, each, PIECE);
 }
 
 /* Only the producer does; the message goes to the consumer's. */
@@ -329,9 +340,40 @@ static int
 recv_to_private(struct peer *peer)
 {
 	const struct iovec to = { .iov_base = each, .iov_len = PIECE };
-	const int ret = ferry_unregister(peer->ep, each, PIECE);
 
-	return ret != 0 ? ret : recv_seed(peer, 4, &to);
+	return recv_seed(peer, 4, &to);
+}
+
+/* Runs in the hub until it is told that all messages have arrived: an engine
+ * that reaches both kinds of memory. Tells how much it has copied so far. */
+static int
+serve(struct peer *peer)
+{
+	struct ferry_engine_info info;
+	struct ferry_engine *engine;
+	struct ferry_endpoint *ep;
+	int ret = ferry_attach(&ep, HUB, "local");
+
+	if (ret == 0)
+		ret = ferry_register(ep, both, PIECE);
+	if (ret == 0)
+		ret = map_each(9);
+	if (ret == 0)
+		ret = ferry_register(ep, each, PIECE);
+	if (ret == 0)
+		ret = ferry_engine_create(&engine, peer->hub, NULL);
+	if (ret != 0)
+		return ret;
+	while (__atomic_load_n(&peer->progress->sent, __ATOMIC_ACQUIRE) == 0) {
+		ferry_engine_poll(engine);
+		ferry_engine_info(engine, &info);
+		/* From 1 up: it is there. */
+		__atomic_store_n(&peer->progress->received, 1 +
+			info.bulk_bytes, __ATOMIC_RELEASE);
+	}
+	ferry_engine_destroy(engine);
+	ferry_detach(ep);
+	return 0;
 }
 
 /* A hub, one that has memory, and one with the other end of its channel. */
@@ -546,7 +588,9 @@ registered_memory_is_shared_if_both_ends_say_so(void **state)
 	(void)state;
 	ferry_procs_need();
 	both = ferry_test_shared(PIECE);
+	copiers = ferry_test_shared(sizeof(*copiers));
 	assert_non_null(both);
+	assert_non_null(copiers);
 	start(&hub, &rx, &tx, false);
 	for (i = 0; i < RTE_DIM(custom); i++) {
 		const struct peer_order order = {
@@ -556,6 +600,53 @@ registered_memory_is_shared_if_both_ends_say_so(void **state)
 		peer_order(&tx, &order);
 		assert_int_equal(do_custom(&rx, custom[i][1]), 0);
 		assert_int_equal(peer_report(&tx).result, 0);
+	}
+	peer_exit(&rx);
+	stop(&hub, &tx);
+}
+
+static void
+engines_copy_what_an_end_and_the_hub_registered(void **state)
+{
+	const struct peer_order order = { .op = PEER_CUSTOM, .custom = serve };
+	struct peer hub, rx, tx;
+	unsigned int i, n;
+
+	(void)state;
+	ferry_procs_need();
+	both = ferry_test_shared(PIECE);
+	copiers = ferry_test_shared(sizeof(*copiers));
+	assert_non_null(both);
+	assert_non_null(copiers);
+	*copiers = FERRY_BULK_ENGINE;
+	start(&hub, &rx, &tx, false);
+	for (i = 0; i < 2; i++) {
+		const struct peer_order send = {
+			.op = PEER_CUSTOM,
+			.custom = i == 0 ? send_both : send_private,
+		};
+		const uint64_t end = ferry_test_now_ns() + SECONDS(10);
+		const volatile uint64_t *copied = &hub.progress->received;
+
+		memset(hub.progress, 0, sizeof(*hub.progress));
+		peer_order(&hub, &order);
+		while (__atomic_load_n(copied, __ATOMIC_ACQUIRE) == 0)
+			assert_true(ferry_test_now_ns() < end);
+		/* If it gets no CPU, the ends copy all of a message. */
+		for (n = 0; n < 50 && (i == 1 ? n < 5 : *copied == 1); n++) {
+			peer_order(&tx, &send);
+			assert_int_equal(do_custom(&rx, i == 0 ? recv_both :
+				recv_private), 0);
+			assert_int_equal(peer_report(&tx).result, 0);
+		}
+		__atomic_store_n(&hub.progress->sent, 1, __ATOMIC_RELEASE);
+		assert_int_equal(peer_report(&hub).result, 0);
+		print_message("the engine copied %u KiB of %u messages\n",
+			(unsigned int)((*copied - 1) >> 10), n);
+		if (i == 0)
+			assert_true(*copied > 1);
+		else
+			assert_true(*copied == 1);
 	}
 	peer_exit(&rx);
 	stop(&hub, &tx);
@@ -573,6 +664,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(memory_waits_also_if_only_the_channel_is_closed, stop_all),
 		cmocka_unit_test_teardown(buffers_that_a_dead_consumer_lent_are_not_given_out, stop_all),
 		cmocka_unit_test_teardown(registered_memory_is_shared_if_both_ends_say_so, stop_all),
+		cmocka_unit_test_teardown(engines_copy_what_an_end_and_the_hub_registered, stop_all),
 		cmocka_unit_test_teardown(a_hub_in_limbo_is_destroyed_when_all_have_left, stop_all),
 	};
 
