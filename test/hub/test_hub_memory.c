@@ -32,8 +32,12 @@
 #define BLOCK (FERRY_BULK_BLOCKS - 1)
 #define UNIT (FERRY_BULK_UNITS - 1)
 #define GEN 7
+/* Of streams, and how many are killed. */
+#define STREAMED (8 * MIB)
+#define KILLS 30
 
 static const struct ferry_channel_config small = { 256, 64 };
+static const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
 
 static int
 stop_all(void **state)
@@ -376,6 +380,92 @@ serve(struct peer *peer)
 	return 0;
 }
 
+/* A stream of messages from and to endpoints' memory, until it ends. */
+static void
+stamp(uint64_t *mem, uint64_t seq)
+{
+	uint64_t i;
+
+	for (i = 0; i < STREAMED / sizeof(*mem); i += 64)
+		mem[i] = seq ^ i;
+}
+
+static bool
+stamped(const uint64_t *mem, uint64_t seq)
+{
+	uint64_t i;
+
+	for (i = 0; i < STREAMED / sizeof(*mem); i += 64)
+		if (mem[i] != (seq ^ i))
+			return false;
+	return true;
+}
+
+static int
+stream_tx(struct peer *peer)
+{
+	struct ferry_bulk_out *out[2] = { NULL, NULL };
+	uint64_t seq;
+	void *mem[2];
+	int ret = 0;
+
+	mem[0] = ferry_alloc(peer->ep, STREAMED);
+	mem[1] = ferry_alloc(peer->ep, STREAMED);
+	for (seq = 0; ret == 0 && mem[1] != NULL; seq++) {
+		const struct iovec iov = { mem[seq % 2], STREAMED };
+
+		if (out[seq % 2] != NULL)
+			ret = ferry_bulk_wait(out[seq % 2], SECONDS(20));
+		ferry_bulk_close(out[seq % 2]);
+		out[seq % 2] = NULL;
+		if (ret != 0)
+			break;
+		stamp(mem[seq % 2], seq);
+		while ((ret = ferry_bulk_send(peer->tx, &iov, 1, NULL,
+				&out[seq % 2])) == 0)
+			ferry_bulk_tx_wait(peer->tx, SECONDS(1));
+		ret = ret == 1 ? 0 : ret;
+		__atomic_store_n(&peer->progress->sent, seq, __ATOMIC_RELEASE);
+	}
+	ferry_bulk_close(out[0]);
+	ferry_bulk_close(out[1]);
+	ferry_free(peer->ep, mem[0]);
+	ferry_free(peer->ep, mem[1]);
+	return ret;
+}
+
+static int
+stream_rx(struct peer *peer)
+{
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	uint64_t seq;
+	int ret;
+
+	for (seq = 0;;) {
+		ret = ferry_rx_recv(peer->rx, &msg, 1);
+		if (ret == 0)
+			ferry_rx_wait(peer->rx, SECONDS(1));
+		if (ret < 0)
+			return ret;
+		if (ret == 0)
+			continue;
+		ret = ferry_bulk_accept(peer->rx, &msg, NULL, 0, &in);
+		if (ret != 0)
+			return ret;
+		ret = ferry_bulk_await(in, STREAMED, SECONDS(20));
+		/* Whole or not at all. */
+		if (ret == 0 && !stamped(ferry_bulk_data(in), seq))
+			return -EILSEQ;
+		ferry_bulk_release(in, SECONDS(20));
+		if (ret == 0)
+			__atomic_store_n(&peer->progress->received, ++seq,
+				__ATOMIC_RELEASE);
+		else if (ret != FERRY_E_PEER_GONE)
+			return ret;
+	}
+}
+
 /* A hub, one that has memory, and one with the other end of its channel. */
 static void
 start(struct peer *hub, struct peer *owner, struct peer *other,
@@ -652,6 +742,67 @@ engines_copy_what_an_end_and_the_hub_registered(void **state)
 	stop(&hub, &tx);
 }
 
+static void
+whoever_is_killed_in_the_middle_of_messages_costs_no_memory(void **state)
+{
+	const struct peer_order info = { .op = PEER_INFO };
+	const struct peer_order tx_order = {
+		.op = PEER_CUSTOM, .custom = stream_tx,
+	};
+	const struct peer_order rx_order = {
+		.op = PEER_CUSTOM, .custom = stream_rx,
+	};
+	struct peer hub = { 0 }, survivor = { 0 }, victim = { 0 };
+	uint64_t random = (uint64_t)getpid(), end;
+	unsigned int i, cut = 0;
+
+	(void)state;
+	ferry_procs_need();
+	print_message("seed %d\n", (int)getpid());
+	peer_start_hub(&hub, 100 * MIB);
+	peer_start_endpoint(&survivor);
+	for (i = 0; i < KILLS; i++) {
+		const bool sends = i % 2;
+		struct peer *rx = sends ? &survivor : &victim;
+		struct peer *tx = sends ? &victim : &survivor;
+
+		peer_start_endpoint(&victim);
+		memset(survivor.progress, 0, sizeof(*survivor.progress));
+		assert_int_equal(peer_open(rx, PEER_OPEN_RX, CHANNEL, &small),
+			0);
+		assert_int_equal(peer_open(tx, PEER_OPEN_TX, CHANNEL, &small),
+			0);
+		peer_order(rx, &rx_order);
+		peer_order(tx, &tx_order);
+		end = ferry_test_now_ns() + SECONDS(10);
+		while (__atomic_load_n(&rx->progress->received,
+				__ATOMIC_ACQUIRE) < 2)
+			assert_true(ferry_test_now_ns() < end);
+		usleep((useconds_t)(ferry_test_random(&random) % 10000));
+		ferry_proc_kill(&victim.proc);
+		assert_int_equal(peer_report(&survivor).result,
+			FERRY_E_PEER_GONE);
+		cut += tx->progress->sent >= rx->progress->received;
+		assert_int_equal(peer_simple(&survivor, PEER_CLOSE), 0);
+		/* All is there but what the survivor keeps. */
+		end = ferry_test_now_ns() + SECONDS(1);
+		for (;;) {
+			const struct ferry_hub_info now =
+				peer_do(&hub, &info).info;
+
+			if (now.endpoints == 1 && now.channels == 0 &&
+					now.memory_limbo == 0)
+				break;
+			assert_true(ferry_test_now_ns() < end);
+		}
+		assert_int_equal(peer_simple(&survivor, PEER_DETACH), 0);
+		peer_check_hub(&hub, 0);
+		assert_int_equal(peer_do(&survivor, &attach).result, 0);
+	}
+	print_message("%u of %u in the middle of a message\n", cut, i);
+	stop(&hub, &survivor);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -665,6 +816,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(buffers_that_a_dead_consumer_lent_are_not_given_out, stop_all),
 		cmocka_unit_test_teardown(registered_memory_is_shared_if_both_ends_say_so, stop_all),
 		cmocka_unit_test_teardown(engines_copy_what_an_end_and_the_hub_registered, stop_all),
+		cmocka_unit_test_teardown(whoever_is_killed_in_the_middle_of_messages_costs_no_memory, stop_all),
 		cmocka_unit_test_teardown(a_hub_in_limbo_is_destroyed_when_all_have_left, stop_all),
 	};
 
