@@ -381,7 +381,7 @@ a_thousand_quiet_channels_are_not_looked_at(void **state)
 
 	(void)state;
 	ferry_test_need_eal();
-	hub = hub_make(HUB, 48 * MIB, 0, 2 * MANY);
+	hub = hub_make(HUB, 60 * MIB, 0, 2 * MANY);
 	ep = hub_join(HUB, "many");
 	for (i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "ch%d", i);
