@@ -36,8 +36,11 @@ struct memory_range {
 	SLIST_ENTRY(memory_range) next;
 	uint64_t addr;
 	uint64_t size;
-	/* Segments of messages under way that lie there. */
-	uint32_t users;
+};
+
+struct memory_held {
+	uint64_t addr;
+	uint64_t size;
 };
 
 static void
@@ -300,20 +303,49 @@ static void
 memory_hold(void *arg, const void *mem, uint64_t len)
 {
 	struct endpoint_memory *m = arg;
-	struct memory_range *r;
+	struct memory_held *grown;
+	uint32_t room;
 
-	SLIST_FOREACH(r, &m->ranges, next)
-		r->users += range_meets(r, (uintptr_t)mem, len);
+	if (m->n_held == m->room_held) {
+		room = RTE_MAX(2 * m->room_held, (uint32_t)FERRY_BULK_SEGS);
+		grown = realloc(m->held, room * sizeof(*grown));
+		if (grown == NULL) {
+			m->n_unknown++;
+			return;
+		}
+		m->held = grown;
+		m->room_held = room;
+	}
+	m->held[m->n_held].addr = (uintptr_t)mem;
+	m->held[m->n_held++].size = len;
 }
 
 static void
 memory_unhold(void *arg, const void *mem, uint64_t len)
 {
 	struct endpoint_memory *m = arg;
-	struct memory_range *r;
+	uint32_t i;
 
-	SLIST_FOREACH(r, &m->ranges, next)
-		r->users -= range_meets(r, (uintptr_t)mem, len);
+	for (i = 0; i < m->n_held; i++) {
+		if (m->held[i].addr != (uintptr_t)mem ||
+				m->held[i].size != len)
+			continue;
+		m->held[i] = m->held[--m->n_held];
+		return;
+	}
+	m->n_unknown--;
+}
+
+/* Whether a message under way uses some of a range. */
+static bool
+range_held(const struct endpoint_memory *m, const struct memory_range *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->n_held; i++)
+		if (range_meets(r, m->held[i].addr, m->held[i].size))
+			return true;
+	return m->n_unknown > 0;
 }
 
 /* In the hub's process, EAL and the devices are told; others cannot. */
@@ -396,7 +428,7 @@ ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size)
 			break;
 	if (r == NULL)
 		return -ENOENT;
-	if (r->users > 0)
+	if (range_held(m, r))
 		return -EBUSY;
 	range_remove(m, r);
 	return 0;
@@ -438,6 +470,8 @@ endpoint_memory_fini(struct endpoint_memory *m)
 
 	while (!SLIST_EMPTY(&m->ranges))
 		range_remove(m, SLIST_FIRST(&m->ranges));
+	free(m->held);
+	m->held = NULL;
 	TAILQ_CONCAT(&m->busy, &m->idle, next);
 	while ((p = TAILQ_FIRST(&m->busy)) != NULL) {
 		TAILQ_REMOVE(&m->busy, p, next);

@@ -25,6 +25,7 @@
 
 struct memory_piece;
 struct memory_range;
+struct memory_held;
 
 struct endpoint_memory {
 	struct ferry_endpoint *ep;
@@ -41,6 +42,12 @@ struct endpoint_memory {
 	/* What is registered. */
 	SLIST_HEAD(, memory_range) ranges;
 	uint32_t n_ranges;
+	/* Segments of messages under way, wherever they are: what is not
+	 * registered now may be so tomorrow. Those that found no room. */
+	struct memory_held *held;
+	uint32_t n_held;
+	uint32_t room_held;
+	uint32_t n_unknown;
 	struct ferry_reach_cache reach;
 	/* For the channels' ends. */
 	struct ferry_channel_memory ops;

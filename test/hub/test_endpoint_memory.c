@@ -427,6 +427,7 @@ registered_memory_is_shared_and_stays_while_messages_use_it(void **state)
 	struct ferry_endpoint *ep = start(SIZE);
 	const struct ferry_channel_memory *ops = &ep->memory.ops;
 	uint8_t *mem = base + 32 * GIB;
+	uint32_t i;
 
 	(void)state;
 	assert_false(ops->is_shared(ops->arg, mem, 1));
@@ -453,6 +454,17 @@ registered_memory_is_shared_and_stays_while_messages_use_it(void **state)
 	ops->unhold(ops->arg, mem + 100, 10);
 	assert_int_equal(ferry_unregister(ep, mem, 8192), 0);
 	assert_false(ops->is_shared(ops->arg, mem, 1));
+
+	/* A message that is under way when its memory is registered, and more
+	 * of them than there was room for. */
+	for (i = 0; i < 1000; i++)
+		ops->hold(ops->arg, mem + i, 10);
+	assert_int_equal(ferry_register(ep, mem, 8192), 0);
+	for (i = 0; i < 1000; i++) {
+		assert_int_equal(ferry_unregister(ep, mem, 8192), -EBUSY);
+		ops->unhold(ops->arg, mem + (i * 7 + 3) % 1000, 10);
+	}
+	assert_int_equal(ferry_unregister(ep, mem, 8192), 0);
 	stop(ep);
 }
 
