@@ -125,6 +125,21 @@ bulk_bytes(const struct bulk_view *v, uint32_t first, uint32_t n)
 uint32_t bulk_claim(struct bulk_view *v, uint8_t party, uint32_t by,
 		uint32_t limit, uint32_t *first);
 
+/*
+ * To be asked after each claim: whether the units may be copied. The consumer may
+ * have closed, or died, before its message was seen: a lent buffer is then its
+ * again although nobody has ended the message yet.
+ */
+static inline bool
+bulk_may_copy(const struct ferry_channel_shared *ch, const struct bulk_view *v)
+{
+	/* Ordered after the claim, as over is. */
+	const uint32_t rx = __atomic_load_n(&ch->rx.state, __ATOMIC_SEQ_CST);
+
+	return ferry_bulk_over(v->block, v->gen) == 0 &&
+		rx != FERRY_END_CLOSED && rx != FERRY_END_GONE;
+}
+
 /* Copy n units with a copier: 0 or -EIO. */
 int bulk_copy_units(const struct bulk_view *v, struct ferry_copier *copier,
 		enum ferry_mode mode, uint32_t first, uint32_t n);

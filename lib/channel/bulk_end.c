@@ -254,7 +254,7 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 	n = bulk_claim(v, e->party, m->by, limit, &first);
 	if (n == 0)
 		return 0;
-	if (unlikely(ferry_bulk_over(v->block, v->gen) != 0)) {
+	if (unlikely(!bulk_may_copy(e->shared, v))) {
 		ferry_claim_drop(v->block, e->party, first, n);
 		return 0;
 	}

@@ -11,6 +11,8 @@
 /* End those under way, as far as can be without waiting for a stopped peer. */
 void bulk_tx_stop(struct ferry_tx *tx);
 void bulk_rx_stop(struct ferry_rx *rx);
+/* The same once the end is closed: nobody begins to copy any more. */
+void bulk_rx_stopped(struct ferry_rx *rx);
 
 bool bulk_tx_work(struct ferry_tx *tx);
 bool bulk_rx_work(struct ferry_rx *rx);

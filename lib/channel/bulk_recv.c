@@ -684,10 +684,8 @@ ferry_bulk_data(const struct ferry_bulk_in *in)
 void
 bulk_rx_stop(struct ferry_rx *rx)
 {
-	const uint64_t deadline = ferry_wait_deadline(STOP_NS);
 	struct bulk_rx *b = rx->bulk;
 	struct ferry_bulk_in *in;
-	struct ferry_wait wait;
 	struct iovec lent[FERRY_BULK_BLOCKS];
 
 	if (b == NULL)
@@ -701,8 +699,43 @@ bulk_rx_stop(struct ferry_rx *rx)
 		TAILQ_REMOVE(&b->ins, in, next);
 		TAILQ_INSERT_HEAD(&b->spare, in, next);
 	}
+}
+
+/* Whether somebody copies to a lent buffer whose message was not taken. */
+static bool
+lent_busy(const struct ferry_rx *rx)
+{
+	bool lent = false, busy = false;
+	uint32_t i;
+
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
+		const struct ferry_bulk_block *block =
+			&ferry_channel_bulk(rx->shared)[i];
+
+		lent |= rx->bulk->lent[i].iov_base != NULL;
+		busy |= ferry_claim_any(block, FERRY_BULK_UNITS,
+				FERRY_UNIT_SERVER) ||
+			(ferry_end_result(&rx->shared->tx) == 0 &&
+			 ferry_claim_any(block, FERRY_BULK_UNITS,
+				FERRY_UNIT_TX));
+	}
+	return lent && busy;
+}
+
+void
+bulk_rx_stopped(struct ferry_rx *rx)
+{
+	const uint64_t deadline = ferry_wait_deadline(STOP_NS);
+	struct bulk_rx *b = rx->bulk;
+	struct ferry_bulk_in *in;
+	struct ferry_wait wait;
+
+	if (b == NULL)
+		return;
+	/* The end's state before the look at the claims: see bulk_may_copy(). */
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
-	while (!TAILQ_EMPTY(&b->zombies)) {
+	while (!TAILQ_EMPTY(&b->zombies) || lent_busy(rx)) {
 		zombies_bury(b);
 		if (ferry_wait_idle(&wait, NULL, NULL, NULL, deadline) != 0)
 			break;

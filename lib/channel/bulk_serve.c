@@ -217,7 +217,7 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 	if (n == 0)
 		return 0;
 	/* Another message's by now, or over: see the claims' rule. */
-	if (unlikely(ferry_bulk_over(m->v.block, m->v.gen) != 0 ||
+	if (unlikely(!bulk_may_copy(s->shared, &m->v) ||
 			__atomic_load_n(&m->v.block->gen, __ATOMIC_ACQUIRE) !=
 			m->v.gen)) {
 		ferry_claim_drop(m->v.block, FERRY_UNIT_SERVER, first, n);

@@ -32,10 +32,11 @@
  *                                                    │   rx: released = gen
  *                                                    └──────────────┴──> free
  *
- * over and claims are ordered as two flags are: who claims looks at over after
- * its compare-and-exchange, who sets over looks at the units after his. So
- * after over, once no unit is in a living party's hands, nothing is read from
- * the source or written to the destination any more. Whether the message is
+ * over and claims are ordered as two flags are: who claims looks at over, and at
+ * the state of the consumer's end, after its compare-and-exchange; who sets one of
+ * these looks at the units afterwards. So from then on, once no unit is in a
+ * living party's hands, nothing is read from the source or written to the
+ * destination any more. Whether the message is
  * complete is then the same for both ends: if and only if all units are DONE.
  *
  * Synchronisation edges (release at the left, acquire at the right):
@@ -250,7 +251,14 @@ ferry_channel_bulk(const struct ferry_channel_shared *ch)
 	return (struct ferry_bulk_block *)ferry_channel_at(ch, ch->off_bulk);
 }
 
-/** The buffers lent by the consumer: FERRY_BULK_BLOCKS of them. */
+/**
+ * The buffers lent by the consumer.
+ *
+ * @param ch
+ *   A valid channel.
+ * @return
+ *   FERRY_BULK_BLOCKS of them.
+ */
 static inline struct ferry_bulk_grant *
 ferry_channel_grants(const struct ferry_channel_shared *ch)
 {
@@ -264,7 +272,16 @@ ferry_channel_grants(const struct ferry_channel_shared *ch)
 	 RTE_ALIGN_CEIL(FERRY_BULK_BLOCKS * sizeof(struct ferry_bulk_grant), \
 		FERRY_APART))
 
-/** Why a message is over, 0 if it is not. */
+/**
+ * Why a message is over.
+ *
+ * @param b
+ *   Its block.
+ * @param gen
+ *   Its number.
+ * @return
+ *   What ferry_bulk_end() was given; 0: it is not over.
+ */
 static inline int
 ferry_bulk_over(const struct ferry_bulk_block *b, uint32_t gen)
 {
@@ -274,7 +291,18 @@ ferry_bulk_over(const struct ferry_bulk_block *b, uint32_t gen)
 	return (uint32_t)(over >> 32) == gen ? (int)(int32_t)over : 0;
 }
 
-/** End a message early. Only the first word counts: why it is over. */
+/**
+ * End a message early.
+ *
+ * @param b
+ *   Its block.
+ * @param gen
+ *   Its number.
+ * @param why
+ *   What both ends are to return, negative.
+ * @return
+ *   Why it is over: what was said first.
+ */
 static inline int
 ferry_bulk_end(struct ferry_bulk_block *b, uint32_t gen, int why)
 {
@@ -288,7 +316,16 @@ ferry_bulk_end(struct ferry_bulk_block *b, uint32_t gen, int why)
 	return (int)(int32_t)was;
 }
 
-/** Whether a message has its destination. */
+/**
+ * Whether a message has its destination.
+ *
+ * @param b
+ *   Its block.
+ * @param gen
+ *   Its number.
+ * @return
+ *   Whether it has.
+ */
 static inline bool
 ferry_bulk_started(const struct ferry_bulk_block *b, uint32_t gen)
 {

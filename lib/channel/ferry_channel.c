@@ -191,6 +191,7 @@ ferry_rx_stop(struct ferry_rx *rx)
 	bulk_rx_stop(rx);
 	end_close(&rx->shared->rx);
 	ferry_end_shout(&rx->shared->tx, rx->bells, rx->n_bells);
+	bulk_rx_stopped(rx);
 	free(rx);
 }
 
