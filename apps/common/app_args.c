@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -29,23 +30,48 @@ app_args_split(struct app_args *args, int argc, char **argv, bool all_eal)
 	args->argv = argv + own;
 }
 
+/* A number, then nothing or one of the units: each 1024 times the one before. */
+static int
+read_number(const char *option, const char *text, const char *units,
+		uint64_t min, uint64_t max, uint64_t *out)
+{
+	const char *unit;
+	char *end;
+	unsigned long long n;
+	unsigned int shift = 0;
+
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	unit = *end != '\0' ? strchr(units, toupper((unsigned char)*end)) :
+		NULL;
+	if (unit != NULL) {
+		shift = 10 * (unit - units + 1);
+		end++;
+	}
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
+			n > UINT64_MAX >> shift || n << shift < min ||
+			n << shift > max) {
+		app_error("--%s must be a number from %" PRIu64 " to %" PRIu64
+			"%s, not '%s'", option, min, max, units[0] != '\0' ?
+			" (k, M and G stand for powers of 1024)" : "", text);
+		return -EINVAL;
+	}
+	*out = n << shift;
+	return 0;
+}
+
 int
 app_args_number(const char *option, const char *text, uint64_t min,
 		uint64_t max, uint64_t *out)
 {
-	char *end;
-	unsigned long long n;
+	return read_number(option, text, "", min, max, out);
+}
 
-	errno = 0;
-	n = strtoull(text, &end, 0);
-	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
-			n < min || n > max) {
-		app_error("--%s must be a number from %" PRIu64 " to %" PRIu64
-			", not '%s'", option, min, max, text);
-		return -EINVAL;
-	}
-	*out = n;
-	return 0;
+int
+app_args_size(const char *option, const char *text, uint64_t min,
+		uint64_t max, uint64_t *out)
+{
+	return read_number(option, text, "KMG", min, max, out);
 }
 
 int

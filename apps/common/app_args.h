@@ -34,6 +34,10 @@ void app_args_split(struct app_args *args, int argc, char **argv,
 int app_args_number(const char *option, const char *text, uint64_t min,
 		uint64_t max, uint64_t *out);
 
+/* The same for bytes, which may be given in K, M or G: 4k is 4096. */
+int app_args_size(const char *option, const char *text, uint64_t min,
+		uint64_t max, uint64_t *out);
+
 /*
  * Say what is wrong with the option at which getopt_long(), given ":" or "+:"
  * for short options and values from 256 on for long ones, has just returned

@@ -31,7 +31,7 @@ static const char usage[] =
 	"  --engines N       hub: threads that copy what users post (0)\n"
 	"  --dma NAME,...    hub: DMA devices for the engines, '*' for all\n"
 	"  --calibration FILE hub: keep what is measured of the engines' lanes\n"
-	"  --slot-size BYTES send, recv: largest message (131072)\n"
+	"  --slot-size BYTES send, recv: largest message (128k)\n"
 	"  --slots N         send, recv: messages under way (16)\n"
 	"  --wait POLICY     send, recv: spin, power, yield, sleep or nap (sleep)\n"
 	"  --copy            send: copy from a private buffer by lanes, instead\n"
@@ -101,7 +101,7 @@ parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
 			o->dma = optarg;
 			break;
 		case OPT_SLOT_SIZE:
-			ret = app_args_number("slot-size", optarg, 64,
+			ret = app_args_size("slot-size", optarg, 64,
 					FERRY_SLOT_SIZE_MAX, &n);
 			o->config.slot_size = n;
 			break;

@@ -113,8 +113,10 @@ def transfer(name, size, first, *options):
 def test_any_number_of_bytes_arrives_whoever_starts_first():
     with hub():
         for size in (0, 1, 131071, 131072, 131073, 20_000_003):
-            for first in ('send', 'recv'):
-                transfer('any', size, first)
+            transfer('any', size, 'send')
+            # The receiver's default, said in another way.
+            transfer('any', size, 'recv', '--slot-size', '128k', '--slots',
+                     '0x10')
 
 
 def test_the_lanes_that_copied_are_told():
@@ -417,6 +419,12 @@ def test_bad_input_is_told_in_one_line():
             ('not possible', ['recv', 'x', '--hub', '']),
             ('--slots must be', ['send', 'x', '--slots', '0']),
             ('--slot-size must be', ['send', 'x', '--slot-size', 'many']),
+            ('--slot-size must be', ['send', 'x', '--slot-size', '4T']),
+            ('--slot-size must be', ['send', 'x', '--slot-size', '4kk']),
+            ('--slot-size must be', ['send', 'x', '--slot-size', 'k']),
+            ('--slot-size must be', ['send', 'x', '--slot-size', '2g']),
+            ('--slot-size must be',
+             ['send', 'x', '--slot-size', '18014398509481985k']),
             ('--wait must be', ['send', 'x', '--wait', 'long']),
             ('lacks its value', ['send', 'x', '--slots']),
             ('unknown option', ['recv', 'x', '--frob']),
@@ -465,9 +473,10 @@ def test_what_does_not_fit_or_is_taken_is_told():
             code, _, err = ended(start('recv', name, *options))
             assert code == 1
             one_line(err, words)
-        code, _, err = ended(start('send', 'r0', '--slots', '3'))
-        assert code == 1
-        one_line(err, 'another --slot-size')
+        for options in (['--slots', '3'], ['--slot-size', '127k']):
+            code, _, err = ended(start('send', 'r0', *options))
+            assert code == 1
+            one_line(err, 'another --slot-size')
         for receiver in receivers:
             receiver.send_signal(signal.SIGINT)
             assert ended(receiver)[0] == 1
