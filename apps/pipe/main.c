@@ -26,7 +26,7 @@ static const char usage[] =
 	"EAL options: ferry-pipe send [EAL options] -- NAME [options].\n"
 	"\n"
 	"  --hub NAME        name of the hub (ferry)\n"
-	"  --memory MIB      hub: hugepage memory for channels (256)\n"
+	"  --memory MIB      hub: hugepage memory in all (256)\n"
 	"  --channels N      hub: most channels at once (1024)\n"
 	"  --engines N       hub: threads that copy what users post (0)\n"
 	"  --dma NAME,...    hub: DMA devices for the engines, '*' for all\n"
@@ -34,8 +34,9 @@ static const char usage[] =
 	"  --slot-size BYTES send, recv: largest message (128k)\n"
 	"  --slots N         send, recv: messages under way (16)\n"
 	"  --wait POLICY     send, recv: spin, power, yield, sleep or nap (sleep)\n"
-	"  --copy            send: copy from a private buffer by lanes, instead\n"
-	"                    of reading straight into shared memory\n"
+	"  --copy            send: in blocks that are copied to memory of the\n"
+	"                    receiver, instead of in slots that it reads\n"
+	"  --block BYTES     send: the same, with blocks of so many bytes (4M)\n"
 	"  --quiet           nothing on stderr but errors\n"
 	"  --help\n"
 	"\n"
@@ -46,7 +47,7 @@ static const char usage[] =
 enum {
 	OPT_HUB = 256, OPT_MEMORY, OPT_CHANNELS, OPT_ENGINES, OPT_DMA,
 	OPT_CALIBRATION, OPT_SLOT_SIZE, OPT_SLOTS, OPT_WAIT, OPT_COPY,
-	OPT_QUIET, OPT_HELP,
+	OPT_BLOCK, OPT_QUIET, OPT_HELP,
 };
 
 static const struct option long_options[] = {
@@ -60,6 +61,7 @@ static const struct option long_options[] = {
 	{ "slots", required_argument, NULL, OPT_SLOTS },
 	{ "wait", required_argument, NULL, OPT_WAIT },
 	{ "copy", no_argument, NULL, OPT_COPY },
+	{ "block", required_argument, NULL, OPT_BLOCK },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 }
@@ -118,6 +120,11 @@ parse_options(struct pipe_options *o, int argc, char **argv, bool hub)
 			}
 			break;
 		case OPT_COPY:
+			o->copy = true;
+			break;
+		case OPT_BLOCK:
+			ret = app_args_size("block", optarg, PIPE_BLOCK_MIN,
+					PIPE_BLOCK_MAX, &o->block);
 			o->copy = true;
 			break;
 		case OPT_QUIET:
@@ -271,6 +278,7 @@ main(int argc, char **argv)
 		.memory = FERRY_HUB_MEMORY,
 		.max_channels = FERRY_HUB_CHANNELS,
 		.wait = FERRY_WAIT_SLEEP,
+		.block = PIPE_BLOCK,
 	};
 	struct ferry_eal_args eal;
 	enum ferry_eal_role role;

@@ -20,6 +20,7 @@
 enum pipe_tag {
 	/* struct pipe_begin */
 	PIPE_BEGIN = 0x50420001,
+	/* In a slot, or a bulk message. */
 	PIPE_DATA,
 	/* struct pipe_end */
 	PIPE_END,
@@ -35,6 +36,10 @@ struct pipe_begin {
 struct pipe_end {
 	uint64_t bytes;
 	uint64_t msgs;
+	/* Of the bytes: those not passed on in place, and those of them that
+	 * the sender copied. */
+	uint64_t copied;
+	uint64_t by_sender;
 };
 
 /* What the command line says. */
@@ -51,8 +56,9 @@ struct pipe_options {
 	/* Hub: file of what was measured of their lanes; NULL: none. */
 	const char *calibration;
 	enum ferry_wait_policy wait;
-	/* Send: through a private buffer and the copy lanes. */
+	/* Send: in blocks of so many bytes, which are copied. */
 	bool copy;
+	uint64_t block;
 	bool quiet;
 };
 
@@ -61,6 +67,13 @@ struct pipe_options {
 #define PIPE_SLOT_SIZE (128 * 1024)
 /* 2 MiB under way: enough for two sides that take turns, and still in cache. */
 #define PIPE_SLOTS 16
+/* Long enough that what is done once for each block does not show. */
+#define PIPE_BLOCK (UINT64_C(4) << 20)
+#define PIPE_BLOCK_MIN UINT64_C(4096)
+#define PIPE_BLOCK_MAX (UINT64_C(16) << 30)
+/* Memory of so many for either end: one is filled or written out, one copied,
+ * and two more, so that nobody waits for whoever is the slowest each time. */
+#define PIPE_BLOCKS 4
 /* Look for Ctrl-C at least this often. */
 #define PIPE_TICK_MS 100
 #define PIPE_TICK_NS (UINT64_C(1000000) * PIPE_TICK_MS)
@@ -81,20 +94,26 @@ void pipe_open_error(const struct pipe_options *o, int ret);
 /* progress.c: the progress line and the summary. */
 struct progress {
 	const char *verb;
+	const char *others;
 	bool show;
 	bool quiet;
 	/* PIPE_SIZE_UNKNOWN if nobody knows. */
 	uint64_t size;
 	uint64_t bytes;
 	uint64_t msgs;
+	/* Bytes that were copied, and by whom; the rest by the others. */
+	uint64_t copied;
+	uint64_t by_sender;
+	uint64_t by_receiver;
 	uint64_t start_ns;
 	uint64_t shown_ns;
 };
 
-void progress_init(struct progress *p, const char *verb, bool quiet);
-void progress_add(struct progress *p, uint64_t bytes);
+void progress_init(struct progress *p, const char *verb, const char *others,
+		bool quiet);
+/* So much more has gone through, which ends so many messages. */
+void progress_add(struct progress *p, uint64_t bytes, unsigned int msgs);
 /* End the line and, if all went well, print the summary. */
-void progress_end(struct progress *p, bool ok,
-		const struct ferry_copier *copier);
+void progress_end(struct progress *p, bool ok);
 
 #endif /* PIPE_H */

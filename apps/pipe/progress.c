@@ -5,7 +5,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ferry_copier.h"
 #include "pipe.h"
 
 #define SHOW_EVERY_NS UINT64_C(200000000)
@@ -35,10 +34,12 @@ human(char *buf, size_t len, double bytes)
 }
 
 void
-progress_init(struct progress *p, const char *verb, bool quiet)
+progress_init(struct progress *p, const char *verb, const char *others,
+		bool quiet)
 {
 	*p = (struct progress) {
 		.verb = verb,
+		.others = others,
 		.show = !quiet && isatty(STDERR_FILENO),
 		.quiet = quiet,
 		.size = PIPE_SIZE_UNKNOWN,
@@ -65,14 +66,14 @@ show(const struct progress *p, uint64_t ns)
 }
 
 void
-progress_add(struct progress *p, uint64_t bytes)
+progress_add(struct progress *p, uint64_t bytes, unsigned int msgs)
 {
 	uint64_t ns;
 
 	if (p->start_ns == 0)
 		p->start_ns = now_ns();
 	p->bytes += bytes;
-	p->msgs++;
+	p->msgs += msgs;
 	if (!p->show)
 		return;
 	ns = now_ns();
@@ -82,13 +83,22 @@ progress_add(struct progress *p, uint64_t bytes)
 	}
 }
 
-void
-progress_end(struct progress *p, bool ok, const struct ferry_copier *copier)
+/* One of those who copied, if he did. */
+static void
+tell(const char *who, uint64_t bytes)
 {
-	uint64_t copied = 0;
-	double seconds;
-	unsigned int i;
 	char text[32];
+
+	if (bytes > 0)
+		fprintf(stderr, " %s %s", who,
+			human(text, sizeof(text), (double)bytes));
+}
+
+void
+progress_end(struct progress *p, bool ok)
+{
+	const uint64_t known = p->by_sender + p->by_receiver;
+	double seconds;
 
 	if (p->show && p->shown_ns != 0)
 		fprintf(stderr, "\r\033[K");
@@ -97,17 +107,10 @@ progress_end(struct progress *p, bool ok, const struct ferry_copier *copier)
 	seconds = p->start_ns != 0 ?
 		(double)(now_ns() - p->start_ns) / 1e9 : 0;
 	fprintf(stderr, "%s %" PRIu64 " bytes in %" PRIu64 " messages, %.2f s"
-		", %.2f GB/s; copied by lanes:", p->verb, p->bytes, p->msgs,
+		", %.2f GB/s; copied by:", p->verb, p->bytes, p->msgs,
 		seconds, seconds > 0 ? (double)p->bytes / seconds / 1e9 : 0);
-	for (i = 0; i < copier->nb_lanes; i++) {
-		const struct ferry_lane *lane = ferry_copier_lane(copier, i);
-		struct ferry_lane_stats stats;
-
-		ferry_lane_stats(lane, &stats);
-		copied += stats.bytes;
-		if (stats.bytes > 0)
-			fprintf(stderr, " %s %s", ferry_lane_info(lane)->name,
-				human(text, sizeof(text), (double)stats.bytes));
-	}
-	fprintf(stderr, copied == 0 ? " nothing (in place)\n" : "\n");
+	tell("sender", p->by_sender);
+	tell("receiver", p->by_receiver);
+	tell(p->others, p->copied > known ? p->copied - known : 0);
+	fprintf(stderr, p->copied == 0 ? " nobody (in place)\n" : "\n");
 }

@@ -6,24 +6,17 @@
 #include <unistd.h>
 
 #include "app_eal.h"
-#include "pipe.h"
+#include "recv.h"
 
-#define BURST 8
-
-struct receiver {
-	struct ferry_rx *rx;
-	struct progress progress;
-	bool begun;
-	/* END has come and agrees with what was written. */
-	bool complete;
-};
-
-static int
-explain(int ret)
+int
+recv_explain(const struct receiver *r, int ret)
 {
+	/* A sender that ends for this reason cancels what is under way. */
+	if (ferry_rx_peer(r->rx) == FERRY_END_HUB_GONE)
+		ret = FERRY_E_HUB_GONE;
 	if (pipe_stop)
 		app_error("interrupted: the output is not complete");
-	else if (ret == FERRY_E_CLOSED)
+	else if (ret == FERRY_E_CLOSED || ret == FERRY_E_CANCELLED)
 		app_error("the sender ended early: the output is not complete");
 	else
 		app_error("receiving failed, the output is not complete: %s",
@@ -32,15 +25,15 @@ explain(int ret)
 }
 
 /* Signals cut a write short: it may have written something, or nothing. */
-static int
-write_output(const uint8_t *data, size_t len)
+int
+recv_write(const struct receiver *r, const uint8_t *data, size_t len)
 {
 	struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
 	ssize_t n;
 
 	while (len > 0) {
 		if (pipe_stop)
-			return explain(-EINTR);
+			return recv_explain(r, -EINTR);
 		n = write(STDOUT_FILENO, data, len);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -59,7 +52,7 @@ write_output(const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* One message: 0, or negative after a line on stderr. */
+/* One message in a slot: 0, or negative after a line on stderr. */
 static int
 take(struct receiver *r, const struct ferry_msg *msg)
 {
@@ -67,8 +60,8 @@ take(struct receiver *r, const struct ferry_msg *msg)
 	struct pipe_end end;
 
 	if (msg->tag == PIPE_DATA && r->begun && !r->complete) {
-		progress_add(&r->progress, msg->len);
-		return write_output(msg->data, msg->len);
+		progress_add(&r->progress, msg->len, 1);
+		return recv_write(r, msg->data, msg->len);
 	}
 	if (msg->tag == PIPE_BEGIN && msg->len == sizeof(begin) && !r->begun) {
 		memcpy(&begin, msg->data, sizeof(begin));
@@ -78,6 +71,8 @@ take(struct receiver *r, const struct ferry_msg *msg)
 	}
 	if (msg->tag == PIPE_END && msg->len == sizeof(end) && r->begun) {
 		memcpy(&end, msg->data, sizeof(end));
+		r->progress.copied = end.copied;
+		r->progress.by_sender = end.by_sender;
 		if (end.bytes != r->progress.bytes ||
 				end.msgs != r->progress.msgs) {
 			app_error("the sender sent another number of bytes "
@@ -96,28 +91,60 @@ take(struct receiver *r, const struct ferry_msg *msg)
 	return -EPROTO;
 }
 
+int
+recv_look(struct receiver *r)
+{
+	struct ferry_msg msgs[WAITING_MAX];
+	const unsigned int room = WAITING_MAX - (r->received - r->done);
+	int n = 0, i;
+
+	if (room > 0)
+		n = ferry_rx_recv(r->rx, msgs, room);
+	for (i = 0; i < n; i++)
+		r->waiting[r->received++ % WAITING_MAX] =
+			(struct waiting){ .msg = msgs[i] };
+	recv_blocks_accept(r);
+	return n;
+}
+
+/* The message whose turn it is. */
+static int
+take_next(struct receiver *r)
+{
+	struct waiting *w = &r->waiting[r->done % WAITING_MAX];
+	int ret;
+
+	if (ferry_msg_is_bulk(&w->msg)) {
+		ret = recv_block(r, w);
+	} else {
+		ret = take(r, &w->msg);
+		/* At once, so that the sender can go on reading. */
+		if (ret == 0)
+			ferry_rx_release(r->rx, &w->msg, 1);
+	}
+	r->done++;
+	return ret;
+}
+
 static int
 receive_all(struct receiver *r)
 {
-	struct ferry_msg msgs[BURST];
-	int n, i, ret;
+	int n, ret;
 
 	while (!r->complete) {
 		if (pipe_stop)
-			return explain(-EINTR);
-		n = ferry_rx_recv(r->rx, msgs, BURST);
-		if (n < 0)
-			return explain(n);
-		for (i = 0; i < n; i++) {
-			ret = take(r, &msgs[i]);
+			return recv_explain(r, -EINTR);
+		n = recv_look(r);
+		if (r->done != r->received) {
+			ret = take_next(r);
 			if (ret != 0)
 				return ret;
-			/* At once, so that the sender can go on reading. */
-			ferry_rx_release(r->rx, &msgs[i], 1);
-		}
-		/* Results other than time-outs show in recv, too. */
-		if (n == 0)
+		} else if (n < 0) {
+			return recv_explain(r, n);
+		} else {
+			/* Results other than time-outs show in recv, too. */
 			ferry_rx_wait(r->rx, PIPE_TICK_NS);
+		}
 	}
 	return 0;
 }
@@ -126,6 +153,7 @@ int
 pipe_recv(const struct pipe_options *o)
 {
 	struct receiver r = { 0 };
+	struct ferry_bulk_stats stats;
 	struct ferry_endpoint *ep;
 	int ret;
 
@@ -138,9 +166,11 @@ pipe_recv(const struct pipe_options *o)
 		return 1;
 	}
 	ferry_rx_set_wait(r.rx, o->wait);
-	progress_init(&r.progress, "received", o->quiet);
+	progress_init(&r.progress, "received", "engine", o->quiet);
 	ret = receive_all(&r);
-	progress_end(&r.progress, ret == 0, ferry_endpoint_copier(ep));
+	ferry_bulk_rx_stats(r.rx, &stats);
+	r.progress.by_receiver = stats.copied;
+	progress_end(&r.progress, ret == 0);
 	ferry_detach(ep);
 	return ret == 0 ? 0 : 1;
 }

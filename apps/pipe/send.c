@@ -2,21 +2,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "app_eal.h"
-#include "pipe.h"
-
-struct sender {
-	const struct pipe_options *o;
-	struct ferry_tx *tx;
-	struct progress progress;
-	/* With --copy: where input is read to. */
-	uint8_t *private;
-};
+#include "send.h"
 
 static uint64_t
 input_size(void)
@@ -31,39 +22,40 @@ input_size(void)
 		(uint64_t)(st.st_size - at);
 }
 
-static int
-explain(int ret)
+int
+send_explain(const struct sender *s, int ret)
 {
+	/* A receiver that ends for this reason refuses what is under way. */
+	if (ferry_tx_peer(s->tx) == FERRY_END_HUB_GONE)
+		ret = FERRY_E_HUB_GONE;
 	if (pipe_stop)
 		app_error("interrupted: not everything was sent");
-	else if (ret == FERRY_E_CLOSED)
+	else if (ret == FERRY_E_CLOSED || ret == FERRY_E_REFUSED)
 		app_error("the receiver ended before everything had arrived");
 	else
 		app_error("sending failed: %s", ferry_strerror(ret));
 	return ret;
 }
 
-/* Wait for a slot: 0, or negative if there will be none. */
-static int
-wait_slot(struct sender *s)
+int
+send_wait(struct sender *s, int (*wait)(struct ferry_tx *tx, uint64_t ns))
 {
 	int ret;
 
 	do {
-		ret = ferry_tx_wait(s->tx, PIPE_TICK_NS);
+		ret = wait(s->tx, PIPE_TICK_NS);
 	} while (ret == -ETIMEDOUT && !pipe_stop);
 	return ret;
 }
 
-/* Send a few bytes with a tag; also what stands before and after the data. */
-static int
+int
 send_copied(struct sender *s, const void *data, uint32_t len, uint32_t tag)
 {
 	const struct ferry_buf buf = { .data = data, .len = len, .tag = tag };
 	int ret;
 
 	while ((ret = ferry_tx_send(s->tx, &buf, 1)) == 0) {
-		ret = wait_slot(s);
+		ret = send_wait(s, ferry_tx_wait);
 		if (ret != 0)
 			break;
 	}
@@ -76,19 +68,15 @@ loan_one(struct sender *s, struct ferry_msg *msg)
 	int ret;
 
 	while ((ret = ferry_tx_loan(s->tx, msg, 1)) == 0) {
-		ret = wait_slot(s);
+		ret = send_wait(s, ferry_tx_wait);
 		if (ret != 0)
 			break;
 	}
 	return ret < 0 ? ret : 0;
 }
 
-/*
- * Read input, whenever it comes: 0 at its end, negative after a message. An
- * input that keeps quiet must not hide that nobody is left to send to.
- */
-static ssize_t
-read_input(struct sender *s, void *buf, size_t len)
+ssize_t
+send_read(struct sender *s, void *buf, size_t len)
 {
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
 	ssize_t n;
@@ -98,7 +86,7 @@ read_input(struct sender *s, void *buf, size_t len)
 		if (poll(&input, 1, PIPE_TICK_MS) <= 0) {
 			ret = ferry_tx_wait(s->tx, 0);
 			if (ret != 0 && ret != -ETIMEDOUT)
-				return explain(ret);
+				return send_explain(s, ret);
 			continue;
 		}
 		n = read(STDIN_FILENO, buf, len);
@@ -113,12 +101,12 @@ read_input(struct sender *s, void *buf, size_t len)
 			return -EIO;
 		}
 	}
-	return explain(-EINTR);
+	return send_explain(s, -EINTR);
 }
 
-/* All of the input: 0, or negative after a message. */
+/* All of the input, in slots: 0, or negative after a message. */
 static int
-send_input(struct sender *s)
+send_slots(struct sender *s)
 {
 	const uint32_t room = ferry_tx_channel(s->tx)->slot_size;
 	struct ferry_msg msg = { 0 };
@@ -126,27 +114,20 @@ send_input(struct sender *s)
 	int ret;
 
 	for (;;) {
-		if (!s->o->copy) {
-			ret = loan_one(s, &msg);
-			if (ret != 0)
-				return explain(ret);
-		}
-		n = read_input(s, s->o->copy ? s->private : msg.data, room);
+		ret = loan_one(s, &msg);
+		if (ret != 0)
+			return send_explain(s, ret);
+		n = send_read(s, msg.data, room);
 		if (n <= 0)
 			break;
-		if (s->o->copy) {
-			ret = send_copied(s, s->private, n, PIPE_DATA);
-		} else {
-			msg.len = n;
-			msg.tag = PIPE_DATA;
-			ret = ferry_tx_commit(s->tx, &msg, 1);
-		}
+		msg.len = n;
+		msg.tag = PIPE_DATA;
+		ret = ferry_tx_commit(s->tx, &msg, 1);
 		if (ret < 0)
-			return explain(ret);
-		progress_add(&s->progress, n);
+			return send_explain(s, ret);
+		progress_add(&s->progress, n, 1);
 	}
-	if (!s->o->copy)
-		ferry_tx_cancel(s->tx, &msg, 1);
+	ferry_tx_cancel(s->tx, &msg, 1);
 	return n;
 }
 
@@ -160,12 +141,14 @@ send_all(struct sender *s)
 	s->progress.size = begin.size;
 	ret = send_copied(s, &begin, sizeof(begin), PIPE_BEGIN);
 	if (ret != 0)
-		return explain(ret);
-	ret = send_input(s);
+		return send_explain(s, ret);
+	ret = s->o->copy ? send_blocks(s) : send_slots(s);
 	if (ret != 0)
 		return ret;
 	end.bytes = s->progress.bytes;
 	end.msgs = s->progress.msgs;
+	end.copied = s->progress.copied;
+	end.by_sender = s->progress.by_sender;
 	ret = send_copied(s, &end, sizeof(end), PIPE_END);
 	/* All given back means all written out: see pipe.h. */
 	while (ret == 0) {
@@ -175,35 +158,27 @@ send_all(struct sender *s)
 		if (ret == -ETIMEDOUT && !pipe_stop)
 			ret = 0;
 	}
-	return explain(ret);
+	return send_explain(s, ret);
 }
 
 int
 pipe_send(const struct pipe_options *o)
 {
 	struct sender s = { .o = o };
-	struct ferry_endpoint *ep;
 	int ret;
 
-	if (pipe_attach(&ep, o) != 0)
+	if (pipe_attach(&s.ep, o) != 0)
 		return 1;
-	ret = ferry_tx_open(&s.tx, ep, o->channel, &o->config);
+	ret = ferry_tx_open(&s.tx, s.ep, o->channel, &o->config);
 	if (ret != 0) {
 		pipe_open_error(o, ret);
-		ferry_detach(ep);
+		ferry_detach(s.ep);
 		return 1;
 	}
-	s.private = malloc(ferry_tx_channel(s.tx)->slot_size);
 	ferry_tx_set_wait(s.tx, o->wait);
-	progress_init(&s.progress, "sent", o->quiet);
-	if (s.private == NULL) {
-		app_error("out of memory");
-		ret = -ENOMEM;
-	} else {
-		ret = send_all(&s);
-	}
-	progress_end(&s.progress, ret == 0, ferry_endpoint_copier(ep));
-	free(s.private);
-	ferry_detach(ep);
+	progress_init(&s.progress, "sent", "others", o->quiet);
+	ret = send_all(&s);
+	progress_end(&s.progress, ret == 0);
+	ferry_detach(s.ep);
 	return ret == 0 ? 0 : 1;
 }

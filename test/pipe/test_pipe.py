@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tty
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), '../support'))
 import outside  # noqa: E402
@@ -28,6 +29,8 @@ PIPE = None
 PREFIX = f'ferry-pipe-test-{os.getpid()}'
 EAL = f'--file-prefix={PREFIX}'
 MEMORY = 16
+# For blocks of 4 MiB, four at either end.
+BLOCK_MEMORY = 64
 # The hub's 16 MiB and what EALs take.
 PAGES_NEEDED = 24
 SECONDS = 60
@@ -47,10 +50,10 @@ def ended(process):
 
 
 @contextlib.contextmanager
-def hub(*args):
+def hub(*args, memory=MEMORY):
     """A hub, ended by Ctrl-C; nothing of it may be left."""
-    outside.need_machine(PAGES_NEEDED)
-    process = start('hub', '--memory', str(MEMORY), *args)
+    outside.need_machine(PAGES_NEEDED + (memory - MEMORY) // 2)
+    process = start('hub', '--memory', str(memory), *args)
     try:
         line = process.stderr.readline().decode()
         assert 'ready' in line, line + process.stderr.read().decode()
@@ -105,9 +108,9 @@ def transfer(name, size, first, *options):
         # Not on a terminal: the summary and nothing else.
         for verb, err in (('sent', sent[2]), ('received', received[2])):
             assert re.fullmatch(verb + r' %d bytes in \d+ messages, [\d.]+ s, '
-                                r'[\d.]+ GB/s; copied by lanes: .+\n' % size,
+                                r'[\d.]+ GB/s; copied by: .+\n' % size,
                                 err), err
-        return sent[2]
+        return sent[2], received[2]
 
 
 def test_any_number_of_bytes_arrives_whoever_starts_first():
@@ -119,27 +122,201 @@ def test_any_number_of_bytes_arrives_whoever_starts_first():
                      '0x10')
 
 
-def test_the_lanes_that_copied_are_told():
-    with hub():
-        assert 'nothing (in place)' in transfer('lanes', 300000, 'recv')
-        assert 'cpu 300.00 kB' in transfer('lanes', 300000, 'recv', '--copy')
+def test_blocks_of_any_length_arrive():
+    mib = 1 << 20
+    with hub(memory=BLOCK_MEMORY):
+        # As long as a slot, as what goes in a slot, as one block, as all.
+        for at in (131072, 262144, mib, 4 * mib):
+            for size in (at - 1, at, at + 1):
+                transfer('sizes', size, 'recv', '--block', '1M')
+        for size in (0, 1, 4097, 20_000_003):
+            transfer('sizes', size, 'send', '--block', '4097')
+        transfer('sizes', 40_000_003, 'recv', '--copy')
+        info, = telemetry('/ferry/hub,ferry')
+        assert info['memory_free'] == info['memory'], info
+
+
+def test_messages_in_slots_are_of_any_length_below_blocks():
+    with hub(memory=BLOCK_MEMORY), data_file(3_000_000) as source, \
+            tempfile.TemporaryFile() as copy:
+        options = ['--slot-size', '1000', '--slots', '3']
+        receiver = start('recv', 'small', *options, stdout=copy)
+        sender = start('send', 'small', '--block', '70k', *options,
+                       stdin=source)
+        assert ended(sender)[0] == 0
+        assert ended(receiver)[0] == 0
+        assert digest(source) == digest(copy)
+
+
+def copied_by(err):
+    """What a summary says: who copied how many bytes."""
+    units = {'B': 1, 'kB': 1e3, 'MB': 1e6}
+    return {who: float(n) * units[unit] for who, n, unit in
+            re.findall(r'(\w+) ([\d.]+) (B|kB|MB)\b',
+                       err.split('copied by:')[1])}
+
+
+def test_who_copied_is_told():
+    with hub(memory=BLOCK_MEMORY):
+        for err in transfer('who', 300_000, 'recv'):
+            assert 'copied by: nobody (in place)\n' in err, err
+        # In a slot: by the sender.
+        for err in transfer('who', 100_000, 'recv', '--copy'):
+            assert copied_by(err) == {'sender': 100_000}, err
+        # All of it by somebody, and both of them name the same.
+        sent, received = map(copied_by, transfer(
+            'who', 20_000_000, 'recv', '--copy'))
+        for by in (sent, received):
+            assert abs(sum(by.values()) - 20_000_000) <= 20_000, by
+        assert set(sent) <= {'sender', 'others'}, sent
+        assert set(received) <= {'sender', 'receiver'}, received
+        assert sent.get('sender') == received.get('sender'), (sent, received)
+
+
+def test_an_engine_helps_to_copy():
+    with hub_with_engines([], '--engines', '1', memory=BLOCK_MEMORY):
+        sent, received = map(copied_by, transfer(
+            'engine', 60_000_000, 'recv', '--copy'))
+        for by in (sent, received):
+            assert abs(sum(by.values()) - 60_000_000) <= 20_000, by
+        assert set(received) <= {'sender', 'receiver', 'engine'}, received
 
 
 def test_input_that_trickles_is_passed_on_at_once():
+    with hub(memory=BLOCK_MEMORY):
+        for options in ([], ['--copy']):
+            receiver = start('recv', 'trickle')
+            sender = start('send', 'trickle', *options, stdin=subprocess.PIPE)
+            # None of them fills a block.
+            for piece in (b'a', b'bc', b'def' * 1000, b'g' * 65536,
+                          b'hijkl' * 65536):
+                sender.stdin.write(piece)
+                sender.stdin.flush()
+                got = b''
+                while len(got) < len(piece):
+                    got += os.read(receiver.stdout.fileno(), 65536)
+                assert got == piece
+            sender.stdin.close()
+            sender.stdin = None
+            assert ended(sender)[0] == 0
+            assert ended(receiver)[0] == 0
+
+
+@contextlib.contextmanager
+def in_the_middle(name, at=5_000_000):
+    """A sender of more blocks than are under way at once, and a receiver that
+    has written so many bytes: (sender, receiver, rest). rest() reads to the
+    end of the output, checks that it is a beginning of the input, and returns
+    how long it is."""
+    data = random.Random(2).randbytes(40 << 20)
+    with tempfile.TemporaryFile() as source:
+        source.write(data)
+        source.seek(0)
+        receiver = start('recv', name)
+        sender = start('send', name, '--block', '1M', stdin=source)
+        got = [receiver.stdout.read(at)]
+
+        def rest():
+            got.append(receiver.stdout.read())
+            out = b''.join(got)
+            assert data.startswith(out)
+            return len(out)
+
+        try:
+            yield sender, receiver, rest
+        finally:
+            for process in (sender, receiver):
+                if process.poll() is None:
+                    process.send_signal(signal.SIGCONT)
+                    process.kill()
+                process.communicate()
+
+
+def test_blocks_that_wait_take_a_bounded_amount_of_memory():
+    mib = 1 << 20
+    with hub(memory=BLOCK_MEMORY), in_the_middle('lag', 12 * mib):
+        # Until both wait: the sender for a block, the receiver for us.
+        before = None
+        while (info := telemetry('/ferry/hub,ferry')[0]) != before:
+            before = info
+            time.sleep(0.2)
+        # Four blocks at either end, and the channel.
+        taken = info['memory'] - info['memory_free']
+        assert 8 * mib < taken < 11 * mib, info
+
+
+def test_a_side_that_ends_in_the_middle_of_blocks_is_noticed():
+    with hub(memory=BLOCK_MEMORY):
+        for number, word in ((signal.SIGKILL, 'died'),
+                             (signal.SIGINT, 'ended')):
+            for at in (1, 100_000, 5_000_000, 5_500_000, 20_000_000):
+                with in_the_middle('sender', at) as (sender, receiver, rest):
+                    sender.send_signal(number)
+                    sender.wait(timeout=SECONDS)
+                    assert at <= rest() < 40 << 20
+                    code, _, err = ended(receiver)
+                    assert code == 1
+                    one_line(err, word, 'output is not complete')
+                with in_the_middle('recv', at) as (sender, receiver, rest):
+                    receiver.send_signal(number)
+                    code, _, err = ended(sender)
+                    assert code == 1
+                    one_line(err, word)
+                    assert rest() >= at
+        transfer('sender', 20_000_000, 'recv', '--copy')
+        info, = telemetry('/ferry/hub,ferry')
+        assert info['memory_free'] == info['memory'], info
+
+
+def test_a_side_that_is_stopped_does_not_keep_the_other():
+    with hub(memory=BLOCK_MEMORY):
+        for sender_stops in (True, False):
+            with in_the_middle('stopped') as (sender, receiver, rest):
+                asleep, awake = (sender, receiver) if sender_stops else \
+                    (receiver, sender)
+                asleep.send_signal(signal.SIGSTOP)
+                awake.send_signal(signal.SIGINT)
+                awake.wait(timeout=SECONDS)
+                one_line(awake.stderr.read().decode(), 'interrupted')
+                asleep.send_signal(signal.SIGCONT)
+                rest()
+                assert ended(asleep)[0] == 1
+
+
+def test_a_hub_that_ends_in_the_middle_of_blocks_ends_both():
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with hub(memory=BLOCK_MEMORY) as h, \
+                in_the_middle('hub') as (sender, receiver, rest):
+            h.send_signal(number)
+            # Though it waits for a receiver that waits for us.
+            assert sender.wait(timeout=SECONDS) == 1
+            rest()
+            for process in (sender, receiver):
+                code, _, err = ended(process)
+                assert code == 1
+                one_line(err, 'hub is gone')
+
+
+def test_too_little_memory_for_blocks_is_told():
     with hub():
-        receiver = start('recv', 'trickle')
-        sender = start('send', 'trickle', stdin=subprocess.PIPE)
-        for piece in (b'a', b'bc', b'def' * 1000):
-            sender.stdin.write(piece)
-            sender.stdin.flush()
-            got = b''
-            while len(got) < len(piece):
-                got += os.read(receiver.stdout.fileno(), 65536)
-            assert got == piece
-        sender.stdin.close()
-        sender.stdin = None
-        assert ended(sender)[0] == 0
-        assert ended(receiver)[0] == 0
+        code, _, err = ended(start('send', 'little', '--block', '1G'))
+        assert code == 1
+        one_line(err, 'no memory for a block of 1048576 KiB', '--block',
+                 '--memory')
+        # Enough for one of them.
+        with data_file(20_000_000) as source:
+            receiver = start('recv', 'little')
+            sender = start('send', 'little', '--block', '8M', stdin=source)
+            code, _, err = ended(receiver)
+            assert code == 1
+            one_line(err, 'no memory for a block of 8192 KiB', '--block',
+                     '--memory')
+            code, _, err = ended(sender)
+            assert code == 1
+            one_line(err, 'receiver ended')
+        # With fewer than four at either end, or one, it still goes on.
+        for block in ('2M', '3M', '6M'):
+            transfer('little', 20_000_003, 'send', '--block', block)
 
 
 def test_streams_of_several_channels_do_not_mix():
@@ -166,6 +343,30 @@ def test_a_receiver_that_cannot_write_ends_both():
         code, _, err = ended(sender)
         assert code == 1
         one_line(err, 'receiver ended')
+
+
+def test_what_was_read_before_an_error_is_sent():
+    data = random.Random(3).randbytes(300_000)
+    slots = ['--slot-size', '1000']
+    with hub(memory=BLOCK_MEMORY):
+        for options in ([], ['--copy'], ['--block', '4k']):
+            # A terminal whose other side closes: EIO, after what it has.
+            master, slave = pty.openpty()
+            tty.setraw(slave)
+            with tempfile.TemporaryFile() as copy:
+                receiver = start('recv', 'eio', *slots, stdout=copy)
+                sender = start('send', 'eio', *slots, *options, stdin=master)
+                os.close(master)
+                with open(slave, 'wb') as terminal:
+                    terminal.write(data)
+                code, _, err = ended(receiver)
+                assert code == 1
+                one_line(err, 'sender ended early')
+                copy.seek(0)
+                assert copy.read() == data
+                code, _, err = ended(sender)
+                assert code == 1
+                one_line(err, 'cannot read input')
 
 
 def test_a_closed_output_ends_both():
@@ -331,11 +532,11 @@ def test_telemetry_tells_of_hub_and_channels():
 
 
 @contextlib.contextmanager
-def hub_with_engines(eal, *args):
+def hub_with_engines(eal, *args, memory=MEMORY):
     """A hub that measures its lanes first: (process, what it printed)."""
-    outside.need_machine(PAGES_NEEDED)
+    outside.need_machine(PAGES_NEEDED + (memory - MEMORY) // 2)
     process = subprocess.Popen(
-        [PIPE, 'hub', EAL, *eal, '--', '--memory', str(MEMORY), *args],
+        [PIPE, 'hub', EAL, *eal, '--', '--memory', str(memory), *args],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     told = []
     try:
@@ -425,6 +626,8 @@ def test_bad_input_is_told_in_one_line():
             ('--slot-size must be', ['send', 'x', '--slot-size', '2g']),
             ('--slot-size must be',
              ['send', 'x', '--slot-size', '18014398509481985k']),
+            ('--block must be', ['send', 'x', '--block', '3k']),
+            ('--block must be', ['send', 'x', '--block', '17g']),
             ('--wait must be', ['send', 'x', '--wait', 'long']),
             ('lacks its value', ['send', 'x', '--slots']),
             ('unknown option', ['recv', 'x', '--frob']),
