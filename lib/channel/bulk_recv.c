@@ -527,12 +527,14 @@ ferry_bulk_await(struct ferry_bulk_in *in, uint64_t bytes, uint64_t timeout_ns)
 		bool worked;
 
 		bulk_look(&rx->bulk->end, &in->m);
-		/* Before anything is copied for others. */
 		if (ended(in) < 0)
 			return ended(in);
+		/* Not before it has copied something: who has what it wants
+		 * has something better to do. */
 		if (ready(in) >= w.bytes && (w.bytes < v->len ||
 				ended(in) == 1)) {
-			in_work(rx->bulk, in, (enum ferry_mode)rx->mode);
+			if (ended(in) == 1)
+				note_end(rx->bulk, in);
 			return 0;
 		}
 		if (ret != 0 || timeout_ns == 0)
