@@ -210,7 +210,8 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 	struct served_msg *m = &s->msgs[i];
 	uint32_t first, n;
 
-	if (c == NULL)
+	/* Its bit may have been set after its producer had cleared it. */
+	if (c == NULL || ferry_bulk_over(m->v.block, m->v.gen) != 0)
 		return 0;
 	m->v.front = ferry_claim_front(m->v.block, m->v.n_units, m->v.front);
 	n = bulk_claim(&m->v, FERRY_UNIT_SERVER, m->by, m->v.n_units, &first);

@@ -116,8 +116,9 @@ struct ferry_bulk_stats {
  * @param[out] out
  *   The message, to be given to ferry_bulk_close().
  * @return
- *   1; 0 if too much is under way now: FERRY_BULK_BLOCKS bulk messages, or the
- *   channel has no free cell (see ferry_bulk_tx_wait()); -EINVAL for an empty
+ *   1; 0 if there is no room now (see ferry_bulk_tx_wait()): FERRY_BULK_BLOCKS
+ *   bulk messages have not been closed here, or released at the other end; or the
+ *   channel has no free cell; -EINVAL for an empty
  *   message, one above FERRY_BULK_MAX, or an impossible iov; -ENOMEM;
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer has
  *   ended.
