@@ -190,7 +190,14 @@ void ferry_bulk_close(struct ferry_bulk_out *out);
  */
 int ferry_bulk_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns);
 
-/** What went through the producer's end. Any thread; values may be stale. */
+/**
+ * What went through the producer's end. Any thread; values may be stale.
+ *
+ * @param tx
+ *   The producer's end.
+ * @param[out] stats
+ *   Its numbers.
+ */
 void ferry_bulk_tx_stats(const struct ferry_tx *tx,
 		struct ferry_bulk_stats *stats);
 /** @} */
@@ -359,7 +366,14 @@ int ferry_bulk_await(struct ferry_bulk_in *in, uint64_t bytes,
  */
 int ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns);
 
-/** What went through the consumer's end. Any thread; values may be stale. */
+/**
+ * What went through the consumer's end. Any thread; values may be stale.
+ *
+ * @param rx
+ *   The consumer's end.
+ * @param[out] stats
+ *   Its numbers.
+ */
 void ferry_bulk_rx_stats(const struct ferry_rx *rx,
 		struct ferry_bulk_stats *stats);
 /** @} */
