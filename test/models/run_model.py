@@ -24,7 +24,9 @@ import outside  # noqa: E402
 CC = ['gcc', '-w']
 # Searches at a time, and MiB for each: one that needs more has failed.
 AT_ONCE = 2
-MEMORY = 500
+MEMORY = 1000
+# Models with many states, which are to be stored in less space.
+COLLAPSED = ['claim']
 # Steps of the longest run; one that is longer cuts the search short.
 DEPTH = 100000
 # For each run of a program, of which the longest takes 5.
@@ -42,6 +44,13 @@ MODELS = {
     'bell_if': [
         ('', 'NO_SETTLE SETTLE_FIRST FENCE_FOR_SETTLE NO_FO NO_FR NO_RO '
          'EARLY_ENDPOINT', 'WEAK_RMW'),
+    ],
+    'claim': [
+        ('', 'NO_OVER_CHECK OVER_BEFORE_CLAIM NO_GEN_CHECK GEN_BEFORE_OVER '
+         'GEN_LAST NO_BUSY NO_LAST_LOOK DONE_FIRST NO_CAS DROP_STORE '
+         'OVER_STORE', 'WEAK_RMW'),
+        ('FAILURE', 'END_AFTER_DROP:large', ''),
+        ('DEATH', 'GUESS NO_REPAIR', ''),
     ],
     'engine_idle': [
         ('', 'NO_E2 NO_E3 NO_P2 NO_P6 P5_BEFORE_P4:large NO_TAKE_EXCHANGE '
@@ -67,6 +76,8 @@ def run(cmd, folder):
 def search(model, defines, endless=False, optimise='-O1'):
     """pan's report of a search for bad ends, or for runs without end."""
     flags = [optimise, '-DNP' if endless else '-DSAFETY']
+    if model in COLLAPSED:
+        flags.append('-DCOLLAPSE')
     with tempfile.TemporaryDirectory(prefix='ferry-model-') as folder:
         code, out = run(['spin', '-a'] + ['-D' + d for d in defines] +
                         [os.path.join(HERE, model + '.pml')], folder)
