@@ -45,12 +45,22 @@ MODELS = {
         ('', 'NO_SETTLE SETTLE_FIRST FENCE_FOR_SETTLE NO_FO NO_FR NO_RO '
          'EARLY_ENDPOINT', 'WEAK_RMW'),
     ],
+    'bulk_wake': [
+        ('', 'NO_FENCE FRONT_FIRST OWN_UNIT WISH_LATE NO_FO NO_RO',
+         'NO_FR WEAK_RMW'),
+        ('GIVES_UP', 'NO_RING_BACK NO_RING_OVER NO_OVER_IN_RO', 'WEAK_RMW'),
+    ],
     'claim': [
         ('', 'NO_OVER_CHECK OVER_BEFORE_CLAIM NO_GEN_CHECK GEN_BEFORE_OVER '
          'GEN_LAST NO_BUSY NO_LAST_LOOK DONE_FIRST NO_CAS DROP_STORE '
          'OVER_STORE', 'WEAK_RMW'),
         ('FAILURE', 'END_AFTER_DROP:large', ''),
         ('DEATH', 'GUESS NO_REPAIR', ''),
+    ],
+    'engine_bulk': [
+        ('', 'NO_E2 NO_P2 NO_BULK_IN_E3 NO_A A_FIRST CLEAR_LATE '
+         'WANTS_BIT:endless', 'WEAK_RMW'),
+        ('DEATH', 'NO_HUB_P5 NO_SHOUT', ''),
     ],
     'engine_idle': [
         ('', 'NO_E2 NO_E3 NO_P2 NO_P6 P5_BEFORE_P4:large NO_TAKE_EXCHANGE '
