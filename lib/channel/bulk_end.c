@@ -178,7 +178,8 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 	}
 	if (bulk_busy(e, m))
 		return;
-	/* No claim is possible any more: both ends find the same. */
+	/* No claim is possible any more: what is found by looking again, from
+	 * here on, both ends find. */
 	v->front = ferry_claim_front(v->block, v->n_units, v->front);
 	m->ended = v->front == v->n_units ? 1 : over;
 }
@@ -260,10 +261,12 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 	}
 	ret = copy_units(e, m, mode, first, n);
 	if (unlikely(ret != 0)) {
-		ferry_claim_drop(v->block, e->party, first, n);
 		/* With process_vm_readv() others may be able to. */
 		if (!m->vm)
 			ferry_bulk_end(v->block, v->gen, -EIO);
+		ferry_claim_drop(v->block, e->party, first, n);
+		/* It may have found nothing left to do, and sleep. */
+		ferry_end_notify(e->other, e->bells, e->n_bells);
 		return 0;
 	}
 	ferry_claim_done(v->block, first, n);
@@ -272,6 +275,13 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 	m->seen = v->front + __atomic_load_n(&v->block->next, __ATOMIC_RELAXED);
 	bulk_ring(e->shared, e->bells, e->n_bells, v);
 	return n;
+}
+
+void
+bulk_over(const struct bulk_end *e, const struct bulk_msg *m, int why)
+{
+	ferry_bulk_end(m->v.block, m->v.gen, why);
+	ferry_end_notify(e->other, e->bells, e->n_bells);
 }
 
 void

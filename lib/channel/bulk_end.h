@@ -100,6 +100,9 @@ uint32_t bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 /* Whether bulk_step() would find something. Does not change anything. */
 bool bulk_may_step(const struct bulk_msg *m, uint8_t party);
 
+/* End a message early, and wake the other end. */
+void bulk_over(const struct bulk_end *e, const struct bulk_msg *m, int why);
+
 /* Tell the server that a message has begun. */
 void bulk_announce(struct bulk_end *e, const struct bulk_msg *m);
 

@@ -388,7 +388,7 @@ window_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 		i % v->dst.window * v->unit;
 	out.src.segs[0].len = v->len + v->unit;
 	if (bulk_copy_units(&out, b->end.copier, mode, i, 1) != 0) {
-		ferry_bulk_end(v->block, v->gen, -EIO);
+		bulk_over(&b->end, &in->m, -EIO);
 		return false;
 	}
 	in->taken++;
@@ -570,8 +570,7 @@ ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns)
 	rx = in->rx;
 	b = rx->bulk;
 	if (!in->noted && ended(in) != 1) {
-		ferry_bulk_end(in->m.v.block, in->m.v.gen, FERRY_E_REFUSED);
-		wake_producer(rx);
+		bulk_over(&b->end, &in->m, FERRY_E_REFUSED);
 	}
 	/* For those that copy now: they ring nobody when they give up. */
 	ferry_wait_init(&wait, FERRY_WAIT_YIELD);

@@ -116,9 +116,10 @@ block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m)
 	const struct bulk_view *v = &m->v;
 	uint32_t i;
 
-	/* Before the units: whoever comes late claims, and then finds that it
-	 * is another message. */
+	/* Before all else: whoever comes late claims, and then finds that it
+	 * is another message. Pairs with the acquire of a claim. */
 	__atomic_store_n(&block->gen, v->gen, __ATOMIC_RELAXED);
+	rte_atomic_thread_fence(__ATOMIC_RELEASE);
 	block->len = v->len;
 	block->unit = v->unit;
 	block->n_units = v->n_units;
@@ -305,6 +306,7 @@ note_end(struct bulk_tx *b, struct ferry_bulk_out *out)
 	if (out->noted)
 		return;
 	out->noted = true;
+	/* Before the block is another message's. */
 	__atomic_fetch_and(&b->end.shared->service.bulk,
 			~(1u << bulk_number(b->end.shared, v)),
 			__ATOMIC_RELAXED);
@@ -351,7 +353,7 @@ out_work(struct bulk_tx *b, struct ferry_bulk_out *out, enum ferry_mode mode)
 		if (bulk_view_dst(&m->v))
 			bulk_started(&b->end, m);
 		else
-			ferry_bulk_end(m->v.block, m->v.gen, FERRY_E_CORRUPT);
+			bulk_over(&b->end, m, FERRY_E_CORRUPT);
 	}
 	bulk_look(&b->end, m);
 	if (m->ended != 0) {

@@ -144,6 +144,13 @@ claim_find(struct bulk_serve *s)
 	return NULL;
 }
 
+static void
+notify_ends(const struct bulk_serve *s)
+{
+	ferry_end_notify(&s->shared->tx, s->bells, s->n_bells);
+	ferry_end_notify(&s->shared->rx, s->bells, s->n_bells);
+}
+
 /* Nothing more is to be done for a claim: bytes that are copied by that. */
 static uint64_t
 claim_end(struct bulk_serve *s, struct claim *c)
@@ -152,10 +159,11 @@ claim_end(struct bulk_serve *s, struct claim *c)
 	uint64_t bytes = 0;
 
 	if (c->failed) {
+		/* While the units are its own: afterwards the block may be
+		 * another message's. */
 		ferry_bulk_end(m->v.block, m->v.gen, -EIO);
 		ferry_claim_drop(m->v.block, FERRY_UNIT_SERVER, c->first, c->n);
-		ferry_end_notify(&s->shared->tx, s->bells, s->n_bells);
-		ferry_end_notify(&s->shared->rx, s->bells, s->n_bells);
+		notify_ends(s);
 	} else {
 		bytes = bulk_bytes(&m->v, c->first, c->n);
 		ferry_claim_done(m->v.block, c->first, c->n);
@@ -217,7 +225,8 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 	n = bulk_claim(&m->v, FERRY_UNIT_SERVER, m->by, m->v.n_units, &first);
 	if (n == 0)
 		return 0;
-	/* Another message's by now, or over: see the claims' rule. */
+	/* In this order: if over says nothing of this message since it speaks
+	 * of the next one, gen tells. */
 	if (unlikely(!bulk_may_copy(s->shared, &m->v) ||
 			__atomic_load_n(&m->v.block->gen, __ATOMIC_ACQUIRE) !=
 			m->v.gen)) {
@@ -283,6 +292,8 @@ bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
 				s->msgs[c->block].v.gen, -EIO);
 		c->n = 0;
 		*unsafe = true;
+		/* Its other jobs may never come back. */
+		notify_ends(s);
 	}
 	c->failed |= status != FERRY_COPY_OK;
 	if (c->jobs > 0 || (c->left > 0 && !c->failed))

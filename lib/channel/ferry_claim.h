@@ -17,7 +17,10 @@
  *             copy, then ferry_claim_done(b, first, n);
  *
  * A party that the message's ends do not wait for, but by its claims, also looks
- * at gen after the claim: it may have been asleep since an earlier message.
+ * at gen, after over: it may have been asleep since an earlier message, and over
+ * may speak of a later one. If it cannot copy, it sets over before it drops the
+ * claim, while the block is still that message's. Proved by test/models/claim.pml,
+ * who is woken by bulk_wake.pml and engine_bulk.pml.
  *
  * n_units is the caller's own copy: what stands in the block may change under a
  * corrupt peer's hands. Every index is checked against it.

@@ -141,7 +141,8 @@ engine_quiesce(struct hub_channel *c)
 	engine_lock(e);
 	ferry_server_quiet(&e->server, channel_number(e->hub, c));
 	engine_unlock(e);
-	/* As in serve_end(). */
+	/* As in serve_end(); and a consumer that died between P4 and P5 has
+	 * hidden what its producer had to do. */
 	ferry_board_post(e->board, channel_number(e->hub, c));
 }
 
