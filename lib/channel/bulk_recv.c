@@ -247,6 +247,30 @@ in_free(struct bulk_rx *b, struct ferry_bulk_in *in)
 	TAILQ_INSERT_HEAD(&b->spare, in, next);
 }
 
+/* Whether nobody writes to a message's memory any more. */
+static bool
+is_quiet(struct bulk_rx *b, struct ferry_bulk_in *in)
+{
+	/* A block with another message: this one's producer saw it quiet. */
+	return in->m.ended != 0 || __atomic_load_n(&in->m.v.block->gen,
+			__ATOMIC_ACQUIRE) != in->m.v.gen ||
+		!bulk_busy(&b->end, &in->m);
+}
+
+static void
+zombies_bury(struct bulk_rx *b)
+{
+	struct ferry_bulk_in *in, *following;
+
+	for (in = TAILQ_FIRST(&b->zombies); in != NULL; in = following) {
+		following = TAILQ_NEXT(in, next);
+		if (!is_quiet(b, in))
+			continue;
+		TAILQ_REMOVE(&b->zombies, in, next);
+		in_free(b, in);
+	}
+}
+
 /* The message of an announcement, without a destination: or why none. */
 static int
 in_make(struct ferry_rx *rx, const struct ferry_bulk_note *note,
@@ -311,6 +335,8 @@ ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 
 	if (ret != 0)
 		return ret;
+	/* Their memory may be what is lacking. */
+	zombies_bury(rx->bulk);
 	cell.id &= ~FERRY_MSG_BULK;
 	if (!ferry_msg_is_bulk(msg) || result == NULL ||
 			cell.id >= (FERRY_MSG_CELL | FERRY_N_CELLS) ||
@@ -418,30 +444,6 @@ in_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 	if (in->m.ended != 0)
 		note_end(b, in);
 	return true;
-}
-
-/* Whether nobody writes to a message's memory any more. */
-static bool
-is_quiet(struct bulk_rx *b, struct ferry_bulk_in *in)
-{
-	/* A block with another message: this one's producer saw it quiet. */
-	return in->m.ended != 0 || __atomic_load_n(&in->m.v.block->gen,
-			__ATOMIC_ACQUIRE) != in->m.v.gen ||
-		!bulk_busy(&b->end, &in->m);
-}
-
-static void
-zombies_bury(struct bulk_rx *b)
-{
-	struct ferry_bulk_in *in, *following;
-
-	for (in = TAILQ_FIRST(&b->zombies); in != NULL; in = following) {
-		following = TAILQ_NEXT(in, next);
-		if (!is_quiet(b, in))
-			continue;
-		TAILQ_REMOVE(&b->zombies, in, next);
-		in_free(b, in);
-	}
 }
 
 bool

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Bulk messages that end early, at each stage, by whoever: what both ends get. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "chan_rig.h"
+#include "ferry_bulk.h"
+#include "ferry_claim.h"
+#include "ferry_test.h"
+
+#define KIB UINT64_C(1024)
+#define LEN (300 * KIB + 5)
+#define UNITS 19
+
+/* A message, as far as a test brings it. */
+struct bench {
+	struct rig rig;
+	uint8_t *data;
+	struct ferry_bulk_out *out;
+	struct ferry_msg msg;
+	struct ferry_bulk_in *in;
+	struct ferry_bulk_block *block;
+};
+
+static bool
+is_not_shared(void *arg, const void *mem, uint64_t len)
+{
+	(void)arg;
+	(void)mem;
+	(void)len;
+	return false;
+}
+
+/*
+ * As if the ends were in two processes that cannot reach each other's memory: so
+ * that neither copies, however long a test takes.
+ */
+static void
+be_strangers(struct bench *b)
+{
+	b->rig.memory.is_shared = is_not_shared;
+	b->rig.ch->tx.pid = -1;
+	b->rig.ch->rx.pid = -1;
+}
+
+static void
+be_one(struct bench *b)
+{
+	b->rig.ch->tx.pid = getpid();
+	b->rig.ch->rx.pid = getpid();
+}
+
+static void
+bench_send(struct bench *b)
+{
+	/* By nobody here: the tests claim by hand. */
+	const struct ferry_bulk_options options = { .by = FERRY_BULK_ENGINE };
+	struct iovec iov;
+
+	memset(b, 0, sizeof(*b));
+	rig_start(&b->rig, 256, 4);
+	be_strangers(b);
+	b->data = malloc(LEN);
+	ferry_test_fill(b->data, LEN, 9);
+	iov.iov_base = b->data;
+	iov.iov_len = LEN;
+	assert_int_equal(ferry_bulk_send(b->rig.tx, &iov, 1, &options,
+		&b->out), 1);
+	b->block = &ferry_channel_bulk(b->rig.ch)[0];
+	assert_int_equal(b->block->n_units, UNITS);
+	assert_int_equal(ferry_rx_recv(b->rig.rx, &b->msg, 1), 1);
+}
+
+static void
+bench_accept(struct bench *b)
+{
+	bench_send(b);
+	assert_int_equal(ferry_bulk_accept(b->rig.rx, &b->msg, NULL, 0,
+		&b->in), 0);
+}
+
+/* Copy n units as another party would, from the first one that is free. */
+static void
+copy_by(struct bench *b, uint8_t party, uint32_t n)
+{
+	uint32_t first = 0;
+
+	while (n > 0) {
+		uint32_t got = ferry_claim_take(b->block, UNITS, party, n,
+				UNITS, 0, &first);
+		uint64_t from = first * b->block->unit;
+
+		assert_true(got > 0);
+		memcpy((uint8_t *)ferry_bulk_data(b->in) + from, b->data + from,
+			RTE_MIN(LEN - from, got * b->block->unit));
+		ferry_claim_done(b->block, first, got);
+		n -= got;
+	}
+}
+
+static void
+bench_end(struct bench *b)
+{
+	rig_stop(&b->rig);
+	assert_int_equal(b->rig.n_pieces, 0);
+	assert_int_equal(b->rig.n_holds, 0);
+	free(b->data);
+}
+
+/* The channel is as new: another message goes through. */
+static void
+another_arrives(struct bench *b)
+{
+	const struct iovec iov = { b->data, LEN };
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+
+	be_one(b);
+	assert_int_equal(ferry_bulk_send(b->rig.tx, &iov, 1, NULL, &out), 1);
+	assert_int_equal(ferry_rx_recv(b->rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(b->rig.rx, &msg, NULL, 0, &in), 0);
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+	assert_int_equal(ferry_bulk_await(in, LEN, 0), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(in), LEN, 9), -1);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+}
+
+static void
+cancelled_before_it_is_accepted(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_send(&b);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), 0);
+	assert_int_equal(b.rig.n_holds, 0);
+	assert_int_equal(ferry_bulk_poll(b.out), FERRY_E_CANCELLED);
+	ferry_bulk_close(b.out);
+	/* The consumer learns it when it wants the message. */
+	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, NULL, 0, &b.in),
+		0);
+	assert_int_equal(ferry_bulk_await(b.in, 1, UINT64_MAX),
+		FERRY_E_CANCELLED);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	another_arrives(&b);
+	bench_end(&b);
+}
+
+static void
+cancelled_half_way(void **state)
+{
+	struct bench b;
+	int ended;
+
+	(void)state;
+	bench_accept(&b);
+	copy_by(&b, FERRY_UNIT_SERVER, 7);
+	assert_int_equal(ferry_bulk_ready(b.in, &ended), 7 * 16 * KIB);
+	assert_int_equal(ended, 0);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), 0);
+	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX),
+		FERRY_E_CANCELLED);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	another_arrives(&b);
+	bench_end(&b);
+}
+
+static void
+cancelled_while_another_party_copies(void **state)
+{
+	static const uint8_t parties[] = { FERRY_UNIT_RX, FERRY_UNIT_SERVER };
+	uint32_t first = 0, n;
+	struct bench b;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(parties); i++) {
+		bench_accept(&b);
+		n = ferry_claim_take(b.block, UNITS, parties[i], 3, UNITS, 0,
+				&first);
+		assert_int_equal(n, 3);
+		/* It reads the payload, so that is not the caller's. */
+		assert_int_equal(ferry_bulk_cancel(b.out, 0), -ETIMEDOUT);
+		assert_int_equal(ferry_bulk_cancel(b.out, 1000000), -ETIMEDOUT);
+		assert_int_equal(b.rig.n_holds, 2);
+		ferry_claim_done(b.block, first, n);
+		assert_int_equal(ferry_bulk_cancel(b.out, 0), 0);
+		assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX),
+			FERRY_E_CANCELLED);
+		ferry_bulk_close(b.out);
+		assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+		another_arrives(&b);
+		bench_end(&b);
+	}
+}
+
+static void
+cancelled_too_late(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_accept(&b);
+	copy_by(&b, FERRY_UNIT_SERVER, UNITS);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), -EALREADY);
+	assert_int_equal(ferry_bulk_poll(b.out), 1);
+	assert_int_equal(ferry_bulk_await(b.in, LEN, 0), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), LEN, 9), -1);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
+/* Over is said while the last units are copied: both get the whole message. */
+static void
+cancelled_while_the_last_units_are_copied(void **state)
+{
+	uint32_t first = 0, n;
+	struct bench b;
+
+	(void)state;
+	bench_accept(&b);
+	copy_by(&b, FERRY_UNIT_SERVER, UNITS - 2);
+	n = ferry_claim_take(b.block, UNITS, FERRY_UNIT_SERVER, 2, UNITS, 0,
+			&first);
+	assert_int_equal(n, 2);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), -ETIMEDOUT);
+	memcpy((uint8_t *)ferry_bulk_data(b.in) + first * 16 * KIB,
+		b.data + first * 16 * KIB, LEN - first * 16 * KIB);
+	ferry_claim_done(b.block, first, n);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), -EALREADY);
+	assert_int_equal(ferry_bulk_poll(b.out), 1);
+	assert_int_equal(ferry_bulk_await(b.in, LEN, 0), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), LEN, 9), -1);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
+static void
+refused_unseen(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_send(&b);
+	assert_int_equal(ferry_rx_release(b.rig.rx, &b.msg, 1), 0);
+	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), FERRY_E_REFUSED);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), -EALREADY);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, NULL, 0, &b.in),
+		-EINVAL);
+	another_arrives(&b);
+	bench_end(&b);
+}
+
+static void
+released_half_way_while_the_producer_writes(void **state)
+{
+	uint32_t first = 0, n;
+	struct bench b;
+
+	(void)state;
+	bench_accept(&b);
+	n = ferry_claim_take(b.block, UNITS, FERRY_UNIT_TX, 4, UNITS, 0,
+			&first);
+	assert_int_equal(n, 4);
+	/* Memory of the endpoint: it need not be waited for, but is kept. */
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	assert_int_equal(b.rig.n_pieces, 1);
+	ferry_claim_drop(b.block, FERRY_UNIT_TX, first, n);
+	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), FERRY_E_REFUSED);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_rx_wait(b.rig.rx, 0), -ETIMEDOUT);
+	another_arrives(&b);
+	assert_int_equal(b.rig.n_pieces, 0);
+	bench_end(&b);
+}
+
+static void
+own_memory_is_released_only_when_nobody_writes_it(void **state)
+{
+	uint8_t *to = malloc(LEN);
+	const struct iovec iov = { to, LEN };
+	uint32_t first = 0, n;
+	struct bench b;
+
+	(void)state;
+	bench_send(&b);
+	be_one(&b);
+	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, &iov, 1, &b.in),
+		0);
+	n = ferry_claim_take(b.block, UNITS, FERRY_UNIT_SERVER, 4, UNITS, 0,
+			&first);
+	assert_int_equal(n, 4);
+	assert_int_equal(ferry_bulk_release(b.in, 0), -ETIMEDOUT);
+	assert_int_equal(ferry_bulk_release(b.in, 1000000), -ETIMEDOUT);
+	ferry_claim_done(b.block, first, n);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	assert_int_equal(ferry_bulk_poll(b.out), FERRY_E_REFUSED);
+	ferry_bulk_close(b.out);
+	bench_end(&b);
+	free(to);
+}
+
+static void
+the_consumer_ends(void **state)
+{
+	static const struct {
+		enum ferry_end_state state;
+		int result;
+	} ends[] = {
+		{ FERRY_END_CLOSED, FERRY_E_CLOSED },
+		{ FERRY_END_GONE, FERRY_E_PEER_GONE },
+	};
+	uint32_t first = 0;
+	struct bench b;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(ends); i++) {
+		/* With claims of its own, which end with it. */
+		bench_accept(&b);
+		ferry_claim_take(b.block, UNITS, FERRY_UNIT_RX, 2, UNITS, 0,
+				&first);
+		rig_set_state(&b.rig.ch->rx, ends[i].state);
+		assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX),
+			ends[i].result);
+		ferry_bulk_close(b.out);
+		assert_int_equal(b.rig.n_holds, 1);
+		ferry_claim_drop(b.block, FERRY_UNIT_RX, first, 2);
+		bench_end(&b);
+	}
+}
+
+static void
+the_producer_dies(void **state)
+{
+	struct bench b;
+	uint32_t first = 0;
+
+	(void)state;
+	bench_accept(&b);
+	copy_by(&b, FERRY_UNIT_TX, 5);
+	ferry_claim_take(b.block, UNITS, FERRY_UNIT_TX, 2, UNITS, 0, &first);
+	rig_set_state(&b.rig.ch->tx, FERRY_END_GONE);
+	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX),
+		FERRY_E_PEER_GONE);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	assert_int_equal(b.rig.n_pieces, 0);
+	ferry_claim_drop(b.block, FERRY_UNIT_TX, first, 2);
+	bench_end(&b);
+}
+
+static void
+the_producer_dies_after_the_last_unit(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_accept(&b);
+	copy_by(&b, FERRY_UNIT_TX, UNITS);
+	rig_set_state(&b.rig.ch->tx, FERRY_END_GONE);
+	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), LEN, 9), -1);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
+/* Both ends live, here in one process, and share what its engine had claimed. */
+static void
+the_hub_dies_and_its_claims_are_copied_by_others(void **state)
+{
+	struct bench b;
+	uint32_t first = 0;
+
+	(void)state;
+	bench_send(&b);
+	be_one(&b);
+	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, NULL, 0, &b.in),
+		0);
+	copy_by(&b, FERRY_UNIT_SERVER, 3);
+	assert_int_equal(ferry_claim_take(b.block, UNITS, FERRY_UNIT_SERVER, 5,
+		UNITS, 0, &first), 5);
+	rig_set_state(&b.rig.ch->rx, FERRY_END_HUB_GONE);
+	rig_set_state(&b.rig.ch->tx, FERRY_END_HUB_GONE);
+	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), LEN, 9), -1);
+	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), 0);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
+static void
+closing_ends_what_is_under_way(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_accept(&b);
+	ferry_tx_stop(b.rig.tx);
+	b.rig.tx = NULL;
+	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX),
+		FERRY_E_CANCELLED);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+
+	bench_accept(&b);
+	ferry_rx_stop(b.rig.rx);
+	b.rig.rx = NULL;
+	assert_int_equal(b.rig.n_pieces, 0);
+	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), FERRY_E_REFUSED);
+	ferry_bulk_close(b.out);
+	bench_end(&b);
+}
+
+static void
+the_front_is_there_before_the_rest(void **state)
+{
+	struct bench b;
+	uint32_t first = 0;
+	int ended;
+
+	(void)state;
+	bench_accept(&b);
+	assert_int_equal(ferry_bulk_await(b.in, 1, 0), -ETIMEDOUT);
+	copy_by(&b, FERRY_UNIT_SERVER, 2);
+	/* A gap, and what is behind it. */
+	assert_int_equal(ferry_claim_take(b.block, UNITS, FERRY_UNIT_TX, 1,
+		UNITS, 0, &first), 1);
+	copy_by(&b, FERRY_UNIT_SERVER, 4);
+	assert_int_equal(ferry_bulk_ready(b.in, &ended), 32 * KIB);
+	assert_int_equal(ended, 0);
+	assert_int_equal(ferry_bulk_await(b.in, 32 * KIB, 0), 0);
+	assert_int_equal(ferry_bulk_await(b.in, 32 * KIB + 1, 0), -ETIMEDOUT);
+	assert_memory_equal(ferry_bulk_data(b.in), b.data, 32 * KIB);
+	memcpy((uint8_t *)ferry_bulk_data(b.in) + 32 * KIB, b.data + 32 * KIB,
+		16 * KIB);
+	ferry_claim_done(b.block, first, 1);
+	assert_int_equal(ferry_bulk_ready(b.in, NULL), 7 * 16 * KIB);
+	copy_by(&b, FERRY_UNIT_SERVER, UNITS - 7);
+	assert_int_equal(ferry_bulk_ready(b.in, &ended), LEN);
+	assert_int_equal(ended, 1);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), LEN, 9), -1);
+	assert_int_equal(ferry_bulk_poll(b.out), 1);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cancelled_before_it_is_accepted),
+		cmocka_unit_test(cancelled_half_way),
+		cmocka_unit_test(cancelled_while_another_party_copies),
+		cmocka_unit_test(cancelled_too_late),
+		cmocka_unit_test(cancelled_while_the_last_units_are_copied),
+		cmocka_unit_test(refused_unseen),
+		cmocka_unit_test(released_half_way_while_the_producer_writes),
+		cmocka_unit_test(
+			own_memory_is_released_only_when_nobody_writes_it),
+		cmocka_unit_test(the_consumer_ends),
+		cmocka_unit_test(the_producer_dies),
+		cmocka_unit_test(the_producer_dies_after_the_last_unit),
+		cmocka_unit_test(
+			the_hub_dies_and_its_claims_are_copied_by_others),
+		cmocka_unit_test(closing_ends_what_is_under_way),
+		cmocka_unit_test(the_front_is_there_before_the_rest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
