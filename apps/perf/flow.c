@@ -17,33 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_cycles.h>
-
 #include "cpu_time.h"
 #include "side.h"
 
-/* Waits end so often to see whether the other side still lives: 100 ms. */
-#define LOOK_NS UINT64_C(100000000)
-/* Ticks of a tag's unit, as a shift: 32 bits then wrap after ten seconds. */
-#define TAG_SHIFT 3
 /* Messages of one post: as many as are 32 KiB, at most 8. */
 #define BURST_BYTES 32768
 #define BURST_MAX 8
 /* Where writing a buffer takes less than a few looks at the CPU clock. */
 #define FINE_BELOW 65536
-
-static uint32_t
-stamp(void)
-{
-	return (uint32_t)(rte_rdtsc() >> TAG_SHIFT);
-}
-
-/* Ticks since a stamp. */
-static uint64_t
-ticks_since(uint32_t then)
-{
-	return (uint64_t)(uint32_t)(stamp() - then) << TAG_SHIFT;
-}
 
 static bool
 goes_on(struct side *s)
@@ -56,7 +37,7 @@ finish(struct side *s, uint32_t most)
 {
 	int ret;
 
-	while ((ret = ferry_tx_finish(s->tx, most, LOOK_NS)) == -ETIMEDOUT)
+	while ((ret = ferry_tx_finish(s->tx, most, SIDE_LOOK_NS)) == -ETIMEDOUT)
 		if (!goes_on(s))
 			return -ECANCELED;
 	return ret;
@@ -67,7 +48,7 @@ drain(struct side *s)
 {
 	int ret;
 
-	while ((ret = ferry_tx_drain(s->tx, LOOK_NS)) == -ETIMEDOUT)
+	while ((ret = ferry_tx_drain(s->tx, SIDE_LOOK_NS)) == -ETIMEDOUT)
 		if (!goes_on(s))
 			return -ECANCELED;
 	return ret;
@@ -81,7 +62,7 @@ send_all(struct side *s, enum side_wire wire, struct ferry_buf *bufs, int n)
 	uint32_t tag;
 
 	for (; n > 0; bufs += k, n -= k) {
-		tag = stamp();
+		tag = side_stamp();
 		for (i = 0; i < n; i++)
 			bufs[i].tag = tag;
 		k = wire == WIRE_POST ? ferry_tx_post(s->tx, bufs, n) :
@@ -90,7 +71,7 @@ send_all(struct side *s, enum side_wire wire, struct ferry_buf *bufs, int n)
 			return k;
 		if (k > 0)
 			continue;
-		ret = ferry_tx_wait(s->tx, LOOK_NS);
+		ret = ferry_tx_wait(s->tx, SIDE_LOOK_NS);
 		if (ret == -ETIMEDOUT && !goes_on(s))
 			return -ECANCELED;
 		if (ret != 0 && ret != -ETIMEDOUT)
@@ -210,7 +191,7 @@ flow_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 		if (k < 0)
 			return k;
 		if (k == 0) {
-			ret = ferry_rx_wait(s->rx, LOOK_NS);
+			ret = ferry_rx_wait(s->rx, SIDE_LOOK_NS);
 			if (ret == -ETIMEDOUT && !goes_on(s))
 				return -ECANCELED;
 			if (ret != 0 && ret != -ETIMEDOUT)
@@ -218,7 +199,7 @@ flow_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 			continue;
 		}
 		for (i = 0; i < k; i++)
-			histogram_record(times, ticks_since(msgs[i].tag));
+			histogram_record(times, side_ticks_since(msgs[i].tag));
 		for (i = 0; i < k; i++, s->seq++) {
 			ack->bad |= msgs[i].len != job->len;
 			if (unlikely(job->flags & SIDE_CHECK))

@@ -14,26 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <rte_atomic.h>
-#include <rte_cycles.h>
-
 #include "side.h"
-
-/*
- * The time, once everything before has been done: a plain rdtsc overtakes a
- * copy of 4 KiB. (rte_rdtsc_precise() also waits for the stores to leave the
- * core, which nobody has to who sends.)
- */
-static inline uint64_t
-now(void)
-{
-	uint64_t tsc;
-
-	rte_rmb();
-	tsc = rte_rdtsc();
-	rte_rmb();
-	return tsc;
-}
 
 static int
 lead_copy(struct side *s, const struct side_job *job, struct side_slice *slice)
@@ -46,16 +27,16 @@ lead_copy(struct side *s, const struct side_job *job, struct side_slice *slice)
 	for (i = 0; i < job->n; i++, s->seq++) {
 		pool_rewrite(&s->pool, s->seq);
 		buf.data = pool_buf(&s->pool, s->seq);
-		t0 = now();
+		t0 = side_now();
 		while ((ret = ferry_tx_send(s->tx, &buf, 1)) == 0) {
 			/* Waiting for the receiver is not sending. */
 			if (!side_spin(s, &rounds))
 				return -ECANCELED;
-			t0 = now();
+			t0 = side_now();
 		}
 		if (ret < 0)
 			return ret;
-		t1 = now();
+		t1 = side_now();
 		slice->busy += t1 - t0;
 		histogram_record(&slice->hist, t1 - t0);
 	}
@@ -76,13 +57,13 @@ lead_loan(struct side *s, const struct side_job *job, struct side_slice *slice)
 				return -ECANCELED;
 		if (ret < 0)
 			return ret;
-		t0 = now();
+		t0 = side_now();
 		content_write(msg.data, job->len, s->seq);
 		msg.len = job->len;
 		ret = ferry_tx_commit(s->tx, &msg, 1);
 		if (ret < 0)
 			return ret;
-		t1 = now();
+		t1 = side_now();
 		slice->busy += t1 - t0;
 		histogram_record(&slice->hist, t1 - t0);
 	}
@@ -99,9 +80,9 @@ lead_bare(struct side *s, const struct side_job *job, struct side_slice *slice)
 		if (!(job->flags & SIDE_NO_REWRITE))
 			pool_rewrite(&s->pool, s->seq);
 		dst = side_next_slot(s);
-		t0 = now();
+		t0 = side_now();
 		side_copy(s, job, dst, pool_buf(&s->pool, s->seq));
-		t1 = now();
+		t1 = side_now();
 		slice->busy += t1 - t0;
 		histogram_record(&slice->hist, t1 - t0);
 		if (unlikely(job->flags & SIDE_CHECK) &&
@@ -118,9 +99,9 @@ lead_write(struct side *s, const struct side_job *job, struct side_slice *slice)
 	uint64_t i, t0, t1;
 
 	for (i = 0; i < job->n; i++, s->seq++) {
-		t0 = now();
+		t0 = side_now();
 		content_write(side_next_slot(s), job->len, s->seq);
-		t1 = now();
+		t1 = side_now();
 		slice->busy += t1 - t0;
 		histogram_record(&slice->hist, t1 - t0);
 	}
@@ -147,7 +128,7 @@ stream_lead(struct side *s, const struct side_job *job,
 int
 stream_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 {
-	const uint64_t start = now();
+	const uint64_t start = side_now();
 	struct side_slice *slice;
 	struct ferry_msg msg;
 	uint32_t rounds = 0;
@@ -178,6 +159,6 @@ stream_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 		if (ret != 0)
 			return ret;
 	}
-	ack->ticks = now() - start;
+	ack->ticks = side_now() - start;
 	return 0;
 }
