@@ -385,22 +385,30 @@ lanes_engine_ns(const struct lanes *l)
 	return l->started ? cpu_clock_ns(l->clock) : 0;
 }
 
+int
+lanes_lane(const struct lanes *l, unsigned int i, char *name, size_t len,
+		uint64_t *bytes)
+{
+	struct ferry_engine_lane lane;
+	int ret = l->engine != NULL ? ferry_engine_lane(l->engine, i, &lane) :
+		-ENOENT;
+
+	if (ret != 0)
+		return ret;
+	if (name != NULL)
+		snprintf(name, len, "%s", lane.info.name);
+	*bytes = lane.stats.bytes;
+	return lane.health == FERRY_HEALTH_DROPPED;
+}
+
 uint64_t
 lanes_dma_bytes(const struct lanes *l)
 {
-	const struct ferry_copier *copier;
-	const struct ferry_lane *lane;
-	struct ferry_lane_stats stats;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, more = 0;
 	unsigned int i;
 
-	if (l->engine == NULL)
-		return 0;
-	copier = ferry_engine_copier(l->engine);
 	/* 0 is the core's own. */
-	for (i = 1; (lane = ferry_copier_lane(copier, i)) != NULL; i++) {
-		ferry_lane_stats(lane, &stats);
-		bytes += stats.bytes;
-	}
+	for (i = 1; lanes_lane(l, i, NULL, 0, &more) >= 0; i++)
+		bytes += more;
 	return bytes;
 }

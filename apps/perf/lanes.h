@@ -89,6 +89,11 @@ uint64_t lanes_engine_ns(const struct lanes *l);
 /* Bytes that the engine's DMA lanes have copied. */
 uint64_t lanes_dma_bytes(const struct lanes *l);
 
+/* What the engine's lane i, its core's being 0, is called and has copied; 1 if
+ * it was dropped, else 0, or negative if there is none. */
+int lanes_lane(const struct lanes *l, unsigned int i, char *name, size_t len,
+		uint64_t *bytes);
+
 /* The device of the set that is no engine's, or negative. */
 int lanes_device(enum lane_set set);
 
