@@ -74,4 +74,35 @@ content_check(const void *buf, size_t len, uint64_t seq)
 	return bad;
 }
 
+/* The sum of all words, as who reads every byte of it makes it. */
+static inline uint64_t
+content_sum(const void *buf, size_t len)
+{
+	content_vec a = { 0 }, b = { 0 };
+	const content_vec *at = buf;
+	uint64_t word, sum;
+
+	for (; len >= 64; len -= 64, at += 2) {
+		a += at[0];
+		b += at[1];
+	}
+	a += b;
+	sum = a[0] + a[1] + a[2] + a[3];
+	for (; len >= 8; len -= 8) {
+		memcpy(&word, at, sizeof(word));
+		sum += word;
+		at = (const content_vec *)((const char *)at + 8);
+	}
+	return sum;
+}
+
+/* What that has to be. */
+static inline uint64_t
+content_sum_of(size_t len, uint64_t seq)
+{
+	const uint64_t n = len / 8;
+
+	return n * (seq * CONTENT_STEP) + n * (n - 1) / 2;
+}
+
 #endif /* PERF_CONTENT_H */

@@ -16,7 +16,7 @@
 
 #define HUB_NAME "perf"
 #define MIB (UINT64_C(1) << 20)
-/* The smallest cold pool worth trying. */
+/* The smallest cold pool that may be asked for; all of it in a smoke run. */
 #define POOL_MIN (16 * MIB)
 /* Time to measure lanes in, in a smoke run. */
 #define SMOKE_CALIB_NS 20000000
@@ -35,7 +35,8 @@ static const char usage[] =
 	"                    hybrid; by default all that there are\n"
 	"  --csv FILE        write CSV to FILE, too; '-': to stdout, no table\n"
 	"  --processes       the receiver is a process of its own, not a thread\n"
-	"  --pool MIB        size of the cold pool (1024; --quick 512)\n"
+	"  --pool MIB        size of the cold pool (1024; --quick 512), and of\n"
+	"                    each of the two rings of bulk messages\n"
 	"  --runs N          pairs of slices, bound and ferry (7)\n"
 	"  --time MS         length of a slice (30)\n"
 	"  --check           check all content in timed slices, too\n"
@@ -146,6 +147,8 @@ parse_options(struct perf_options *o, int argc, char **argv)
 	/* Buffers are used in turn by masking: powers of two. */
 	o->pool = pool != 0 ? rte_align64prevpow2(pool * MIB) :
 		o->smoke ? POOL_MIN : o->quick ? 512 * MIB : 1024 * MIB;
+	o->ring = o->pool;
+	o->most = UINT64_MAX;
 	return ret;
 }
 
@@ -159,16 +162,16 @@ hub_make(struct perf *p, struct ferry_hub **hub)
 		.max_endpoints = 8,
 		.max_channels = 8,
 	};
-	const uint64_t wanted = p->o.pool;
+	const uint64_t wanted = p->o.pool, ring = p->o.ring;
 	int ret;
 
 	for (;;) {
 		config.memory = scenario_memory(&p->o);
 		ret = ferry_hub_create(hub, &config);
-		if (ret != -ENOMEM || p->o.pool / 2 < POOL_MIN)
+		if (ret != -ENOMEM || !scenario_shrink(&p->o))
 			break;
-		p->o.pool /= 2;
 	}
+	p->o.reserve = scenario_reserve(&p->o);
 	if (ret == -ENOMEM)
 		app_error("not enough free hugepages: %" PRIu64 " MiB are "
 			"needed. As root: echo 512 > /proc/sys/vm/nr_hugepages",
@@ -178,6 +181,9 @@ hub_make(struct perf *p, struct ferry_hub **hub)
 	else if (p->o.pool < wanted)
 		app_error("few free hugepages: the cold pool is cut to %" PRIu64
 			" MiB", p->o.pool / MIB);
+	else if (p->o.ring < ring)
+		app_error("few free hugepages: the two rings of bulk messages "
+			"are cut to %" PRIu64 " MiB each", p->o.ring / MIB);
 	return ret;
 }
 
@@ -197,8 +203,11 @@ say_nothing_to_do(const struct perf *p)
 {
 	const char *why = lanes_why(&p->lanes);
 	const char *only = p->o.only != NULL ? p->o.only : "";
+	char left_out[1024];
 
-	if (why != NULL)
+	if (scenario_left_out(&p->o, left_out, sizeof(left_out)))
+		app_error("%s", left_out);
+	else if (why != NULL)
 		app_error("cannot measure '%s': %s", only, why);
 	else
 		app_error("no scenario matches '%s': see ferry-perf --list",

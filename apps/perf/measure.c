@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "app_eal.h"
+#include "bulk.h"
 #include "measure.h"
 
 /* Slices of each candidate when the best copy kernel is looked for. */
@@ -35,6 +36,15 @@ measure_median(const double *values, uint32_t n)
 		(sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
+int
+measure_close(struct perf *p)
+{
+	if (!p->is_open)
+		return 0;
+	p->is_open = false;
+	return side_close(&p->side);
+}
+
 /* See to it that the channels of this job are open, on both sides. */
 static int
 ensure_open(struct perf *p, const struct side_job *job)
@@ -45,15 +55,14 @@ ensure_open(struct perf *p, const struct side_job *job)
 			p->open.n_slots == job->n_slots &&
 			p->open.flags == job->flags &&
 			p->open.mode == job->mode &&
-			p->open.pool == job->pool)
+			p->open.pool == job->pool &&
+			p->open.slot == job->slot &&
+			p->open.sizes == job->sizes &&
+			p->open.depth == job->depth)
 		return 0;
-	if (p->is_open) {
-		p->is_open = false;
-		ret = side_close(&p->side);
-		if (ret != 0)
-			return ret;
-	}
-	ret = side_open(&p->side, job);
+	ret = measure_close(p);
+	if (ret == 0)
+		ret = side_open(&p->side, job);
 	if (ret != 0)
 		return ret;
 	p->open = *job;
@@ -97,7 +106,8 @@ slice_values(struct measurement *m, const struct side_job *job,
 {
 	const struct side_slice *s = &m->slice;
 	const double ghz = m->p->tsc_ghz;
-	const double bytes = (double)job->n * job->len;
+	const double bytes = bulk_is(job) ? (double)s->bytes :
+		(double)job->n * job->len;
 	uint32_t i;
 
 	switch (job->kind) {
@@ -114,7 +124,12 @@ slice_values(struct measurement *m, const struct side_job *job,
 		values[0] = (double)histogram_quantile(&s->hist, 0.5) / ghz;
 		break;
 	case SIDE_DEVICE:
+	case SIDE_BULK_STREAM:
 		values[0] = bytes / ((double)s->busy / ghz);
+		break;
+	case SIDE_BULK:
+		values[0] = (double)s->last / ghz;
+		values[1] = (double)s->first / ghz;
 		break;
 	default:
 		values[0] = bytes / ((double)s->busy / ghz);
@@ -145,6 +160,9 @@ least(const struct side_job *job)
 		return job->len <= 65536 ? 64 : 8;
 	case SIDE_DEVICE:
 		return 64;
+	case SIDE_BULK:
+	case SIDE_BULK_STREAM:
+		return bulk_period(job);
 	default:
 		/* Bounds of one core copying do with less. */
 		if (job->flags & SIDE_NO_REWRITE)
@@ -181,19 +199,19 @@ measure_calibrate(struct measurement *m, struct contender *c)
 	return 0;
 }
 
-/* Choose the copy kernel with the best median for a bound that copies. */
-static int
-choose_kernel(struct measurement *m, struct contender *c)
+int
+measure_choose_kernel(struct measurement *m, struct contender *c)
 {
 	struct side_job *job = &c->job;
 	const uint32_t n_kernels = m->p->side.n_kernels;
 	double all[FERRY_COPY_KERNEL_MAX + 1][KERNEL_RUNS];
 	double values[VALUES], best = 0, is;
+	const bool times = job->kind == SIDE_LATENCY || job->kind == SIDE_BULK;
 	const uint64_t n = c->job.n;
 	uint32_t i, k, found = 0;
 	int ret = 0;
 
-	job->n = RTE_MAX(n / 4, least(job));
+	job->n = RTE_ALIGN_MUL_CEIL(n / 4 + 1, least(job));
 	for (i = 0; i < KERNEL_RUNS && ret == 0; i++)
 		for (k = 0; k < n_kernels && ret == 0; k++) {
 			job->kernel = k;
@@ -203,8 +221,7 @@ choose_kernel(struct measurement *m, struct contender *c)
 		}
 	for (k = 0; k < n_kernels && ret == 0; k++) {
 		is = measure_median(all[k], KERNEL_RUNS);
-		if (k == 0 || (m->sc->what == SCENARIO_LATENCY ?
-				is < best : is > best)) {
+		if (k == 0 || (times ? is < best : is > best)) {
 			best = is;
 			found = k;
 		}
@@ -356,7 +373,7 @@ measure_pair(struct measurement *m)
 	ret = measure_calibrate(m, &m->bound);
 	if (ret == 0 && m->bound.job.wire == WIRE_BARE &&
 			m->sc->what != SCENARIO_RATE)
-		ret = choose_kernel(m, &m->bound);
+		ret = measure_choose_kernel(m, &m->bound);
 	if (ret == 0)
 		ret = measure_calibrate(m, &m->ferry);
 	if (ret == 0)
@@ -422,7 +439,7 @@ measure_copy_twice(struct measurement *m)
 	scenario_job(m->sc, &m->p->o, true, job);
 	ret = measure_calibrate(m, &m->bound);
 	if (ret == 0)
-		ret = choose_kernel(m, &m->bound);
+		ret = measure_choose_kernel(m, &m->bound);
 	if (ret != 0)
 		return ret;
 	snprintf(metric, sizeof(metric), "%s on both",
@@ -440,18 +457,15 @@ measure_line(struct measurement *m)
 	return ret != 0 ? ret : measure_alone(m, "one way", "ns");
 }
 
-/* Another engine, or none: channels are opened anew, and know nothing of it. */
+/* Another engine, or none. */
 static int
 lanes_need(struct perf *p, enum lane_set set)
 {
-	int ret = 0;
+	int ret;
 
 	if (p->lanes.set == set)
 		return 0;
-	if (p->is_open) {
-		p->is_open = false;
-		ret = side_close(&p->side);
-	}
+	ret = measure_close(p);
 	return ret != 0 ? ret : lanes_use(&p->lanes, set);
 }
 
@@ -488,7 +502,7 @@ scenario_run(struct perf *p, const struct scenario *sc)
 		ret = measure_pair(m);
 		break;
 	default:
-		ret = lane_measure(m);
+		ret = scenario_is_bulk(sc) ? bulk_measure(m) : lane_measure(m);
 	}
 	free(m);
 	return ret;

@@ -58,8 +58,14 @@ double measure_median(const double *values, uint32_t n);
 int measure_run(struct measurement *m, const struct contender *c,
 		uint32_t flags);
 
+/* Close what is open: what knows of the engine there was. */
+int measure_close(struct perf *p);
+
 /* Check content, and find the number of messages that fills a slice. */
 int measure_calibrate(struct measurement *m, struct contender *c);
+
+/* Choose the copy kernel with the best median for a bound that copies. */
+int measure_choose_kernel(struct measurement *m, struct contender *c);
 
 /* The i-th slice. */
 int measure_slice(struct measurement *m, struct contender *c, uint32_t i);
@@ -78,5 +84,8 @@ int measure_report(struct measurement *m, struct row *row,
 
 /* Scenarios with engines (lane_measure.c). */
 int lane_measure(struct measurement *m);
+
+/* Scenarios of bulk messages (bulk_measure.c). */
+int bulk_measure(struct measurement *m);
 
 #endif /* PERF_MEASURE_H */

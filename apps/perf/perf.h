@@ -21,6 +21,13 @@ struct perf_options {
 	uint32_t slice_ms;
 	/* Bytes of the cold pool. */
 	uint64_t pool;
+	/* Bytes of each of the two rings that bulk messages are in, where these
+	 * do not need more. */
+	uint64_t ring;
+	/* What the longest ring takes; 0 until there is a hub. */
+	uint64_t reserve;
+	/* Hub memory that a scenario of bulk messages may need. */
+	uint64_t most;
 	bool list;
 	bool quick;
 	bool smoke;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,11 @@
 
 /* From the directory of the program in a build directory. */
 #define BUILT "../../drivers/dma/softdsa"
+
+/* The queue of the engines; how often, and how long, its state is looked at. */
+#define QUEUE "wq0.0"
+#define NAP_US 1000
+#define NAPS 1000
 
 /* EAL refuses a plugin below a directory that everybody may write to. */
 static int
@@ -52,4 +59,65 @@ plugin_find(const char *file, char *out, char *why, size_t why_len)
 	snprintf(why, why_len, "no %s: neither in %s nor beside this program",
 		file, FERRY_PLUGIN_DIR);
 	return -ENOENT;
+}
+
+int
+plugin_softdsa_set(const char *text)
+{
+	int (*set)(const char *text) = NULL;
+	char path[PLUGIN_PATH_MAX], why[PLUGIN_PATH_MAX + 128];
+	void *library;
+	int ret = -ENODEV;
+
+	if (plugin_find(PLUGIN_SOFTDSA, path, why, sizeof(why)) != 0)
+		return ret;
+	library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+	if (library == NULL)
+		return ret;
+	*(void **)&set = dlsym(library, "ferry_softdsa_set");
+	if (set != NULL)
+		ret = set(text);
+	dlclose(library);
+	return ret;
+}
+
+/* Whether the queue takes descriptors, as sysfs tells. */
+static bool
+is_enabled(const char *sysfs)
+{
+	char path[PATH_MAX], state[16] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/" QUEUE "/state", sysfs);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return false;
+	if (fgets(state, sizeof(state), f) == NULL)
+		state[0] = '\0';
+	fclose(f);
+	return strncmp(state, "enabled", 7) == 0;
+}
+
+int
+plugin_softdsa_repair(void)
+{
+	const char *sysfs = getenv("DSA_SYSFS_PATH");
+	char path[PATH_MAX];
+	ssize_t n;
+	int fd, i, ret = plugin_softdsa_set("faults=off");
+
+	if (ret != 0 || sysfs == NULL)
+		return ret != 0 ? ret : -ENODEV;
+	if (is_enabled(sysfs))
+		return 0;
+	/* A FIFO, which nobody may read: see softdsa.rst. */
+	snprintf(path, sizeof(path), "%s/../drivers/user/bind", sysfs);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, QUEUE, strlen(QUEUE));
+	close(fd);
+	for (i = 0; n > 0 && i < NAPS && !is_enabled(sysfs); i++)
+		usleep(NAP_US);
+	return is_enabled(sysfs) ? 0 : -EIO;
 }

@@ -5,6 +5,7 @@
 /* Ferry's own EAL plugins, where this program is run from. */
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PLUGIN_SOFTDSA "libferry_softdsa.so"
@@ -17,5 +18,17 @@
  * out: room for PLUGIN_PATH_MAX. Return 0 or negative, with the reason in why.
  */
 int plugin_find(const char *file, char *out, char *why, size_t why_len);
+
+/*
+ * Change how the soft DSA behaves, as ferry_softdsa_set() does; -ENODEV if it
+ * is not loaded.
+ */
+int plugin_softdsa_set(const char *text);
+
+/*
+ * Make the first work queue of the soft DSA, which nobody uses, work again,
+ * after it was made to hang and was disabled for that. 0 or negative.
+ */
+int plugin_softdsa_repair(void);
 
 #endif /* PERF_PLUGIN_H */

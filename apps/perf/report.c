@@ -8,6 +8,7 @@
 
 #include "app_eal.h"
 #include "perf.h"
+#include "scenario.h"
 
 static const char *const met_names[] = {
 	[ROW_NO_TARGET] = "-",
@@ -86,7 +87,7 @@ static void
 lanes_lines(struct perf *p, FILE *f, const char *mark)
 {
 	unsigned int set;
-	char text[160];
+	char text[1024];
 
 	places_tell(&p->places, p->lanes.sets != 0, text, sizeof(text));
 	fprintf(f, "%s%s\n", mark, text);
@@ -94,6 +95,8 @@ lanes_lines(struct perf *p, FILE *f, const char *mark)
 		if (p->lanes.why[set][0] != '\0')
 			fprintf(f, "%slanes '%s' left out: %s\n", mark,
 				lanes_name(set), p->lanes.why[set]);
+	if (scenario_left_out(&p->o, text, sizeof(text)))
+		fprintf(f, "%s%s\n", mark, text);
 }
 
 static void
@@ -115,10 +118,12 @@ machine_lines(struct perf *p, FILE *f, const char *mark)
 	if (m->cpus < 2)
 		fprintf(f, "%sONE CPU for two peers: the numbers mean "
 			"nothing\n", mark);
-	if (p->o.pool / 2 < m->last_cache)
+	if (RTE_MIN(p->o.pool, p->o.ring) / 2 < m->last_cache)
 		fprintf(f, "%sthe last level cache (%llu MiB) holds half of "
-			"the pool: cold is not cold\n", mark,
-			(unsigned long long)(m->last_cache >> 20));
+			"the %s: cold is not cold\n", mark,
+			(unsigned long long)(m->last_cache >> 20),
+			p->o.pool / 2 < m->last_cache ? "pool" :
+			"rings of bulk messages");
 }
 
 void
@@ -165,6 +170,14 @@ report_end(struct perf *p)
 "together, is that without writing the payloads; \"all\" has the devices'\n"
 "threads, which on hardware there are not.\n";
 
+	static const char bulk[] =
+"Bulk messages: one way from ferry_bulk_send() until the receiver has all of it,\n"
+"which waits for it; the sender rewrites untimed and then only waits. stream and\n"
+"workloads: rewriting is timed, the p's are of single messages from send to\n"
+"receipt. read: until every byte was added up, beside awaiting all of it first.\n"
+"1x, 2x: bare copies between the same places, by the sender alone, or half each.\n"
+"Shares are percents of the bytes.\n";
+
 	if (p->csv != NULL)
 		fprintf(p->csv, "# steal %.2f %%\n",
 			100 * machine_steal(&p->machine));
@@ -173,9 +186,12 @@ report_end(struct perf *p)
 	fputs(text, p->table);
 	if (p->lanes.sets != 0)
 		fputs(lanes, p->table);
-	fprintf(p->table, "pool: %s pages. Steal time during the run: %.2f %%."
-		" %u of %u targets met.\n", p->side.pool.pages != NULL ?
-		p->side.pool.pages : "no", 100 * machine_steal(&p->machine),
+	if (scenario_has_bulk(&p->o))
+		fputs(bulk, p->table);
+	if (p->side.pool.pages != NULL)
+		fprintf(p->table, "pool: %s pages. ", p->side.pool.pages);
+	fprintf(p->table, "Steal time during the run: %.2f %%. %u of %u targets "
+		"met.\n", 100 * machine_steal(&p->machine),
 		p->targets - p->missed, p->targets);
 }
 

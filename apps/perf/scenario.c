@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "bulk.h"
 #include "scenario.h"
 
 #define KIB 1024u
@@ -13,6 +16,11 @@
 #define LATENCY_SLOTS 8
 #define STREAM_SLOTS 64
 #define LOAN_SLOTS 256
+/* The smallest cold pool, and the smallest rings, worth trying. */
+#define POOL_MIN (UINT64_C(16) << 20)
+#define RING_MIN (UINT64_C(64) << 20)
+/* Beside their rings: what sides have for small ones. */
+#define BULK_AIR (16 * MIB)
 /* Buffers of small messages: what a sender builds its bursts in. */
 #define RATE_POOL (4 * SIDE_BURST * 64)
 
@@ -117,7 +125,24 @@ is_wanted(const char *name, const char *globs)
 	return false;
 }
 
-/* Whether what a scenario needs is there. */
+/* Hub memory for its channels, and for both sides' bulk messages. */
+static uint64_t
+memory(const struct scenario *sc, const struct perf_options *o)
+{
+	struct side_job job;
+
+	scenario_job(sc, o, false, &job);
+	return side_case_memory(&job) + 2 * bulk_reserve(&job);
+}
+
+/* Whether a scenario lacks hugepages. */
+static bool
+is_too_large(const struct scenario *sc, const struct perf_options *o)
+{
+	return scenario_is_bulk(sc) && memory(sc, o) > o->most;
+}
+
+/* Whether what a scenario needs is there, but for hugepages. */
 static bool
 is_possible(const struct scenario *sc, const struct perf_options *o)
 {
@@ -131,14 +156,26 @@ is_possible(const struct scenario *sc, const struct perf_options *o)
 	return sc->set == LANES_NONE || (o->sets & bit);
 }
 
-const struct scenario *
-scenario_next(const struct perf_options *o, uint32_t *at)
+/* The i-th of all, NULL behind the last. */
+static const struct scenario *
+scenario_at(uint32_t i)
 {
-	while (*at < RTE_DIM(scenarios) + n_lane_scenarios) {
-		const uint32_t i = (*at)++;
-		const struct scenario *sc = i < RTE_DIM(scenarios) ?
-			&scenarios[i] : &lane_scenarios[i - RTE_DIM(scenarios)];
+	if (i < RTE_DIM(scenarios))
+		return &scenarios[i];
+	i -= RTE_DIM(scenarios);
+	if (i < n_lane_scenarios)
+		return &lane_scenarios[i];
+	i -= n_lane_scenarios;
+	return i < n_bulk_scenarios ? &bulk_scenarios[i] : NULL;
+}
 
+/* The next one asked for that is possible but for hugepages. */
+static const struct scenario *
+next_asked(const struct perf_options *o, uint32_t *at)
+{
+	const struct scenario *sc;
+
+	while ((sc = scenario_at((*at)++)) != NULL) {
 		if (!is_possible(sc, o))
 			continue;
 		if (o->only != NULL ? is_wanted(sc->name, o->only) :
@@ -146,6 +183,16 @@ scenario_next(const struct perf_options *o, uint32_t *at)
 			return sc;
 	}
 	return NULL;
+}
+
+const struct scenario *
+scenario_next(const struct perf_options *o, uint32_t *at)
+{
+	const struct scenario *sc;
+
+	while ((sc = next_asked(o, at)) != NULL && is_too_large(sc, o))
+		;
+	return sc;
 }
 
 int
@@ -178,6 +225,16 @@ scenario_list(const struct perf_options *o, FILE *f)
 			"use",
 		[SCENARIO_IDLE] = "CPU time of who has nothing to do",
 		[SCENARIO_WAKE] = "a message while everybody sleeps",
+		[SCENARIO_BULK] = "one way, beside both cores' bare copy",
+		[SCENARIO_BULK_STREAM] = "bytes a second, some under way",
+		[SCENARIO_BULK_READ] = "one way and read, beside one after the "
+			"other",
+		[SCENARIO_BULK_SMOOTH] = "one way, beside each way of copying",
+		[SCENARIO_BULK_MEMORY] = "memory that a message takes",
+		[SCENARIO_BULK_LANES] = "one way with an engine, and who "
+			"copied",
+		[SCENARIO_BULK_STALL] = "one way while a lane hangs",
+		[SCENARIO_BULK_WORK] = "bytes a second of a workload",
 	};
 	const int width = scenario_width(o);
 	const struct scenario *sc;
@@ -186,8 +243,8 @@ scenario_list(const struct perf_options *o, FILE *f)
 	while ((sc = scenario_next(o, &at)) != NULL)
 		fprintf(f, "%-*s %s%s\n", width, sc->name, whats[sc->what],
 			sc->set != LANES_NONE ? "" :
-			sc->loan ? ", loaned" : sc->what >= SCENARIO_LATENCY ?
-			", copied" : "");
+			sc->loan ? ", loaned" : sc->what >= SCENARIO_LATENCY &&
+			!scenario_is_bulk(sc) ? ", copied" : "");
 }
 
 static uint32_t
@@ -236,6 +293,10 @@ scenario_job(const struct scenario *sc, const struct perf_options *o,
 		bool bound, struct side_job *job)
 {
 	memset(job, 0, sizeof(*job));
+	if (scenario_is_bulk(sc)) {
+		bulk_job(sc, o, job);
+		return;
+	}
 	job->len = sc->len;
 	job->flags = sc->cold ? SIDE_COLD : 0;
 	switch (sc->what) {
@@ -275,12 +336,41 @@ scenario_job(const struct scenario *sc, const struct perf_options *o,
 	}
 }
 
+/* The one that needs most hub memory. */
+static const struct scenario *
+neediest(const struct perf_options *o)
+{
+	const struct scenario *sc, *found = NULL;
+	uint32_t at = 0;
+
+	while ((sc = scenario_next(o, &at)) != NULL)
+		if (found == NULL || memory(sc, o) > memory(found, o))
+			found = sc;
+	return found;
+}
+
+uint64_t
+scenario_reserve(const struct perf_options *o)
+{
+	const struct scenario *sc;
+	struct side_job job;
+	uint64_t most = 0, need;
+	uint32_t at = 0;
+
+	while ((sc = scenario_next(o, &at)) != NULL) {
+		scenario_job(sc, o, false, &job);
+		need = bulk_reserve(&job);
+		most = RTE_MAX(most, need);
+	}
+	return most;
+}
+
 uint64_t
 scenario_memory(const struct perf_options *o)
 {
 	const struct scenario *sc;
-	uint64_t most = 0, need;
 	struct side_job job;
+	uint64_t most = 0, need;
 	uint32_t at = 0;
 
 	while ((sc = scenario_next(o, &at)) != NULL) {
@@ -288,6 +378,63 @@ scenario_memory(const struct perf_options *o)
 		need = side_case_memory(&job);
 		most = RTE_MAX(most, need);
 	}
-	/* Pieces are rounded up; a little air for that. */
-	return side_memory() + most + MIB;
+	/* What a side has taken for bulk messages it keeps. Pieces are rounded
+	 * up to 2 MiB; a little air for that, and for what is small. */
+	need = scenario_reserve(o);
+	return side_memory() + most + MIB +
+		(need > 0 ? 2 * need + BULK_AIR : 0);
+}
+
+bool
+scenario_shrink(struct perf_options *o)
+{
+	const struct scenario *sc = neediest(o);
+	struct perf_options less = *o;
+
+	if (sc != NULL && scenario_is_bulk(sc)) {
+		less.ring = RTE_ALIGN_FLOOR(o->ring / 4 * 3, (uint64_t)MIB);
+		if (less.ring < RING_MIN || memory(sc, &less) == memory(sc, o))
+			o->most = memory(sc, o) - 1;
+		else
+			*o = less;
+		return true;
+	}
+	if (o->pool / 2 < POOL_MIN)
+		return false;
+	o->pool /= 2;
+	return true;
+}
+
+bool
+scenario_has_bulk(const struct perf_options *o)
+{
+	const struct scenario *sc;
+	uint32_t at = 0;
+
+	while ((sc = scenario_next(o, &at)) != NULL)
+		if (scenario_is_bulk(sc))
+			return true;
+	return false;
+}
+
+bool
+scenario_left_out(const struct perf_options *o, char *out, size_t len)
+{
+	const struct scenario *sc;
+	uint64_t least = UINT64_MAX;
+	uint32_t at = 0;
+	size_t used = 0;
+
+	while ((sc = next_asked(o, &at)) != NULL && used < len) {
+		if (!is_too_large(sc, o))
+			continue;
+		least = RTE_MIN(least, memory(sc, o));
+		used += snprintf(out + used, len - used, "%s%s",
+			used > 0 ? ", " : "", sc->name);
+	}
+	if (used > 0 && used < len)
+		snprintf(out + used, len - used, " left out: more hugepages are "
+			"needed, free ones of %" PRIu64 " MiB or more",
+			(side_memory() + least + BULK_AIR) / MIB + 1);
+	return used > 0;
 }

@@ -24,6 +24,15 @@ enum scenario_what {
 	/* Asleep, and woken. */
 	SCENARIO_IDLE,
 	SCENARIO_WAKE,
+	/* Bulk messages: see bulk_scenario.c. */
+	SCENARIO_BULK,
+	SCENARIO_BULK_STREAM,
+	SCENARIO_BULK_READ,
+	SCENARIO_BULK_SMOOTH,
+	SCENARIO_BULK_MEMORY,
+	SCENARIO_BULK_LANES,
+	SCENARIO_BULK_STALL,
+	SCENARIO_BULK_WORK,
 };
 
 /* Numbers to reach; zeros: none. */
@@ -52,6 +61,9 @@ struct scenario {
 	enum lane_set set;
 	/* What the channel is in; of SCENARIO_MODE and so on. */
 	enum ferry_mode mode;
+	/* enum bulk_sizes, and messages under way; of SCENARIO_BULK_WORK. */
+	uint32_t sizes;
+	uint32_t depth;
 };
 
 /* Those with engines (lane_scenario.c). */
@@ -60,6 +72,20 @@ extern const uint32_t n_lane_scenarios;
 
 /* The job of one of these but for never-slower; n and pool are left. */
 void lane_job(const struct scenario *sc, bool bound, struct side_job *job);
+
+/* Those of bulk messages (bulk_scenario.c). */
+extern const struct scenario bulk_scenarios[];
+extern const uint32_t n_bulk_scenarios;
+
+static inline bool
+scenario_is_bulk(const struct scenario *sc)
+{
+	return sc->what >= SCENARIO_BULK;
+}
+
+/* The job of one of these as ferry does it; n is left. */
+void bulk_job(const struct scenario *sc, const struct perf_options *o,
+		struct side_job *job);
 
 /* The i-th scenario that the options ask for, NULL behind the last. */
 const struct scenario *scenario_next(const struct perf_options *o,
@@ -75,8 +101,23 @@ void scenario_list(const struct perf_options *o, FILE *f);
 void scenario_job(const struct scenario *sc, const struct perf_options *o,
 		bool bound, struct side_job *job);
 
+/* The most that a side takes for bulk messages in one of them, in bytes. */
+uint64_t scenario_reserve(const struct perf_options *o);
+
 /* Hub memory that the scenarios asked for need, in bytes. */
 uint64_t scenario_memory(const struct perf_options *o);
+
+/*
+ * That much cannot be had: cut the rings of bulk messages, leave out the one
+ * that needs most, or cut the cold pool. False if nothing is left to cut.
+ */
+bool scenario_shrink(struct perf_options *o);
+
+/* Whether there are some of bulk messages among them. */
+bool scenario_has_bulk(const struct perf_options *o);
+
+/* Whether some were left out: a line that names them. */
+bool scenario_left_out(const struct perf_options *o, char *out, size_t len);
 
 /* Measure it and write its rows (measure.c). 0 or negative. */
 int scenario_run(struct perf *p, const struct scenario *sc);

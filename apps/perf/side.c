@@ -9,6 +9,7 @@
 #include <rte_cycles.h>
 
 #include "app_eal.h"
+#include "bulk.h"
 #include "device.h"
 #include "side.h"
 
@@ -20,8 +21,10 @@
 /* Sleeps end so often to see whether the other side still lives: 100 ms. */
 #define HEAR_NS UINT64_C(100000000)
 
+#define CTL_SLOT 128
+
 static const struct ferry_channel_config ctl_config = {
-	.slot_size = 128,
+	.slot_size = CTL_SLOT,
 	.n_slots = 4,
 };
 static const struct ferry_channel_config area_config = {
@@ -55,7 +58,7 @@ side_memory(void)
 static void
 config_of(struct ferry_channel_config *config, const struct side_job *job)
 {
-	config->slot_size = job->len;
+	config->slot_size = job->slot != 0 ? job->slot : job->len;
 	config->n_slots = job->n_slots;
 }
 
@@ -180,6 +183,7 @@ command(struct side *s, enum side_op op, const struct side_job *job)
 	uint32_t rounds = 0;
 	int ret;
 
+	RTE_BUILD_BUG_ON(sizeof(cmd) > CTL_SLOT);
 	if (job != NULL)
 		cmd.job = *job;
 	while ((ret = ferry_tx_send(s->ctl_tx, &buf, 1)) == 0)
@@ -245,6 +249,7 @@ side_end(struct side *s)
 	ferry_rx_close(s->area_rx);
 	ferry_tx_close(s->ctl_tx);
 	ferry_rx_close(s->ctl_rx);
+	bulk_close(s);
 	ferry_detach(s->ep);
 	pool_free(&s->pool);
 	memset(s, 0, sizeof(*s));
@@ -267,7 +272,9 @@ ends_open(struct side *s, const struct side_job *job)
 	if (ret == 0 && receives)
 		ret = ferry_rx_open(&s->rx, s->ep,
 				s->lead ? SIDE_BACK : SIDE_FORWARD, &config);
-	if (ret == 0 && sends)
+	if (ret == 0 && bulk_is(job))
+		ret = bulk_open(s, job);
+	else if (ret == 0 && sends)
 		ret = pool_set(&s->pool, job->pool, job->len,
 				job->flags & SIDE_COLD);
 	if (ret == 0 && sends) {
@@ -333,6 +340,9 @@ lead(struct side *s, const struct side_job *job, struct side_slice *slice)
 		return flow_lead(s, job, slice);
 	case SIDE_DEVICE:
 		return device_lead(s, job, slice);
+	case SIDE_BULK:
+	case SIDE_BULK_STREAM:
+		return bulk_lead(s, job, slice);
 	default:
 		return stream_lead(s, job, slice);
 	}
@@ -349,6 +359,9 @@ follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 	case SIDE_FLOW:
 	case SIDE_SINGLE:
 		return flow_follow(s, job, ack);
+	case SIDE_BULK:
+	case SIDE_BULK_STREAM:
+		return bulk_follow(s, job, ack);
 	default:
 		return stream_follow(s, job, ack);
 	}
@@ -402,6 +415,8 @@ side_close(struct side *s)
 static bool
 is_alone(const struct side_job *job)
 {
+	if (bulk_is(job))
+		return job->wire == WIRE_BARE;
 	return job->kind == SIDE_DEVICE || (job->kind == SIDE_STREAM &&
 		job->wire != WIRE_COPY && job->wire != WIRE_LOAN &&
 		!(job->flags & SIDE_BOTH));
@@ -447,6 +462,7 @@ side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 
 	memset(slice, 0, sizeof(*slice));
 	mine.seq = s->seq;
+	mine.at = s->belt.at;
 	if (wants_slots(s, job))
 		ret = side_take_slots(s);
 	if (ret == 0 && !alone)
@@ -465,11 +481,14 @@ side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 	slice->ticks = rte_rdtsc() - t0;
 	waits = cpu_thread_ns() - waits;
 	add_up(slice, &ack, cpu_process_ns() - all, waits);
-	if (job->kind == SIDE_FLOW || job->kind == SIDE_SINGLE)
+	if (job->kind == SIDE_FLOW || job->kind == SIDE_SINGLE ||
+			bulk_tells_times(job))
 		slice->hist = s->area->times;
 	if (ret == 0)
 		ret = (int)ack.result;
 	slice->peer_ticks = ack.ticks;
+	slice->copied[1] = ack.copied;
+	slice->pid = ack.pid;
 	slice->bad |= ack.bad;
 	if (ret == 0 && wants_slots(s, job))
 		ret = side_return_slots(s);
@@ -483,6 +502,7 @@ follow_run(struct side *s, const struct side_job *job, struct side_ack *ack)
 	int ret = 0;
 
 	s->seq = job->seq;
+	s->belt.at = job->at;
 	if (wants_slots(s, job))
 		ret = side_take_slots(s);
 	if (ret == 0)

@@ -24,6 +24,7 @@
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
+#include "belt.h"
 #include "cpu_time.h"
 #include "ferry_copy_kernel.h"
 #include "ferry_endpoint.h"
@@ -44,6 +45,10 @@ enum side_kind {
 	SIDE_SINGLE,
 	/* No messages: a DMA device's copies, see device.c. */
 	SIDE_DEVICE,
+	/* Bulk messages, each received before the next is sent: see bulk.c. */
+	SIDE_BULK,
+	/* Several of them under way. */
+	SIDE_BULK_STREAM,
 };
 
 /* How messages travel. */
@@ -62,6 +67,10 @@ enum side_wire {
 	WIRE_POST,
 	/* SIDE_DEVICE: through a lane of ferry's. */
 	WIRE_LANE,
+	/* ferry: ferry_bulk_send(). */
+	WIRE_BULK,
+	/* Bound: WIRE_BARE by both cores, half each. */
+	WIRE_BARE_TWO,
 };
 
 /* Check every word of every message; such a run is not timed. */
@@ -72,6 +81,8 @@ enum side_wire {
 #define SIDE_BOTH (1u << 2)
 /* No rewriting: the bounds of copying alone. */
 #define SIDE_NO_REWRITE (1u << 3)
+/* Bulk messages arrive in memory that ferry chooses, not in the ring. */
+#define SIDE_OWN (1u << 4)
 
 /* What both sides are to do. */
 struct side_job {
@@ -84,13 +95,25 @@ struct side_job {
 	uint32_t flags;
 	/* enum ferry_mode of the channel: of SIDE_FLOW and SIDE_SINGLE. */
 	uint32_t mode;
-	/* Most posts pending. */
+	/* Most posts pending, or bulk messages under way. */
 	uint32_t depth;
+	/* Bulk messages: as in ferry_bulk_options; enum bulk_sizes. */
+	uint32_t by;
+	uint32_t place;
+	uint32_t sizes;
+	/* The receiver reads all of them, so many bytes at once; 0: no. */
+	uint32_t step;
+	/* Bytes of a slot of the channel; 0: len. */
+	uint32_t slot;
+	/* Where in the rings the first one is: see belt.h. */
+	uint64_t at;
+	/* Bytes of memory for a ring, the same in all cases of a run. */
+	uint64_t reserve;
 	/* Nanoseconds that all sleep before a message of SIDE_SINGLE. */
 	uint64_t gap_ns;
 	/* Messages, or round trips. */
 	uint64_t n;
-	/* Bytes of each side's pool. */
+	/* Bytes of each side's pool, or ring of bulk messages. */
 	uint64_t pool;
 	/* Number of the first message. */
 	uint64_t seq;
@@ -117,6 +140,8 @@ struct side_ack {
 	uint64_t cpu_ns;
 	uint64_t process_ns;
 	int64_t pid;
+	/* Bytes of bulk messages that the follower copied. */
+	uint64_t copied;
 };
 
 /* Names of what is measured. */
@@ -153,6 +178,14 @@ struct side_area {
 	} __rte_cache_aligned ring[SIDE_RING];
 	/* Follower: ticks from each message's stamp to its receipt. */
 	struct histogram times;
+	/* Each side's ring of bulk messages: [0] the leader's. */
+	struct side_flag belt[2];
+	/* Follower: when it used a message's first byte, and had the last one;
+	 * valid once its flag is set. */
+	struct {
+		uint64_t first;
+		uint64_t last;
+	} told __rte_aligned(FERRY_APART);
 };
 
 /* What the leader takes from a run. */
@@ -169,6 +202,15 @@ struct side_slice {
 	uint64_t cpu_ns[CPU_N];
 	/* CPU time of the sender that is no part of these: its rewriting. */
 	uint64_t rewriting_ns;
+	/* Of bulk messages: their bytes, medians of their ticks until the first
+	 * byte was used and until the last one was there, and what sender and
+	 * receiver copied themselves. */
+	uint64_t bytes;
+	uint64_t first;
+	uint64_t last;
+	uint64_t copied[2];
+	/* The follower's process. */
+	int64_t pid;
 	/* Ticks of each round trip, burst or send; of a message's way. */
 	struct histogram hist;
 };
@@ -186,6 +228,13 @@ struct side {
 	struct ferry_tx *tx;
 	struct ferry_rx *rx;
 	struct pool pool;
+	/* Where bulk messages are, instead; and memory for all such rings. */
+	struct belt belt;
+	void *ring;
+	uint64_t ring_size;
+	/* Called now and then by who waits for one to be sent; or NULL. */
+	void (*sample)(void *arg);
+	void *sample_arg;
 	/* Number of the next message, the same on both sides. */
 	uint64_t seq;
 	/* The last message received, and a loan prepared for the next send. */
@@ -326,6 +375,11 @@ int stream_follow(struct side *s, const struct side_job *job,
 int flow_lead(struct side *s, const struct side_job *job,
 		struct side_slice *slice);
 int flow_follow(struct side *s, const struct side_job *job,
+		struct side_ack *ack);
+/* SIDE_BULK and SIDE_BULK_STREAM. */
+int bulk_lead(struct side *s, const struct side_job *job,
+		struct side_slice *slice);
+int bulk_follow(struct side *s, const struct side_job *job,
 		struct side_ack *ack);
 
 #endif /* PERF_SIDE_H */

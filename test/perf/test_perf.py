@@ -25,12 +25,18 @@ import outside  # noqa: E402
 PERF = None
 # A smoke run's hub and EAL's own, with devices.
 PAGES_NEEDED = 64
-# How many rows a scenario has, by how it begins, where that is not one.
-ROWS = {'stream-': 2, 'never-slower-': 2, 'mode-': 2, 'offload-': 2, 'idle-': 3}
+# How many rows a scenario has, by how it begins, where that is not one. Those
+# with an engine have shares: of sender, receiver, the core, and its devices.
+ROWS = {'stream-': 2, 'never-slower-': 2, 'mode-': 2, 'offload-': 2, 'idle-': 3,
+        'bulk-64M-hybrid': 6, 'bulk-64M-s': 5, 'bulk-stall-': 2,
+        'bulk-stream-': 6, 'bulk-read-': 4, 'bulk-smooth-': 9,
+        'bulk-memory-': 1, 'bulk-': 3}
 # No bound can be given for these.
 ALONE = ('bound-', 'idle-', 'wake-')
 # Every number of a row that must be there, whatever the row is.
 ALWAYS = ('value', 'p50_ns', 'p99_ns', 'p999_ns', 'max_ns')
+# Metrics that have no times of their own.
+NO_TIMES = ('whole loop', 'first byte', 'peak')
 
 
 def run(*args, timeout=240):
@@ -50,9 +56,10 @@ def rows_of(path):
 
 
 def check_row(row):
+    # Who copied how much of a bulk message.
+    share = row['scenario'].startswith('bulk-') and row['unit'] == '%'
     for field in ALWAYS:
-        # The second number of a stream has no times of its own.
-        if row['metric'] == 'whole loop' and field != 'value':
+        if field != 'value' and (share or row['metric'] in NO_TIMES):
             continue
         assert row[field] != '', (row, field)
     for field, text in row.items():
@@ -65,7 +72,7 @@ def check_row(row):
             row['unit'] == '%' and field == 'value')
         assert math.isfinite(number), (row, field)
         assert number >= 0 if none else number > 0, (row, field)
-    if not row['scenario'].startswith(ALONE):
+    if not row['scenario'].startswith(ALONE) and not share:
         assert row['bound'] != '' and row['bound_value'] != '', row
         assert row['ratio'] != '', row
     assert row['met'] in ('yes', 'no', '-'), row
@@ -86,6 +93,34 @@ def check_lanes(row):
             assert float(row[f'{who}_core_pct']) > 0, row
 
 
+def check_bulk(rows):
+    """What the rows of a scenario of bulk messages say of each other."""
+    by = {}
+    for row in rows:
+        if row['scenario'].startswith('bulk-'):
+            by.setdefault(row['scenario'], {})[row['metric']] = row
+    for name, metrics in by.items():
+        values = {m: float(r['value']) for m, r in metrics.items()}
+        if name.startswith('bulk-64M-'):
+            # Each byte was copied by somebody, once.
+            shares = [v for m, v in values.items() if m.startswith('by ')]
+            assert abs(sum(shares) - 100) < 0.1, (name, values)
+        if name.startswith('bulk-read-'):
+            assert values['first byte'] <= values['all read'], (name, values)
+        if name.startswith('bulk-smooth-'):
+            parts = ('eager', 'by tx', 'by rx', 'by both')
+            assert float(metrics['bulk']['bound_value']) == min(
+                values[part] for part in parts), (name, values)
+        if name.startswith('bulk-stream-'):
+            fixed = ('by tx', 'by rx', 'by both')
+            assert float(metrics['automatic']['bound_value']) == max(
+                values[part] for part in fixed), (name, values)
+        if name.startswith('bulk-memory-'):
+            # It cannot be less than the message.
+            assert float(metrics['peak']['ratio']) >= 1, (name, values)
+    assert by != {}
+
+
 def listed(*options):
     done = run('--list', *options)
     assert done.returncode == 0, done.stderr
@@ -96,6 +131,11 @@ def smoke(*options):
     outside.need_machine(PAGES_NEEDED, cpus=2)
     names = listed('--smoke')
     assert len(names) > 30, names
+    for name in ('bulk-1M', 'bulk-1G', 'bulk-stream-64M', 'bulk-read-154M',
+                 'bulk-smooth-256K', 'bulk-smooth-1.5M', 'bulk-memory-1G',
+                 'bulk-64M-skeleton', 'image-batch', 'frame-4k', 'tabular',
+                 'mixed'):
+        assert name in names, names
     for start in ('sender-cpu-1M', 'never-slower-64K', 'mode-latency-4K',
                   'mode-throughput-64K', 'mode-efficiency-1M', 'idle',
                   'wake-16K', 'offload-64K'):
@@ -111,6 +151,7 @@ def smoke(*options):
         assert err == '', err
         rows = rows_of(path)
     assert sorted({r['scenario'] for r in rows}) == sorted(names)
+    check_bulk(rows)
     for row in rows:
         check_row(row)
         check_lanes(row)
@@ -150,6 +191,28 @@ def test_csv_on_stdout():
     assert [r['scenario'] for r in rows] == [
         'latency-64', 'stream-4K-hot', 'stream-4K-hot', 'stream-4K-cold',
         'stream-4K-cold'], rows
+
+
+def test_few_hugepages():
+    """What needs more hugepages than there are is left out, and it is told."""
+    outside.need_machine(160, cpus=2)
+    prefix = f'ferry-perf-{os.getpid()}-few'
+    a, b = sorted(os.sched_getaffinity(0))[:2]
+    eal = [f'--file-prefix={prefix}', '--lcores', f'0@{a},1@{b}', '--no-pci',
+           '--socket-limit=256', '--', '--runs', '1', '--time', '1', '--pool',
+           '64', '--only']
+    done = run(*eal, 'bulk-1M,bulk-256M,bulk-1G,bulk-memory-1G')
+    assert done.returncode == 0, done.stderr
+    told = re.findall('^.* left out: .*hugepages.*$', done.stdout, re.M)
+    assert len(told) == 1, done.stdout
+    assert told[0].startswith('bulk-256M, bulk-1G, bulk-memory-1G left'), told
+    assert re.search('^bulk-1M ', done.stdout, re.M), done.stdout
+    assert not re.search('^bulk-256M ', done.stdout, re.M), done.stdout
+    done = run(*eal, 'bulk-1G')
+    assert done.returncode != 0
+    assert done.stderr.count('\n') == 1, done.stderr
+    assert 'bulk-1G left out' in done.stderr, done.stderr
+    assert left_behind(f'{os.getpid()}-few') == []
 
 
 def test_own_eal_options():
@@ -292,6 +355,11 @@ def test_interrupt_engine():
     interrupted('--only', 'mode-efficiency-*', '--lanes', 'softdsa,hybrid')
 
 
+def test_interrupt_bulk():
+    """Ctrl-C with bulk messages under way leaves nothing behind."""
+    interrupted('--only', 'bulk-stream-*M,bulk-smooth-*', '--processes')
+
+
 def killed_receiver(*options):
     outside.need_machine(PAGES_NEEDED, cpus=2)
     p = subprocess.Popen([PERF, '--processes', '--pool', '32', *options],
@@ -316,6 +384,11 @@ def test_receiver_killed():
 def test_receiver_killed_engine():
     """The same while an engine copies to it."""
     killed_receiver('--only', 'mode-efficiency-*', '--lanes', 'hybrid')
+
+
+def test_receiver_killed_bulk():
+    """The same while both copy bulk messages."""
+    killed_receiver('--only', 'bulk-stream-*M,bulk-smooth-*')
 
 
 def main():
