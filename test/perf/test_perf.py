@@ -18,11 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), '../support'))
 import outside  # noqa: E402
 
 PERF = None
+PLOT = os.path.join(os.path.dirname(os.path.realpath(__file__)),
+                    '../../usertools/ferry-plot.py')
 # A smoke run's hub and EAL's own, with devices.
 PAGES_NEEDED = 64
 # How many rows a scenario has, by how it begins, where that is not one. Those
@@ -191,6 +194,30 @@ def test_csv_on_stdout():
     assert [r['scenario'] for r in rows] == [
         'latency-64', 'stream-4K-hot', 'stream-4K-hot', 'stream-4K-cold',
         'stream-4K-cold'], rows
+
+
+def test_plot():
+    """What is measured of bulk messages by their size can be plotted."""
+    outside.need_machine(PAGES_NEEDED, cpus=2)
+    with tempfile.TemporaryDirectory() as tmp:
+        path, svg = os.path.join(tmp, 'out.csv'), os.path.join(tmp, 'out.svg')
+        done = run('--smoke', '--only', 'bulk-smooth-256K,bulk-smooth-4M,'
+                   'latency-64', '--csv', path)
+        assert done.returncode == 0, done.stderr
+        done = subprocess.run([PLOT, path, svg], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        lines = xml.etree.ElementTree.parse(svg).getroot().findall(
+            '{http://www.w3.org/2000/svg}polyline')
+        assert len(lines) == ROWS['bulk-smooth-'], lines
+        for line in lines:
+            assert len(line.get('points').split()) == 2, line.get('points')
+        for bad in ('', 'scenario,metric\n', 'bulk-smooth-1M,x\n'):
+            with open(path, 'w') as f:
+                f.write(bad)
+            done = subprocess.run([PLOT, path, svg], capture_output=True,
+                                  text=True)
+            assert done.returncode != 0 and done.stderr.count('\n') == 1, (
+                bad, done.stderr)
 
 
 def test_few_hugepages():
