@@ -19,6 +19,9 @@
 #define MIB (UINT64_C(1) << 20)
 /* Most that are compared in a scenario. */
 #define ENTRANTS 9
+/* Messages before the first slice where ferry chooses who copies: it tries each
+ * of three ways with a few. */
+#define WARM_UP UINT64_C(24)
 /* Most lanes of an engine whose shares are told. */
 #define LANES_TOLD 8
 /* Channels of the hub, and some air. */
@@ -88,6 +91,19 @@ is_bare(const struct contender *c)
 	return c->job.wire == WIRE_BARE || c->job.wire == WIRE_BARE_TWO;
 }
 
+/* So many messages that the channel has found out who copies best. */
+static int
+warm_up(struct race *r, struct contender *c)
+{
+	const uint64_t n = c->job.n;
+	int ret;
+
+	c->job.n = RTE_ALIGN_MUL_CEIL(WARM_UP, bulk_period(&c->job));
+	ret = measure_run(r->m, c, 0);
+	c->job.n = n;
+	return ret;
+}
+
 /* How many messages a slice has, and which kernel copies. */
 static int
 race_calibrate(struct race *r, uint32_t i)
@@ -95,6 +111,9 @@ race_calibrate(struct race *r, uint32_t i)
 	struct contender *c = &r->c[i];
 	int ret = measure_calibrate(r->m, c);
 
+	if (ret == 0 && c->job.wire == WIRE_BULK && c->job.by == 0 &&
+			!r->m->p->o.smoke)
+		ret = warm_up(r, c);
 	if (ret != 0 || !is_bare(c))
 		return ret;
 	if (!r->entrants[i].libc)

@@ -161,8 +161,10 @@ least(const struct side_job *job)
 	case SIDE_DEVICE:
 		return 64;
 	case SIDE_BULK:
-	case SIDE_BULK_STREAM:
 		return bulk_period(job);
+	case SIDE_BULK_STREAM:
+		/* Most of the time as many are under way as may be. */
+		return RTE_ALIGN_MUL_CEIL(3 * job->depth, bulk_period(job));
 	default:
 		/* Bounds of one core copying do with less. */
 		if (job->flags & SIDE_NO_REWRITE)
