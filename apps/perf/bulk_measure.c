@@ -16,6 +16,9 @@
 #include "measure.h"
 #include "plugin.h"
 
+/* Patience with a device that hangs: a thousand times what a claim takes. */
+#define STALL_PATIENCE_MS 20
+
 #define MIB (UINT64_C(1) << 20)
 /* Most that are compared in a scenario. */
 #define ENTRANTS 9
@@ -536,8 +539,10 @@ stall(struct measurement *m, struct race *r, uint32_t i)
 	uint64_t bytes;
 	int ret = engine_end(m), left;
 
+	m->p->lanes.patience_ms = STALL_PATIENCE_MS;
 	if (ret == 0)
 		ret = lanes_use(&m->p->lanes, m->sc->set);
+	m->p->lanes.patience_ms = 0;
 	/* One at ease: what a first message makes is there. */
 	if (ret == 0)
 		ret = measure_run(m, &r->c[0], 0);

@@ -254,10 +254,20 @@ add_device(struct lanes *l, enum lane_set kind)
 static int
 engine_create(struct lanes *l, enum lane_set set)
 {
+	const struct ferry_engine_config config = {
+		.socket = SOCKET_ID_ANY,
+		.close_wait_ms = l->patience_ms,
+	};
+	struct ferry_copier_tune tune;
 	int ret;
 
 	l->set = set;
-	ret = ferry_engine_create(&l->engine, l->hub, NULL);
+	ret = ferry_engine_create(&l->engine, l->hub, &config);
+	if (ret == 0 && l->patience_ms != 0) {
+		tune = ferry_engine_copier(l->engine)->tune;
+		tune.hang_grace_ns = l->patience_ms * 1e6;
+		ret = ferry_engine_tune(l->engine, &tune);
+	}
 	if (ret == 0 && (set == LANES_SKELETON || set == LANES_HYBRID))
 		ret = add_device(l, LANES_SKELETON);
 	if (ret == 0 && (set == LANES_SOFTDSA || set == LANES_HYBRID))

@@ -41,6 +41,9 @@ struct lanes {
 	/* Those that have a device to be driven bare. */
 	uint32_t bare;
 	char why[LANES_N][160];
+	/* For the next engine: how long a silent device is waited for before it
+	 * is given up, and then while it is; 0: ferry's default. */
+	uint32_t patience_ms;
 	/* The engine, if set is not LANES_NONE. */
 	enum lane_set set;
 	struct ferry_hub *hub;

@@ -7,17 +7,13 @@
 
 /* Messages of a trial, and of those the first, in which the team before still
  * had a part. */
-#define TRY 4
+#define TRY 6
 #define TRY_SKIP 1
-/* Part of a new sample in the moving average. */
-#define NEW 0.25
 /* Part of the time that may be lost by trying. */
 #define TRY_COST 0.01
 /* A team is taken to be at least so much worse than the best when it is
  * decided when to try it: what is equally good need not be tried often. */
 #define WORSE_MIN 0.05
-/* Longer than so many times what is usual, something else was the reason. */
-#define ODD 8
 
 static const uint32_t teams[BULK_TEAMS] = {
 	FERRY_BULK_TX | FERRY_BULK_RX,
@@ -99,6 +95,26 @@ bulk_team_choose(struct bulk_team *t, uint64_t len, bool stream)
 	return teams[c->now];
 }
 
+/* Take a message of the team in use into account. */
+static void
+remember(struct bulk_team_class *c, float cost)
+{
+	const uint32_t n = RTE_MIN(++c->n[c->now],
+			(uint32_t)BULK_TEAM_SAMPLES);
+	float sorted[BULK_TEAM_SAMPLES];
+	uint32_t i, k;
+
+	c->samples[c->now][c->n[c->now] % BULK_TEAM_SAMPLES] = cost;
+	/* With fewer than all, the places from 1 up are filled. */
+	for (i = 0; i < n; i++) {
+		cost = c->samples[c->now][(i + 1) % BULK_TEAM_SAMPLES];
+		for (k = i; k > 0 && sorted[k - 1] > cost; k--)
+			sorted[k] = sorted[k - 1];
+		sorted[k] = cost;
+	}
+	c->cost[c->now] = sorted[n / 2];
+}
+
 void
 bulk_team_learn(struct bulk_team *t, uint64_t len, uint32_t by, uint64_t begun,
 		uint64_t ended, bool stream)
@@ -106,20 +122,15 @@ bulk_team_learn(struct bulk_team *t, uint64_t len, uint32_t by, uint64_t begun,
 	struct bulk_team_class *c = class_of(t, len, stream);
 	const uint64_t since = stream && t->last > begun ? t->last : begun;
 	const double cost = (double)(ended - since + 1) / (double)len;
-	double *mean;
 
 	t->last = ended;
 	/* One that was sent before the team changed. */
 	if ((by & (FERRY_BULK_TX | FERRY_BULK_RX)) != teams[c->now])
 		return;
-	mean = &c->cost[c->now];
-	if (c->skip > 0) {
+	if (c->skip > 0)
 		c->skip--;
-	} else if (*mean == 0) {
-		*mean = cost;
-	} else if (cost < *mean * ODD) {
-		*mean += NEW * (cost - *mean);
-	}
+	else
+		remember(c, (float)cost);
 	if (c->tries > 0 && --c->tries == 0)
 		judge(c);
 }

@@ -24,10 +24,16 @@
 /* Sizes are distinguished by their highest bit. */
 #define BULK_TEAM_CLASSES 45
 #define BULK_TEAMS 3
+/* Messages of a team that are remembered: an odd number. */
+#define BULK_TEAM_SAMPLES 5
 
 struct bulk_team_class {
-	/* Ticks per byte, moving average; 0: unknown. */
-	double cost[BULK_TEAMS];
+	/* Ticks per byte of the last messages of each team, and how many there
+	 * were; the median: a message that was late for another reason does not
+	 * speak against its team. 0: unknown. */
+	float samples[BULK_TEAMS][BULK_TEAM_SAMPLES];
+	uint32_t n[BULK_TEAMS];
+	float cost[BULK_TEAMS];
 	/* The team in use or on trial; messages it is still to be tried with;
 	 * samples to be left out, of messages that another team had a part in. */
 	uint8_t now;

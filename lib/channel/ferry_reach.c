@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_memory.h>
 
@@ -13,6 +14,8 @@ ferry_reach_dpdk(uint64_t addr, uint64_t len, struct ferry_reach_cache *cache)
 
 	if (end < addr)
 		return false;
+	if (likely(addr >= cache->known_from && end <= cache->known_to))
+		return true;
 	if (addr >= cache->from && end <= cache->to)
 		return true;
 	do {

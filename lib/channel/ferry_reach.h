@@ -10,9 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** The last stretch found; zeros at first. One thread's. */
+/** What is known already; zeros at first. One thread's. */
 struct ferry_reach_cache {
+	/** A stretch that DPDK has and will have: the hub's memory. */
+	uint64_t known_from;
+	/** Its end. */
+	uint64_t known_to;
+	/** The last stretch found. */
 	uint64_t from;
+	/** Its end. */
 	uint64_t to;
 };
 

@@ -239,7 +239,8 @@ attach_hub(struct ferry_endpoint *ep, const char *name)
 	ep->registry = (struct ferry_registry *)(uintptr_t)rep.addr;
 	if (!endpoint_mapped(rep.addr, rep.size) ||
 			ep->registry->magic != FERRY_REGISTRY_MAGIC ||
-			rep.endpoint >= ep->registry->n_bells)
+			rep.endpoint >= ep->registry->n_bells ||
+			endpoint_memory_know(&ep->memory, ep->registry) != 0)
 		ret = FERRY_E_CORRUPT;
 	else if (self >= 0 && ep->hub_pidfd < 0)
 		ret = FERRY_E_HUB_GONE; /* whose death could not be noticed */

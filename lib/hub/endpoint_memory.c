@@ -463,6 +463,18 @@ endpoint_memory_init(struct endpoint_memory *m, struct ferry_endpoint *ep)
 	};
 }
 
+int
+endpoint_memory_know(struct endpoint_memory *m, const struct ferry_registry *r)
+{
+	const uint64_t at = r->memory, size = r->memory_size;
+
+	if (!endpoint_mapped(at, size))
+		return FERRY_E_CORRUPT;
+	m->reach.known_from = at;
+	m->reach.known_to = at + size;
+	return 0;
+}
+
 void
 endpoint_memory_fini(struct endpoint_memory *m)
 {

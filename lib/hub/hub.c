@@ -11,6 +11,7 @@
 #include <rte_malloc.h>
 
 #include "hub_ctl.h"
+#include "hub_engine.h"
 
 #define MEMORY_GRAIN (UINT64_C(2) << 20)
 /* Longest wait for other processes to detach: in steps of a millisecond. */
@@ -111,6 +112,9 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 			memory >> 20);
 		return -ENOMEM;
 	}
+	engines_begin(hub);
+	hub->registry->memory = (uintptr_t)hub->memory;
+	hub->registry->memory_size = memory;
 	return hub_arena_init(&hub->arena, hub->memory, memory);
 }
 

@@ -95,6 +95,9 @@ engine_tell_devices(struct ferry_engine *e)
 
 /* hub_serve.c: who serves which channel. */
 
+/* What the hub has for its engines, before there are any. */
+void engines_begin(struct ferry_hub *hub);
+
 /* Give a channel whose producer's end is open to the best engine, if any. */
 void engine_take(struct ferry_hub *hub, struct hub_channel *c);
 

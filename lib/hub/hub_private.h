@@ -25,6 +25,7 @@
 #include "ferry_bell.h"
 #include "ferry_board.h"
 #include "ferry_bulk_layout.h"
+#include "ferry_channel.h"
 #include "ferry_engine.h"
 #include "ferry_hub.h"
 #include "hub_arena.h"
@@ -49,6 +50,11 @@ struct ferry_registry {
 	uint32_t n_boards;
 	uint64_t board_size;
 	uint64_t boards;
+	/* The hub's memory, which every process has from its attaching on: most
+	 * of what messages are copied from and to lies there, and to ask EAL
+	 * each time would take microseconds. */
+	uint64_t memory;
+	uint64_t memory_size;
 	struct ferry_bell bells[];
 };
 
@@ -142,6 +148,8 @@ struct ferry_hub {
 	/* FERRY_ENGINES_MAX places, by the number of their boards. */
 	struct ferry_engine **engines;
 	void *boards;
+	/* What they may copy to and from. */
+	struct ferry_channel_memory reached;
 	struct hub_endpoint *endpoints;
 	uint32_t max_endpoints;
 	struct hub_channel *channels;

@@ -40,20 +40,26 @@ engine_best(struct ferry_hub *hub)
 	return best;
 }
 
+/* What engines reach of what the ends say that all processes have. */
 static bool
 is_reached(void *arg, const void *mem, uint64_t len)
 {
-	struct ferry_reach_cache cache = { 0 };
+	const struct ferry_hub *hub = arg;
+	struct ferry_reach_cache cache = {
+		.known_from = (uintptr_t)hub->memory,
+		.known_to = (uintptr_t)hub->memory + hub->arena.size,
+	};
 
-	RTE_SET_USED(arg);
 	return ferry_reach_dpdk((uintptr_t)mem, len, &cache) ||
 		ferry_reach_external((uintptr_t)mem, len);
 }
 
-/* What engines reach of what the ends say that all processes have. */
-static const struct ferry_channel_memory reached = {
-	.is_shared = is_reached,
-};
+void
+engines_begin(struct ferry_hub *hub)
+{
+	hub->reached.is_shared = is_reached;
+	hub->reached.arg = hub;
+}
 
 /* What a server is to know of a channel whose producer's end is open. */
 static struct ferry_serve
@@ -64,7 +70,7 @@ serve_of(struct ferry_hub *hub, struct hub_channel *c)
 		.config = c->config,
 		.number = channel_number(hub, c),
 		.local = hub->endpoints[c->ends[HUB_TX].endpoint].local,
-		.memory = &reached,
+		.memory = &hub->reached,
 		.bells = hub->registry->bells,
 		.n_bells = hub->max_endpoints,
 	};
