@@ -28,7 +28,7 @@ static const struct {
 	const char *name;
 	uint16_t spin;
 } policies[] = {
-	[FERRY_WAIT_SPIN] = { "spin", 4096 },
+	[FERRY_WAIT_SPIN] = { "spin", 8192 },
 	[FERRY_WAIT_POWER] = { "power", 64 },
 	[FERRY_WAIT_YIELD] = { "yield", 64 },
 	[FERRY_WAIT_SLEEP] = { "sleep", 256 },
