@@ -44,7 +44,7 @@ piece_alloc(void *arg, uint64_t size)
 {
 	struct rig *rig = arg;
 
-	rig->n_pieces++;
+	__atomic_fetch_add(&rig->n_pieces, 1, __ATOMIC_RELAXED);
 	return aligned_alloc(PAGE, RTE_ALIGN_CEIL(size, (uint64_t)PAGE));
 }
 
@@ -53,7 +53,8 @@ piece_free(void *arg, void *mem)
 {
 	struct rig *rig = arg;
 
-	assert_true(rig->n_pieces-- > 0);
+	assert_true(__atomic_fetch_sub(&rig->n_pieces, 1,
+		__ATOMIC_RELAXED) > 0);
 	free(mem);
 }
 
@@ -73,7 +74,7 @@ piece_hold(void *arg, const void *mem, uint64_t len)
 
 	(void)mem;
 	(void)len;
-	rig->n_holds++;
+	__atomic_fetch_add(&rig->n_holds, 1, __ATOMIC_RELAXED);
 }
 
 static void
@@ -83,7 +84,8 @@ piece_unhold(void *arg, const void *mem, uint64_t len)
 
 	(void)mem;
 	(void)len;
-	assert_true(rig->n_holds-- > 0);
+	assert_true(__atomic_fetch_sub(&rig->n_holds, 1,
+		__ATOMIC_RELAXED) > 0);
 }
 
 void
