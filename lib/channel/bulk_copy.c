@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <string.h>
 
 #include "bulk_copy.h"
 
@@ -27,12 +26,14 @@ bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
 	side->window = __atomic_load_n(&from->window, __ATOMIC_RELAXED);
 	if (side->n == 0 || side->n > FERRY_BULK_SEGS)
 		return false;
-	memcpy(side->segs, from->segs, side->n * sizeof(side->segs[0]));
-	/* What is checked is what is used. */
-	rte_compiler_barrier();
 	for (i = 0; i < side->n; i++) {
-		const struct ferry_bulk_seg *seg = &side->segs[i];
+		struct ferry_bulk_seg *seg = &side->segs[i];
 
+		/* What is checked is what is used. */
+		seg->addr = __atomic_load_n(&from->segs[i].addr,
+				__ATOMIC_RELAXED);
+		seg->len = __atomic_load_n(&from->segs[i].len,
+				__ATOMIC_RELAXED);
 		if (seg->len == 0 || seg->addr + seg->len < seg->addr ||
 				seg->len > FERRY_BULK_MAX)
 			return false;
@@ -44,10 +45,18 @@ bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
 void
 bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side)
 {
-	to->n_segs = side->n;
-	to->flags = side->flags;
-	to->window = side->window;
-	memcpy(to->segs, side->segs, side->n * sizeof(side->segs[0]));
+	uint32_t i;
+
+	/* A server that comes late may be reading what was there before. */
+	__atomic_store_n(&to->n_segs, side->n, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->flags, side->flags, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->window, side->window, __ATOMIC_RELAXED);
+	for (i = 0; i < side->n; i++) {
+		__atomic_store_n(&to->segs[i].addr, side->segs[i].addr,
+				__ATOMIC_RELAXED);
+		__atomic_store_n(&to->segs[i].len, side->segs[i].len,
+				__ATOMIC_RELAXED);
+	}
 }
 
 int

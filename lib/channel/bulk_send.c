@@ -120,11 +120,11 @@ block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m)
 	 * is another message. Pairs with the acquire of a claim. */
 	__atomic_store_n(&block->gen, v->gen, __ATOMIC_RELAXED);
 	rte_atomic_thread_fence(__ATOMIC_RELEASE);
-	block->len = v->len;
-	block->unit = v->unit;
-	block->n_units = v->n_units;
-	block->by = m->by;
-	block->place = v->place;
+	__atomic_store_n(&block->len, v->len, __ATOMIC_RELAXED);
+	__atomic_store_n(&block->unit, v->unit, __ATOMIC_RELAXED);
+	__atomic_store_n(&block->n_units, v->n_units, __ATOMIC_RELAXED);
+	__atomic_store_n(&block->by, m->by, __ATOMIC_RELAXED);
+	__atomic_store_n(&block->place, v->place, __ATOMIC_RELAXED);
 	bulk_side_write(&block->src, &v->src);
 	__atomic_store_n(&block->next, 0, __ATOMIC_RELAXED);
 	for (i = 0; i < v->n_units; i++)
