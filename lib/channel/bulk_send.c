@@ -197,8 +197,8 @@ choose(struct ferry_tx *tx, struct ferry_bulk_out *out)
 		return devices ? FERRY_BULK_ENGINE :
 			FERRY_BULK_TX | FERRY_BULK_RX;
 	out->chosen = true;
-	return bulk_team_choose(&tx->bulk->team, out->m.v.len, out->stream) |
-		(devices || worker ? FERRY_BULK_ENGINE : 0);
+	return bulk_team_choose(&tx->bulk->team, out->m.v.len, out->stream,
+			devices || worker);
 }
 
 /* A handle. */

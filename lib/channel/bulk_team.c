@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <rte_branch_prediction.h>
+
 #include "bulk_team.h"
 #include "ferry_bulk_layout.h"
 
@@ -9,8 +11,8 @@
  * had a part. */
 #define TRY 6
 #define TRY_SKIP 1
-/* Part of the time that may be lost by trying. */
-#define TRY_COST 0.01
+/* Part of the time that may be lost by trying a team. */
+#define TRY_COST 0.005
 /* A team is taken to be at least so much worse than the best when it is
  * decided when to try it: what is equally good need not be tried often. */
 #define WORSE_MIN 0.05
@@ -19,7 +21,11 @@ static const uint32_t teams[BULK_TEAMS] = {
 	FERRY_BULK_TX | FERRY_BULK_RX,
 	FERRY_BULK_TX,
 	FERRY_BULK_RX,
+	/* From here on only if there is an engine. */
+	FERRY_BULK_TX | FERRY_BULK_RX | FERRY_BULK_ENGINE,
+	FERRY_BULK_ENGINE,
 };
+#define TEAMS_ALONE 3
 
 static struct bulk_team_class *
 class_of(struct bulk_team *t, uint64_t len, bool stream)
@@ -32,13 +38,7 @@ class_of(struct bulk_team *t, uint64_t len, bool stream)
 void
 bulk_team_init(struct bulk_team *t)
 {
-	unsigned int i;
-
 	memset(t, 0, sizeof(*t));
-	for (i = 0; i < BULK_TEAM_CLASSES; i++) {
-		t->classes[0][i].tries = TRY;
-		t->classes[1][i].tries = TRY;
-	}
 }
 
 /* Messages until a team may be tried again. */
@@ -67,32 +67,59 @@ judge(struct bulk_team_class *c)
 {
 	uint8_t i;
 
-	for (i = 0; i < BULK_TEAMS; i++)
+	c->until[c->now] = UINT32_MAX;
+	for (i = 0; i < c->teams; i++)
 		if (c->cost[i] != 0 && (c->cost[c->best] == 0 ||
 				c->cost[i] < c->cost[c->best]))
 			c->best = i;
-	c->next = (uint8_t)((c->next + 1) % BULK_TEAMS);
-	if (c->next == c->best)
-		c->next = (uint8_t)((c->next + 1) % BULK_TEAMS);
-	for (i = 0; i < BULK_TEAMS; i++)
-		if (c->cost[i] == 0)
-			c->next = i;
-	c->until = pause_before(c, c->next);
+	/* Not later than was said before. */
+	for (i = 0; i < c->teams; i++)
+		c->until[i] = RTE_MIN(c->until[i], pause_before(c, i));
 	begin(c, c->best, 0);
 }
 
-uint32_t
-bulk_team_choose(struct bulk_team *t, uint64_t len, bool stream)
+/* The engine has come or gone: judge again, with what is known of the others. */
+static void
+regroup(struct bulk_team_class *c, uint8_t teams)
 {
-	struct bulk_team_class *c = class_of(t, len, stream);
+	c->teams = teams;
+	if (c->best >= teams)
+		c->best = 0;
+	memset(c->until, 0, sizeof(c->until));
+	begin(c, c->best, TRY);
+}
 
-	if (c->tries == 0) {
-		if (c->until == 0)
-			begin(c, c->next, TRY);
+uint32_t
+bulk_team_choose(struct bulk_team *t, uint64_t len, bool stream, bool engine)
+{
+	const uint8_t n = engine ? BULK_TEAMS : TEAMS_ALONE;
+	struct bulk_team_class *c = class_of(t, len, stream);
+	uint8_t i;
+
+	if (unlikely(c->teams != n))
+		regroup(c, n);
+	for (i = 0; i < n && c->tries == 0; i++) {
+		if (i == c->best)
+			continue;
+		if (c->until[i] == 0)
+			begin(c, i, TRY);
 		else
-			c->until--;
+			c->until[i]--;
 	}
 	return teams[c->now];
+}
+
+/* Whether the team in use has become worse than another one was. */
+static bool
+is_worse(const struct bulk_team_class *c)
+{
+	uint8_t i;
+
+	for (i = 0; i < c->teams; i++)
+		if (c->cost[i] != 0 && c->cost[i] * (1 + WORSE_MIN) <
+				c->cost[c->now])
+			return true;
+	return false;
 }
 
 /* Take a message of the team in use into account. */
@@ -125,12 +152,12 @@ bulk_team_learn(struct bulk_team *t, uint64_t len, uint32_t by, uint64_t begun,
 
 	t->last = ended;
 	/* One that was sent before the team changed. */
-	if ((by & (FERRY_BULK_TX | FERRY_BULK_RX)) != teams[c->now])
+	if (by != teams[c->now])
 		return;
 	if (c->skip > 0)
 		c->skip--;
 	else
 		remember(c, (float)cost);
-	if (c->tries > 0 && --c->tries == 0)
+	if (c->tries > 0 ? --c->tries == 0 : is_worse(c))
 		judge(c);
 }

@@ -3,9 +3,10 @@
 #define BULK_TEAM_H
 
 /*
- * Who copies bulk messages best: both ends, or one of them alone? Two cores
- * copy twice as fast as one, but not if one of them has its next message to make
- * meanwhile (decision 9). Which of the two holds is not asked but measured, for
+ * Who copies bulk messages best: both ends, or one of them alone, and with the
+ * hub's engine or without it, or that alone? Two cores copy twice as fast as one,
+ * but not if one of them has its next message to make meanwhile (decision 9), and
+ * a software device may have to share a core with one of the ends. Which of the two holds is not asked but measured, for
  * each size, and apart for messages that are waited for one by one and those
  * that are sent while others are under way:
  *
@@ -23,7 +24,7 @@
 
 /* Sizes are distinguished by their highest bit. */
 #define BULK_TEAM_CLASSES 45
-#define BULK_TEAMS 3
+#define BULK_TEAMS 5
 /* Messages of a team that are remembered: an odd number. */
 #define BULK_TEAM_SAMPLES 5
 
@@ -40,9 +41,10 @@ struct bulk_team_class {
 	uint8_t best;
 	uint8_t tries;
 	uint8_t skip;
-	/* The team that is tried next; messages until then. */
-	uint8_t next;
-	uint32_t until;
+	/* Messages until each team is tried again. */
+	uint32_t until[BULK_TEAMS];
+	/* Teams there are to choose from. */
+	uint8_t teams;
 };
 
 struct bulk_team {
@@ -54,8 +56,10 @@ struct bulk_team {
 
 void bulk_team_init(struct bulk_team *t);
 
-/* Who should copy a message: FERRY_BULK_TX and FERRY_BULK_RX, combined. */
-uint32_t bulk_team_choose(struct bulk_team *t, uint64_t len, bool stream);
+/* Who should copy a message: FERRY_BULK_TX and so on, combined. engine: there is
+ * one that helps. */
+uint32_t bulk_team_choose(struct bulk_team *t, uint64_t len, bool stream,
+		bool engine);
 
 /* A message of this team has arrived. Ticks of any clock; stream: as it was
  * chosen with. */
