@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -158,6 +161,313 @@ an_engine_copies_when_both_ends_only_look(void **state)
 	free(data);
 }
 
+static void
+a_lent_buffer_is_filled_before_the_message_is_seen(void **state)
+{
+	uint8_t *data = malloc(MIB), *to = malloc(MIB);
+	struct iovec back[FERRY_BULK_BLOCKS];
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	ferry_test_fill(data, MIB, 2);
+	assert_int_equal(ferry_bulk_lend(rig.rx, to, 0), -EINVAL);
+	assert_int_equal(ferry_bulk_lend(rig.rx, to, MIB), 0);
+	/* One that does not fit goes elsewhere. */
+	{
+		uint8_t *more = malloc(MIB + 1);
+
+		ferry_test_fill(more, MIB + 1, 3);
+		out = send_one(&rig, more, MIB + 1, 7);
+		in = accept_one(&rig, MIB + 1, 7);
+		assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+		assert_ptr_not_equal(ferry_bulk_data(in), to);
+		ferry_bulk_close(out);
+		assert_int_equal(ferry_bulk_release(in, 0), 0);
+		free(more);
+	}
+	out = send_one(&rig, data, MIB, 8);
+	/* Nobody has received anything. */
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(to, MIB, 2), -1);
+	assert_int_equal(ferry_bulk_unlend(rig.rx, back), 0);
+	in = accept_one(&rig, MIB, 8);
+	assert_ptr_equal(ferry_bulk_data(in), to);
+	assert_int_equal(ferry_bulk_await(in, MIB, 0), 0);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	/* It is the caller's, and is not used again. */
+	out = send_one(&rig, data, MIB, 9);
+	in = accept_one(&rig, MIB, 9);
+	assert_ptr_not_equal(ferry_bulk_data(in), to);
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_stop(&rig);
+	assert_int_equal(rig.n_pieces, 0);
+	free(data);
+	free(to);
+}
+
+static void
+lent_buffers_are_given_back(void **state)
+{
+	struct iovec back[FERRY_BULK_BLOCKS];
+	uint8_t bufs[FERRY_BULK_BLOCKS + 1][64];
+	struct ferry_bulk_out *out;
+	struct ferry_msg msg;
+	struct rig rig;
+	unsigned int i;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	assert_int_equal(ferry_bulk_unlend(rig.rx, back), 0);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		assert_int_equal(ferry_bulk_lend(rig.rx, bufs[i], 64), 0);
+	assert_int_equal(ferry_bulk_lend(rig.rx, bufs[i], 64), -ENOBUFS);
+	assert_int_equal(ferry_bulk_unlend(rig.rx, back), FERRY_BULK_BLOCKS);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
+		assert_ptr_equal(back[i].iov_base, bufs[i]);
+		assert_int_equal(back[i].iov_len, 64);
+	}
+	/* A refused message's buffer stays lent. */
+	assert_int_equal(ferry_bulk_lend(rig.rx, bufs[0], 64), 0);
+	out = send_one(&rig, bufs[1], 64, 1);
+	assert_int_equal(ferry_bulk_unlend(rig.rx, back), 0);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_rx_release(rig.rx, &msg, 1), 0);
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), FERRY_E_REFUSED);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_unlend(rig.rx, back), 1);
+	assert_ptr_equal(back[0].iov_base, bufs[0]);
+	rig_stop(&rig);
+}
+
+static bool
+is_not_shared(void *arg, const void *mem, uint64_t len)
+{
+	(void)arg;
+	(void)mem;
+	(void)len;
+	return false;
+}
+
+/* As if the ends were in two processes, and all memory but the endpoint's
+ * private: by a pid that is nobody's, process_vm_readv() fails. */
+static void
+private_to_private_goes_through_a_window(void **state)
+{
+	static const uint64_t lens[] = { 100, 16 * KIB, 3 * MIB + 1,
+		17 * MIB + 5 };
+	struct ferry_bulk_stats stats;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+	unsigned int i;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	rig.memory.is_shared = is_not_shared;
+	rig.ch->tx.pid = -1;
+	for (i = 0; i < RTE_DIM(lens); i++) {
+		uint8_t *data = malloc(lens[i]), *to = malloc(lens[i] + 64);
+		const struct iovec iov = { to, lens[i] + 64 };
+
+		ferry_test_fill(data, lens[i], i);
+		memset(to, 0x55, lens[i] + 64);
+		out = send_one(&rig, data, lens[i], i);
+		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+		assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &iov, 1, &in),
+			0);
+		assert_ptr_equal(ferry_bulk_data(in), to);
+		assert_int_equal(rig.n_pieces, 1);
+		while (ferry_bulk_poll(out) == 0)
+			ferry_bulk_ready(in, NULL);
+		assert_int_equal(ferry_bulk_await(in, lens[i], UINT64_MAX), 0);
+		assert_int_equal(ferry_test_check(to, lens[i], i), -1);
+		assert_int_equal(to[lens[i]], 0x55);
+		ferry_bulk_close(out);
+		assert_int_equal(ferry_bulk_release(in, 0), 0);
+		assert_int_equal(rig.n_pieces, 0);
+		free(data);
+		free(to);
+	}
+	ferry_bulk_rx_stats(rig.rx, &stats);
+	assert_int_equal(stats.msgs, RTE_DIM(lens));
+	assert_int_equal(stats.private_msgs, RTE_DIM(lens));
+	assert_int_equal(stats.window_bytes, stats.bytes);
+	assert_int_equal(stats.vm_bytes, 0);
+	rig_stop(&rig);
+}
+
+/* The same, but this process may read its own memory as another's. */
+static void
+private_memory_is_read_by_the_consumer(void **state)
+{
+	const uint64_t len = 5 * MIB + 3;
+	uint8_t *data = malloc(len), *to = malloc(len);
+	const struct iovec iov = { to, len };
+	struct ferry_bulk_stats stats;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	/* Its memory is a copy of this one's, at the same addresses. */
+	ferry_test_fill(data, len, 6);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	rig_start(&rig, 256, 4);
+	rig.memory.is_shared = is_not_shared;
+	rig.ch->tx.pid = pid;
+	out = send_one(&rig, data, len, 0);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &iov, 1, &in), 0);
+	assert_int_equal(rig.n_pieces, 0);
+	assert_int_equal(ferry_bulk_await(in, len, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(to, len, 6), -1);
+	ferry_bulk_rx_stats(rig.rx, &stats);
+	assert_int_equal(stats.vm_bytes, len);
+	assert_int_equal(stats.window_bytes, 0);
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_stop(&rig);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	free(data);
+	free(to);
+}
+
+/* More than 4 GiB: pieces that all lie in the same memory. */
+static void
+more_than_four_gib_arrive(void **state)
+{
+	const uint64_t piece = 160 * MIB, len = 27 * piece;
+	uint8_t *data = malloc(piece), *to = malloc(piece);
+	struct iovec src[27], dst[27];
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+	unsigned int i;
+
+	(void)state;
+	assert_true(len > UINT64_C(1) << 32);
+	ferry_test_fill(data, piece, 5);
+	for (i = 0; i < RTE_DIM(src); i++) {
+		src[i] = (struct iovec) { data, piece };
+		dst[i] = (struct iovec) { to, piece };
+	}
+	rig_start(&rig, 256, 4);
+	assert_int_equal(ferry_bulk_send(rig.tx, src, RTE_DIM(src), NULL,
+		&out), 1);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_msg_len(&msg), len);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, dst, RTE_DIM(dst),
+		&in), 0);
+	assert_int_equal(ferry_bulk_await(in, UINT64_C(1) << 32, UINT64_MAX),
+		0);
+	assert_true(ferry_bulk_ready(in, NULL) >= UINT64_C(1) << 32);
+	assert_int_equal(ferry_bulk_await(in, len, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(to, piece, 5), -1);
+	assert_int_equal(ferry_bulk_poll(out), 1);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_stop(&rig);
+	free(data);
+	free(to);
+}
+
+static void
+eight_may_be_under_way(void **state)
+{
+	struct ferry_bulk_out *out[FERRY_BULK_BLOCKS], *more;
+	struct ferry_bulk_in *in[FERRY_BULK_BLOCKS];
+	static uint8_t data[40000];
+	const struct iovec iov = { data, sizeof(data) };
+	struct ferry_buf buf = { .data = data, .len = 20, .tag = 99 };
+	struct ferry_msg msg;
+	struct rig rig;
+	unsigned int i;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		out[i] = send_one(&rig, data, sizeof(data), i);
+	assert_int_equal(ferry_bulk_send(rig.tx, &iov, 1, NULL, &more), 0);
+	assert_int_equal(ferry_bulk_tx_wait(rig.tx, 0), -ETIMEDOUT);
+	/* What is small does not wait for them, and comes behind them. */
+	assert_int_equal(ferry_tx_send(rig.tx, &buf, 1), 1);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		in[i] = accept_one(&rig, sizeof(data), i);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(msg.tag, 99);
+	assert_int_equal(ferry_rx_release(rig.rx, &msg, 1), 0);
+	assert_int_equal(ferry_tx_drain(rig.tx, 0), -ETIMEDOUT);
+	/* From the last one on: each is there when it is waited for. */
+	for (i = FERRY_BULK_BLOCKS; i-- > 0;)
+		assert_int_equal(ferry_bulk_await(in[i], 1, UINT64_MAX), 0);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
+		assert_int_equal(ferry_bulk_wait(out[i], UINT64_MAX), 0);
+		ferry_bulk_close(out[i]);
+	}
+	assert_int_equal(ferry_bulk_send(rig.tx, &iov, 1, NULL, &more), 0);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		assert_int_equal(ferry_bulk_release(in[i], 0), 0);
+	assert_int_equal(ferry_bulk_tx_wait(rig.tx, 0), 0);
+	assert_int_equal(ferry_tx_drain(rig.tx, 0), 0);
+	rig_stop(&rig);
+}
+
+static void
+impossible_calls_are_refused(void **state)
+{
+	uint8_t data[64];
+	struct iovec iov[FERRY_BULK_SEGS + 1];
+	struct ferry_bulk_options options = { .place = FERRY_PLACES };
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg = { .id = 3 };
+	struct rig rig;
+	unsigned int i;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	for (i = 0; i < RTE_DIM(iov); i++)
+		iov[i] = (struct iovec) { data, 1 };
+	assert_int_equal(ferry_bulk_send(rig.tx, iov, RTE_DIM(iov), NULL,
+		&out), -EINVAL);
+	assert_int_equal(ferry_bulk_send(rig.tx, iov, 0, NULL, &out), -EINVAL);
+	assert_int_equal(ferry_bulk_send(rig.tx, NULL, 1, NULL, &out),
+		-EINVAL);
+	assert_int_equal(ferry_bulk_send(rig.tx, iov, 1, &options, &out),
+		-EINVAL);
+	assert_int_equal(ferry_bulk_send(rig.tx, iov, 1, NULL, NULL), -EINVAL);
+	iov[0].iov_len = 0;
+	assert_int_equal(ferry_bulk_send(rig.tx, iov, 1, NULL, &out), -EINVAL);
+	iov[0].iov_len = FERRY_BULK_MAX + 1;
+	assert_int_equal(ferry_bulk_send(rig.tx, iov, 1, NULL, &out), -EINVAL);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, NULL, 0, &in),
+		-EINVAL);
+	msg.id = FERRY_MSG_CELL | FERRY_MSG_BULK | 5;
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, NULL, 0, &in),
+		-EINVAL);
+	ferry_bulk_close(NULL);
+	assert_int_equal(ferry_bulk_release(NULL, 0), 0);
+	rig_stop(&rig);
+}
+
 int
 main(void)
 {
@@ -165,6 +475,14 @@ main(void)
 		cmocka_unit_test(a_message_arrives_whole),
 		cmocka_unit_test(scattered_pieces_end_up_in_other_pieces),
 		cmocka_unit_test(an_engine_copies_when_both_ends_only_look),
+		cmocka_unit_test(
+			a_lent_buffer_is_filled_before_the_message_is_seen),
+		cmocka_unit_test(lent_buffers_are_given_back),
+		cmocka_unit_test(private_to_private_goes_through_a_window),
+		cmocka_unit_test(private_memory_is_read_by_the_consumer),
+		cmocka_unit_test(more_than_four_gib_arrive),
+		cmocka_unit_test(eight_may_be_under_way),
+		cmocka_unit_test(impossible_calls_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

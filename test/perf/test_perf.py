@@ -31,7 +31,7 @@ PAGES_NEEDED = 64
 # How many rows a scenario has, by how it begins, where that is not one. Those
 # with an engine have shares: of sender, receiver, the core, and its devices.
 ROWS = {'stream-': 2, 'never-slower-': 2, 'mode-': 2, 'offload-': 2, 'idle-': 3,
-        'bulk-64M-hybrid': 6, 'bulk-64M-s': 5, 'bulk-stall-': 2,
+        'bulk-64M-hybrid': 7, 'bulk-64M-s': 6, 'bulk-stall-': 2,
         'bulk-stream-': 6, 'bulk-read-': 4, 'bulk-smooth-': 9,
         'bulk-memory-': 1, 'bulk-': 3}
 # No bound can be given for these.

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Hostile bytes in what a channel holds of its bulk messages: nobody crashes,
+ * touches other memory than what all share, or loops for ever.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "chan_rig.h"
+#include "ferry_bulk.h"
+#include "ferry_claim.h"
+#include "ferry_test.h"
+
+#define CASES 4000
+#define STEPS 40
+#define LONGEST (UINT64_C(300) << 10)
+/* What all share: sources, and destinations behind them, between pages that
+ * nobody may touch. */
+#define AREA (UINT64_C(2) << 20)
+#define PAGE UINT64_C(4096)
+/* All cases together; a loop for ever takes longer. */
+#define SECONDS 120
+
+struct bench {
+	struct rig rig;
+	struct rig_engine engine;
+	uint8_t *map;
+	uint64_t used;
+	uint64_t seed;
+	uint64_t len;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+};
+
+static uint64_t
+pick(struct bench *b, uint64_t n)
+{
+	return ferry_test_random(&b->seed) % n;
+}
+
+static void *
+area_alloc(void *arg, uint64_t size)
+{
+	struct bench *b = arg;
+	uint8_t *mem = b->map + PAGE + AREA / 2 + b->used;
+
+	size = RTE_ALIGN_CEIL(size, PAGE);
+	if (size > AREA / 2 - b->used)
+		return NULL;
+	b->used += size;
+	return mem;
+}
+
+static void
+area_free(void *arg, void *mem)
+{
+	(void)arg;
+	(void)mem;
+}
+
+static bool
+area_is_shared(void *arg, const void *mem, uint64_t len)
+{
+	const struct bench *b = arg;
+	const uint8_t *from = b->map + PAGE;
+	const uint64_t at = (uintptr_t)mem - (uintptr_t)from;
+
+	return at < AREA && len <= AREA - at;
+}
+
+static void
+area_hold(void *arg, const void *mem, uint64_t len)
+{
+	/* What is held is what an end has given, whatever stands in the block. */
+	assert_true(area_is_shared(arg, mem, len));
+}
+
+static void
+bench_make(struct bench *b)
+{
+	const struct ferry_channel_memory memory = {
+		.alloc = area_alloc, .free = area_free,
+		.is_shared = area_is_shared, .hold = area_hold,
+		.unhold = area_hold, .arg = b,
+	};
+	struct ferry_serve serve;
+
+	b->used = 0;
+	b->out = NULL;
+	b->in = NULL;
+	rig_start_post(&b->rig, 256, 4, 1);
+	b->rig.memory = memory;
+	/* In processes of their own: neither trusts the other's addresses. */
+	b->rig.ch->tx.pid = -1;
+	b->rig.ch->rx.pid = -1;
+	rig_engine_make(&b->rig, &b->engine, 0);
+	serve = (struct ferry_serve) {
+		.shared = b->rig.ch,
+		.config = { b->rig.ch->slot_size, b->rig.ch->n_slots },
+		.memory = &b->rig.memory,
+		.bells = b->rig.bells,
+		.n_bells = RIG_BELLS,
+	};
+	b->rig.ch->service.server = b->engine.word;
+	assert_int_equal(ferry_server_add(&b->engine.server, &serve), 0);
+}
+
+static void
+send(struct bench *b)
+{
+	const struct ferry_bulk_options options = {
+		.by = (uint32_t)(1 + pick(b, 7)) << 1,
+	};
+	struct iovec iov;
+
+	b->len = 1 + pick(b, LONGEST);
+	iov.iov_base = b->map + PAGE;
+	iov.iov_len = b->len;
+	assert_int_equal(ferry_bulk_send(b->rig.tx, &iov, 1, &options,
+		&b->out), 1);
+}
+
+static void
+take(struct bench *b)
+{
+	struct ferry_msg msg;
+	int ret;
+
+	if (ferry_rx_recv(b->rig.rx, &msg, 1) != 1 || !ferry_msg_is_bulk(&msg))
+		return;
+	ret = ferry_bulk_accept(b->rig.rx, &msg, NULL, 0, &b->in);
+	assert_true(ret == 0 || ret == FERRY_E_CORRUPT ||
+		ret == FERRY_E_NO_ROOM);
+	if (ret != 0) {
+		b->in = NULL;
+		ferry_rx_release(b->rig.rx, &msg, 1);
+	}
+}
+
+/* Write nonsense: a byte, or a word that looks like something. */
+static void
+scribble(struct bench *b)
+{
+	static const uint64_t words[] = { 0, 1, UINT32_MAX, UINT64_MAX,
+		UINT64_C(1) << 44, UINT64_C(1) << 63, 4096 };
+	uint8_t *from = (uint8_t *)ferry_channel_bulk(b->rig.ch);
+	uint64_t room = FERRY_BULK_BYTES;
+
+	switch (pick(b, 4)) {
+	case 0:
+		/* The block in use, where most of it stands. */
+		room = offsetof(struct ferry_bulk_block, units) + 64;
+		break;
+	case 1:
+		/* What announces it. */
+		from = (uint8_t *)b->rig.rx->cells;
+		room = 2 * sizeof(struct ferry_cell);
+		break;
+	case 2:
+		from = (uint8_t *)ferry_channel_grants(b->rig.ch);
+		room = FERRY_BULK_BLOCKS * sizeof(struct ferry_bulk_grant);
+		break;
+	default:
+		break;
+	}
+	if (pick(b, 2) == 0)
+		from[pick(b, room)] = (uint8_t)pick(b, 256);
+	else
+		memcpy(from + pick(b, room / 8) * 8,
+			&words[pick(b, RTE_DIM(words))], 8);
+}
+
+static void
+step(struct bench *b)
+{
+	switch (pick(b, 7)) {
+	case 0:
+		ferry_bulk_poll(b->out);
+		break;
+	case 1:
+		if (b->in == NULL)
+			take(b);
+		else
+			assert_true(ferry_bulk_ready(b->in, NULL) <= b->len);
+		break;
+	case 2:
+		ferry_server_poll(&b->engine.server);
+		break;
+	case 3:
+		if (b->in != NULL)
+			ferry_bulk_await(b->in, pick(b, LONGEST), 0);
+		break;
+	case 4:
+		ferry_bulk_lend(b->rig.rx, b->map + PAGE + AREA - PAGE, PAGE);
+		break;
+	case 5:
+		if (pick(b, 10) == 0)
+			ferry_bulk_cancel(b->out, 0);
+		break;
+	default:
+		scribble(b);
+		break;
+	}
+}
+
+/* Units that nobody has would be waited for: as if their owners had died. */
+static void
+bench_end(struct bench *b)
+{
+	struct ferry_bulk_block *blocks = ferry_channel_bulk(b->rig.ch);
+	unsigned int i;
+
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		memset(blocks[i].units, FERRY_UNIT_FREE,
+			sizeof(blocks[i].units));
+	assert_true(ferry_server_remove(&b->engine.server, 0) != -ENOENT);
+	b->rig.ch->service.server = FERRY_SERVER_NONE;
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		memset(blocks[i].units, FERRY_UNIT_FREE,
+			sizeof(blocks[i].units));
+	ferry_bulk_close(b->out);
+	rig_engine_free(&b->engine);
+	rig_stop(&b->rig);
+}
+
+static void
+nonsense_harms_nobody(void **state)
+{
+	struct bench b = { .seed = 11 };
+	unsigned int i, k;
+
+	(void)state;
+	alarm(SECONDS);
+	b.map = mmap(NULL, PAGE + AREA + PAGE, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(b.map != MAP_FAILED);
+	assert_int_equal(mprotect(b.map + PAGE, AREA, PROT_READ | PROT_WRITE),
+		0);
+	for (i = 0; i < CASES; i++) {
+		bench_make(&b);
+		send(&b);
+		for (k = 0; k < STEPS; k++)
+			step(&b);
+		bench_end(&b);
+	}
+	munmap(b.map, PAGE + AREA + PAGE);
+	alarm(0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nonsense_harms_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
