@@ -261,12 +261,23 @@ step(const char *name, void (*op)(void), void (*survive)(void))
 }
 
 static void
-finish(void)
+finish(bool served)
 {
-	/* The victim's doings are not in this process's handles. */
-	rig_unmap(&rig);
+	/* The victim's doings are not in this process's handles: as after the
+	 * death of each. */
+	rig_set_state(&rig.ch->tx, FERRY_END_GONE);
+	rig_set_state(&rig.ch->rx, FERRY_END_GONE);
+	if (out != NULL)
+		ferry_bulk_close(out);
+	if (in != NULL)
+		ferry_bulk_release(in, UINT64_MAX);
 	out = NULL;
 	in = NULL;
+	if (served) {
+		rig_leave(&rig, &engine);
+		rig_engine_free(&engine);
+	}
+	rig_stop(&rig);
 }
 
 static void
@@ -337,7 +348,7 @@ a_producer_dies_sending(void **state)
 	stage_need_ptrace();
 	prepare(false);
 	assert_true(step("send", op_send, survive_as_consumer) > 10);
-	finish();
+	finish(false);
 }
 
 static void
@@ -349,7 +360,7 @@ a_producer_dies_copying(void **state)
 	assert_int_equal(begin(FERRY_BULK_TX), 1);
 	assert_int_equal(accept_it(), 0);
 	assert_true(step("poll", op_poll, survive_as_consumer) >= 2 * UNITS);
-	finish();
+	finish(false);
 }
 
 static void
@@ -361,7 +372,7 @@ a_producer_dies_cancelling(void **state)
 	assert_int_equal(begin(FERRY_BULK_TX | FERRY_BULK_RX), 1);
 	assert_int_equal(accept_it(), 0);
 	assert_true(step("cancel", op_cancel, survive_as_consumer) > 3);
-	finish();
+	finish(false);
 }
 
 static void
@@ -373,7 +384,7 @@ a_producer_dies_with_a_lent_buffer(void **state)
 	assert_int_equal(ferry_bulk_lend(rig.rx, area + AREA / 2, LEN), 0);
 	assert_true(step("send to a lent buffer", op_send_and_poll,
 		survive_as_consumer) > 10 + 2 * UNITS);
-	finish();
+	finish(false);
 }
 
 static void
@@ -385,7 +396,7 @@ a_consumer_dies_receiving(void **state)
 	assert_int_equal(begin(FERRY_BULK_RX), 1);
 	assert_true(step("receive", op_receive, survive_as_producer) >=
 		2 * UNITS);
-	finish();
+	finish(false);
 }
 
 static void
@@ -396,7 +407,7 @@ a_consumer_dies_refusing(void **state)
 	prepare(false);
 	assert_int_equal(begin(0), 1);
 	assert_true(step("refuse", op_refuse, survive_as_producer) > 2);
-	finish();
+	finish(false);
 }
 
 static void
@@ -408,7 +419,7 @@ a_consumer_dies_giving_up(void **state)
 	assert_int_equal(begin(FERRY_BULK_TX | FERRY_BULK_RX), 1);
 	assert_int_equal(accept_it(), 0);
 	assert_true(step("give up", op_give_up, survive_as_producer) > 2);
-	finish();
+	finish(false);
 }
 
 static void
@@ -420,8 +431,7 @@ a_hub_dies_copying(void **state)
 	assert_int_equal(begin(FERRY_BULK_ENGINE), 1);
 	assert_int_equal(accept_it(), 0);
 	assert_true(step("serve", op_serve, survive_as_both) >= 2 * UNITS);
-	rig_engine_free(&engine);
-	finish();
+	finish(true);
 }
 
 int
