@@ -17,6 +17,12 @@
  * decided when to try it: what is equally good need not be tried often. */
 #define WORSE_MIN 0.05
 
+/* The team in use is left before others are tried again if it has become so much
+ * worse than one of them was; and is looked at again soon, since it may have been
+ * something that passes. */
+#define LEAVE 1.25
+#define LEAVE_FOR (4 * TRY)
+
 static const uint32_t teams[BULK_TEAMS] = {
 	FERRY_BULK_TX | FERRY_BULK_RX,
 	FERRY_BULK_TX,
@@ -116,8 +122,7 @@ is_worse(const struct bulk_team_class *c)
 	uint8_t i;
 
 	for (i = 0; i < c->teams; i++)
-		if (c->cost[i] != 0 && c->cost[i] * (1 + WORSE_MIN) <
-				c->cost[c->now])
+		if (c->cost[i] != 0 && c->cost[i] * LEAVE < c->cost[c->now])
 			return true;
 	return false;
 }
@@ -158,6 +163,13 @@ bulk_team_learn(struct bulk_team *t, uint64_t len, uint32_t by, uint64_t begun,
 		c->skip--;
 	else
 		remember(c, (float)cost);
-	if (c->tries > 0 ? --c->tries == 0 : is_worse(c))
+	if (c->tries > 0) {
+		if (--c->tries == 0)
+			judge(c);
+	} else if (is_worse(c)) {
+		const uint8_t left = c->now;
+
 		judge(c);
+		c->until[left] = RTE_MIN(c->until[left], (uint32_t)LEAVE_FOR);
+	}
 }

@@ -26,7 +26,7 @@
 #define BULK_TEAM_CLASSES 45
 #define BULK_TEAMS 5
 /* Messages of a team that are remembered: an odd number. */
-#define BULK_TEAM_SAMPLES 5
+#define BULK_TEAM_SAMPLES 9
 
 struct bulk_team_class {
 	/* Ticks per byte of the last messages of each team, and how many there
