@@ -14,7 +14,7 @@
  *     in a stream     from the arrival of the one before until its own
  *
  * Every team is tried a few times, then the best one is used, and the others are
- * looked at again so seldom that it costs a hundredth.
+ * looked at again so seldom that it costs a hundredth or two.
  *
  * Pure arithmetic on time stamps. One thread.
  */
