@@ -12,8 +12,8 @@
 
 /*
  * A message that does not get on for so long, though others should copy it, is
- * everybody's; and where whoever copies may be asleep. In the time per byte a core
- * copies it four times: they may have something else to do first.
+ * everybody's; and where whoever copies may be asleep. In the time per byte a
+ * core copies it four times: they may have something else to do first.
  */
 #define STALL_US 200
 #define STALL_SLEEP_US 20000

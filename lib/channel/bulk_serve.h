@@ -24,8 +24,8 @@ void bulk_serve_free(struct bulk_serve *s);
 unsigned int bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier,
 		bool more);
 
-/* A job has ended, with its cookie's lower half: bytes of messages that are copied
- * by that. *unsafe is set if their destination may be written for ever. */
+/* A job has ended, with its cookie's lower half: bytes of messages that are
+ * copied by that. *unsafe is set if their destination may be written for ever. */
 uint64_t bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
 		enum ferry_copy_status status, bool *unsafe);
 

@@ -6,9 +6,9 @@
  * Who copies bulk messages best: both ends, or one of them alone, and with the
  * hub's engine or without it, or that alone? Two cores copy twice as fast as one,
  * but not if one of them has its next message to make meanwhile (decision 9), and
- * a software device may have to share a core with one of the ends. Which of the two holds is not asked but measured, for
- * each size, and apart for messages that are waited for one by one and those
- * that are sent while others are under way:
+ * a software device may have to share a core with one of the ends. What holds is
+ * not asked but measured, for each size, and apart for messages that are waited
+ * for one by one and those that are sent while others are under way:
  *
  *     one by one      from the send until it has arrived
  *     in a stream     from the arrival of the one before until its own

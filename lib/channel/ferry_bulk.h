@@ -38,9 +38,10 @@
  *
  * Either end may end a message early, and each may die: the other one is told,
  * and nobody gets a part of a message for the whole. If the hub dies, the two go
- * on without it; ferry_tx_peer() and ferry_rx_peer() tell. To close an end ends its
- * messages, for which it waits up to two seconds; their handles are void. Memory is the caller's again
- * only when nobody reads or writes it any more, which the calls below wait for.
+ * on without it; ferry_tx_peer() and ferry_rx_peer() tell. To close an end ends
+ * its messages, for which it waits up to two seconds; their handles are void.
+ * Memory is the caller's again only when nobody reads or writes it any more, which
+ * the calls below wait for.
  *
  * Thread-safety: as of channels; handles belong to the thread of their endpoint.
  */
