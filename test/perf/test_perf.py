@@ -160,6 +160,9 @@ def smoke(*options):
         check_lanes(row)
         wanted = [n for start, n in ROWS.items()
                   if row['scenario'].startswith(start)] or [1]
+        # One device less, where EAL does not take the plugin.
+        if row['scenario'] == 'bulk-64M-hybrid':
+            wanted[0] -= 'bulk-64M-softdsa' not in names
         if not row['scenario'].startswith('bound-copy-'):
             assert sum(r['scenario'] == row['scenario']
                        for r in rows) == wanted[0], row
