@@ -28,7 +28,7 @@ static const char usage[] =
 	"Measures ferry's latency, message rate and throughput between two cores,\n"
 	"each beside the bound of this machine. Needs two CPUs and hugepages.\n"
 	"\n"
-	"  --quick           the essential scenarios, in about two minutes\n"
+	"  --quick           the essential scenarios, in two to three minutes\n"
 	"  --only GLOB,...   these scenarios; see --list\n"
 	"  --list            list the scenarios and end\n"
 	"  --lanes SET,...   what engines copy with: cpu, skeleton, softdsa and\n"
