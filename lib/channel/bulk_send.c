@@ -75,15 +75,14 @@ tx_begin(struct ferry_tx *tx)
 
 /* Whether the consumer has let go of what was last in a block. */
 static bool
-block_is_free(const struct ferry_tx *tx, uint32_t i)
+block_is_released(const struct ferry_tx *tx, uint32_t i)
 {
 	const struct ferry_bulk_block *block =
 		&ferry_channel_bulk(tx->shared)[i];
 
 	/* G */
-	return (tx->bulk->used & 1u << i) == 0 && (block->gen == 0 ||
-		__atomic_load_n(&block->released, __ATOMIC_ACQUIRE) ==
-		block->gen);
+	return block->gen == 0 || __atomic_load_n(&block->released,
+			__ATOMIC_ACQUIRE) == block->gen;
 }
 
 bool
@@ -92,7 +91,7 @@ bulk_tx_drained(const struct ferry_tx *tx)
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS && tx->bulk != NULL; i++)
-		if (!block_is_free(tx, i))
+		if (!block_is_released(tx, i))
 			return false;
 	return true;
 }
@@ -104,7 +103,7 @@ block_find(const struct ferry_tx *tx)
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		if (block_is_free(tx, i))
+		if ((tx->bulk->used & 1u << i) == 0 && block_is_released(tx, i))
 			return &ferry_channel_bulk(tx->shared)[i];
 	return NULL;
 }
@@ -151,6 +150,14 @@ grant_take(struct ferry_tx *tx, struct bulk_msg *m)
 				FERRY_GRANT_TAKEN, false, __ATOMIC_ACQUIRE,
 				__ATOMIC_RELAXED))
 			continue;
+		/* It may have been taken back, and a shorter one lent in its
+		 * place, between the look and the exchange. */
+		if (unlikely(__atomic_load_n(&g->len, __ATOMIC_RELAXED) <
+				m->v.len)) {
+			__atomic_store_n(&g->state, FERRY_GRANT_OFFERED,
+					__ATOMIC_RELEASE);
+			continue;
+		}
 		m->v.dst.n = 1;
 		m->v.dst.flags = FERRY_BULK_SHARED;
 		m->v.dst.segs[0].addr = g->addr;

@@ -80,9 +80,12 @@ a_message_arrives_whole(void **state)
 		assert_int_equal(ferry_bulk_poll(out), 1);
 		assert_int_equal(ferry_bulk_wait(out, 0), 0);
 		assert_int_equal(rig.n_holds, 0);
-		ferry_bulk_close(out);
+		assert_int_equal(ferry_tx_drain(rig.tx, 0), -ETIMEDOUT);
 		assert_int_equal(ferry_bulk_release(in, 0), 0);
 		assert_int_equal(rig.n_pieces, 0);
+		/* Consumed, whatever the producer still has of it. */
+		assert_int_equal(ferry_tx_drain(rig.tx, 0), 0);
+		ferry_bulk_close(out);
 		free(data);
 	}
 	rig_stop(&rig);
