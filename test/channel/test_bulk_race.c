@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Races about the memory of bulk messages. One party runs in a process of its own,
+ * one machine instruction at a time, up to one of the steps around each change
+ * that it makes to the channel. There it stands while the other party acts, and
+ * then goes on. Whatever a call gave back to its caller stays as it is.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "chan_rig.h"
+#include "chan_step.h"
+#include "ferry_bulk.h"
+#include "ferry_claim.h"
+#include "ferry_test.h"
+
+/* Two units, the second one short. */
+#define LEN (FERRY_BULK_UNIT_MIN + 1000)
+#define SHORT 4096
+/* Steps before a change that are tried, and behind it. */
+#define BEFORE (STEP_EVERY == 1 ? 24 : 6)
+#define BEHIND 3
+/* Steps between those that are tried where nothing changes, and how many are:
+ * to look at all units of all blocks takes very many steps. */
+#define ELSEWHERE (401 * STEP_EVERY)
+#define ELSEWHERE_MOST 25
+#define TARGETS 2000
+/* A race that takes longer hangs. */
+#define SECONDS 20
+
+/* In shared memory. */
+#define PART (UINT64_C(64) << 10)
+static struct {
+	uint8_t source[PART];
+	uint8_t second[PART];
+	uint8_t own[PART];
+	uint8_t other[PART];
+	uint8_t pieces[4][PART];
+	/* What the stepped party reports. */
+	volatile int64_t result;
+	volatile bool at_work;
+} *area;
+
+static struct rig rig;
+static struct rig_engine engine;
+static uint32_t n_allocs;
+static struct ferry_bulk_out *out;
+static struct ferry_bulk_in *in;
+static struct ferry_msg msg;
+/* What the other party's call said. */
+static int said;
+static bool given_back;
+
+struct race {
+	const char *name;
+	bool served;
+	void (*prepare)(void);
+	/* Of the party that is stepped. */
+	void (*op)(void);
+	/* While it stands. */
+	void (*act)(void);
+	/* When it is done. */
+	void (*check)(void);
+};
+
+static void *
+area_alloc(void *arg, uint64_t size)
+{
+	(void)arg;
+	assert_true(size <= PART);
+	rig.n_pieces++;
+	return area->pieces[n_allocs++ % RTE_DIM(area->pieces)];
+}
+
+static void
+area_free(void *arg, void *mem)
+{
+	(void)arg;
+	(void)mem;
+	rig.n_pieces--;
+}
+
+static bool
+is_all(const uint8_t *at, uint8_t byte, uint64_t len)
+{
+	return at[0] == byte && memcmp(at, at + 1, len - 1) == 0;
+}
+
+static int
+send_from(uint8_t *data, uint32_t by)
+{
+	/* Around the cache: rep movsb is an instruction for each byte here. */
+	const struct ferry_bulk_options options = {
+		.by = by, .place = FERRY_PLACE_MEMORY,
+	};
+	const struct iovec iov = { data, LEN };
+
+	return ferry_bulk_send(rig.tx, &iov, 1, &options, &out);
+}
+
+static void
+accept_to(uint8_t *to)
+{
+	const struct iovec iov = { to, LEN };
+
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, to != NULL ? &iov :
+		NULL, 1, &in), 0);
+}
+
+/* One message passes: what is done once is done before the steps. */
+static void
+warm_up(bool served)
+{
+	assert_int_equal(send_from(area->source, served ? FERRY_BULK_ENGINE :
+		0), 1);
+	accept_to(area->own);
+	while (ferry_bulk_await(in, LEN, 0) == -ETIMEDOUT && served)
+		ferry_server_poll(&engine.server);
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+	assert_int_equal(ferry_bulk_await(in, LEN, UINT64_MAX), 0);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	out = NULL;
+	in = NULL;
+}
+
+static void
+race_begin(const struct race *r)
+{
+	alarm(SECONDS);
+	rig_start_post(&rig, 256, 4, 1);
+	rig.memory.alloc = area_alloc;
+	rig.memory.free = area_free;
+	if (r->served) {
+		rig_engine_make(&rig, &engine, 0);
+		assert_int_equal(rig_serve(&rig, &engine), 0);
+	}
+	ferry_test_fill(area->source, LEN, 4);
+	ferry_test_fill(area->second, LEN, 5);
+	warm_up(r->served);
+	memset(area->own, 0, PART);
+	memset(area->other, 0, PART);
+	area->at_work = false;
+	area->result = 0;
+	said = 0;
+	given_back = false;
+	n_allocs = 0;
+	r->prepare();
+}
+
+/* The stepped party is gone, with its handles. */
+static void
+race_end(const struct race *r)
+{
+	rig_set_state(&rig.ch->tx, FERRY_END_GONE);
+	rig_set_state(&rig.ch->rx, FERRY_END_GONE);
+	ferry_bulk_close(out);
+	if (in != NULL)
+		assert_int_equal(ferry_bulk_release(in, UINT64_MAX), 0);
+	out = NULL;
+	in = NULL;
+	if (r->served) {
+		rig_leave(&rig, &engine);
+		rig_engine_free(&engine);
+	}
+	rig_stop(&rig);
+	alarm(0);
+}
+
+static pid_t
+child_start(const struct race *r)
+{
+	const pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		area->at_work = true;
+		r->op();
+		area->at_work = false;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	return pid;
+}
+
+/* One step: false once it has ended. */
+static bool
+child_step(const struct race *r, pid_t pid)
+{
+	int status;
+
+	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status))
+		return false;
+	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+		fail_msg("%s: ended by %#x", r->name, status);
+	return true;
+}
+
+/* Steps to be tried: how many. */
+static unsigned int
+targets_find(const struct race *r, uint32_t *targets)
+{
+	const size_t size = rig.ch->size;
+	uint8_t *before = malloc(size);
+	uint32_t steps = 0, next = 1, to, idle = 0;
+	unsigned int n = 0;
+	pid_t pid;
+
+	memcpy(before, rig.ch, size);
+	pid = child_start(r);
+	while (child_step(r, pid)) {
+		if (!area->at_work)
+			continue;
+		steps++;
+		if (memcmp(before, rig.ch, size) != 0) {
+			memcpy(before, rig.ch, size);
+			if (steps > BEFORE)
+				next = RTE_MAX(next, steps - BEFORE);
+			to = steps + BEHIND;
+			idle = 0;
+		} else if (steps >= next + ELSEWHERE &&
+				idle++ < ELSEWHERE_MOST) {
+			next = steps;
+			to = steps;
+		} else {
+			continue;
+		}
+		for (; next <= to && n < TARGETS; next++)
+			targets[n++] = next;
+	}
+	free(before);
+	return n;
+}
+
+static void
+run(const struct race *r)
+{
+	uint32_t *targets = calloc(TARGETS, sizeof(*targets));
+	unsigned int i, n;
+	int status;
+
+	race_begin(r);
+	n = targets_find(r, targets);
+	race_end(r);
+	assert_in_range(n, 10, TARGETS - 1);
+	for (i = 0; i < n; i++) {
+		uint32_t steps = 0;
+		pid_t pid;
+
+		race_begin(r);
+		pid = child_start(r);
+		while (steps < targets[i] && child_step(r, pid))
+			steps += area->at_work;
+		if (steps < targets[i]) {
+			race_end(r);
+			break;
+		}
+		r->act();
+		ptrace(PTRACE_DETACH, pid, NULL, NULL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFEXITED(status))
+			fail_msg("%s: step %u: ended by %#x", r->name,
+				targets[i], status);
+		r->check();
+		race_end(r);
+	}
+	print_message("%s: %u of %u steps\n", r->name, i, targets[n - 1]);
+	free(targets);
+	/* Where the two runs differ, it is at the end. */
+	assert_true(i > n / 2);
+}
+
+/* Where cmocka's line is not enough. */
+#define check_that(what) do { \
+	if (!(what)) \
+		fail_msg("%s; said %d, reported %d", #what, said, \
+			(int)area->result); \
+} while (0)
+
+/* A buffer is taken back, and a shorter one lent, while a message is sent. */
+static void
+lend_prepare(void)
+{
+	assert_int_equal(ferry_bulk_lend(rig.rx, area->own, LEN), 0);
+}
+
+static void
+lend_op(void)
+{
+	int i;
+
+	if (send_from(area->source, FERRY_BULK_TX) != 1)
+		return;
+	for (i = 0; i < 4 && area->result == 0; i++)
+		area->result = ferry_bulk_poll(out);
+}
+
+static void
+lend_act(void)
+{
+	struct iovec bufs[FERRY_BULK_BLOCKS];
+
+	given_back = ferry_bulk_unlend(rig.rx, bufs) == 1;
+	if (!given_back)
+		return;
+	assert_ptr_equal(bufs[0].iov_base, area->own);
+	memset(area->own, 0x77, PART);
+	assert_int_equal(ferry_bulk_lend(rig.rx, area->other, SHORT), 0);
+}
+
+static void
+lend_check(void)
+{
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, NULL, 0, &in), 0);
+	assert_int_equal(ferry_bulk_await(in, LEN, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(in), LEN, 4), -1);
+	assert_true(is_all(area->other, 0, PART));
+	if (given_back)
+		check_that(is_all(area->own, 0x77, PART));
+}
+
+static void
+a_lent_buffer_may_be_changed_for_a_shorter_one(void **state)
+{
+	const struct race r = {
+		"lend", false, lend_prepare, lend_op, lend_act, lend_check,
+	};
+
+	(void)state;
+	stage_need_ptrace();
+	run(&r);
+}
+
+/* The consumer gives its own memory back while the producer copies to it. */
+static void
+release_prepare(void)
+{
+	assert_int_equal(send_from(area->source, FERRY_BULK_TX), 1);
+	accept_to(area->own);
+}
+
+static void
+release_op(void)
+{
+	while ((area->result = ferry_bulk_poll(out)) == 0)
+		;
+}
+
+static void
+release_act(void)
+{
+	int ended;
+
+	ferry_bulk_ready(in, &ended);
+	said = ferry_bulk_release(in, 0);
+	if (said != 0) {
+		assert_int_equal(said, -ETIMEDOUT);
+		assert_int_equal(ended, 0);
+		return;
+	}
+	in = NULL;
+	given_back = true;
+	/* What was whole is so for both. */
+	said = ended;
+	memset(area->own, 0x77, PART);
+}
+
+static void
+release_check(void)
+{
+	if (given_back) {
+		check_that(is_all(area->own, 0x77, PART));
+		if (said == 1)
+			check_that(area->result == 1);
+	} else {
+		assert_int_equal(ferry_bulk_release(in, 0), 0);
+		in = NULL;
+	}
+	check_that(area->result == 1 || area->result == FERRY_E_REFUSED);
+}
+
+static void
+released_memory_is_not_written_by_a_producer(void **state)
+{
+	const struct race r = {
+		"release", false, release_prepare, release_op, release_act,
+		release_check,
+	};
+
+	(void)state;
+	stage_need_ptrace();
+	run(&r);
+}
+
+/* The producer takes its payload back while the consumer copies it. */
+static void
+cancel_prepare(void)
+{
+	assert_int_equal(send_from(area->source, FERRY_BULK_RX), 1);
+	accept_to(area->own);
+}
+
+static void
+cancel_op(void)
+{
+	const int ret = ferry_bulk_await(in, LEN, UINT64_MAX);
+
+	area->result = ret == 0 ? 1 : ret;
+}
+
+static void
+cancel_act(void)
+{
+	said = ferry_bulk_cancel(out, 0);
+	if (said == -ETIMEDOUT)
+		return;
+	given_back = true;
+	memset(area->source, 0xee, PART);
+}
+
+static void
+cancel_check(void)
+{
+	if (!given_back) {
+		said = ferry_bulk_cancel(out, 0);
+		check_that(said != -ETIMEDOUT);
+	}
+	if (area->result == 1) {
+		check_that(said == -EALREADY && ferry_bulk_poll(out) == 1);
+		assert_int_equal(ferry_test_check(area->own, LEN, 4), -1);
+	} else {
+		check_that(said == 0 && area->result == FERRY_E_CANCELLED &&
+			ferry_bulk_poll(out) == FERRY_E_CANCELLED);
+	}
+}
+
+static void
+a_cancelled_payload_is_not_read_by_a_consumer(void **state)
+{
+	const struct race r = {
+		"cancel", false, cancel_prepare, cancel_op, cancel_act,
+		cancel_check,
+	};
+
+	(void)state;
+	stage_need_ptrace();
+	run(&r);
+}
+
+/* A server stands still while its message ends and its block is used again. */
+static void
+late_prepare(void)
+{
+	assert_int_equal(send_from(area->source, FERRY_BULK_ENGINE), 1);
+	accept_to(area->own);
+}
+
+static void
+late_op(void)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		ferry_server_poll(&engine.server);
+}
+
+static void
+late_act(void)
+{
+	int i;
+
+	said = ferry_bulk_cancel(out, 0);
+	if (said == -ETIMEDOUT)
+		return;
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	ferry_bulk_close(out);
+	in = NULL;
+	given_back = true;
+	memset(area->own, 0x77, PART);
+	memset(area->source, 0xee, PART);
+	assert_int_equal(send_from(area->second, FERRY_BULK_TX), 1);
+	assert_int_equal(ferry_channel_bulk(rig.ch)->gen, 3);
+	accept_to(area->other);
+	/* All but what the server has claimed of this one. */
+	for (i = 0; i < 4; i++)
+		ferry_bulk_poll(out);
+}
+
+static void
+late_check(void)
+{
+	if (!given_back) {
+		said = ferry_bulk_cancel(out, 0);
+		check_that(said == 0 || said == -EALREADY);
+		return;
+	}
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+	assert_int_equal(ferry_bulk_await(in, LEN, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(area->other, LEN, 5), -1);
+	check_that(is_all(area->own, 0x77, PART));
+}
+
+static void
+a_late_server_harms_no_other_message(void **state)
+{
+	const struct race r = {
+		"late server", true, late_prepare, late_op, late_act,
+		late_check,
+	};
+
+	(void)state;
+	stage_need_ptrace();
+	run(&r);
+}
+
+/* A consumer closes while messages come for a buffer that it has lent. */
+static void
+close_prepare(void)
+{
+	assert_int_equal(ferry_bulk_lend(rig.rx, area->own, LEN), 0);
+}
+
+static void
+close_prepare_sent(void)
+{
+	close_prepare();
+	assert_int_equal(send_from(area->source, FERRY_BULK_TX), 1);
+}
+
+static void
+close_prepare_orphans(void)
+{
+	close_prepare_sent();
+	rig_set_state(&rig.ch->rx, FERRY_END_HUB_GONE);
+	rig_set_state(&rig.ch->tx, FERRY_END_HUB_GONE);
+}
+
+static void
+close_op(void)
+{
+	ferry_rx_stop(rig.rx);
+	/* Many steps, and of no interest. */
+	area->at_work = false;
+	memset(area->own, 0x77, PART);
+}
+
+static void
+close_act(void)
+{
+	if (out == NULL && send_from(area->source, FERRY_BULK_TX) != 1)
+		return;
+	/* Half of it now. */
+	ferry_bulk_poll(out);
+}
+
+static void
+close_check(void)
+{
+	if (out != NULL) {
+		said = ferry_bulk_wait(out, UINT64_MAX);
+		check_that(said == 0 || said == FERRY_E_CLOSED ||
+			said == FERRY_E_REFUSED);
+		ferry_bulk_close(out);
+		out = NULL;
+	}
+	check_that(is_all(area->own, 0x77, PART));
+}
+
+static void
+lent_memory_is_not_written_once_its_end_is_closed(void **state)
+{
+	const struct race r = {
+		"close", false, close_prepare, close_op, close_act,
+		close_check,
+	};
+
+	(void)state;
+	stage_need_ptrace();
+	run(&r);
+}
+
+static void
+nor_if_the_message_was_sent_before(void **state)
+{
+	const struct race r = {
+		"close with a message", false, close_prepare_sent, close_op,
+		close_act, close_check,
+	};
+
+	(void)state;
+	stage_need_ptrace();
+	run(&r);
+}
+
+static void
+nor_if_the_hub_is_gone(void **state)
+{
+	const struct race r = {
+		"close without a hub", false, close_prepare_orphans, close_op,
+		close_act, close_check,
+	};
+
+	(void)state;
+	stage_need_ptrace();
+	run(&r);
+}
+
+static int
+area_map(void **state)
+{
+	(void)state;
+	area = mmap(NULL, sizeof(*area), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return area != MAP_FAILED ? 0 : -1;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			a_lent_buffer_may_be_changed_for_a_shorter_one),
+		cmocka_unit_test(released_memory_is_not_written_by_a_producer),
+		cmocka_unit_test(a_cancelled_payload_is_not_read_by_a_consumer),
+		cmocka_unit_test(a_late_server_harms_no_other_message),
+		cmocka_unit_test(
+			lent_memory_is_not_written_once_its_end_is_closed),
+		cmocka_unit_test(nor_if_the_message_was_sent_before),
+		cmocka_unit_test(nor_if_the_hub_is_gone),
+	};
+
+	stage_one_cpu();
+	return cmocka_run_group_tests(tests, area_map, NULL);
+}
