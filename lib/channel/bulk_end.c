@@ -87,11 +87,24 @@ bulk_hold(const struct bulk_end *e, const struct bulk_side *side, bool hold)
 			side->segs[i].len);
 }
 
+/* Watch the other end's process, if that is not done yet. */
+static void
+peer_watch(struct bulk_end *e)
+{
+	const int32_t pid = __atomic_load_n(&e->other->pid, __ATOMIC_RELAXED);
+
+	if (e->peer_pid == pid)
+		return;
+	bulk_end_fini(e);
+	e->peer_pid = pid;
+	if (pid != e->pid)
+		e->peer_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
 void
 bulk_started(struct bulk_end *e, struct bulk_msg *m)
 {
-	const int32_t pid = __atomic_load_n(&e->other->pid, __ATOMIC_RELAXED);
-	const bool local = pid == e->pid;
+	const bool local = bulk_is_local(e);
 
 	m->v.started = true;
 	m->moved = rte_rdtsc();
@@ -104,32 +117,41 @@ bulk_started(struct bulk_end *e, struct bulk_msg *m)
 	m->vm = !m->able && e->party == FERRY_UNIT_RX && !e->vm_denied &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0;
 	m->able |= m->vm;
-	if (e->peer_pid == pid)
-		return;
-	bulk_end_fini(e);
-	e->peer_pid = pid;
-	if (!local)
-		e->peer_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	peer_watch(e);
 }
 
 /* Whether the other end's process is there, when no hub tells. */
 static bool
-peer_lives(const struct bulk_end *e)
+peer_lives(struct bulk_end *e)
 {
-	struct pollfd fd = { .fd = e->peer_fd, .events = POLLIN };
+	struct pollfd fd = { .events = POLLIN };
 
+	/* No message may have begun yet. */
+	peer_watch(e);
 	if (e->peer_pid == e->pid)
 		return true;
+	fd.fd = e->peer_fd;
 	return e->peer_fd >= 0 && poll(&fd, 1, 0) == 0;
 }
 
 /* Why the other end will do nothing more: 0, or FERRY_E_*. */
 static int
-peer_result(const struct bulk_end *e)
+peer_result(struct bulk_end *e)
 {
 	const int ret = ferry_end_result(e->other);
 
-	return ret == FERRY_E_HUB_GONE && peer_lives(e) ? 0 : ret;
+	if (likely(ret != FERRY_E_HUB_GONE))
+		return ret;
+	if (ferry_end_left(e->other))
+		return FERRY_E_CLOSED;
+	return peer_lives(e) ? 0 : ret;
+}
+
+bool
+bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m)
+{
+	return ferry_end_result(e->other) != 0 &&
+		(!m->repaired || ferry_end_left(e->other));
 }
 
 bool

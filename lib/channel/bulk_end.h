@@ -87,6 +87,9 @@ void bulk_hold(const struct bulk_end *e, const struct bulk_side *side,
  * watch the other end's process. */
 void bulk_started(struct bulk_end *e, struct bulk_msg *m);
 
+/* Whether bulk_look() would find that the other end has ended. */
+bool bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m);
+
 /* Whether a living party other than this one may be at work on the message. */
 bool bulk_busy(struct bulk_end *e, const struct bulk_msg *m);
 

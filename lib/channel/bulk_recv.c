@@ -510,7 +510,7 @@ in_wake(void *handle)
 		(in->final.n != 0 && front > in->taken) ||
 		bulk_may_step(&in->m, FERRY_UNIT_RX) ||
 		ferry_bulk_over(v->block, v->gen) != 0 ||
-		(ferry_end_result(&rx->shared->tx) != 0 && !in->m.repaired) ||
+		bulk_has_ended(&rx->bulk->end, &in->m) ||
 		ferry_channel_mode(rx->shared) != rx->mode;
 }
 

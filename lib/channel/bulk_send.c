@@ -420,8 +420,7 @@ out_wake(void *handle)
 	return ferry_claim_front(v->block, v->n_units, v->front) ==
 			v->n_units ||
 		ferry_bulk_over(v->block, v->gen) != 0 ||
-		(ferry_end_result(&tx->shared->rx) != 0 &&
-		 !out->m.repaired) ||
+		bulk_has_ended(&tx->bulk->end, &out->m) ||
 		ferry_channel_mode(tx->shared) != tx->mode;
 }
 

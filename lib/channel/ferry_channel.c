@@ -34,6 +34,7 @@ end_open(struct ferry_channel_end *end,
 	__atomic_store_n(&end->endpoint, attach->endpoint, __ATOMIC_RELAXED);
 	end->epoch = attach->epoch;
 	end->pid = getpid();
+	__atomic_store_n(&end->left, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&end->may_sleep, 0, __ATOMIC_RELAXED);
 	/* Not a plain store: the hub may have shut down in the meantime. */
 	return __atomic_compare_exchange_n(&end->state, &absent,
@@ -47,6 +48,9 @@ end_close(struct ferry_channel_end *end)
 {
 	uint32_t open = FERRY_END_OPEN;
 
+	/* Pairs with the acquire in ferry_end_left(), and is before the look at
+	 * claims in bulk_rx_stopped(). */
+	__atomic_store_n(&end->left, 1, __ATOMIC_RELEASE);
 	__atomic_compare_exchange_n(&end->state, &open, FERRY_END_CLOSED,
 			false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }

@@ -117,6 +117,11 @@ struct ferry_channel_end {
 	uint32_t epoch;
 	/** Process of its endpoint, as that says. */
 	int32_t pid;
+	/**
+	 * Not 0: its endpoint has closed it. So says state, too, but not if the
+	 * hub was gone before: then bulk messages go on between the ends.
+	 */
+	uint32_t left;
 } __rte_aligned(FERRY_APART);
 
 /** A published message in the forward ring. */
