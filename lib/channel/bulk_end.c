@@ -283,8 +283,10 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 	}
 	ret = copy_units(e, m, mode, first, n);
 	if (unlikely(ret != 0)) {
-		/* With process_vm_readv() others may be able to. */
-		if (!m->vm)
+		/* With process_vm_readv() the producer may be able to, if it
+		 * reaches the destination. That it died others tell. */
+		if (!m->vm || ((v->dst.flags & FERRY_BULK_SHARED) == 0 &&
+				ret != -ESRCH))
 			ferry_bulk_end(v->block, v->gen, -EIO);
 		ferry_claim_drop(v->block, e->party, first, n);
 		/* It may have found nothing left to do, and sleep. */

@@ -255,7 +255,8 @@ ferry_bulk_msg_len(const struct ferry_msg *msg)
  * @param[out] in
  *   The message, to be given to ferry_bulk_release().
  * @return
- *   0; -EMSGSIZE if iov is too short; FERRY_E_NO_ROOM if the endpoint lacks the
+ *   0; -EMSGSIZE if iov is too short; -EBUSY if iov is not NULL, but the
+ *   message is on its way to a lent buffer already; FERRY_E_NO_ROOM if the endpoint lacks the
  *   memory: the announcement is as it was; -EINVAL; -ENOMEM; FERRY_E_CORRUPT.
  */
 int ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,

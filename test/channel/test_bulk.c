@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -171,6 +172,8 @@ a_lent_buffer_is_filled_before_the_message_is_seen(void **state)
 	struct iovec back[FERRY_BULK_BLOCKS];
 	struct ferry_bulk_out *out;
 	struct ferry_bulk_in *in;
+	const struct iovec elsewhere = { data, MIB };
+	struct ferry_msg msg;
 	struct rig rig;
 
 	(void)state;
@@ -196,7 +199,10 @@ a_lent_buffer_is_filled_before_the_message_is_seen(void **state)
 	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
 	assert_int_equal(ferry_test_check(to, MIB, 2), -1);
 	assert_int_equal(ferry_bulk_unlend(rig.rx, back), 0);
-	in = accept_one(&rig, MIB, 8);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &elsewhere, 1, &in),
+		-EBUSY);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, NULL, 0, &in), 0);
 	assert_ptr_equal(ferry_bulk_data(in), to);
 	assert_int_equal(ferry_bulk_await(in, MIB, 0), 0);
 	ferry_bulk_close(out);
@@ -352,6 +358,53 @@ private_memory_is_read_by_the_consumer(void **state)
 	free(to);
 }
 
+/* Half of the source is no memory at all in its process. */
+static void
+private_memory_that_cannot_be_read_ends_the_message(void **state)
+{
+	const uint64_t len = 4 * MIB;
+	uint8_t *data, *to = malloc(len);
+	const struct iovec iov = { to, len };
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	data = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(data != MAP_FAILED);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		munmap(data + len / 2, len / 2);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	alarm(20);
+	rig_start(&rig, 256, 4);
+	rig.memory.is_shared = is_not_shared;
+	rig.ch->tx.pid = pid;
+	rig.ch->rx.pid = pid;
+	out = send_one(&rig, data, len, 0);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &iov, 1, &in), 0);
+	assert_int_equal(ferry_bulk_await(in, len, UINT64_MAX), -EIO);
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), -EIO);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_stop(&rig);
+	alarm(0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	munmap(data, len);
+	free(to);
+}
+
 /* More than 4 GiB: pieces that all lie in the same memory. */
 static void
 more_than_four_gib_arrive(void **state)
@@ -483,6 +536,8 @@ main(void)
 		cmocka_unit_test(lent_buffers_are_given_back),
 		cmocka_unit_test(private_to_private_goes_through_a_window),
 		cmocka_unit_test(private_memory_is_read_by_the_consumer),
+		cmocka_unit_test(
+			private_memory_that_cannot_be_read_ends_the_message),
 		cmocka_unit_test(more_than_four_gib_arrive),
 		cmocka_unit_test(eight_may_be_under_way),
 		cmocka_unit_test(impossible_calls_are_refused),
