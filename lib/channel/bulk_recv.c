@@ -615,6 +615,7 @@ ferry_bulk_refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 			ferry_bulk_lend(rx, lent.iov_base, lent.iov_len);
 		return;
 	}
+	rx->bulk->end.stats.aborted++;
 	block_let_go(rx, block, note.gen);
 }
 

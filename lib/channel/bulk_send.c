@@ -463,8 +463,9 @@ ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns)
 	struct ferry_wait wait;
 	int why;
 
+	/* Another call may have found out that it is quiet now. */
 	if (out->noted)
-		return -EALREADY;
+		return out->m.ended == FERRY_E_CANCELLED ? 0 : -EALREADY;
 	why = ferry_bulk_end(v->block, v->gen, FERRY_E_CANCELLED);
 	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
 	/* For those that copy now: they ring nobody when they give up. */

@@ -610,6 +610,9 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 		if (unlikely(len & FERRY_CELL_BULK)) {
 			msg->len = sizeof(struct ferry_bulk_note);
 			msg->id |= FERRY_MSG_BULK;
+			/* ferry_rx_take() counts the rest. */
+			rx->stats.bytes += ((const struct ferry_bulk_note *)
+				(const void *)cell->data)->len - msg->len;
 		}
 		rx->cells_held |= UINT64_C(1) << at;
 		rx->seq++;

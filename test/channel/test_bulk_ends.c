@@ -406,6 +406,116 @@ the_hub_dies_and_its_claims_are_copied_by_others(void **state)
 }
 
 static void
+be_orphans(struct bench *b)
+{
+	rig_set_state(&b->rig.ch->rx, FERRY_END_HUB_GONE);
+	rig_set_state(&b->rig.ch->tx, FERRY_END_HUB_GONE);
+}
+
+static void
+the_hub_dies_before_the_message_begins(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_send(&b);
+	be_one(&b);
+	be_orphans(&b);
+	assert_int_equal(ferry_bulk_poll(b.out), 0);
+	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, NULL, 0, &b.in),
+		0);
+	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), LEN, 9), -1);
+	assert_int_equal(ferry_bulk_poll(b.out), 1);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
+static void
+either_end_closes_without_a_hub(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	/* A message that was seen, but not taken. */
+	bench_send(&b);
+	be_one(&b);
+	be_orphans(&b);
+	assert_int_equal(ferry_bulk_poll(b.out), 0);
+	ferry_rx_stop(b.rig.rx);
+	b.rig.rx = NULL;
+	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), FERRY_E_CLOSED);
+	ferry_bulk_close(b.out);
+	bench_end(&b);
+
+	bench_send(&b);
+	be_one(&b);
+	be_orphans(&b);
+	ferry_tx_stop(b.rig.tx);
+	b.rig.tx = NULL;
+	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, NULL, 0, &b.in),
+		0);
+	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX),
+		FERRY_E_CANCELLED);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
+/* What another call finds out first is still the caller's cancelling. */
+static void
+cancelled_says_so_each_time(void **state)
+{
+	uint32_t first = 0;
+	struct bench b;
+
+	(void)state;
+	bench_accept(&b);
+	assert_int_equal(ferry_claim_take(b.block, UNITS, FERRY_UNIT_SERVER, 1,
+		UNITS, 0, &first), 1);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), -ETIMEDOUT);
+	ferry_claim_drop(b.block, FERRY_UNIT_SERVER, first, 1);
+	assert_int_equal(ferry_bulk_poll(b.out), FERRY_E_CANCELLED);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), 0);
+	assert_int_equal(ferry_bulk_cancel(b.out, 0), 0);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
+static void
+what_ended_early_is_counted_at_both_ends(void **state)
+{
+	struct ferry_bulk_stats tx, rx;
+	struct ferry_end_stats sent, received;
+	struct bench b;
+
+	(void)state;
+	bench_send(&b);
+	assert_int_equal(ferry_rx_release(b.rig.rx, &b.msg, 1), 0);
+	assert_int_equal(ferry_bulk_poll(b.out), FERRY_E_REFUSED);
+	ferry_bulk_close(b.out);
+	another_arrives(&b);
+	ferry_bulk_tx_stats(b.rig.tx, &tx);
+	ferry_bulk_rx_stats(b.rig.rx, &rx);
+	assert_int_equal(tx.msgs, 1);
+	assert_int_equal(rx.msgs, 1);
+	assert_int_equal(tx.bytes, LEN);
+	assert_int_equal(rx.bytes, LEN);
+	assert_int_equal(tx.aborted, 1);
+	assert_int_equal(rx.aborted, 1);
+	assert_int_equal(tx.copied + rx.copied, LEN);
+	/* They are messages like all others. */
+	ferry_tx_stats(b.rig.tx, &sent);
+	ferry_rx_stats(b.rig.rx, &received);
+	assert_int_equal(sent.msgs, 2);
+	assert_int_equal(received.msgs, 2);
+	assert_int_equal(sent.bytes, 2 * LEN);
+	assert_int_equal(received.bytes, 2 * LEN);
+	bench_end(&b);
+}
+
+static void
 closing_ends_what_is_under_way(void **state)
 {
 	struct bench b;
@@ -480,6 +590,10 @@ main(void)
 		cmocka_unit_test(the_producer_dies_after_the_last_unit),
 		cmocka_unit_test(
 			the_hub_dies_and_its_claims_are_copied_by_others),
+		cmocka_unit_test(the_hub_dies_before_the_message_begins),
+		cmocka_unit_test(either_end_closes_without_a_hub),
+		cmocka_unit_test(cancelled_says_so_each_time),
+		cmocka_unit_test(what_ended_early_is_counted_at_both_ends),
 		cmocka_unit_test(closing_ends_what_is_under_way),
 		cmocka_unit_test(the_front_is_there_before_the_rest),
 	};
