@@ -30,6 +30,8 @@ struct ferry_bulk_in {
 	struct bulk_side final;
 	/* The destination is the caller's. */
 	bool lent;
+	/* 1 + the grant whose buffer is to be lent again; 0: none. */
+	uint32_t again;
 	bool noted;
 	struct bulk_msg m;
 };
@@ -122,9 +124,9 @@ grant_change(const struct ferry_rx *rx, uint32_t i, uint32_t to)
 			false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
-/* The buffer of a grant is the message's, and will be the caller's. */
+/* The buffer of a grant is a message's. */
 static void
-grant_use(struct bulk_rx *b, struct ferry_bulk_in *in, uint32_t i)
+grant_to(const struct bulk_rx *b, struct ferry_bulk_in *in, uint32_t i)
 {
 	struct bulk_side *dst = &in->m.v.dst;
 
@@ -132,6 +134,13 @@ grant_use(struct bulk_rx *b, struct ferry_bulk_in *in, uint32_t i)
 	dst->flags = FERRY_BULK_SHARED;
 	dst->segs[0].addr = (uintptr_t)b->lent[i].iov_base;
 	dst->segs[0].len = in->m.v.len;
+}
+
+/* It will be the caller's. */
+static void
+grant_use(struct bulk_rx *b, struct ferry_bulk_in *in, uint32_t i)
+{
+	grant_to(b, in, i);
 	in->lent = true;
 	b->lent[i].iov_base = NULL;
 	__atomic_store_n(&grant_at(in->rx, i)->state, FERRY_GRANT_NONE,
@@ -244,6 +253,10 @@ in_free(struct bulk_rx *b, struct ferry_bulk_in *in)
 
 	if (in->own != NULL)
 		memory->free(memory->arg, in->own);
+	/* L */
+	if (in->again != 0)
+		__atomic_store_n(&grant_at(in->rx, in->again - 1)->state,
+				FERRY_GRANT_OFFERED, __ATOMIC_RELEASE);
 	TAILQ_INSERT_HEAD(&b->spare, in, next);
 }
 
@@ -301,6 +314,7 @@ in_make(struct ferry_rx *rx, const struct ferry_bulk_note *note,
 	in->final.n = 0;
 	in->taken = 0;
 	in->lent = false;
+	in->again = 0;
 	in->noted = false;
 	*result = in;
 	return 0;
@@ -605,14 +619,13 @@ ferry_bulk_refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 	block = &ferry_channel_bulk(rx->shared)[note.block];
 	ferry_bulk_end(block, note.gen, FERRY_E_REFUSED);
 	wake_producer(rx);
-	/* A lent buffer may be written now: it is lent again once it is not. */
+	/* A lent buffer may be written now: it is lent again once it is not,
+	 * which nobody waits for. */
 	if (note.grant != 0 && in_make(rx, &note, &in) == 0) {
-		const struct iovec lent = rx->bulk->lent[note.grant - 1];
-
-		grant_use(rx->bulk, in, note.grant - 1);
+		grant_to(rx->bulk, in, note.grant - 1);
+		in->again = note.grant;
 		in_start(rx->bulk, in, true);
-		if (ferry_bulk_release(in, STOP_NS) == 0)
-			ferry_bulk_lend(rx, lent.iov_base, lent.iov_len);
+		ferry_bulk_release(in, 0);
 		return;
 	}
 	rx->bulk->end.stats.aborted++;
@@ -654,6 +667,8 @@ ferry_bulk_unlend(struct ferry_rx *rx, struct iovec *bufs)
 
 	if (rx->bulk == NULL)
 		return 0;
+	/* Some may be theirs. */
+	zombies_bury(rx->bulk);
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
 		if (rx->bulk->lent[i].iov_base != NULL &&
 				grant_change(rx, i, FERRY_GRANT_NONE)) {

@@ -41,6 +41,12 @@ is_not_shared(void *arg, const void *mem, uint64_t len)
 	return false;
 }
 
+static bool
+is_shared(void *arg, const void *mem, uint64_t len)
+{
+	return !is_not_shared(arg, mem, len);
+}
+
 /*
  * As if the ends were in two processes that cannot reach each other's memory: so
  * that neither copies, however long a test takes.
@@ -264,6 +270,48 @@ refused_unseen(void **state)
 	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, NULL, 0, &b.in),
 		-EINVAL);
 	another_arrives(&b);
+	bench_end(&b);
+}
+
+/* A lent buffer is lent again, but not before nobody writes to it. */
+static void
+refused_while_the_producer_writes(void **state)
+{
+	static uint8_t lent[LEN];
+	struct iovec back[FERRY_BULK_BLOCKS];
+	const struct iovec iov = { lent, LEN };
+	uint32_t first = 0, i;
+	struct ferry_bulk_out *out;
+	struct ferry_msg msg;
+	struct bench b;
+
+	(void)state;
+	bench_send(&b);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_rx_release(b.rig.rx, &b.msg, 1), 0);
+	be_one(&b);
+	b.rig.memory.is_shared = is_shared;
+	assert_int_equal(ferry_bulk_lend(b.rig.rx, lent, LEN), 0);
+	/* More often than there are blocks. */
+	for (i = 0; i < 2 * FERRY_BULK_BLOCKS; i++) {
+		assert_int_equal(ferry_bulk_send(b.rig.tx, &iov, 1, NULL, &out),
+			1);
+		assert_int_equal(ferry_claim_take(b.block, UNITS, FERRY_UNIT_TX,
+			4, UNITS, 0, &first), 4);
+		assert_int_equal(ferry_rx_recv(b.rig.rx, &msg, 1), 1);
+		assert_int_equal(ferry_rx_release(b.rig.rx, &msg, 1), 0);
+		assert_int_equal(ferry_bulk_unlend(b.rig.rx, back), 0);
+		ferry_claim_drop(b.block, FERRY_UNIT_TX, first, 4);
+		assert_int_equal(ferry_bulk_poll(out), FERRY_E_REFUSED);
+		ferry_bulk_close(out);
+		assert_int_equal(ferry_bulk_unlend(b.rig.rx, back), 1);
+		assert_int_equal(ferry_bulk_lend(b.rig.rx, back[0].iov_base,
+			back[0].iov_len), 0);
+		assert_int_equal(ferry_bulk_tx_wait(b.rig.tx, 0), 0);
+	}
+	assert_int_equal(ferry_bulk_unlend(b.rig.rx, back), 1);
+	assert_ptr_equal(back[0].iov_base, lent);
+	assert_int_equal(back[0].iov_len, LEN);
 	bench_end(&b);
 }
 
@@ -582,6 +630,7 @@ main(void)
 		cmocka_unit_test(cancelled_too_late),
 		cmocka_unit_test(cancelled_while_the_last_units_are_copied),
 		cmocka_unit_test(refused_unseen),
+		cmocka_unit_test(refused_while_the_producer_writes),
 		cmocka_unit_test(released_half_way_while_the_producer_writes),
 		cmocka_unit_test(
 			own_memory_is_released_only_when_nobody_writes_it),
