@@ -256,8 +256,9 @@ ferry_bulk_msg_len(const struct ferry_msg *msg)
  *   The message, to be given to ferry_bulk_release().
  * @return
  *   0; -EMSGSIZE if iov is too short; -EBUSY if iov is not NULL, but the
- *   message is on its way to a lent buffer already; FERRY_E_NO_ROOM if the endpoint lacks the
- *   memory: the announcement is as it was; -EINVAL; -ENOMEM; FERRY_E_CORRUPT.
+ *   message is on its way to a lent buffer already; FERRY_E_NO_ROOM if the
+ *   endpoint lacks the memory: the announcement is as it was; -EINVAL;
+ *   -ENOMEM; FERRY_E_CORRUPT.
  */
 int ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 		const struct iovec *iov, unsigned int n_iov,
