@@ -3,17 +3,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -21,15 +15,10 @@
 #include "chan_rig.h"
 #include "chan_step.h"
 #include "ferry_post.h"
+#include "step_child.h"
 
 /* More than any operation takes: the child went astray. */
 #define STEPS_MAX 200000
-
-enum phase { NOT_YET, AT_WORK, DONE };
-
-/* In shared memory: how far the child is, and what it reports. */
-static volatile uint32_t *phase;
-#define REPORT ((volatile int64_t *)(phase + 2))
 
 void
 stage_one_cpu(void)
@@ -76,11 +65,6 @@ stage_start(struct stage *stage, bool victim_tx, uint32_t slot_size,
 	assert_non_null(stage->before);
 	stage->last = stage->before + stage->rig.ch->size;
 	stage->copy = stage->last + stage->rig.ch->size;
-	if (phase == NULL) {
-		phase = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		assert_true((void *)phase != MAP_FAILED);
-	}
 	while (rounds-- > 0) {
 		stage_send(stage, RTE_MIN(slot_size, 150u));
 		assert_int_equal(ferry_rx_recv(stage->rig.rx, &msg, 1), 1);
@@ -433,44 +417,11 @@ check_stop(struct stage *stage)
 }
 
 static void
-child_run(struct stage *stage)
+op_run(void *arg)
 {
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-		_exit(1);
-	raise(SIGSTOP);
-	*phase = AT_WORK;
+	struct stage *stage = arg;
+
 	stage->op(stage);
-	*phase = DONE;
-	_exit(0);
-}
-
-static void
-child_kill(pid_t child)
-{
-	int status;
-
-	kill(child, SIGKILL);
-	while (waitpid(child, &status, 0) == child && !WIFEXITED(status) &&
-			!WIFSIGNALED(status))
-		;
-}
-
-/* A child stopped before its operation: its id or a negative errno. */
-static pid_t
-child_start(struct stage *stage)
-{
-	int status;
-	pid_t child;
-
-	*phase = NOT_YET;
-	child = fork();
-	if (child < 0)
-		return -errno;
-	if (child == 0)
-		child_run(stage);
-	if (waitpid(child, &status, 0) != child)
-		return -errno;
-	return WIFSTOPPED(status) ? child : -EPERM;
 }
 
 /* One step of it: whether that went well. */
@@ -479,14 +430,11 @@ child_step(struct stage *stage, pid_t child)
 {
 	int status;
 
-	if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) != 0 ||
-			waitpid(child, &status, 0) != child ||
-			!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP ||
-			stage->steps == STEPS_MAX) {
+	if (step_one(child, &status) != 1 || stage->steps == STEPS_MAX) {
 		stage->wrong = "the operation crashed or never ends";
 		return false;
 	}
-	stage->steps += *phase == AT_WORK;
+	stage->steps += step_phase() == STEP_AT_WORK;
 	return true;
 }
 
@@ -499,17 +447,17 @@ stage_run(struct stage *stage, uint64_t kill_at)
 
 	memcpy(stage->before, stage->rig.ch, size);
 	memset(stage->last, 0, size);
-	child = child_start(stage);
+	child = step_start(op_run, stage);
 	if (child < 0)
 		return child;
-	while (*phase != DONE && stage->wrong == NULL) {
-		if (*phase == AT_WORK && stage->steps == kill_at) {
+	while (step_phase() != STEP_DONE && stage->wrong == NULL) {
+		if (step_phase() == STEP_AT_WORK && stage->steps == kill_at) {
 			ret = 1;
 			break;
 		}
 		/* One to be killed is looked at when it is dead. */
 		if (!child_step(stage, child) || kill_at != UINT64_MAX ||
-				*phase == NOT_YET ||
+				step_phase() == STEP_NOT_YET ||
 				memcmp(stage->last, stage->rig.ch, size) == 0)
 			continue;
 		memcpy(stage->last, stage->rig.ch, size);
@@ -518,7 +466,7 @@ stage_run(struct stage *stage, uint64_t kill_at)
 		if (stage->wrong != NULL)
 			stage->wrong_at = stage->steps;
 	}
-	child_kill(child);
+	step_kill(child);
 	return ret;
 }
 
@@ -526,30 +474,23 @@ int
 stage_interleave(struct stage *stage, uint64_t steps,
 		void (*act)(struct stage *stage))
 {
-	pid_t child = child_start(stage);
+	pid_t child = step_start(op_run, stage);
 	int status;
 
 	if (child < 0)
 		return child;
-	while (*phase != DONE && stage->steps < steps)
+	while (step_phase() != STEP_DONE && stage->steps < steps)
 		if (!child_step(stage, child))
 			break;
-	if (*phase != AT_WORK || stage->wrong != NULL) {
-		child_kill(child);
+	if (step_phase() != STEP_AT_WORK || stage->wrong != NULL) {
+		step_kill(child);
 		return 0;
 	}
 	act(stage);
-	ptrace(PTRACE_DETACH, child, NULL, NULL);
-	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+	if (step_rest(child, &status) != 0)
 		stage->wrong = "the operation crashed";
-	stage->result = *REPORT;
+	stage->result = step_reported();
 	return 1;
-}
-
-void
-stage_report(int64_t result)
-{
-	*REPORT = result;
 }
 
 const char *

@@ -107,14 +107,11 @@ int stage_run(struct stage *stage, uint64_t kill_at);
  * then the child goes on at full speed.
  *
  * @return
- *   1: act() was called within the operation, whose result is stage->result;
+ *   1: act() was called within the operation; stage->result is step_reported();
  *   0: the operation has fewer steps; a negative errno as above.
  */
 int stage_interleave(struct stage *stage, uint64_t steps,
 		void (*act)(struct stage *stage));
-
-/** For an operation, in the child: what stage->result is to be. */
-void stage_report(int64_t result);
 
 /**
  * The child is dead: the hub says so, and the survivor, here for real, takes

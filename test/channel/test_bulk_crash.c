@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +24,7 @@
 
 #include "chan_rig.h"
 #include "chan_step.h"
+#include "step_child.h"
 #include "ferry_bulk.h"
 #include "ferry_claim.h"
 #include "ferry_test.h"
@@ -210,6 +210,14 @@ bury(void (*survive)(void))
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+static void
+op_run(void *arg)
+{
+	void (**op)(void) = arg;
+
+	(*op)();
+}
+
 /*
  * Run op in a child, instruction by instruction, and bury it wherever it has
  * changed the channel: so many times.
@@ -223,30 +231,17 @@ step(const char *name, void (*op)(void), void (*survive)(void))
 	pid_t pid;
 
 	memcpy(before, rig.map, rig.ch->size);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
-		op();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	for (;;) {
-		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (WIFEXITED(status))
-			break;
+	pid = step_start(op_run, &op);
+	assert_true(pid > 0);
+	while ((ret = step_one(pid, &status)) == 1) {
 		steps++;
-		if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
-			fail_msg("%s: the victim ended by %#x", name, status);
 		if (memcmp(before, rig.ch, rig.ch->size) == 0)
 			continue;
 		memcpy(before, rig.ch, rig.ch->size);
 		memcpy(data, area, AREA);
 		ret = bury(survive);
 		if (ret != 0) {
-			kill(pid, SIGKILL);
+			step_kill(pid);
 			fail_msg("%s: died at step %u, change %u: line or "
 				"signal %d", name, steps, changes, ret);
 		}
@@ -254,6 +249,8 @@ step(const char *name, void (*op)(void), void (*survive)(void))
 		memcpy(area, data, AREA);
 		changes++;
 	}
+	if (ret != 0)
+		fail_msg("%s: the victim ended by %#x", name, status);
 	print_message("%s: %u steps, %u crash points\n", name, steps, changes);
 	free(before);
 	free(data);

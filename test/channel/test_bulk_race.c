@@ -9,21 +9,19 @@
 
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "chan_rig.h"
 #include "chan_step.h"
+#include "step_child.h"
 #include "ferry_bulk.h"
 #include "ferry_claim.h"
 #include "ferry_test.h"
@@ -50,9 +48,6 @@ static struct {
 	uint8_t own[PART];
 	uint8_t other[PART];
 	uint8_t pieces[4][PART];
-	/* What the stepped party reports. */
-	volatile int64_t result;
-	volatile bool at_work;
 } *area;
 
 static struct rig rig;
@@ -155,8 +150,6 @@ race_begin(const struct race *r)
 	warm_up(r->served);
 	memset(area->own, 0, PART);
 	memset(area->other, 0, PART);
-	area->at_work = false;
-	area->result = 0;
 	said = 0;
 	given_back = false;
 	n_allocs = 0;
@@ -182,23 +175,20 @@ race_end(const struct race *r)
 	alarm(0);
 }
 
+static void
+op_run(void *arg)
+{
+	const struct race *r = arg;
+
+	r->op();
+}
+
 static pid_t
 child_start(const struct race *r)
 {
-	const pid_t pid = fork();
-	int status;
+	const pid_t pid = step_start(op_run, (void *)(uintptr_t)r);
 
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		raise(SIGSTOP);
-		area->at_work = true;
-		r->op();
-		area->at_work = false;
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status));
+	assert_true(pid > 0);
 	return pid;
 }
 
@@ -206,15 +196,11 @@ child_start(const struct race *r)
 static bool
 child_step(const struct race *r, pid_t pid)
 {
-	int status;
+	int status, ret = step_one(pid, &status);
 
-	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status))
-		return false;
-	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+	if (ret < 0)
 		fail_msg("%s: ended by %#x", r->name, status);
-	return true;
+	return ret == 1;
 }
 
 /* Steps to be tried: how many. */
@@ -230,7 +216,7 @@ targets_find(const struct race *r, uint32_t *targets)
 	memcpy(before, rig.ch, size);
 	pid = child_start(r);
 	while (child_step(r, pid)) {
-		if (!area->at_work)
+		if (step_phase() != STEP_AT_WORK)
 			continue;
 		steps++;
 		if (memcmp(before, rig.ch, size) != 0) {
@@ -271,15 +257,13 @@ run(const struct race *r)
 		race_begin(r);
 		pid = child_start(r);
 		while (steps < targets[i] && child_step(r, pid))
-			steps += area->at_work;
+			steps += step_phase() == STEP_AT_WORK;
 		if (steps < targets[i]) {
 			race_end(r);
 			break;
 		}
 		r->act();
-		ptrace(PTRACE_DETACH, pid, NULL, NULL);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (!WIFEXITED(status))
+		if (step_rest(pid, &status) != 0)
 			fail_msg("%s: step %u: ended by %#x", r->name,
 				targets[i], status);
 		r->check();
@@ -295,7 +279,7 @@ run(const struct race *r)
 #define check_that(what) do { \
 	if (!(what)) \
 		fail_msg("%s; said %d, reported %d", #what, said, \
-			(int)area->result); \
+			(int)step_reported()); \
 } while (0)
 
 /* A buffer is taken back, and a shorter one lent, while a message is sent. */
@@ -308,12 +292,13 @@ lend_prepare(void)
 static void
 lend_op(void)
 {
-	int i;
+	int i, ret = 0;
 
 	if (send_from(area->source, FERRY_BULK_TX) != 1)
 		return;
-	for (i = 0; i < 4 && area->result == 0; i++)
-		area->result = ferry_bulk_poll(out);
+	for (i = 0; i < 4 && ret == 0; i++)
+		ret = ferry_bulk_poll(out);
+	step_report(ret);
 }
 
 static void
@@ -341,18 +326,6 @@ lend_check(void)
 		check_that(is_all(area->own, 0x77, PART));
 }
 
-static void
-a_lent_buffer_may_be_changed_for_a_shorter_one(void **state)
-{
-	const struct race r = {
-		"lend", false, lend_prepare, lend_op, lend_act, lend_check,
-	};
-
-	(void)state;
-	stage_need_ptrace();
-	run(&r);
-}
-
 /* The consumer gives its own memory back while the producer copies to it. */
 static void
 release_prepare(void)
@@ -364,8 +337,11 @@ release_prepare(void)
 static void
 release_op(void)
 {
-	while ((area->result = ferry_bulk_poll(out)) == 0)
+	int ret;
+
+	while ((ret = ferry_bulk_poll(out)) == 0)
 		;
+	step_report(ret);
 }
 
 static void
@@ -393,25 +369,12 @@ release_check(void)
 	if (given_back) {
 		check_that(is_all(area->own, 0x77, PART));
 		if (said == 1)
-			check_that(area->result == 1);
+			check_that(step_reported() == 1);
 	} else {
 		assert_int_equal(ferry_bulk_release(in, 0), 0);
 		in = NULL;
 	}
-	check_that(area->result == 1 || area->result == FERRY_E_REFUSED);
-}
-
-static void
-released_memory_is_not_written_by_a_producer(void **state)
-{
-	const struct race r = {
-		"release", false, release_prepare, release_op, release_act,
-		release_check,
-	};
-
-	(void)state;
-	stage_need_ptrace();
-	run(&r);
+	check_that(step_reported() == 1 || step_reported() == FERRY_E_REFUSED);
 }
 
 /* The producer takes its payload back while the consumer copies it. */
@@ -427,7 +390,7 @@ cancel_op(void)
 {
 	const int ret = ferry_bulk_await(in, LEN, UINT64_MAX);
 
-	area->result = ret == 0 ? 1 : ret;
+	step_report(ret == 0 ? 1 : ret);
 }
 
 static void
@@ -447,26 +410,13 @@ cancel_check(void)
 		said = ferry_bulk_cancel(out, 0);
 		check_that(said != -ETIMEDOUT);
 	}
-	if (area->result == 1) {
+	if (step_reported() == 1) {
 		check_that(said == -EALREADY && ferry_bulk_poll(out) == 1);
 		assert_int_equal(ferry_test_check(area->own, LEN, 4), -1);
 	} else {
-		check_that(said == 0 && area->result == FERRY_E_CANCELLED &&
+		check_that(said == 0 && step_reported() == FERRY_E_CANCELLED &&
 			ferry_bulk_poll(out) == FERRY_E_CANCELLED);
 	}
-}
-
-static void
-a_cancelled_payload_is_not_read_by_a_consumer(void **state)
-{
-	const struct race r = {
-		"cancel", false, cancel_prepare, cancel_op, cancel_act,
-		cancel_check,
-	};
-
-	(void)state;
-	stage_need_ptrace();
-	run(&r);
 }
 
 /* A server stands still while its message ends and its block is used again. */
@@ -522,19 +472,6 @@ late_check(void)
 	check_that(is_all(area->own, 0x77, PART));
 }
 
-static void
-a_late_server_harms_no_other_message(void **state)
-{
-	const struct race r = {
-		"late server", true, late_prepare, late_op, late_act,
-		late_check,
-	};
-
-	(void)state;
-	stage_need_ptrace();
-	run(&r);
-}
-
 /* A consumer closes while messages come for a buffer that it has lent. */
 static void
 close_prepare(void)
@@ -561,8 +498,8 @@ static void
 close_op(void)
 {
 	ferry_rx_stop(rig.rx);
-	/* Many steps, and of no interest. */
-	area->at_work = false;
+	/* Many steps. */
+	step_done();
 	memset(area->own, 0x77, PART);
 }
 
@@ -588,43 +525,28 @@ close_check(void)
 	check_that(is_all(area->own, 0x77, PART));
 }
 
-static void
-lent_memory_is_not_written_once_its_end_is_closed(void **state)
-{
-	const struct race r = {
-		"close", false, close_prepare, close_op, close_act,
-		close_check,
-	};
-
-	(void)state;
-	stage_need_ptrace();
-	run(&r);
-}
-
-static void
-nor_if_the_message_was_sent_before(void **state)
-{
-	const struct race r = {
-		"close with a message", false, close_prepare_sent, close_op,
-		close_act, close_check,
-	};
-
-	(void)state;
-	stage_need_ptrace();
-	run(&r);
-}
+static const struct race races[] = {
+	{ "a_lent_buffer_may_be_changed_for_a_shorter_one", false,
+		lend_prepare, lend_op, lend_act, lend_check },
+	{ "released_memory_is_not_written_by_a_producer", false,
+		release_prepare, release_op, release_act, release_check },
+	{ "a_cancelled_payload_is_not_read_by_a_consumer", false,
+		cancel_prepare, cancel_op, cancel_act, cancel_check },
+	{ "a_late_server_harms_no_other_message", true,
+		late_prepare, late_op, late_act, late_check },
+	{ "lent_memory_is_not_written_once_its_end_is_closed", false,
+		close_prepare, close_op, close_act, close_check },
+	{ "nor_if_the_message_was_sent_before", false,
+		close_prepare_sent, close_op, close_act, close_check },
+	{ "nor_if_the_hub_is_gone", false,
+		close_prepare_orphans, close_op, close_act, close_check },
+};
 
 static void
-nor_if_the_hub_is_gone(void **state)
+a_race(void **state)
 {
-	const struct race r = {
-		"close without a hub", false, close_prepare_orphans, close_op,
-		close_act, close_check,
-	};
-
-	(void)state;
 	stage_need_ptrace();
-	run(&r);
+	run(*state);
 }
 
 static int
@@ -639,18 +561,14 @@ area_map(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			a_lent_buffer_may_be_changed_for_a_shorter_one),
-		cmocka_unit_test(released_memory_is_not_written_by_a_producer),
-		cmocka_unit_test(a_cancelled_payload_is_not_read_by_a_consumer),
-		cmocka_unit_test(a_late_server_harms_no_other_message),
-		cmocka_unit_test(
-			lent_memory_is_not_written_once_its_end_is_closed),
-		cmocka_unit_test(nor_if_the_message_was_sent_before),
-		cmocka_unit_test(nor_if_the_hub_is_gone),
-	};
+	struct CMUnitTest tests[RTE_DIM(races)] = { { 0 } };
+	unsigned int i;
 
+	for (i = 0; i < RTE_DIM(races); i++) {
+		tests[i].name = races[i].name;
+		tests[i].test_func = a_race;
+		tests[i].initial_state = (void *)(uintptr_t)&races[i];
+	}
 	stage_one_cpu();
 	return cmocka_run_group_tests(tests, area_map, NULL);
 }

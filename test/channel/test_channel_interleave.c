@@ -18,6 +18,7 @@
 #include "ferry_test.h"
 #include "chan_rig.h"
 #include "chan_step.h"
+#include "step_child.h"
 
 /* Long enough to tell a wake-up from none. */
 #define NAP_NS UINT64_C(300000000)
@@ -86,7 +87,7 @@ act_send_ring_and_close(struct stage *s)
 static void
 op_recv(struct stage *s)
 {
-	stage_report(ferry_rx_recv(s->rig.rx, s->msgs, s->n));
+	step_report(ferry_rx_recv(s->rig.rx, s->msgs, s->n));
 }
 
 static void
@@ -140,7 +141,7 @@ op_sleep(struct stage *s)
 
 	if (ret != -ETIMEDOUT)
 		ret = something_there(s->rig.rx) ? 0 : -ENOMSG;
-	stage_report(ret);
+	step_report(ret);
 }
 
 static void
@@ -194,7 +195,7 @@ op_tx_sleep(struct stage *s)
 
 	if (ret != -ETIMEDOUT)
 		ret = room_there(s->rig.tx) ? 0 : -ENOMSG;
-	stage_report(ret);
+	step_report(ret);
 }
 
 static void
