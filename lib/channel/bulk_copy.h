@@ -127,9 +127,9 @@ uint32_t bulk_claim(struct bulk_view *v, uint8_t party, uint32_t by,
 
 /* Whether an end was closed by its endpoint, whatever became of the hub. */
 static inline bool
-ferry_end_left(const struct ferry_channel_end *end)
+bulk_has_left(const struct ferry_channel_end *end)
 {
-	/* seq_cst: ordered after a claim, as over is. */
+	/* Q; seq_cst: ordered after a claim, as over is. */
 	return __atomic_load_n(&end->left, __ATOMIC_SEQ_CST) != 0;
 }
 
@@ -145,7 +145,7 @@ bulk_may_copy(const struct ferry_channel_shared *ch, const struct bulk_view *v)
 	const uint32_t rx = __atomic_load_n(&ch->rx.state, __ATOMIC_SEQ_CST);
 
 	return ferry_bulk_over(v->block, v->gen) == 0 &&
-		rx != FERRY_END_GONE && !ferry_end_left(&ch->rx);
+		rx != FERRY_END_GONE && !bulk_has_left(&ch->rx);
 }
 
 /* Copy n units with a copier: 0 or -EIO. */

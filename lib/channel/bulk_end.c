@@ -142,7 +142,7 @@ peer_result(struct bulk_end *e)
 
 	if (likely(ret != FERRY_E_HUB_GONE))
 		return ret;
-	if (ferry_end_left(e->other))
+	if (bulk_has_left(e->other))
 		return FERRY_E_CLOSED;
 	return peer_lives(e) ? 0 : ret;
 }
@@ -151,7 +151,7 @@ bool
 bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m)
 {
 	return ferry_end_result(e->other) != 0 &&
-		(!m->repaired || ferry_end_left(e->other));
+		(!m->repaired || bulk_has_left(e->other));
 }
 
 bool

@@ -87,7 +87,8 @@ void bulk_hold(const struct bulk_end *e, const struct bulk_side *side,
  * watch the other end's process. */
 void bulk_started(struct bulk_end *e, struct bulk_msg *m);
 
-/* Whether bulk_look() would find that the other end has ended. */
+/* Whether a wait has to look: the other end has ended, and bulk_look() has not
+ * gone on without the hub already. */
 bool bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m);
 
 /* Whether a living party other than this one may be at work on the message. */

@@ -33,11 +33,11 @@
  *                                                    └──────────────┴──> free
  *
  * over and claims are ordered as two flags are: who claims looks at over, and at
- * the state of the consumer's end, after its compare-and-exchange; who sets one of
- * these looks at the units afterwards. So from then on, once no unit is in a
- * living party's hands, nothing is read from the source or written to the
- * destination any more. Whether the message is
- * complete is then the same for both ends: if and only if all units are DONE.
+ * whether the consumer's end has left or died, after its compare-and-exchange; who
+ * sets one of these looks at the units afterwards. So from then on, once no unit is
+ * in a living party's hands, nothing is read from the source or written to the
+ * destination any more. Whether the message is complete is then the same for both
+ * ends: if and only if all units are DONE.
  *
  * Synchronisation edges (release at the left, acquire at the right):
  *
@@ -47,6 +47,7 @@
  *    G  rx: released = gen               tx: the block may be used again
  *    L  rx: grant OFFERED                tx: the destination of a message
  *    A  tx, rx: service.bulk |= bit      server: the block is looked at
+ *    Q  one end: left = 1                other end, who claims: bulk_has_left()
  *
  * What a message costs beside its copy, in cache lines that move: the cell; 1
  * for each 4 segments of source and of destination; dst_gen; and for each claim

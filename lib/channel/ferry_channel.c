@@ -48,8 +48,8 @@ end_close(struct ferry_channel_end *end)
 {
 	uint32_t open = FERRY_END_OPEN;
 
-	/* Pairs with the acquire in ferry_end_left(), and is before the look at
-	 * claims in bulk_rx_stopped(). */
+	/* Q in ferry_bulk_layout.h. The look at the claims that follows is
+	 * behind the fence in bulk_rx_stopped(). */
 	__atomic_store_n(&end->left, 1, __ATOMIC_RELEASE);
 	__atomic_compare_exchange_n(&end->state, &open, FERRY_END_CLOSED,
 			false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);

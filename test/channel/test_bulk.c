@@ -312,6 +312,37 @@ private_to_private_goes_through_a_window(void **state)
 	rig_stop(&rig);
 }
 
+/*
+ * A process that stands still. Its memory is a copy of this one's, at the same
+ * addresses, but for a hole.
+ */
+static pid_t
+stranger_start(void *hole, size_t hole_len)
+{
+	const pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (hole_len > 0)
+			munmap(hole, hole_len);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	return pid;
+}
+
+static void
+stranger_end(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
 /* The same, but this process may read its own memory as another's. */
 static void
 private_memory_is_read_by_the_consumer(void **state)
@@ -324,18 +355,11 @@ private_memory_is_read_by_the_consumer(void **state)
 	struct ferry_bulk_in *in;
 	struct ferry_msg msg;
 	struct rig rig;
-	int status;
 	pid_t pid;
 
 	(void)state;
-	/* Its memory is a copy of this one's, at the same addresses. */
 	ferry_test_fill(data, len, 6);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		pause();
-		_exit(0);
-	}
+	pid = stranger_start(NULL, 0);
 	rig_start(&rig, 256, 4);
 	rig.memory.is_shared = is_not_shared;
 	rig.ch->tx.pid = pid;
@@ -352,8 +376,7 @@ private_memory_is_read_by_the_consumer(void **state)
 	ferry_bulk_close(out);
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
 	rig_stop(&rig);
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	stranger_end(pid);
 	free(data);
 	free(to);
 }
@@ -369,22 +392,13 @@ private_memory_that_cannot_be_read_ends_the_message(void **state)
 	struct ferry_bulk_in *in;
 	struct ferry_msg msg;
 	struct rig rig;
-	int status;
 	pid_t pid;
 
 	(void)state;
 	data = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(data != MAP_FAILED);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		munmap(data + len / 2, len / 2);
-		raise(SIGSTOP);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	assert_true(WIFSTOPPED(status));
+	pid = stranger_start(data + len / 2, len / 2);
 	alarm(20);
 	rig_start(&rig, 256, 4);
 	rig.memory.is_shared = is_not_shared;
@@ -399,8 +413,7 @@ private_memory_that_cannot_be_read_ends_the_message(void **state)
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
 	rig_stop(&rig);
 	alarm(0);
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	stranger_end(pid);
 	munmap(data, len);
 	free(to);
 }

@@ -67,6 +67,13 @@ be_one(struct bench *b)
 }
 
 static void
+be_orphans(struct bench *b)
+{
+	rig_set_state(&b->rig.ch->rx, FERRY_END_HUB_GONE);
+	rig_set_state(&b->rig.ch->tx, FERRY_END_HUB_GONE);
+}
+
+static void
 bench_send(struct bench *b)
 {
 	/* By nobody here: the tests claim by hand. */
@@ -121,6 +128,18 @@ bench_end(struct bench *b)
 	assert_int_equal(b->rig.n_pieces, 0);
 	assert_int_equal(b->rig.n_holds, 0);
 	free(b->data);
+}
+
+/* The accepted message is copied to its end, and both ends know. */
+static void
+bench_arrives(struct bench *b)
+{
+	assert_int_equal(ferry_bulk_await(b->in, LEN, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(b->in), LEN, 9), -1);
+	assert_int_equal(ferry_bulk_poll(b->out), 1);
+	assert_int_equal(ferry_bulk_wait(b->out, UINT64_MAX), 0);
+	ferry_bulk_close(b->out);
+	assert_int_equal(ferry_bulk_release(b->in, 0), 0);
 }
 
 /* The channel is as new: another message goes through. */
@@ -443,21 +462,9 @@ the_hub_dies_and_its_claims_are_copied_by_others(void **state)
 	copy_by(&b, FERRY_UNIT_SERVER, 3);
 	assert_int_equal(ferry_claim_take(b.block, UNITS, FERRY_UNIT_SERVER, 5,
 		UNITS, 0, &first), 5);
-	rig_set_state(&b.rig.ch->rx, FERRY_END_HUB_GONE);
-	rig_set_state(&b.rig.ch->tx, FERRY_END_HUB_GONE);
-	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX), 0);
-	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), LEN, 9), -1);
-	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), 0);
-	ferry_bulk_close(b.out);
-	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	be_orphans(&b);
+	bench_arrives(&b);
 	bench_end(&b);
-}
-
-static void
-be_orphans(struct bench *b)
-{
-	rig_set_state(&b->rig.ch->rx, FERRY_END_HUB_GONE);
-	rig_set_state(&b->rig.ch->tx, FERRY_END_HUB_GONE);
 }
 
 static void
@@ -472,11 +479,7 @@ the_hub_dies_before_the_message_begins(void **state)
 	assert_int_equal(ferry_bulk_poll(b.out), 0);
 	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, NULL, 0, &b.in),
 		0);
-	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX), 0);
-	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), LEN, 9), -1);
-	assert_int_equal(ferry_bulk_poll(b.out), 1);
-	ferry_bulk_close(b.out);
-	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_arrives(&b);
 	bench_end(&b);
 }
 
