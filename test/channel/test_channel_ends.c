@@ -575,16 +575,6 @@ an_end_says_when_it_may_sleep(void **state)
 	rig_stop(&rig);
 }
 
-static int
-setup(void **state)
-{
-	(void)state;
-	/* For the TSC's frequency. Where it fails, the tests that need it skip. */
-	if (ferry_test_eal_skip_reason() == NULL)
-		return ferry_test_eal_start(NULL, NULL);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -612,5 +602,5 @@ main(void)
 		cmocka_unit_test(an_end_says_when_it_may_sleep),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, ferry_test_eal_setup, NULL);
 }

@@ -381,16 +381,6 @@ addresses_out_of_reach_are_not_followed(void **state)
 	rte_free(memory);
 }
 
-static int
-eal_start(void **state)
-{
-	(void)state;
-	chance_begin();
-	if (ferry_test_eal_skip_reason() != NULL)
-		return 0;
-	return ferry_test_eal_start(NULL, NULL);
-}
-
 int
 main(void)
 {
@@ -410,5 +400,6 @@ main(void)
 		cmocka_unit_test(a_peer_gone_mad_does_no_harm_to_a_server),
 	};
 
-	return cmocka_run_group_tests(tests, eal_start, NULL);
+	chance_begin();
+	return cmocka_run_group_tests(tests, ferry_test_eal_setup, NULL);
 }

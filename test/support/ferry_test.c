@@ -88,6 +88,14 @@ ferry_test_eal_start(const char *lcores, ...)
 	return 0;
 }
 
+int
+ferry_test_eal_setup(void **state)
+{
+	(void)state;
+	return ferry_test_eal_skip_reason() == NULL ?
+		ferry_test_eal_start(NULL, NULL) : 0;
+}
+
 const char *
 ferry_test_eal_skip_reason(void)
 {

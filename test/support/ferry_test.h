@@ -32,6 +32,12 @@ int ferry_test_eal_start(const char *lcores, ...) __attribute__((sentinel));
  */
 const char *ferry_test_eal_skip_reason(void);
 
+/**
+ * Set-up of a cmocka group some of whose tests need an EAL, if only for the
+ * TSC's frequency: it is started if it can be.
+ */
+int ferry_test_eal_setup(void **state);
+
 /** Skip the cmocka test that calls this if there cannot be an EAL. */
 #define ferry_test_need_eal() do { \
 	const char *reason_ = ferry_test_eal_skip_reason(); \
