@@ -155,18 +155,18 @@ bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m)
 }
 
 bool
-bulk_busy(struct bulk_end *e, const struct bulk_msg *m)
+bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
+		uint32_t n_units)
 {
 	const uint8_t other = e->party == FERRY_UNIT_TX ? FERRY_UNIT_RX :
 		FERRY_UNIT_TX;
 	const int gone = ferry_end_result(e->other);
 
 	/* An end closes after its last copy. */
-	if (peer_result(e) == 0 &&
-			ferry_claim_any(m->v.block, m->v.n_units, other))
+	if (peer_result(e) == 0 && ferry_claim_any(block, n_units, other))
 		return true;
-	return gone != FERRY_E_HUB_GONE && ferry_claim_any(m->v.block,
-			m->v.n_units, FERRY_UNIT_SERVER);
+	return gone != FERRY_E_HUB_GONE &&
+		ferry_claim_any(block, n_units, FERRY_UNIT_SERVER);
 }
 
 void
@@ -198,7 +198,7 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 		}
 		over = ferry_bulk_end(v->block, v->gen, over);
 	}
-	if (bulk_busy(e, m))
+	if (bulk_block_busy(e, v->block, v->n_units))
 		return;
 	/* No claim is possible any more: what is found by looking again, from
 	 * here on, both ends find. */

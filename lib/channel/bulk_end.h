@@ -91,8 +91,10 @@ void bulk_started(struct bulk_end *e, struct bulk_msg *m);
  * gone on without the hub already. */
 bool bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m);
 
-/* Whether a living party other than this one may be at work on the message. */
-bool bulk_busy(struct bulk_end *e, const struct bulk_msg *m);
+/* Whether a living party other than this one may be at work on the message in a
+ * block. */
+bool bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
+		uint32_t n_units);
 
 /* Look how the message stands: ended is set if it is over. */
 void bulk_look(struct bulk_end *e, struct bulk_msg *m);

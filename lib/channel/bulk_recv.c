@@ -267,7 +267,7 @@ is_quiet(struct bulk_rx *b, struct ferry_bulk_in *in)
 	/* A block with another message: this one's producer saw it quiet. */
 	return in->m.ended != 0 || __atomic_load_n(&in->m.v.block->gen,
 			__ATOMIC_ACQUIRE) != in->m.v.gen ||
-		!bulk_busy(&b->end, &in->m);
+		!bulk_block_busy(&b->end, in->m.v.block, in->m.v.n_units);
 }
 
 static void
@@ -728,15 +728,10 @@ lent_busy(const struct ferry_rx *rx)
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
-		const struct ferry_bulk_block *block =
-			&ferry_channel_bulk(rx->shared)[i];
-
 		lent |= rx->bulk->lent[i].iov_base != NULL;
-		busy |= ferry_claim_any(block, FERRY_BULK_UNITS,
-				FERRY_UNIT_SERVER) ||
-			(ferry_end_result(&rx->shared->tx) == 0 &&
-			 ferry_claim_any(block, FERRY_BULK_UNITS,
-				FERRY_UNIT_TX));
+		busy |= bulk_block_busy(&rx->bulk->end,
+				&ferry_channel_bulk(rx->shared)[i],
+				FERRY_BULK_UNITS);
 	}
 	return lent && busy;
 }

@@ -3,6 +3,7 @@
 /* Bulk messages that end early, at each stage, by whoever: what both ends get. */
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -513,6 +514,67 @@ either_end_closes_without_a_hub(void **state)
 	bench_end(&b);
 }
 
+struct writer {
+	struct ferry_bulk_block *block;
+	bool has_ended;
+};
+
+/* Has units of the producer's when it starts. */
+static void *
+writer_run(void *arg)
+{
+	struct writer *w = arg;
+
+	usleep(30000);
+	__atomic_store_n(&w->has_ended, true, __ATOMIC_RELAXED);
+	ferry_claim_drop(w->block, FERRY_UNIT_TX, 0, 4);
+	return NULL;
+}
+
+static void
+closing_waits_for_who_writes_a_lent_buffer(void **state)
+{
+	static uint8_t lent[LEN];
+	const struct iovec iov = { lent, LEN };
+	int with_hub;
+
+	(void)state;
+	/* Its time-out needs the TSC's frequency. */
+	ferry_test_need_eal();
+	for (with_hub = 1; with_hub >= 0; with_hub--) {
+		struct ferry_bulk_out *out;
+		struct writer writer = { 0 };
+		uint32_t first = 0;
+		pthread_t thread;
+		struct bench b;
+
+		bench_send(&b);
+		ferry_bulk_close(b.out);
+		assert_int_equal(ferry_rx_release(b.rig.rx, &b.msg, 1), 0);
+		be_one(&b);
+		b.rig.memory.is_shared = is_shared;
+		assert_int_equal(ferry_bulk_lend(b.rig.rx, lent, LEN), 0);
+		assert_int_equal(ferry_bulk_send(b.rig.tx, &iov, 1, NULL, &out),
+			1);
+		writer.block = b.block;
+		assert_int_equal(ferry_claim_take(b.block, UNITS,
+			FERRY_UNIT_TX, 4, UNITS, 0, &first), 4);
+		assert_int_equal(first, 0);
+		if (!with_hub)
+			be_orphans(&b);
+		assert_int_equal(pthread_create(&thread, NULL, writer_run,
+			&writer), 0);
+		ferry_rx_stop(b.rig.rx);
+		b.rig.rx = NULL;
+		assert_true(__atomic_load_n(&writer.has_ended,
+			__ATOMIC_RELAXED));
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_int_equal(ferry_bulk_poll(out), FERRY_E_CLOSED);
+		ferry_bulk_close(out);
+		bench_end(&b);
+	}
+}
+
 /* What another call finds out first is still the caller's cancelling. */
 static void
 cancelled_says_so_each_time(void **state)
@@ -644,11 +706,12 @@ main(void)
 			the_hub_dies_and_its_claims_are_copied_by_others),
 		cmocka_unit_test(the_hub_dies_before_the_message_begins),
 		cmocka_unit_test(either_end_closes_without_a_hub),
+		cmocka_unit_test(closing_waits_for_who_writes_a_lent_buffer),
 		cmocka_unit_test(cancelled_says_so_each_time),
 		cmocka_unit_test(what_ended_early_is_counted_at_both_ends),
 		cmocka_unit_test(closing_ends_what_is_under_way),
 		cmocka_unit_test(the_front_is_there_before_the_rest),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, ferry_test_eal_setup, NULL);
 }

@@ -326,22 +326,22 @@ lend_check(void)
 		check_that(is_all(area->own, 0x77, PART));
 }
 
-/* The consumer gives its own memory back while the producer copies to it. */
 static void
-release_prepare(void)
-{
-	assert_int_equal(send_from(area->source, FERRY_BULK_TX), 1);
-	accept_to(area->own);
-}
-
-static void
-release_op(void)
+poll_op(void)
 {
 	int ret;
 
 	while ((ret = ferry_bulk_poll(out)) == 0)
 		;
 	step_report(ret);
+}
+
+/* The consumer gives its own memory back while the producer copies to it. */
+static void
+release_prepare(void)
+{
+	assert_int_equal(send_from(area->source, FERRY_BULK_TX), 1);
+	accept_to(area->own);
 }
 
 static void
@@ -525,11 +525,37 @@ close_check(void)
 	check_that(is_all(area->own, 0x77, PART));
 }
 
+/* The same, but the producer stands: it may have looked before the end closed. */
+static void
+leave_act(void)
+{
+	/* Closing waits while it has claims. */
+	given_back = !ferry_claim_any(&ferry_channel_bulk(rig.ch)[0],
+		FERRY_BULK_UNITS, FERRY_UNIT_TX);
+	if (!given_back)
+		return;
+	said = ferry_test_check(area->own, LEN, 4) == -1;
+	ferry_rx_stop(rig.rx);
+	rig.rx = NULL;
+	memset(area->own, 0x77, PART);
+}
+
+static void
+leave_check(void)
+{
+	if (given_back) {
+		check_that(is_all(area->own, 0x77, PART));
+		check_that(step_reported() == (said ? 1 : FERRY_E_CLOSED));
+	} else {
+		check_that(step_reported() == 1);
+	}
+}
+
 static const struct race races[] = {
 	{ "a_lent_buffer_may_be_changed_for_a_shorter_one", false,
 		lend_prepare, lend_op, lend_act, lend_check },
 	{ "released_memory_is_not_written_by_a_producer", false,
-		release_prepare, release_op, release_act, release_check },
+		release_prepare, poll_op, release_act, release_check },
 	{ "a_cancelled_payload_is_not_read_by_a_consumer", false,
 		cancel_prepare, cancel_op, cancel_act, cancel_check },
 	{ "a_late_server_harms_no_other_message", true,
@@ -540,6 +566,10 @@ static const struct race races[] = {
 		close_prepare_sent, close_op, close_act, close_check },
 	{ "nor_if_the_hub_is_gone", false,
 		close_prepare_orphans, close_op, close_act, close_check },
+	{ "nor_by_a_producer_that_looked_before", false,
+		close_prepare_sent, poll_op, leave_act, leave_check },
+	{ "nor_by_one_without_a_hub", false,
+		close_prepare_orphans, poll_op, leave_act, leave_check },
 };
 
 static void
