@@ -220,35 +220,21 @@ bulk_copy_units(const struct bulk_view *v, struct ferry_copier *copier,
 }
 
 int
-bulk_copy_vm(const struct bulk_view *v, int32_t pid, uint32_t first,
-		uint32_t n)
+bulk_copy_vm(const struct bulk_view *v, const struct ferry_process *from,
+		uint32_t first, uint32_t n)
 {
 	struct bulk_cursor src = bulk_cursor_at(&v->src, first * v->unit);
 	struct bulk_cursor dst = bulk_dst_at(v, first);
 	uint64_t left = bulk_bytes(v, first, n);
 	struct ferry_copy_job job;
-	ssize_t got;
+	int ret;
 
 	while (left > 0) {
-		struct iovec to, from;
-
-		bulk_piece(&dst, &src, left, v->place, &job);
-		to.iov_base = job.dst;
-		to.iov_len = job.len;
-		from.iov_base = (void *)(uintptr_t)job.src;
-		from.iov_len = job.len;
-		while (to.iov_len > 0) {
-			got = process_vm_readv(pid, &to, 1, &from, 1, 0);
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got <= 0)
-				return got < 0 ? -errno : -EFAULT;
-			to.iov_base = RTE_PTR_ADD(to.iov_base, got);
-			to.iov_len -= (size_t)got;
-			from.iov_base = RTE_PTR_ADD(from.iov_base, got);
-			from.iov_len -= (size_t)got;
-		}
-		left -= job.len;
+		left -= bulk_piece(&dst, &src, left, v->place, &job);
+		ret = ferry_process_read(from, job.dst, (uintptr_t)job.src,
+				job.len);
+		if (ret != 0)
+			return ret;
 	}
 	return 0;
 }

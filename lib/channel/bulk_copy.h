@@ -16,6 +16,7 @@
 #include "ferry_bulk.h"
 #include "ferry_claim.h"
 #include "ferry_copier.h"
+#include "ferry_process.h"
 
 /* Longest claim: what a party copies between two looks at anything else. */
 #define BULK_CLAIM (UINT64_C(512) << 10)
@@ -152,8 +153,8 @@ bulk_may_copy(const struct ferry_channel_shared *ch, const struct bulk_view *v)
 int bulk_copy_units(const struct bulk_view *v, struct ferry_copier *copier,
 		enum ferry_mode mode, uint32_t first, uint32_t n);
 
-/* The same by process_vm_readv() from a process: 0 or negative errno. */
-int bulk_copy_vm(const struct bulk_view *v, int32_t pid, uint32_t first,
-		uint32_t n);
+/* The same by process_vm_readv() from a process: as ferry_process_read(). */
+int bulk_copy_vm(const struct bulk_view *v, const struct ferry_process *from,
+		uint32_t first, uint32_t n);
 
 #endif /* BULK_COPY_H */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -18,10 +16,13 @@
 #define STALL_US 200
 #define STALL_SLEEP_US 20000
 #define STALL_BYTE_NS 0.4
+/* A message's units are examined so often: 20 ms at 5 GHz. */
+#define AUDIT_TICKS UINT64_C(100000000)
 
 int
 bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
-		uint8_t party, struct ferry_copier *copier,
+		struct ferry_cell *cells, uint8_t party,
+		struct ferry_copier *copier,
 		const struct ferry_channel_memory *memory,
 		struct ferry_bell *bells, uint32_t n_bells,
 		const struct ferry_boards *boards)
@@ -29,8 +30,9 @@ bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
 	memset(e, 0, sizeof(*e));
 	e->shared = shared;
 	e->other = party == FERRY_UNIT_TX ? &shared->rx : &shared->tx;
+	e->blocks = ferry_cells_bulk(cells);
+	e->grants = (struct ferry_bulk_grant *)&e->blocks[FERRY_BULK_BLOCKS];
 	e->party = party;
-	e->pid = getpid();
 	e->copier = copier;
 	e->memory = memory;
 	e->bells = bells;
@@ -69,10 +71,33 @@ bulk_reaches(const struct bulk_end *e, const struct bulk_side *side)
 		bulk_is_shared(e, side);
 }
 
-bool
-bulk_is_local(const struct bulk_end *e)
+/* Find out once who is at the other end: whether that is known. */
+static bool
+peer_know(struct bulk_end *e)
 {
-	return __atomic_load_n(&e->other->pid, __ATOMIC_RELAXED) == e->pid;
+	const struct ferry_channel_end *other = e->other;
+	struct ferry_process self;
+
+	if (likely(e->known))
+		return true;
+	/* Acquire: the state is set after the process. An end that was opened
+	 * is never another process's. */
+	if (__atomic_load_n(&other->state, __ATOMIC_ACQUIRE) ==
+			FERRY_END_ABSENT)
+		return false;
+	e->peer.token = __atomic_load_n(&other->process, __ATOMIC_RELAXED);
+	e->peer.token_at = __atomic_load_n(&other->token_at, __ATOMIC_RELAXED);
+	e->peer.pid = __atomic_load_n(&other->pid, __ATOMIC_RELAXED);
+	ferry_process_self(&self);
+	e->local = ferry_process_same(&e->peer, &self);
+	e->known = true;
+	return true;
+}
+
+bool
+bulk_is_local(struct bulk_end *e)
+{
+	return peer_know(e) && e->local;
 }
 
 void
@@ -87,18 +112,14 @@ bulk_hold(const struct bulk_end *e, const struct bulk_side *side, bool hold)
 			side->segs[i].len);
 }
 
-/* Watch the other end's process, if that is not done yet. */
+/* Watch the other end's process, if it can be recognised. */
 static void
 peer_watch(struct bulk_end *e)
 {
-	const int32_t pid = __atomic_load_n(&e->other->pid, __ATOMIC_RELAXED);
-
-	if (e->peer_pid == pid)
+	if (e->peer_fd >= 0 || !peer_know(e) || e->local)
 		return;
-	bulk_end_fini(e);
-	e->peer_pid = pid;
-	if (pid != e->pid)
-		e->peer_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	e->watched = true;
+	e->peer_fd = ferry_process_open(&e->peer);
 }
 
 void
@@ -117,21 +138,28 @@ bulk_started(struct bulk_end *e, struct bulk_msg *m)
 	m->vm = !m->able && e->party == FERRY_UNIT_RX && !e->vm_denied &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0;
 	m->able |= m->vm;
-	peer_watch(e);
+	/* While the hub lives: later the number may be another process's. */
+	if (!e->watched)
+		peer_watch(e);
 }
 
-/* Whether the other end's process is there, when no hub tells. */
-static bool
-peer_lives(struct bulk_end *e)
-{
-	struct pollfd fd = { .events = POLLIN };
+/* What is known of the other end's process when no hub tells. */
+enum peer_state {
+	PEER_LIVES,
+	PEER_DEAD,
+	PEER_UNKNOWN,
+};
 
-	/* No message may have begun yet. */
+static enum peer_state
+peer_look(struct bulk_end *e)
+{
+	/* No message may have begun yet, or there was no file descriptor. */
 	peer_watch(e);
-	if (e->peer_pid == e->pid)
-		return true;
-	fd.fd = e->peer_fd;
-	return e->peer_fd >= 0 && poll(&fd, 1, 0) == 0;
+	if (e->local)
+		return PEER_LIVES;
+	if (e->peer_fd < 0)
+		return PEER_UNKNOWN;
+	return ferry_process_ended(e->peer_fd) ? PEER_DEAD : PEER_LIVES;
 }
 
 /* Why the other end will do nothing more: 0, or FERRY_E_*. */
@@ -144,7 +172,20 @@ peer_result(struct bulk_end *e)
 		return ret;
 	if (bulk_has_left(e->other))
 		return FERRY_E_CLOSED;
-	return peer_lives(e) ? 0 : ret;
+	/* One of which nothing is known is not waited for. */
+	return peer_look(e) == PEER_LIVES ? 0 : ret;
+}
+
+/* Whether the other end may still copy, for all that is known. */
+static bool
+peer_may_copy(struct bulk_end *e)
+{
+	const int ret = ferry_end_result(e->other);
+
+	if (likely(ret != FERRY_E_HUB_GONE))
+		return ret == 0;
+	/* An end closes after its last copy. */
+	return !bulk_has_left(e->other) && peer_look(e) != PEER_DEAD;
 }
 
 bool
@@ -154,19 +195,104 @@ bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m)
 		(!m->repaired || bulk_has_left(e->other));
 }
 
+static uint8_t
+other_party(const struct bulk_end *e)
+{
+	return e->party == FERRY_UNIT_TX ? FERRY_UNIT_RX : FERRY_UNIT_TX;
+}
+
+/* Whether the hub's engine may copy. */
+static bool
+server_may_copy(const struct bulk_end *e)
+{
+	return ferry_end_result(e->other) != FERRY_E_HUB_GONE;
+}
+
 bool
 bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
 		uint32_t n_units)
 {
-	const uint8_t other = e->party == FERRY_UNIT_TX ? FERRY_UNIT_RX :
-		FERRY_UNIT_TX;
-	const int gone = ferry_end_result(e->other);
+	return (peer_may_copy(e) &&
+			ferry_claim_any(block, n_units, other_party(e))) ||
+		(server_may_copy(e) &&
+			ferry_claim_any(block, n_units, FERRY_UNIT_SERVER));
+}
 
-	/* An end closes after its last copy. */
-	if (peer_result(e) == 0 && ferry_claim_any(block, n_units, other))
+/* Whether nobody is going to mark units of a message that is over as DONE. */
+static bool
+is_settled(struct bulk_end *e, const struct bulk_view *v)
+{
+	const uint8_t other = other_party(e);
+
+	/* What only somebody else can have written: this end is not copying. */
+	ferry_claim_repair(v->block, v->n_units, e->party);
+	if (peer_may_copy(e) &&
+			ferry_claim_counts(v->block, v->n_units, other)) {
+		if (peer_result(e) == 0)
+			return false;
+		/* It may live, but perhaps it does not: it is not waited for. */
+		ferry_claim_void(v->block, other, 0, v->n_units);
+	}
+	return !server_may_copy(e) || !ferry_claim_counts(v->block, v->n_units,
+			FERRY_UNIT_SERVER);
+}
+
+/* Nobody marks units any more: what is found by looking again, from here on, both
+ * ends find. */
+static void
+settle(struct bulk_msg *m)
+{
+	struct bulk_view *v = &m->v;
+
+	v->front = ferry_claim_front(v->block, v->n_units, v->front);
+	m->ended = v->front == v->n_units ? 1 :
+		ferry_bulk_over(v->block, v->gen);
+	/* Somebody else wrote there. */
+	if (m->ended == 0)
+		m->ended = FERRY_E_CORRUPT;
+}
+
+void
+bulk_give_up(struct bulk_end *e, struct bulk_msg *m)
+{
+	const struct bulk_view *v = &m->v;
+
+	ferry_claim_void(v->block, other_party(e), 0, v->n_units);
+	ferry_claim_void(v->block, FERRY_UNIT_SERVER, 0, v->n_units);
+	settle(m);
+}
+
+/* Whether a unit can be what it says, of a message that is not over, for an end
+ * that is not copying. */
+static bool
+unit_is_possible(const struct bulk_end *e, const struct bulk_msg *m,
+		uint8_t unit)
+{
+	return unit == FERRY_UNIT_FREE || unit == FERRY_UNIT_DONE ||
+		unit == other_party(e) || (unit == FERRY_UNIT_SERVER &&
+		(m->by & FERRY_BULK_ENGINE) != 0);
+}
+
+/* Now and then: whether all units are possible. One that is not would never be
+ * copied, and be waited for. */
+static bool
+is_sound(const struct bulk_end *e, struct bulk_msg *m)
+{
+	const uint64_t now = rte_rdtsc();
+	uint32_t i;
+
+	if (likely(now < m->audit))
 		return true;
-	return gone != FERRY_E_HUB_GONE &&
-		ferry_claim_any(block, n_units, FERRY_UNIT_SERVER);
+	if (m->audit != 0)
+		for (i = m->v.front; i < m->v.n_units; i++)
+			if (!unit_is_possible(e, m, __atomic_load_n(
+					&m->v.block->units[i],
+					__ATOMIC_ACQUIRE)) &&
+					ferry_bulk_over(m->v.block,
+						m->v.gen) == 0)
+				return false;
+	m->audit = now + AUDIT_TICKS;
+	return true;
 }
 
 void
@@ -184,26 +310,24 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 	}
 	over = ferry_bulk_over(v->block, v->gen);
 	if (likely(over == 0)) {
-		if (likely(ferry_end_result(e->other) == 0))
-			return;
-		over = peer_result(e);
-		if (over == 0) {
+		over = ferry_end_result(e->other);
+		if (unlikely(over != 0))
+			over = peer_result(e);
+		if (over == 0 && unlikely(!m->repaired && !server_may_copy(e))) {
 			/* What the hub's engine had claimed. */
-			if (!m->repaired)
-				ferry_claim_repair(v->block, v->n_units,
-						FERRY_UNIT_SERVER);
+			ferry_claim_repair(v->block, v->n_units,
+					FERRY_UNIT_SERVER);
 			m->repaired = true;
 			m->by = FERRY_BULK_TX | FERRY_BULK_RX;
-			return;
 		}
-		over = ferry_bulk_end(v->block, v->gen, over);
+		if (over == 0 && unlikely(!is_sound(e, m)))
+			over = FERRY_E_CORRUPT;
+		if (likely(over == 0))
+			return;
+		bulk_over(e, m, over);
 	}
-	if (bulk_block_busy(e, v->block, v->n_units))
-		return;
-	/* No claim is possible any more: what is found by looking again, from
-	 * here on, both ends find. */
-	v->front = ferry_claim_front(v->block, v->n_units, v->front);
-	m->ended = v->front == v->n_units ? 1 : over;
+	if (is_settled(e, v))
+		settle(m);
 }
 
 bool
@@ -251,14 +375,14 @@ copy_units(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 
 	if (!m->vm)
 		return bulk_copy_units(&m->v, e->copier, mode, first, n);
-	ret = bulk_copy_vm(&m->v, e->peer_pid, first, n);
+	ret = bulk_copy_vm(&m->v, &e->peer, first, n);
 	if (ret == 0) {
 		e->stats.vm_bytes += bulk_bytes(&m->v, first, n);
 		return 0;
 	}
 	/* Somebody else does it. */
 	m->able = false;
-	e->vm_denied |= ret == -EPERM || ret == -ENOSYS;
+	e->vm_denied |= ret != -EFAULT;
 	return ret;
 }
 
@@ -293,7 +417,7 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 		ferry_end_notify(e->other, e->bells, e->n_bells);
 		return 0;
 	}
-	ferry_claim_done(v->block, first, n);
+	ferry_claim_done(v->block, e->party, first, n);
 	e->stats.copied += bulk_bytes(v, first, n);
 	e->stats.claims++;
 	m->seen = v->front + __atomic_load_n(&v->block->next, __ATOMIC_RELAXED);
@@ -315,7 +439,7 @@ bulk_announce(struct bulk_end *e, const struct bulk_msg *m)
 		return;
 	/* A */
 	__atomic_fetch_or(&e->shared->service.bulk,
-			1u << bulk_number(e->shared, &m->v), __ATOMIC_RELEASE);
+			1u << bulk_number(e, &m->v), __ATOMIC_RELEASE);
 	ferry_board_announce(e->shared, &e->boards);
 }
 

@@ -10,15 +10,17 @@
 #include <sys/queue.h>
 
 #include "bulk_copy.h"
+#include "ferry_process.h"
 
 /* One end's part in all its bulk messages. */
 struct bulk_end {
 	struct ferry_channel_shared *shared;
 	const struct ferry_channel_end *other;
+	/* Not looked for in the channel's head again: others may write there. */
+	struct ferry_bulk_block *blocks;
+	struct ferry_bulk_grant *grants;
 	/* FERRY_UNIT_TX or FERRY_UNIT_RX. */
 	uint8_t party;
-	/* The own process: to ask for it is a system call. */
-	int32_t pid;
 	struct ferry_copier *copier;
 	/* NULL: none. */
 	const struct ferry_channel_memory *memory;
@@ -26,11 +28,17 @@ struct bulk_end {
 	uint32_t n_bells;
 	struct ferry_boards boards;
 	struct ferry_bulk_stats stats;
-	/* The process at the other end, once it is known: to see it end when
-	 * there is no hub any more that would tell. */
-	int32_t peer_pid;
+	/* The process at the other end, read once: what others write there
+	 * later is not looked at. known: it has been read; local: it is this
+	 * process. */
+	struct ferry_process peer;
+	bool known;
+	bool local;
+	/* Its pidfd, to see it end when there is no hub any more that would
+	 * tell; negative: it could not be recognised. watched: this was tried. */
 	int peer_fd;
-	/* The kernel does not let this process read the other one's memory. */
+	bool watched;
+	/* This process cannot read the other one's memory. */
 	bool vm_denied;
 };
 
@@ -46,6 +54,8 @@ struct bulk_msg {
 	/* When it last got on, and how far it was. */
 	uint64_t moved;
 	uint32_t seen;
+	/* When its units are examined next. */
+	uint64_t audit;
 	/* It is over, for good: 1, or negative. 0: it is not. */
 	int ended;
 	/* Last: it is long. */
@@ -61,11 +71,13 @@ bulk_msg_init(struct bulk_msg *m, uint32_t by)
 	m->vm = false;
 	m->repaired = false;
 	m->seen = 0;
+	m->audit = 0;
 	m->ended = 0;
 }
 
 int bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
-		uint8_t party, struct ferry_copier *copier,
+		struct ferry_cell *cells, uint8_t party,
+		struct ferry_copier *copier,
 		const struct ferry_channel_memory *memory,
 		struct ferry_bell *bells, uint32_t n_bells,
 		const struct ferry_boards *boards);
@@ -77,7 +89,7 @@ bool bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side);
 bool bulk_reaches(const struct bulk_end *e, const struct bulk_side *side);
 
 /* Whether both ends are in this process. */
-bool bulk_is_local(const struct bulk_end *e);
+bool bulk_is_local(struct bulk_end *e);
 
 /* Say that a side is in use, or no more. */
 void bulk_hold(const struct bulk_end *e, const struct bulk_side *side,
@@ -91,13 +103,18 @@ void bulk_started(struct bulk_end *e, struct bulk_msg *m);
  * gone on without the hub already. */
 bool bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m);
 
-/* Whether a living party other than this one may be at work on the message in a
- * block. */
+/* Whether a party other than this one, that is not known to be dead, may be at
+ * work on the message in a block. */
 bool bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
 		uint32_t n_units);
 
-/* Look how the message stands: ended is set if it is over. */
+/* Look how the message stands: ended is set if it is over, and it is certain
+ * whether it is whole. Its memory may still be in use: bulk_block_busy(). */
 void bulk_look(struct bulk_end *e, struct bulk_msg *m);
+
+/* End one that is over already without those who copy: what they have claimed is
+ * not going to count. */
+void bulk_give_up(struct bulk_end *e, struct bulk_msg *m);
 
 /* Claim and copy, up to limit: how many units; or 0. */
 uint32_t bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
@@ -119,9 +136,9 @@ void bulk_ring(struct ferry_channel_shared *ch, struct ferry_bell *bells,
 
 /* The number of a block. */
 static inline uint32_t
-bulk_number(const struct ferry_channel_shared *ch, const struct bulk_view *v)
+bulk_number(const struct bulk_end *e, const struct bulk_view *v)
 {
-	return (uint32_t)(v->block - ferry_channel_bulk(ch));
+	return (uint32_t)(v->block - e->blocks);
 }
 
 #endif /* BULK_END_H */

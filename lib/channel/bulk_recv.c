@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 
 #include <rte_cycles.h>
 
@@ -58,8 +57,9 @@ rx_begin(struct ferry_rx *rx)
 	b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return -ENOMEM;
-	ret = bulk_end_init(&b->end, rx->shared, FERRY_UNIT_RX, rx->copier,
-			rx->memory, rx->bells, rx->n_bells, &rx->boards);
+	ret = bulk_end_init(&b->end, rx->shared, rx->cells, FERRY_UNIT_RX,
+			rx->copier, rx->memory, rx->bells, rx->n_bells,
+			&rx->boards);
 	if (ret != 0) {
 		free(b);
 		return ret;
@@ -95,8 +95,7 @@ note_read(const struct ferry_rx *rx, const struct ferry_msg *msg,
 
 	memcpy(note, msg->data, sizeof(*note));
 	/* All of its lines that are about to be used, at once. */
-	block = &ferry_channel_bulk(rx->shared)[note->block %
-		FERRY_BULK_BLOCKS];
+	block = &rx->bulk->end.blocks[note->block % FERRY_BULK_BLOCKS];
 	rte_prefetch0(block);
 	rte_prefetch0(&block->dst_gen);
 	rte_prefetch0(&block->over);
@@ -104,14 +103,13 @@ note_read(const struct ferry_rx *rx, const struct ferry_msg *msg,
 	rte_compiler_barrier();
 	return note->block < FERRY_BULK_BLOCKS && note->gen != 0 &&
 		note->grant <= FERRY_BULK_BLOCKS &&
-		__atomic_load_n(&ferry_channel_bulk(rx->shared)[
-			note->block].gen, __ATOMIC_RELAXED) == note->gen;
+		__atomic_load_n(&block->gen, __ATOMIC_RELAXED) == note->gen;
 }
 
 static struct ferry_bulk_grant *
 grant_at(const struct ferry_rx *rx, uint32_t i)
 {
-	return &ferry_channel_grants(rx->shared)[i];
+	return &rx->bulk->end.grants[i];
 }
 
 /* From OFFERED: false if the producer was first. */
@@ -167,17 +165,15 @@ grant_find(struct bulk_rx *b, struct ferry_bulk_in *in)
 static bool
 vm_works(struct bulk_rx *b, const struct ferry_bulk_in *in)
 {
-	const struct ferry_bulk_seg *seg = &in->m.v.src.segs[0];
-	const struct iovec from = { (void *)(uintptr_t)seg->addr, 1 };
 	uint8_t byte;
-	const struct iovec to = { &byte, 1 };
+	int ret;
 
 	if (b->end.vm_denied)
 		return false;
-	if (process_vm_readv(b->end.other->pid, &to, 1, &from, 1, 0) == 1)
-		return true;
-	b->end.vm_denied = true;
-	return false;
+	ret = ferry_process_read(&b->end.peer, &byte, in->m.v.src.segs[0].addr,
+			1);
+	b->end.vm_denied = ret != 0 && ret != -EFAULT;
+	return ret == 0;
 }
 
 /* Private to private: through a window of shared memory. */
@@ -265,7 +261,7 @@ static bool
 is_quiet(struct bulk_rx *b, struct ferry_bulk_in *in)
 {
 	/* A block with another message: this one's producer saw it quiet. */
-	return in->m.ended != 0 || __atomic_load_n(&in->m.v.block->gen,
+	return in->m.ended == 1 || __atomic_load_n(&in->m.v.block->gen,
 			__ATOMIC_ACQUIRE) != in->m.v.gen ||
 		!bulk_block_busy(&b->end, in->m.v.block, in->m.v.n_units);
 }
@@ -297,8 +293,8 @@ in_make(struct ferry_rx *rx, const struct ferry_bulk_note *note,
 		in = calloc(1, sizeof(*in));
 	if (in == NULL)
 		return -ENOMEM;
-	if (!bulk_view_read(&in->m.v, &ferry_channel_bulk(rx->shared)[
-			note->block], note->gen) ||
+	if (!bulk_view_read(&in->m.v, &rx->bulk->end.blocks[note->block],
+			note->gen) ||
 			in->m.v.len != note->len || (note->grant != 0 &&
 			(rx->bulk->lent[note->grant - 1].iov_base == NULL ||
 			 rx->bulk->lent[note->grant - 1].iov_len <
@@ -616,7 +612,7 @@ ferry_bulk_refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 
 	if (rx_begin(rx) != 0 || !note_read(rx, msg, &note))
 		return;
-	block = &ferry_channel_bulk(rx->shared)[note.block];
+	block = &rx->bulk->end.blocks[note.block];
 	ferry_bulk_end(block, note.gen, FERRY_E_REFUSED);
 	wake_producer(rx);
 	/* A lent buffer may be written now: it is lent again once it is not,
@@ -730,8 +726,7 @@ lent_busy(const struct ferry_rx *rx)
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
 		lent |= rx->bulk->lent[i].iov_base != NULL;
 		busy |= bulk_block_busy(&rx->bulk->end,
-				&ferry_channel_bulk(rx->shared)[i],
-				FERRY_BULK_UNITS);
+				&rx->bulk->end.blocks[i], FERRY_BULK_UNITS);
 	}
 	return lent && busy;
 }

@@ -45,6 +45,8 @@ struct bulk_tx {
 	struct bulk_outs spare;
 	/* Blocks with a handle. */
 	uint32_t used;
+	/* Blocks whose last message ended early: they may still be in use. */
+	uint32_t early;
 	uint32_t n_outs;
 	struct bulk_team team;
 };
@@ -60,8 +62,9 @@ tx_begin(struct ferry_tx *tx)
 	b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return -ENOMEM;
-	ret = bulk_end_init(&b->end, tx->shared, FERRY_UNIT_TX, tx->copier,
-			tx->memory, tx->bells, tx->n_bells, &tx->boards);
+	ret = bulk_end_init(&b->end, tx->shared, tx->cells, FERRY_UNIT_TX,
+			tx->copier, tx->memory, tx->bells, tx->n_bells,
+			&tx->boards);
 	if (ret != 0) {
 		free(b);
 		return ret;
@@ -77,8 +80,7 @@ tx_begin(struct ferry_tx *tx)
 static bool
 block_is_released(const struct ferry_tx *tx, uint32_t i)
 {
-	const struct ferry_bulk_block *block =
-		&ferry_channel_bulk(tx->shared)[i];
+	const struct ferry_bulk_block *block = &tx->bulk->end.blocks[i];
 
 	/* G */
 	return block->gen == 0 || __atomic_load_n(&block->released,
@@ -96,15 +98,30 @@ bulk_tx_drained(const struct ferry_tx *tx)
 	return true;
 }
 
+/* Whether nobody copies what was last in a block. Whoever does so needs to find
+ * its units as they are. */
+static bool
+block_is_quiet(struct bulk_tx *b, uint32_t i)
+{
+	if (likely((b->early & 1u << i) == 0))
+		return true;
+	if (bulk_block_busy(&b->end, &b->end.blocks[i], FERRY_BULK_UNITS))
+		return false;
+	b->early &= ~(1u << i);
+	return true;
+}
+
 /* A block for a new message; or NULL. */
 static struct ferry_bulk_block *
 block_find(const struct ferry_tx *tx)
 {
+	struct bulk_tx *b = tx->bulk;
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		if ((tx->bulk->used & 1u << i) == 0 && block_is_released(tx, i))
-			return &ferry_channel_bulk(tx->shared)[i];
+		if ((b->used & 1u << i) == 0 && block_is_released(tx, i) &&
+				block_is_quiet(b, i))
+			return &b->end.blocks[i];
 	return NULL;
 }
 
@@ -135,7 +152,7 @@ block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m)
 static uint32_t
 grant_take(struct ferry_tx *tx, struct bulk_msg *m)
 {
-	struct ferry_bulk_grant *grants = ferry_channel_grants(tx->shared);
+	struct ferry_bulk_grant *grants = tx->bulk->end.grants;
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
@@ -174,7 +191,7 @@ announce(struct ferry_tx *tx, const struct bulk_msg *m, uint32_t tag,
 {
 	struct ferry_cell *cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
 	const struct ferry_bulk_note note = {
-		.block = bulk_number(tx->shared, &m->v),
+		.block = bulk_number(&tx->bulk->end, &m->v),
 		.gen = m->v.gen,
 		.len = m->v.len,
 		.tag = tag,
@@ -296,7 +313,7 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 	if (grant != 0)
 		bulk_announce(&tx->bulk->end, &out->m);
 	bulk_hold(&tx->bulk->end, &out->m.v.src, true);
-	tx->bulk->used |= 1u << bulk_number(tx->shared, &out->m.v);
+	tx->bulk->used |= 1u << bulk_number(&tx->bulk->end, &out->m.v);
 	tx->bulk->n_outs++;
 	TAILQ_INSERT_TAIL(&tx->bulk->outs, out, next);
 	*result = out;
@@ -315,11 +332,12 @@ note_end(struct bulk_tx *b, struct ferry_bulk_out *out)
 	out->noted = true;
 	/* Before the block is another message's. */
 	__atomic_fetch_and(&b->end.shared->service.bulk,
-			~(1u << bulk_number(b->end.shared, v)),
+			~(1u << bulk_number(&b->end, v)),
 			__ATOMIC_RELAXED);
 	bulk_hold(&b->end, &v->src, false);
 	b->n_outs--;
 	if (out->m.ended != 1) {
+		b->early |= 1u << bulk_number(&b->end, v);
 		stats->aborted++;
 		return;
 	}
@@ -489,7 +507,7 @@ out_free(struct ferry_bulk_out *out)
 
 	TAILQ_REMOVE(&b->outs, out, next);
 	TAILQ_INSERT_HEAD(&b->spare, out, next);
-	b->used &= ~(1u << bulk_number(b->end.shared, &out->m.v));
+	b->used &= ~(1u << bulk_number(&b->end, &out->m.v));
 }
 
 void

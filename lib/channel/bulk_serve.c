@@ -40,6 +40,7 @@ struct served_msg {
 
 struct bulk_serve {
 	struct ferry_channel_shared *shared;
+	struct ferry_bulk_block *blocks;
 	struct ferry_bell *bells;
 	uint32_t n_bells;
 	/* The producer is in this process. */
@@ -57,7 +58,8 @@ struct bulk_serve {
 };
 
 struct bulk_serve *
-bulk_serve_make(struct ferry_channel_shared *shared, struct ferry_bell *bells,
+bulk_serve_make(struct ferry_channel_shared *shared,
+		struct ferry_bulk_block *blocks, struct ferry_bell *bells,
 		uint32_t n_bells, bool local,
 		const struct ferry_channel_memory *memory, uint64_t cookie)
 {
@@ -66,6 +68,7 @@ bulk_serve_make(struct ferry_channel_shared *shared, struct ferry_bell *bells,
 	if (s == NULL)
 		return NULL;
 	s->shared = shared;
+	s->blocks = blocks;
 	s->bells = bells;
 	s->n_bells = n_bells;
 	s->local = local;
@@ -112,7 +115,7 @@ reaches(const struct bulk_serve *s, const struct bulk_side *side,
 static bool
 msg_useful(struct bulk_serve *s, uint32_t i)
 {
-	struct ferry_bulk_block *block = &ferry_channel_bulk(s->shared)[i];
+	struct ferry_bulk_block *block = &s->blocks[i];
 	const uint32_t gen = __atomic_load_n(&block->gen, __ATOMIC_ACQUIRE);
 	struct served_msg *m = &s->msgs[i];
 
@@ -166,7 +169,7 @@ claim_end(struct bulk_serve *s, struct claim *c)
 		notify_ends(s);
 	} else {
 		bytes = bulk_bytes(&m->v, c->first, c->n);
-		ferry_claim_done(m->v.block, c->first, c->n);
+		ferry_claim_done(m->v.block, FERRY_UNIT_SERVER, c->first, c->n);
 		bulk_ring(s->shared, s->bells, s->n_bells, &m->v);
 	}
 	c->used = false;
@@ -286,10 +289,13 @@ bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
 		return 0;
 	c->jobs--;
 	if (unlikely(status == FERRY_COPY_E_UNSAFE)) {
-		/* Its units are the server's for ever: nobody believes that
-		 * they are quiet. */
+		/* Its units stay the server's for ever, so that the consumer
+		 * does not believe that they are quiet; but they do not count,
+		 * so that both ends are told. */
 		ferry_bulk_end(s->msgs[c->block].v.block,
 				s->msgs[c->block].v.gen, -EIO);
+		ferry_claim_void(s->msgs[c->block].v.block, FERRY_UNIT_SERVER,
+				c->first, c->n);
 		c->n = 0;
 		*unsafe = true;
 		/* Its other jobs may never come back. */

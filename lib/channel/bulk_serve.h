@@ -15,7 +15,8 @@
 struct bulk_serve;
 
 struct bulk_serve *bulk_serve_make(struct ferry_channel_shared *shared,
-		struct ferry_bell *bells, uint32_t n_bells, bool local,
+		struct ferry_bulk_block *blocks, struct ferry_bell *bells,
+		uint32_t n_bells, bool local,
 		const struct ferry_channel_memory *memory, uint64_t cookie);
 void bulk_serve_free(struct bulk_serve *s);
 

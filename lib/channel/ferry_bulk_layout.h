@@ -18,10 +18,12 @@
  * The message is a row of units. Each has a byte that says whose it is; by it
  * alone parties share the work, and a party's death harms nobody:
  *
- *              claim (compare-and-exchange)        done (release)
- *       FREE ──────────────────────────> party ─────────────────> DONE
+ *              claim (compare-and-exchange)    done (compare-and-exchange)
+ *       FREE ──────────────────────────> party ─────────────────────> DONE
  *         ^                                │
- *         └─── gives it back; or is dead ──┘
+ *         ├─── gives it back; or is dead ──┤
+ *         │                                │ it is not waited for
+ *         └──────── done, or dead ─────── VOID
  *
  * A block's life. gen numbers the messages that used it; "over" ends one early:
  *
@@ -38,6 +40,12 @@
  * in a living party's hands, nothing is read from the source or written to the
  * destination any more. Whether the message is complete is then the same for both
  * ends: if and only if all units are DONE.
+ *
+ * An end that does not wait for another party's claims, because that party is
+ * stopped or it is not known whether it lives, makes them VOID after it has set
+ * over. Then these units never become DONE, so that the message is not complete
+ * for anybody; but a unit that is VOID tells that its party may still read the
+ * source and write the destination.
  *
  * Synchronisation edges (release at the left, acquire at the right):
  *
@@ -90,6 +98,11 @@ extern "C" {
 #define FERRY_UNIT_RX 2
 /** The server's. */
 #define FERRY_UNIT_SERVER 3
+/**
+ * Set beside a party: its claim does not count any more, although it may still be
+ * at work. Once its message is over.
+ */
+#define FERRY_UNIT_VOID 0x40
 /** Copied. */
 #define FERRY_UNIT_DONE 0xff
 /** @} */
@@ -265,6 +278,21 @@ ferry_channel_grants(const struct ferry_channel_shared *ch)
 {
 	return (struct ferry_bulk_grant *)
 		&ferry_channel_bulk(ch)[FERRY_BULK_BLOCKS];
+}
+
+/**
+ * The same for an end, which does not look at the channel's head again: others
+ * may have written there.
+ *
+ * @param cells
+ *   The channel's cells, as its end has found them at its start.
+ * @return
+ *   FERRY_BULK_BLOCKS blocks; as many grants follow.
+ */
+static inline struct ferry_bulk_block *
+ferry_cells_bulk(struct ferry_cell *cells)
+{
+	return (struct ferry_bulk_block *)(void *)&cells[FERRY_N_CELLS];
 }
 
 /** Bytes of blocks and grants. */

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rte_memcpy.h>
 
@@ -11,6 +10,7 @@
 #include "ferry_channel.h"
 #include "ferry_copier.h"
 #include "ferry_post.h"
+#include "ferry_process.h"
 
 /* Payloads copied before the first of them is published: enough to amortise
  * the ring, not so many bytes that the consumer waits for a long burst. */
@@ -29,11 +29,15 @@ end_open(struct ferry_channel_end *end,
 		const struct ferry_channel_attach *attach)
 {
 	uint32_t absent = FERRY_END_ABSENT;
+	struct ferry_process self;
 
+	ferry_process_self(&self);
 	/* The other end may be reading it to ring. */
 	__atomic_store_n(&end->endpoint, attach->endpoint, __ATOMIC_RELAXED);
 	end->epoch = attach->epoch;
-	end->pid = getpid();
+	end->pid = self.pid;
+	end->process = self.token;
+	end->token_at = self.token_at;
 	__atomic_store_n(&end->left, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&end->may_sleep, 0, __ATOMIC_RELAXED);
 	/* Not a plain store: the hub may have shut down in the meantime. */

@@ -119,6 +119,8 @@ ferry_channel_layout_hash(void)
 		offsetof(struct ferry_cell, data),
 		FERRY_N_CELLS,
 		offsetof(struct ferry_channel_end, pid),
+		offsetof(struct ferry_channel_end, process),
+		offsetof(struct ferry_channel_end, token_at),
 		offsetof(struct ferry_channel_service, bulk),
 		sizeof(struct ferry_bulk_block),
 		offsetof(struct ferry_bulk_block, src),

@@ -64,7 +64,7 @@ extern "C" {
 /** First word of a channel, written last: "FERRYCH" and a zero byte. */
 #define FERRY_CHANNEL_MAGIC UINT64_C(0x0048435952524546)
 /** Raised with every change of meaning that the layout hash cannot see. */
-#define FERRY_CHANNEL_VERSION 3
+#define FERRY_CHANNEL_VERSION 4
 /**
  * Alignment that keeps two writers apart: two cache lines, because the
  * adjacent-line prefetcher of x86 fetches lines in pairs.
@@ -115,13 +115,20 @@ struct ferry_channel_end {
 	uint32_t endpoint;
 	/** Epoch of its endpoint; marks what it holds. Never 0 once opened. */
 	uint32_t epoch;
-	/** Process of its endpoint, as that says. */
+	/**
+	 * Number of its endpoint's process in that one's pid namespace: where to
+	 * look for it, no identity.
+	 */
 	int32_t pid;
 	/**
 	 * Not 0: its endpoint has closed it. So says state, too, but not if the
 	 * hub was gone before: then bulk messages go on between the ends.
 	 */
 	uint32_t left;
+	/** Token of its endpoint's process: see ferry_process.h. */
+	uint64_t process;
+	/** Where that process has its token. */
+	uint64_t token_at;
 } __rte_aligned(FERRY_APART);
 
 /** A published message in the forward ring. */

@@ -14,7 +14,10 @@
  *     if (ferry_bulk_over(b, gen) != 0)       never before the claim
  *             ferry_claim_drop(b, FERRY_UNIT_TX, first, n);
  *     else
- *             copy, then ferry_claim_done(b, first, n);
+ *             copy, then ferry_claim_done(b, FERRY_UNIT_TX, first, n);
+ *
+ * Once over is set, an end that does not wait for another party makes its claims
+ * VOID (ferry_claim_void()): ferry_claim_done() then gives the units back.
  *
  * A party that the message's ends do not wait for, but by its claims, also looks
  * at gen, after over: it may have been asleep since an earlier message, and over
@@ -92,10 +95,13 @@ ferry_claim_take(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party,
 {
 	uint32_t i, n, end = RTE_MIN(n_units, limit);
 	uint32_t next = __atomic_load_n(&b->next, __ATOMIC_RELAXED);
+	uint32_t tries = 0;
 
 	/* Most claims: where nobody has been. To move next on is no claim, but
-	 * sends the others elsewhere. */
-	while (next < end) {
+	 * sends the others elsewhere. Each turn moves next on by a unit at
+	 * least, so there are no more turns than units unless somebody else
+	 * writes there. */
+	while (next < end && tries++ < n_units) {
 		n = RTE_MIN(want, end - next);
 		if (!__atomic_compare_exchange_n(&b->next, &next, next + n,
 				false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -116,27 +122,6 @@ ferry_claim_take(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party,
 		return n;
 	}
 	return 0;
-}
-
-/**
- * Units that were claimed are copied.
- *
- * @param b
- *   The block.
- * @param first
- *   The first unit.
- * @param n
- *   How many.
- */
-static inline void
-ferry_claim_done(struct ferry_bulk_block *b, uint32_t first, uint32_t n)
-{
-	uint32_t i;
-
-	/* U; from the first, so that the front moves. */
-	for (i = first; i < first + n; i++)
-		__atomic_store_n(&b->units[i], FERRY_UNIT_DONE,
-				__ATOMIC_RELEASE);
 }
 
 /**
@@ -162,9 +147,72 @@ ferry_claim_drop(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
 	for (i = first; i < first + n; i++) {
 		uint8_t unit = party;
 
-		__atomic_compare_exchange_n(&b->units[i], &unit,
+		if (!__atomic_compare_exchange_n(&b->units[i], &unit,
 				FERRY_UNIT_FREE, false, __ATOMIC_RELEASE,
-				__ATOMIC_RELAXED);
+				__ATOMIC_RELAXED) &&
+				unit == (party | FERRY_UNIT_VOID))
+			__atomic_compare_exchange_n(&b->units[i], &unit,
+					FERRY_UNIT_FREE, false,
+					__ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	}
+}
+
+/**
+ * Units that were claimed are copied; those that became VOID are given back.
+ *
+ * @param b
+ *   The block.
+ * @param party
+ *   Whose they are.
+ * @param first
+ *   The first unit.
+ * @param n
+ *   How many.
+ */
+static inline void
+ferry_claim_done(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
+		uint32_t n)
+{
+	uint32_t i;
+
+	/* U; from the first, so that the front moves. */
+	for (i = first; i < first + n; i++) {
+		uint8_t unit = party;
+
+		if (unlikely(!__atomic_compare_exchange_n(&b->units[i], &unit,
+				FERRY_UNIT_DONE, false, __ATOMIC_RELEASE,
+				__ATOMIC_RELAXED)))
+			ferry_claim_drop(b, party, i, 1);
+	}
+}
+
+/**
+ * Make a party's claims void: its units are not going to be DONE. After over was
+ * set, so that it can claim no others.
+ *
+ * @param b
+ *   The block.
+ * @param party
+ *   Whose.
+ * @param first
+ *   The first unit.
+ * @param n
+ *   How many units to look at.
+ */
+static inline void
+ferry_claim_void(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
+		uint32_t n)
+{
+	uint32_t i;
+
+	/* Relaxed: either the party's own exchange is first, and the acquire of
+	 * ferry_claim_front() sees its bytes; or it fails. */
+	for (i = first; i < first + n; i++) {
+		uint8_t unit = party;
+
+		__atomic_compare_exchange_n(&b->units[i], &unit,
+				party | FERRY_UNIT_VOID, false,
+				__ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	}
 }
 
@@ -192,7 +240,32 @@ ferry_claim_front(const struct ferry_bulk_block *b, uint32_t n_units,
 }
 
 /**
- * Whether a party has claims.
+ * Whether a party has claims that count: it may still mark units as DONE.
+ *
+ * @param b
+ *   The block.
+ * @param n_units
+ *   How many units to look at, at most FERRY_BULK_UNITS.
+ * @param party
+ *   The party.
+ * @return
+ *   Whether one of the units is its.
+ */
+static inline bool
+ferry_claim_counts(const struct ferry_bulk_block *b, uint32_t n_units,
+		uint8_t party)
+{
+	uint32_t i;
+
+	/* seq_cst: after over was set. */
+	for (i = 0; i < n_units; i++)
+		if (__atomic_load_n(&b->units[i], __ATOMIC_SEQ_CST) == party)
+			return true;
+	return false;
+}
+
+/**
+ * Whether a party has claims, void ones too: it may be at work.
  *
  * @param b
  *   The block.
@@ -211,7 +284,8 @@ ferry_claim_any(const struct ferry_bulk_block *b, uint32_t n_units,
 
 	/* seq_cst: after over was set. */
 	for (i = 0; i < n_units; i++)
-		if (__atomic_load_n(&b->units[i], __ATOMIC_SEQ_CST) == party)
+		if ((__atomic_load_n(&b->units[i], __ATOMIC_SEQ_CST) &
+				~FERRY_UNIT_VOID) == party)
 			return true;
 	return false;
 }
@@ -234,9 +308,10 @@ ferry_claim_repair(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party)
 	uint32_t i, n = 0;
 
 	for (i = 0; i < n_units; i++) {
-		uint8_t unit = party;
+		uint8_t unit = __atomic_load_n(&b->units[i], __ATOMIC_RELAXED);
 
-		n += __atomic_compare_exchange_n(&b->units[i], &unit,
+		n += (unit & ~FERRY_UNIT_VOID) == party &&
+			__atomic_compare_exchange_n(&b->units[i], &unit,
 				FERRY_UNIT_FREE, false, __ATOMIC_RELAXED,
 				__ATOMIC_RELAXED);
 	}

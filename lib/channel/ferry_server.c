@@ -393,7 +393,10 @@ help(struct ferry_server *server, struct ferry_served *ch)
 				__ATOMIC_RELAXED) == 0)))
 		return 0;
 	if (ch->bulk == NULL)
-		ch->bulk = bulk_serve_make(ch->shared, ch->bells, ch->n_bells,
+		/* They lie before the slots. */
+		ch->bulk = bulk_serve_make(ch->shared,
+				RTE_PTR_SUB(ch->slots, FERRY_BULK_BYTES),
+				ch->bells, ch->n_bells,
 				ch->local, ch->memory,
 				(uint64_t)ch->number << 32);
 	/* Without memory it helps next time, or not. */

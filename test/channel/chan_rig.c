@@ -262,6 +262,23 @@ rig_set_state(struct ferry_channel_end *end, enum ferry_end_state state)
 	__atomic_store_n(&end->state, (uint32_t)state, __ATOMIC_RELEASE);
 }
 
+void
+rig_set_process(struct ferry_channel_end *end,
+		const struct ferry_process *process)
+{
+	end->pid = process->pid;
+	end->process = process->token;
+	end->token_at = process->token_at;
+}
+
+void
+rig_be_stranger(struct ferry_channel_end *end)
+{
+	const struct ferry_process nowhere = { .token = 1, .pid = -1 };
+
+	rig_set_process(end, &nowhere);
+}
+
 struct ferry_channel_census
 rig_census(const struct ferry_channel_shared *ch)
 {

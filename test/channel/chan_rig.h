@@ -13,6 +13,7 @@
 
 #include "ferry_channel.h"
 #include "ferry_copier.h"
+#include "ferry_process.h"
 #include "ferry_server.h"
 
 #define RIG_TX 1
@@ -86,6 +87,11 @@ void rig_age(struct rig *rig);
 
 /** What the hub writes into an end. */
 void rig_set_state(struct ferry_channel_end *end, enum ferry_end_state state);
+
+/** What an end says of its process: another one's, that this one cannot find. */
+void rig_set_process(struct ferry_channel_end *end,
+		const struct ferry_process *process);
+void rig_be_stranger(struct ferry_channel_end *end);
 
 /** The census, which must work and add up. */
 struct ferry_channel_census rig_census(const struct ferry_channel_shared *ch);

@@ -280,7 +280,7 @@ private_to_private_goes_through_a_window(void **state)
 	(void)state;
 	rig_start(&rig, 256, 4);
 	rig.memory.is_shared = is_not_shared;
-	rig.ch->tx.pid = -1;
+	rig_be_stranger(&rig.ch->tx);
 	for (i = 0; i < RTE_DIM(lens); i++) {
 		uint8_t *data = malloc(lens[i]), *to = malloc(lens[i] + 64);
 		const struct iovec iov = { to, lens[i] + 64 };
@@ -314,16 +314,22 @@ private_to_private_goes_through_a_window(void **state)
 
 /*
  * A process that stands still. Its memory is a copy of this one's, at the same
- * addresses, but for a hole.
+ * addresses, but for a hole, and for its token.
  */
-static pid_t
+static struct ferry_process
 stranger_start(void *hole, size_t hole_len)
 {
-	const pid_t pid = fork();
+	struct ferry_process *shared = mmap(NULL, sizeof(*shared), PROT_READ |
+			PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct ferry_process self;
 	int status;
+	pid_t pid;
 
+	assert_true(shared != MAP_FAILED);
+	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		ferry_process_self(shared);
 		if (hole_len > 0)
 			munmap(hole, hole_len);
 		raise(SIGSTOP);
@@ -331,16 +337,19 @@ stranger_start(void *hole, size_t hole_len)
 	}
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 	assert_true(WIFSTOPPED(status));
-	return pid;
+	self = *shared;
+	assert_int_equal(self.pid, pid);
+	munmap(shared, sizeof(*shared));
+	return self;
 }
 
 static void
-stranger_end(pid_t pid)
+stranger_end(const struct ferry_process *stranger)
 {
 	int status;
 
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	kill(stranger->pid, SIGKILL);
+	assert_int_equal(waitpid(stranger->pid, &status, 0), stranger->pid);
 }
 
 /* The same, but this process may read its own memory as another's. */
@@ -355,14 +364,14 @@ private_memory_is_read_by_the_consumer(void **state)
 	struct ferry_bulk_in *in;
 	struct ferry_msg msg;
 	struct rig rig;
-	pid_t pid;
+	struct ferry_process stranger;
 
 	(void)state;
 	ferry_test_fill(data, len, 6);
-	pid = stranger_start(NULL, 0);
+	stranger = stranger_start(NULL, 0);
 	rig_start(&rig, 256, 4);
 	rig.memory.is_shared = is_not_shared;
-	rig.ch->tx.pid = pid;
+	rig_set_process(&rig.ch->tx, &stranger);
 	out = send_one(&rig, data, len, 0);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
 	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &iov, 1, &in), 0);
@@ -376,7 +385,7 @@ private_memory_is_read_by_the_consumer(void **state)
 	ferry_bulk_close(out);
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
 	rig_stop(&rig);
-	stranger_end(pid);
+	stranger_end(&stranger);
 	free(data);
 	free(to);
 }
@@ -392,18 +401,18 @@ private_memory_that_cannot_be_read_ends_the_message(void **state)
 	struct ferry_bulk_in *in;
 	struct ferry_msg msg;
 	struct rig rig;
-	pid_t pid;
+	struct ferry_process stranger;
 
 	(void)state;
 	data = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(data != MAP_FAILED);
-	pid = stranger_start(data + len / 2, len / 2);
+	stranger = stranger_start(data + len / 2, len / 2);
 	alarm(20);
 	rig_start(&rig, 256, 4);
 	rig.memory.is_shared = is_not_shared;
-	rig.ch->tx.pid = pid;
-	rig.ch->rx.pid = pid;
+	rig_set_process(&rig.ch->tx, &stranger);
+	rig_set_process(&rig.ch->rx, &stranger);
 	out = send_one(&rig, data, len, 0);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
 	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &iov, 1, &in), 0);
@@ -413,7 +422,7 @@ private_memory_that_cannot_be_read_ends_the_message(void **state)
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
 	rig_stop(&rig);
 	alarm(0);
-	stranger_end(pid);
+	stranger_end(&stranger);
 	munmap(data, len);
 	free(to);
 }

@@ -56,15 +56,21 @@ static void
 be_strangers(struct bench *b)
 {
 	b->rig.memory.is_shared = is_not_shared;
-	b->rig.ch->tx.pid = -1;
-	b->rig.ch->rx.pid = -1;
+	rig_be_stranger(&b->rig.ch->tx);
+	rig_be_stranger(&b->rig.ch->rx);
 }
 
+/* From here on ends that have not found each other yet are in one process, and all
+ * memory is everybody's. */
 static void
 be_one(struct bench *b)
 {
-	b->rig.ch->tx.pid = getpid();
-	b->rig.ch->rx.pid = getpid();
+	struct ferry_process self;
+
+	ferry_process_self(&self);
+	rig_set_process(&b->rig.ch->tx, &self);
+	rig_set_process(&b->rig.ch->rx, &self);
+	b->rig.memory.is_shared = is_shared;
 }
 
 static void
@@ -117,7 +123,7 @@ copy_by(struct bench *b, uint8_t party, uint32_t n)
 		assert_true(got > 0);
 		memcpy((uint8_t *)ferry_bulk_data(b->in) + from, b->data + from,
 			RTE_MIN(LEN - from, got * b->block->unit));
-		ferry_claim_done(b->block, first, got);
+		ferry_claim_done(b->block, party, first, got);
 		n -= got;
 	}
 }
@@ -222,7 +228,7 @@ cancelled_while_another_party_copies(void **state)
 		assert_int_equal(ferry_bulk_cancel(b.out, 0), -ETIMEDOUT);
 		assert_int_equal(ferry_bulk_cancel(b.out, 1000000), -ETIMEDOUT);
 		assert_int_equal(b.rig.n_holds, 2);
-		ferry_claim_done(b.block, first, n);
+		ferry_claim_done(b.block, parties[i], first, n);
 		assert_int_equal(ferry_bulk_cancel(b.out, 0), 0);
 		assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX),
 			FERRY_E_CANCELLED);
@@ -266,7 +272,7 @@ cancelled_while_the_last_units_are_copied(void **state)
 	assert_int_equal(ferry_bulk_cancel(b.out, 0), -ETIMEDOUT);
 	memcpy((uint8_t *)ferry_bulk_data(b.in) + first * 16 * KIB,
 		b.data + first * 16 * KIB, LEN - first * 16 * KIB);
-	ferry_claim_done(b.block, first, n);
+	ferry_claim_done(b.block, FERRY_UNIT_SERVER, first, n);
 	assert_int_equal(ferry_bulk_cancel(b.out, 0), -EALREADY);
 	assert_int_equal(ferry_bulk_poll(b.out), 1);
 	assert_int_equal(ferry_bulk_await(b.in, LEN, 0), 0);
@@ -310,7 +316,6 @@ refused_while_the_producer_writes(void **state)
 	ferry_bulk_close(b.out);
 	assert_int_equal(ferry_rx_release(b.rig.rx, &b.msg, 1), 0);
 	be_one(&b);
-	b.rig.memory.is_shared = is_shared;
 	assert_int_equal(ferry_bulk_lend(b.rig.rx, lent, LEN), 0);
 	/* More often than there are blocks. */
 	for (i = 0; i < 2 * FERRY_BULK_BLOCKS; i++) {
@@ -376,7 +381,7 @@ own_memory_is_released_only_when_nobody_writes_it(void **state)
 	assert_int_equal(n, 4);
 	assert_int_equal(ferry_bulk_release(b.in, 0), -ETIMEDOUT);
 	assert_int_equal(ferry_bulk_release(b.in, 1000000), -ETIMEDOUT);
-	ferry_claim_done(b.block, first, n);
+	ferry_claim_done(b.block, FERRY_UNIT_SERVER, first, n);
 	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
 	assert_int_equal(ferry_bulk_poll(b.out), FERRY_E_REFUSED);
 	ferry_bulk_close(b.out);
@@ -552,7 +557,6 @@ closing_waits_for_who_writes_a_lent_buffer(void **state)
 		ferry_bulk_close(b.out);
 		assert_int_equal(ferry_rx_release(b.rig.rx, &b.msg, 1), 0);
 		be_one(&b);
-		b.rig.memory.is_shared = is_shared;
 		assert_int_equal(ferry_bulk_lend(b.rig.rx, lent, LEN), 0);
 		assert_int_equal(ferry_bulk_send(b.rig.tx, &iov, 1, NULL, &out),
 			1);
@@ -673,7 +677,7 @@ the_front_is_there_before_the_rest(void **state)
 	assert_memory_equal(ferry_bulk_data(b.in), b.data, 32 * KIB);
 	memcpy((uint8_t *)ferry_bulk_data(b.in) + 32 * KIB, b.data + 32 * KIB,
 		16 * KIB);
-	ferry_claim_done(b.block, first, 1);
+	ferry_claim_done(b.block, FERRY_UNIT_TX, first, 1);
 	assert_int_equal(ferry_bulk_ready(b.in, NULL), 7 * 16 * KIB);
 	copy_by(&b, FERRY_UNIT_SERVER, UNITS - 7);
 	assert_int_equal(ferry_bulk_ready(b.in, &ended), LEN);

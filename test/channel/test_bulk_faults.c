@@ -101,8 +101,8 @@ bench_make(struct bench *b)
 	rig_start_post(&b->rig, 256, 4, 1);
 	b->rig.memory = memory;
 	/* In processes of their own: neither trusts the other's addresses. */
-	b->rig.ch->tx.pid = -1;
-	b->rig.ch->rx.pid = -1;
+	rig_be_stranger(&b->rig.ch->tx);
+	rig_be_stranger(&b->rig.ch->rx);
 	rig_engine_make(&b->rig, &b->engine, 0);
 	serve = (struct ferry_serve) {
 		.shared = b->rig.ch,

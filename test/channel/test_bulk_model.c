@@ -524,8 +524,8 @@ model_start(struct model *m, bool strangers)
 		late_add(&m->engines[k].copier, &m->late[k]);
 	}
 	if (strangers) {
-		m->rig.ch->tx.pid = -1;
-		m->rig.ch->rx.pid = -1;
+		rig_be_stranger(&m->rig.ch->tx);
+		rig_be_stranger(&m->rig.ch->rx);
 	}
 }
 

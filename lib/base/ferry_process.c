@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "ferry_process.h"
+
+/* The page that holds the token; made once, of the process and its children. */
+static uint64_t *page;
+
+/* A private page of zeros that is one of zeros in a forked child again. */
+static uint64_t *
+page_make(void)
+{
+	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	uint64_t *mine, *none = NULL;
+
+	mine = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mine == MAP_FAILED)
+		return NULL;
+	if (madvise(mine, size, MADV_WIPEONFORK) != 0) {
+		/* A child would have its parent's token. */
+		munmap(mine, size);
+		return NULL;
+	}
+	/* Release: whoever finds the page finds it ready. */
+	if (__atomic_compare_exchange_n(&page, &none, mine, false,
+			__ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
+		return mine;
+	/* Another thread was first. */
+	munmap(mine, size);
+	return none;
+}
+
+/* The token of a page, which is made if there is none. */
+static uint64_t
+token_of(uint64_t *at)
+{
+	uint64_t token = __atomic_load_n(at, __ATOMIC_RELAXED), random;
+
+	while (token == 0) {
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			return 0;
+		if (random == 0)
+			continue;
+		/* One thread's stays. */
+		if (__atomic_compare_exchange_n(at, &token, random, false,
+				__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return random;
+	}
+	return token;
+}
+
+void
+ferry_process_self(struct ferry_process *self)
+{
+	uint64_t *at = __atomic_load_n(&page, __ATOMIC_ACQUIRE);
+
+	if (at == NULL)
+		at = page_make();
+	self->token = at != NULL ? token_of(at) : 0;
+	self->token_at = (uintptr_t)at;
+	self->pid = getpid();
+}
+
+/* Read the token and what follows: bytes behind the token, or negative errno. */
+static ssize_t
+read_some(const struct ferry_process *from, void *to, uint64_t addr, size_t len)
+{
+	uint64_t token = 0;
+	const struct iovec here[] = {
+		{ &token, sizeof(token) },
+		{ to, len },
+	};
+	const struct iovec there[] = {
+		{ (void *)(uintptr_t)from->token_at, sizeof(token) },
+		{ (void *)(uintptr_t)addr, len },
+	};
+	const unsigned long n = len > 0 ? 2 : 1;
+	ssize_t got;
+
+	do {
+		got = process_vm_readv(from->pid, here, n, there, n, 0);
+	} while (got < 0 && errno == EINTR);
+	/* It does not have the token's place, so it is another process. */
+	if (got < 0 && errno != EFAULT)
+		return -errno;
+	if (got < (ssize_t)sizeof(token) || token != from->token)
+		return -ESTALE;
+	return got - (ssize_t)sizeof(token);
+}
+
+int
+ferry_process_read(const struct ferry_process *from, void *to, uint64_t addr,
+		size_t len)
+{
+	uint8_t *at = to;
+	ssize_t got;
+
+	if (from->token == 0)
+		return -ESTALE;
+	do {
+		/* Each time with the token: it may be another process now. */
+		got = read_some(from, at, addr, len);
+		if (got < 0)
+			return (int)got;
+		if (got == 0 && len > 0)
+			return -EFAULT;
+		at += got;
+		addr += (uint64_t)got;
+		len -= (size_t)got;
+	} while (len > 0);
+	return 0;
+}
+
+int
+ferry_process_open(const struct ferry_process *process)
+{
+	int fd, ret;
+
+	if (process->token == 0)
+		return -ESTALE;
+	fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	if (fd < 0)
+		return -errno;
+	ret = ferry_process_read(process, NULL, 0, 0);
+	/* As long as the process of the pidfd lives, its number is its own: so
+	 * it was the one that was read. */
+	if (ret == 0 && ferry_process_ended(fd))
+		ret = -ESRCH;
+	if (ret != 0) {
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+bool
+ferry_process_ended(int pidfd)
+{
+	struct pollfd fd = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&fd, 1, 0) > 0;
+}
