@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -63,6 +64,10 @@ static const struct option options[] = {
 /* The one whose value may be left out, which means "always". */
 #define HUGE_UNLINK "--huge-unlink"
 #define HUGE_UNLINK_SHORTEST 8
+
+/* How long a process of the same number may take to start: 5 s. */
+#define START_NAPS 5000
+#define START_NAP_US 1000
 
 static int
 refuse(struct ferry_eal_args *args, int error, const char *format, ...)
@@ -231,6 +236,89 @@ ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
 	return 0;
 }
 
+/* A name in EAL's runtime directory, which EAL does not tell before it has
+ * started. */
+static void
+runtime_path(char path[PATH_MAX], const char *prefix, const char *name)
+{
+	const char *base = getenv("RUNTIME_DIRECTORY");
+
+	if (base == NULL)
+		base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
+	snprintf(path, PATH_MAX, "%s/dpdk/%s%s", base != NULL ? base : "/tmp",
+		prefix, name);
+}
+
+/*
+ * EAL names files of a secondary after its pid number, and locks them. In another
+ * pid namespace a living process may have the same number: EAL would not start.
+ * That process has its files open, and no other one looks for them by name: so
+ * the names can be taken from it, but not while it starts.
+ */
+static void
+names_free(const char *prefix)
+{
+	static const char kind[] = "fbarray_memseg-";
+	char path[PATH_MAX], end[16];
+	struct dirent *e;
+	DIR *dir;
+
+	runtime_path(path, prefix, "");
+	snprintf(end, sizeof(end), "_%d", (int)getpid());
+	dir = opendir(path);
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		const char *last = strrchr(e->d_name, '_');
+
+		if (strncmp(e->d_name, kind, sizeof(kind) - 1) == 0 &&
+				strcmp(last, end) == 0)
+			unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+/*
+ * One process of a number starts at a time: the file whose lock says so, or -1 if
+ * there is no hub, or one that starts does not come to an end: then EAL tells.
+ */
+static int
+names_lock(const char *prefix, char path[PATH_MAX])
+{
+	struct stat mine, named;
+	unsigned int naps = 0;
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "/ferry_start_%d", (int)getpid());
+	runtime_path(path, prefix, name);
+	for (;;) {
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0)
+			return -1;
+		while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			if (naps++ == START_NAPS) {
+				close(fd);
+				return -1;
+			}
+			usleep(START_NAP_US);
+		}
+		/* Who had it before has removed the name. */
+		if (fstat(fd, &mine) == 0 && stat(path, &named) == 0 &&
+				mine.st_ino == named.st_ino)
+			return fd;
+		close(fd);
+	}
+}
+
+static void
+names_unlock(const char *path, int fd)
+{
+	if (fd < 0)
+		return;
+	unlink(path);
+	close(fd);
+}
+
 /*
  * Whether processes of this prefix are running. A primary that starts beside
  * secondaries of the one before fails, but not before it has cleared the
@@ -239,16 +327,11 @@ ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
 static bool
 in_use(const char *prefix)
 {
-	const char *base = getenv("RUNTIME_DIRECTORY");
 	char path[PATH_MAX];
 	bool used = false;
 	int fd;
 
-	/* As EAL finds it, which does not tell before it has started. */
-	if (base == NULL)
-		base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
-	snprintf(path, sizeof(path), "%s/dpdk/%s/fbarray_memzone",
-		base != NULL ? base : "/tmp", prefix);
+	runtime_path(path, prefix, "/fbarray_memzone");
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd >= 0) {
 		/* Every process of the prefix holds it shared. */
@@ -262,6 +345,9 @@ in_use(const char *prefix)
 int
 ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 {
+	char path[PATH_MAX];
+	int lock = -1, ret;
+
 	if (role == FERRY_EAL_HUB && in_use(args->prefix))
 		return refuse(args, -EBUSY, "processes of the file prefix %s "
 			"are still running", args->prefix);
@@ -271,7 +357,13 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	 */
 	if (role == FERRY_EAL_SECONDARY && setenv("DSA_DEV_PATH", "", 1) != 0)
 		return -errno;
-	if (rte_eal_init(args->argc, args->argv) < 0) {
+	if (role == FERRY_EAL_SECONDARY) {
+		lock = names_lock(args->prefix, path);
+		names_free(args->prefix);
+	}
+	ret = rte_eal_init(args->argc, args->argv);
+	names_unlock(path, lock);
+	if (ret < 0) {
 		/* EAL makes it before it looks for a primary. */
 		rmdir(rte_eal_get_runtime_dir());
 		return rte_errno != 0 ? -rte_errno : -EIO;
