@@ -55,9 +55,6 @@ extern "C" {
 struct ferry_board {
 	/** The engine's. */
 	struct ferry_bell bell;
-	/** Number of words of bits; the same number of bits in summary words.
-	 * For producers: the engine knows it by itself. */
-	uint32_t n_words;
 	/** Lanes of the engine beside its core that are open. Written by it. */
 	uint32_t devices;
 	/** Its core helps with bulk messages, too. Written by it. */
@@ -77,6 +74,8 @@ struct ferry_boards {
 	uint64_t size;
 	/** How many. */
 	uint32_t n;
+	/** Channels that each of them has a bit for. */
+	uint32_t n_channels;
 	/** The channel's number on all of them. */
 	uint32_t number;
 };
@@ -111,15 +110,12 @@ ferry_board_size(uint32_t n_channels)
  * Make a board.
  *
  * @param board
- *   Zeroed memory, ferry_board_size(n_channels) bytes.
- * @param n_channels
- *   As above.
+ *   Zeroed memory of ferry_board_size() bytes.
  */
 static inline void
-ferry_board_init(struct ferry_board *board, uint32_t n_channels)
+ferry_board_init(struct ferry_board *board)
 {
 	ferry_bell_init(&board->bell);
-	board->n_words = ferry_board_words(n_channels);
 }
 
 /**
@@ -127,18 +123,20 @@ ferry_board_init(struct ferry_board *board, uint32_t n_channels)
  *
  * @param board
  *   The engine's board.
+ * @param n_channels
+ *   As it was made; what stands in the board is not believed.
  * @param number
  *   The channel's number; what is out of range is ignored.
  */
 static inline void
-ferry_board_post(struct ferry_board *board, uint32_t number)
+ferry_board_post(struct ferry_board *board, uint32_t n_channels,
+		uint32_t number)
 {
 	const uint32_t word = number / 64;
-	const uint32_t n_words = __atomic_load_n(&board->n_words,
-			__ATOMIC_RELAXED);
+	const uint32_t n_words = ferry_board_words(n_channels);
 	uint64_t *words = board->words;
 
-	if (unlikely(word >= n_words))
+	if (unlikely(number >= n_channels))
 		return;
 	/* The bit before its summary: B pairs with B in ferry_board_take(). */
 	__atomic_fetch_or(&words[ferry_board_words(n_words) + word],
@@ -184,7 +182,7 @@ ferry_board_tell(const struct ferry_channel_shared *ch,
 	struct ferry_board *board = ferry_board_of(ch, boards);
 
 	if (board != NULL)
-		ferry_board_post(board, boards->number);
+		ferry_board_post(board, boards->n_channels, boards->number);
 }
 
 /**

@@ -252,37 +252,8 @@ ferry_bulk_unit(uint64_t len)
 }
 
 /**
- * The blocks.
- *
- * @param ch
- *   A valid channel.
- * @return
- *   FERRY_BULK_BLOCKS of them.
- */
-static inline struct ferry_bulk_block *
-ferry_channel_bulk(const struct ferry_channel_shared *ch)
-{
-	return (struct ferry_bulk_block *)ferry_channel_at(ch, ch->off_bulk);
-}
-
-/**
- * The buffers lent by the consumer.
- *
- * @param ch
- *   A valid channel.
- * @return
- *   FERRY_BULK_BLOCKS of them.
- */
-static inline struct ferry_bulk_grant *
-ferry_channel_grants(const struct ferry_channel_shared *ch)
-{
-	return (struct ferry_bulk_grant *)
-		&ferry_channel_bulk(ch)[FERRY_BULK_BLOCKS];
-}
-
-/**
- * The same for an end, which does not look at the channel's head again: others
- * may have written there.
+ * The blocks of bulk messages, for an end. It does not look at the channel's head
+ * again, because others may have written there. The grants lie behind them.
  *
  * @param cells
  *   The channel's cells, as its end has found them at its start.

@@ -46,17 +46,19 @@ end_open(struct ferry_channel_end *end,
 			__ATOMIC_RELAXED) ? 0 : FERRY_E_HUB_GONE;
 }
 
-/* Only an open end becomes a closed one: what the hub wrote stays. */
+/* What the hub wrote stays: GONE and HUB_GONE. */
 static void
 end_close(struct ferry_channel_end *end)
 {
-	uint32_t open = FERRY_END_OPEN;
+	uint32_t was = __atomic_load_n(&end->state, __ATOMIC_RELAXED);
 
 	/* Q in ferry_bulk_layout.h. The look at the claims that follows is
 	 * behind the fence in bulk_rx_stopped(). */
 	__atomic_store_n(&end->left, 1, __ATOMIC_RELEASE);
-	__atomic_compare_exchange_n(&end->state, &open, FERRY_END_CLOSED,
-			false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	while (was <= FERRY_END_OPEN && !__atomic_compare_exchange_n(
+			&end->state, &was, FERRY_END_CLOSED, false,
+			__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
 }
 
 void
@@ -71,28 +73,29 @@ ferry_end_shout(const struct ferry_channel_end *end, struct ferry_bell *bells,
 		ferry_bell_shout(&bells[bell]);
 }
 
+/* Check what an end was given, and find the parts of its channel. */
 static int
-attach_valid(const struct ferry_channel_attach *attach)
+attach_valid(const struct ferry_channel_attach *attach,
+		struct ferry_channel_parts *parts)
 {
 	if (attach == NULL || attach->shared == NULL || attach->bells == NULL ||
 			attach->endpoint >= attach->n_bells ||
 			attach->epoch == 0 || attach->epoch == UINT32_MAX)
 		return -EINVAL;
-	return ferry_channel_valid(attach->shared, attach->size);
+	return ferry_channel_find(parts, attach->shared, attach->size, NULL);
 }
 
 int
 ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
 {
-	struct ferry_channel_shared *ch;
+	struct ferry_channel_parts p;
 	struct ferry_tx *tx;
 	uint32_t places;
-	int ret = attach_valid(attach);
+	int ret = attach_valid(attach, &p);
 
 	if (ret != 0 || out == NULL)
 		return ret != 0 ? ret : -EINVAL;
-	ch = attach->shared;
-	places = rte_align32pow2(ch->n_slots);
+	places = rte_align32pow2(p.n_slots);
 	tx = calloc(1, sizeof(*tx));
 	if (tx == NULL)
 		return -ENOMEM;
@@ -102,15 +105,14 @@ ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
 		return -ENOMEM;
 	}
 	tx->free_mask = places - 1;
-	tx->shared = ch;
-	tx->fwd = ferry_channel_fwd(ch);
-	tx->back = ferry_channel_back(ch);
-	tx->held = ferry_channel_at(ch, ch->off_tx_held);
-	tx->cells = ferry_channel_at(ch, ch->off_cells);
-	tx->slots = ferry_channel_at(ch, ch->off_slots);
-	tx->stride = ch->stride;
-	tx->slot_size = ch->slot_size;
-	tx->n_slots = ch->n_slots;
+	tx->shared = p.shared;
+	tx->held = p.tx_held;
+	tx->cells = p.cells;
+	tx->out = p.out;
+	tx->slots = p.slots;
+	tx->stride = p.stride;
+	tx->slot_size = p.slot_size;
+	tx->n_slots = p.n_slots;
 	tx->epoch = attach->epoch;
 	tx->bells = attach->bells;
 	tx->n_bells = attach->n_bells;
@@ -122,9 +124,13 @@ ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
 	ferry_wait_init(&tx->wait, FERRY_WAIT_SPIN);
 	ferry_tx_set_placement(tx, FERRY_PLACE_AUTO);
 	tx->owner = attach->owner;
-	ret = ferry_post_start(tx, attach);
+	if (!ferry_ring_produce(&tx->fwd, p.fwd, p.ring_count) ||
+			!ferry_ring_consume(&tx->back, p.back, p.ring_count))
+		ret = FERRY_E_CORRUPT;
 	if (ret == 0)
-		ret = end_open(&ch->tx, attach);
+		ret = ferry_post_start(tx, attach, &p);
+	if (ret == 0)
+		ret = end_open(&p.shared->tx, attach);
 	if (ret != 0) {
 		ferry_post_stop(tx);
 		free(tx->free);
@@ -152,37 +158,39 @@ ferry_tx_stop(struct ferry_tx *tx)
 int
 ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 {
-	struct ferry_channel_shared *ch;
+	struct ferry_channel_parts p;
 	struct ferry_rx *rx;
-	int ret = attach_valid(attach);
+	int ret = attach_valid(attach, &p);
 
 	if (ret != 0 || out == NULL)
 		return ret != 0 ? ret : -EINVAL;
-	ch = attach->shared;
 	rx = calloc(1, sizeof(*rx));
 	if (rx == NULL)
 		return -ENOMEM;
-	rx->shared = ch;
-	rx->fwd = ferry_channel_fwd(ch);
-	rx->back = ferry_channel_back(ch);
-	rx->out = ferry_channel_out(ch);
-	rx->held = ferry_channel_at(ch, ch->off_rx_held);
-	rx->cells = ferry_channel_at(ch, ch->off_cells);
-	rx->slots = ferry_channel_at(ch, ch->off_slots);
-	rx->stride = ch->stride;
-	rx->slot_size = ch->slot_size;
-	rx->n_slots = ch->n_slots;
+	rx->shared = p.shared;
+	rx->held = p.rx_held;
+	rx->cells = p.cells;
+	rx->jobs = p.jobs;
+	rx->slots = p.slots;
+	rx->stride = p.stride;
+	rx->slot_size = p.slot_size;
+	rx->n_slots = p.n_slots;
 	rx->epoch = attach->epoch;
 	rx->bells = attach->bells;
 	rx->n_bells = attach->n_bells;
 	rx->endpoint = attach->endpoint;
-	rx->cell_max = RTE_MIN(ch->slot_size, (uint32_t)FERRY_CELL_DATA);
+	rx->cell_max = RTE_MIN(p.slot_size, (uint32_t)FERRY_CELL_DATA);
 	ferry_wait_init(&rx->wait, FERRY_WAIT_SPIN);
 	rx->copier = attach->copier;
 	rx->memory = attach->memory;
 	rx->boards = attach->boards;
 	rx->owner = attach->owner;
-	ret = end_open(&ch->rx, attach);
+	if (!ferry_ring_consume(&rx->fwd, p.fwd, p.ring_count) ||
+			!ferry_ring_consume(&rx->out, p.out, p.ring_count) ||
+			!ferry_ring_produce(&rx->back, p.back, p.ring_count))
+		ret = FERRY_E_CORRUPT;
+	if (ret == 0)
+		ret = end_open(&p.shared->rx, attach);
 	if (ret != 0) {
 		free(rx);
 		return ret;
@@ -226,7 +234,6 @@ static int
 send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 {
 	struct ferry_copy_job jobs[WINDOW_MSGS];
-	struct rte_ring_zc_data zcd = { 0 };
 	uint64_t bytes = 0;
 	uint16_t n_jobs = 0;
 	uint32_t i;
@@ -237,8 +244,9 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 		return FERRY_E_TOO_LONG;
 	n = ferry_tx_has(tx, RTE_MIN(n, (uint32_t)WINDOW_MSGS));
 	if (n == 0)
-		return 0;
-	if (!ferry_tx_reserve(tx, &zcd, n))
+		return ferry_tx_none(tx);
+	/* Never short but for a corrupt consumer. */
+	if (!ferry_ring_room(&tx->fwd, n))
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < n && bytes < WINDOW_BYTES; i++) {
 		const struct ferry_buf *buf = &bufs[i];
@@ -249,12 +257,12 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 			break;
 		slot = tx->free[(tx->free_head + i) & tx->free_mask];
 		dst = ferry_tx_slot(tx, slot);
-		*ferry_desc_at(&zcd, i) = (struct ferry_desc) {
+		ferry_desc_put(ferry_desc_at(&tx->fwd, i), (struct ferry_desc) {
 			.slot = slot,
 			.len = buf->len,
 			.tag = buf->tag,
 			.seq = (uint32_t)(tx->seq + i),
-		};
+		});
 		bytes += buf->len;
 		if (buf->len <= INLINE_SMALL) {
 			rte_memcpy(dst, buf->data, buf->len);
@@ -269,10 +277,8 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 		ret = -EIO;
 		i = 0;
 	}
-	if (i == 0) {
-		rte_ring_enqueue_zc_elem_finish(tx->fwd, 0);
+	if (i == 0)
 		return ret;
-	}
 	tx->seq += i;
 	tx->stats.bytes += bytes;
 	ferry_tx_publish(tx, i);
@@ -290,10 +296,8 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 static void
 credits_prefetch(const struct ferry_tx *tx)
 {
-	const uint32_t *slots = (const uint32_t *)&tx->back[1];
-
-	rte_prefetch0(&tx->back->prod.tail);
-	rte_prefetch0(&slots[tx->back->cons.head & tx->back->mask]);
+	rte_prefetch0(&tx->back.ring->prod.tail);
+	rte_prefetch0(ferry_ring_place(&tx->back, 0, sizeof(uint32_t)));
 }
 
 /* After it: take the credits while their lines are here. */
@@ -315,7 +319,7 @@ send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
 	if (buf->len > tx->slot_size)
 		return FERRY_E_TOO_LONG;
 	if (ferry_tx_has(tx, 1) == 0)
-		return 0;
+		return ferry_tx_none(tx);
 	slot = tx->free[tx->free_head & tx->free_mask];
 	dst = ferry_tx_slot(tx, slot);
 	if (buf->len <= INLINE_COPY) {

@@ -20,25 +20,26 @@
  *
  *    C1 tx: cell->stamp = its number     rx: load cell->stamp in rx_take_cell
  *    C2 rx: cells_freed = n              tx: load cells_freed in tx_has_cells
- *    R1 tx: fwd.prod.tail (rte_ring)     rx: fwd dequeue start
- *    R2 rx: back.prod.tail (rte_ring)    tx: back dequeue start
- *    R3 server: out.prod.tail (rte_ring) rx: out dequeue start
+ *    R1 tx: fwd.prod.tail                rx: ferry_ring_count() of fwd
+ *    R2 rx: back.prod.tail               tx: ferry_ring_count() of back
+ *    R3 server: out.prod.tail            rx: ferry_ring_count() of out
  *    E1 one end: state = CLOSED          other end: ferry_end_result()
  *    F  server: service.failed           either end: ferry_channel_failed()
+ *
+ * What another process writes is read once, checked, and then used: indices of
+ * rings and cells, slot numbers, lengths, states. What does not change while a
+ * handle lives (where the parts are, sizes, numbers of slots, bells and boards)
+ * stands in the handle, in private memory. An end that finds what no honest peer
+ * writes says FERRY_E_CORRUPT, and never reads or writes outside the channel.
  */
 
-#include <errno.h>
 #include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_prefetch.h>
-#include <rte_ring_elem.h>
-#include <rte_ring_peek_zc.h>
 
-#include "ferry_bell.h"
-#include "ferry_board.h"
 #include "ferry_bulk_layout.h"
-#include "ferry_channel.h"
+#include "ferry_channel_handle.h"
 #include "ferry_tiny.h"
 
 #ifdef __cplusplus
@@ -52,160 +53,12 @@ extern "C" {
  */
 #define FERRY_CELL_BURST 4
 
-/** In the consumer's held table: being given back. */
-#define FERRY_HELD_GIVEN UINT32_MAX
-/** In the producer's held table: in its hands, but not on loan. */
-#define FERRY_HELD_SPARE UINT32_MAX
-
-/** Set in ferry_msg.id when the message is in a cell. */
-#define FERRY_MSG_CELL (UINT32_C(1) << 31)
-/** Set beside it when the cell announces a bulk message: ferry_bulk.h. */
-#define FERRY_MSG_BULK (UINT32_C(1) << 30)
-
-/** A producer's handle. The fields are not for the application. */
-struct ferry_tx {
-	/** @cond internal */
-	struct ferry_channel_shared *shared;
-	struct rte_ring *fwd;
-	struct rte_ring *back;
-	/** Slots in this end's hands: the epoch on loan, else SPARE; or 0. */
-	uint32_t *held;
-	struct ferry_cell *cells;
-	uint8_t *slots;
-	uint64_t stride;
-	uint32_t slot_size;
-	uint32_t n_slots;
-	uint32_t epoch;
-	uint32_t n_bells;
-	struct ferry_bell *bells;
-
-	/** Sequence number of the next message. */
-	uint64_t seq;
-	/** Cells filled so far, and how many may be. */
-	uint64_t cell_head;
-	uint64_t cell_limit;
-	/** Slots held but not loaned: a queue of free_mask + 1 places. */
-	uint32_t *free;
-	uint32_t free_mask;
-	uint32_t free_head;
-	uint32_t free_tail;
-
-	/** What the last call lacked: a slot, or if true a cell or a slot. */
-	bool cell_will_do;
-	/** The mode that this end has taken over; see ferry_tx_mode(). */
-	uint8_t mode;
-	enum ferry_placement place;
-	/** Messages that the server is to copy. */
-	struct ferry_post *post;
-	/** Bulk messages; NULL: there were none. */
-	struct bulk_tx *bulk;
-	const struct ferry_channel_memory *memory;
-	struct ferry_copier *copier;
-	struct ferry_boards boards;
-	struct ferry_end_stats stats;
-	uint32_t endpoint;
-	struct ferry_wait wait;
-	void *owner;
-	/** @endcond */
-};
-
-/** A consumer's handle. The fields are not for the application. */
-struct ferry_rx {
-	/** @cond internal */
-	struct ferry_channel_shared *shared;
-	struct rte_ring *fwd;
-	struct rte_ring *back;
-	struct rte_ring *out;
-	/** Slots in this end's hands: the epoch, once released GIVEN; or 0. */
-	uint32_t *held;
-	struct ferry_cell *cells;
-	uint8_t *slots;
-	uint64_t stride;
-	uint32_t slot_size;
-	uint32_t n_slots;
-	uint32_t epoch;
-	uint32_t n_bells;
-	struct ferry_bell *bells;
-
-	/** Sequence number of the next message. */
-	uint64_t seq;
-	/** Cells received so far, and how many of them are given back. */
-	uint64_t cell_tail;
-	uint64_t cell_freed;
-	/** Cells in the application's hands, one bit each. */
-	uint64_t cells_held;
-	/** Longest message in a cell: that of the channel, if it is shorter. */
-	uint32_t cell_max;
-	/** Times in a row that a later message was there, but not the next. */
-	uint32_t gaps;
-	/** The mode that this end has taken over; see ferry_rx_mode(). */
-	uint8_t mode;
-	/** The producer was not woken, since more was to be given back. */
-	bool owed;
-	/** Bulk messages; NULL: there were none. */
-	struct bulk_rx *bulk;
-	const struct ferry_channel_memory *memory;
-	struct ferry_copier *copier;
-	struct ferry_boards boards;
-
-	struct ferry_end_stats stats;
-	uint32_t endpoint;
-	struct ferry_wait wait;
-	void *owner;
-	/** @endcond */
-};
-
 /** @cond internal */
-/** What the other end's state means to this end: 0 or FERRY_E_*. */
+/** What a call returns that got no slot, cell or post: 0 or FERRY_E_CORRUPT. */
 static inline int
-ferry_end_result(const struct ferry_channel_end *end)
+ferry_tx_none(const struct ferry_tx *tx)
 {
-	/* E1: what the end published before it ended is visible after this. */
-	uint32_t state = __atomic_load_n(&end->state, __ATOMIC_ACQUIRE);
-
-	if (likely(state <= FERRY_END_OPEN))
-		return 0;
-	if (state == FERRY_END_CLOSED)
-		return FERRY_E_CLOSED;
-	return state == FERRY_END_GONE ? FERRY_E_PEER_GONE : FERRY_E_HUB_GONE;
-}
-
-/** The channel's mode; what others write is not to be believed. */
-static inline enum ferry_mode
-ferry_channel_mode(const struct ferry_channel_shared *ch)
-{
-	const uint32_t mode = __atomic_load_n(&ch->service.mode,
-			__ATOMIC_RELAXED);
-
-	return mode < FERRY_MODES ? (enum ferry_mode)mode : FERRY_MODE_LATENCY;
-}
-
-/** Whether the channel's jobs have been given up: 0, FERRY_E_CORRUPT or -EIO. */
-static inline int
-ferry_channel_failed(const struct ferry_channel_shared *ch)
-{
-	/* F: nothing reads the jobs' payloads after this. */
-	const int32_t why = __atomic_load_n(&ch->service.failed,
-			__ATOMIC_ACQUIRE);
-
-	if (likely(why == 0))
-		return 0;
-	return why == -EIO ? -EIO : FERRY_E_CORRUPT;
-}
-
-/** Wake the other end's endpoint if it may be asleep. */
-static inline void
-ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
-		uint32_t n_bells)
-{
-	uint32_t bell;
-
-	/* The work stays before the look at whose end it is for: another
-	 * endpoint may be about to take that over. */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	bell = __atomic_load_n(&end->endpoint, __ATOMIC_RELAXED);
-	if (likely(bell < n_bells))
-		ferry_bell_ring_if(&end->may_sleep, &bells[bell]);
+	return unlikely(tx->broken) ? FERRY_E_CORRUPT : 0;
 }
 
 /** Take released slots out of the back ring into the handle's queue. */
@@ -214,30 +67,35 @@ ferry_tx_refill(struct ferry_tx *tx)
 {
 	const uint32_t room = tx->free_mask + 1 -
 		(tx->free_tail - tx->free_head);
-	struct rte_ring_zc_data zcd = { 0 };
-	const uint32_t *slots;
-	unsigned int n, i;
+	uint32_t n, i;
 
 	/* R2 */
-	n = rte_ring_dequeue_zc_burst_elem_start(tx->back, sizeof(uint32_t),
-			room, &zcd, NULL);
+	n = ferry_ring_count(&tx->back);
 	if (n == 0)
 		return;
+	if (ferry_ring_lies(&tx->back, n)) {
+		tx->broken = true;
+		return;
+	}
+	n = RTE_MIN(n, room);
 	for (i = 0; i < n; i++) {
-		uint32_t slot;
-
-		slots = (const uint32_t *)(i < zcd.n1 ? zcd.ptr1 : zcd.ptr2);
 		/* Read once: what is checked is what is used. */
-		slot = __atomic_load_n(&slots[i < zcd.n1 ? i : i - zcd.n1],
+		const uint32_t slot = __atomic_load_n((const uint32_t *)
+				ferry_ring_place(&tx->back, i, sizeof(slot)),
 				__ATOMIC_RELAXED);
-		if (unlikely(slot >= tx->n_slots || tx->held[slot] != 0))
-			continue; /* a corrupt peer's; the slot is lost */
+
+		if (unlikely(slot >= tx->n_slots || tx->held[slot] != 0)) {
+			/* The slot that should stand there is lost. */
+			tx->broken = true;
+			continue;
+		}
 		/* Held before it leaves the ring: see the layout's rule. */
 		__atomic_store_n(&tx->held[slot], FERRY_HELD_SPARE,
 				__ATOMIC_RELAXED);
+		tx->in_hand++;
 		tx->free[tx->free_tail++ & tx->free_mask] = slot;
 	}
-	rte_ring_dequeue_zc_elem_finish(tx->back, n);
+	ferry_ring_done(&tx->back, n);
 }
 
 /** Slots that can be loaned now, at most n. */
@@ -273,7 +131,8 @@ ferry_tx_slot(const struct ferry_tx *tx, uint32_t slot)
  * @return
  *   How many were loaned; 0 if none is free now (FERRY_E_FULL in words);
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer
- *   has ended.
+ *   has ended; FERRY_E_CORRUPT if none is free and the consumer gave back what
+ *   is no slot.
  */
 static inline int
 ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
@@ -284,8 +143,11 @@ ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 	if (unlikely(ret != 0))
 		return ret;
 	have = ferry_tx_has(tx, n);
-	tx->stats.empty += have == 0;
 	tx->cell_will_do = false;
+	if (unlikely(have == 0 && n > 0)) {
+		tx->stats.empty++;
+		return ferry_tx_none(tx);
+	}
 	for (i = 0; i < have; i++) {
 		uint32_t slot = tx->free[tx->free_head++ & tx->free_mask];
 
@@ -300,35 +162,23 @@ ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 
 /** @cond internal */
 
-/** The i-th place of a zero-copy look into the forward ring. */
+/** The i-th of the next descriptors of a ring. */
 static inline struct ferry_desc *
-ferry_desc_at(const struct rte_ring_zc_data *zcd, uint32_t i)
+ferry_desc_at(const struct ferry_ring *ring, uint32_t i)
 {
-	return i < zcd->n1 ? (struct ferry_desc *)zcd->ptr1 + i :
-		(struct ferry_desc *)zcd->ptr2 + (i - zcd->n1);
+	return (struct ferry_desc *)ferry_ring_place(ring, i,
+			sizeof(struct ferry_desc));
 }
 
 /**
- * Places for n descriptors in the forward ring, to be published. Never short
- * but when a corrupt peer wrote the ring's head: the ring has room for all
- * slots there are.
- */
-static inline bool
-ferry_tx_reserve(struct ferry_tx *tx, struct rte_ring_zc_data *zcd, uint32_t n)
-{
-	return likely(rte_ring_enqueue_zc_bulk_elem_start(tx->fwd,
-			sizeof(struct ferry_desc), n, zcd, NULL) == n);
-}
-
-/**
- * Publish the first n reserved descriptors. The caller then lets go of their
- * slots, by its own list: the descriptors are the consumer's to overwrite.
+ * Publish the next n descriptors. The caller then lets go of their slots, by its
+ * own list: the descriptors are the consumer's to overwrite.
  */
 static inline void
 ferry_tx_publish(struct ferry_tx *tx, uint32_t n)
 {
 	/* R1 */
-	rte_ring_enqueue_zc_elem_finish(tx->fwd, n);
+	ferry_ring_publish(&tx->fwd, n);
 	tx->stats.msgs += n;
 }
 
@@ -337,6 +187,7 @@ static inline void
 ferry_tx_let_go(struct ferry_tx *tx, uint32_t slot)
 {
 	__atomic_store_n(&tx->held[slot], 0, __ATOMIC_RELEASE);
+	tx->in_hand--;
 }
 
 /** Whether a message is in the application's hands. */
@@ -351,11 +202,18 @@ ferry_tx_on_loan(const struct ferry_tx *tx, const struct ferry_msg *msg)
 static inline bool
 ferry_tx_has_cells(struct ferry_tx *tx, uint32_t n)
 {
+	uint64_t freed;
+
 	if (likely(tx->cell_head + n <= tx->cell_limit))
 		return true;
 	/* C2 */
-	tx->cell_limit = FERRY_N_CELLS + __atomic_load_n(
-			&tx->shared->cells_freed, __ATOMIC_ACQUIRE);
+	freed = __atomic_load_n(&tx->shared->cells_freed, __ATOMIC_ACQUIRE);
+	/* No more than were filled, nor fewer than before. */
+	if (unlikely(tx->cell_head - freed > FERRY_N_CELLS)) {
+		tx->broken = true;
+		return false;
+	}
+	tx->cell_limit = FERRY_N_CELLS + freed;
 	return tx->cell_head + n <= tx->cell_limit;
 }
 
@@ -377,7 +235,8 @@ ferry_tx_announce(struct ferry_tx *tx, uint32_t slot, uint32_t len,
 {
 	struct ferry_cell *cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
 
-	cell->len = len | FERRY_CELL_SLOT;
+	/* The census may be looking at the cell's last message. */
+	__atomic_store_n(&cell->len, len | FERRY_CELL_SLOT, __ATOMIC_RELAXED);
 	cell->tag = tag;
 	memcpy(cell->data, &slot, sizeof(slot));
 	ferry_tx_stamp(tx, cell, len);
@@ -405,7 +264,6 @@ ferry_tx_announce(struct ferry_tx *tx, uint32_t slot, uint32_t len,
 static inline int
 ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 {
-	struct rte_ring_zc_data zcd = { 0 };
 	int ret = 0;
 	uint32_t i;
 
@@ -428,7 +286,9 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
 		return n;
 	}
-	if (likely(ret == 0) && !ferry_tx_reserve(tx, &zcd, n))
+	/* Never short but for a corrupt consumer: the ring has room for all
+	 * slots there are. */
+	if (likely(ret == 0) && unlikely(!ferry_ring_room(&tx->fwd, n)))
 		ret = FERRY_E_CORRUPT;
 	if (unlikely(ret != 0)) {
 		while (i-- > 0)
@@ -437,12 +297,12 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		return ret;
 	}
 	for (i = 0; i < n; i++) {
-		*ferry_desc_at(&zcd, i) = (struct ferry_desc) {
+		ferry_desc_put(ferry_desc_at(&tx->fwd, i), (struct ferry_desc) {
 			.slot = msgs[i].id,
 			.len = msgs[i].len,
 			.tag = msgs[i].tag,
 			.seq = (uint32_t)tx->seq++,
-		};
+		});
 		tx->stats.bytes += msgs[i].len;
 	}
 	ferry_tx_publish(tx, n);
@@ -496,7 +356,7 @@ ferry_tx_send_cells(struct ferry_tx *tx, const struct ferry_buf *bufs,
 				!ferry_tx_has_cells(tx, 1))
 			break;
 		cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
-		cell->len = buf->len;
+		__atomic_store_n(&cell->len, buf->len, __ATOMIC_RELAXED);
 		cell->tag = buf->tag;
 		ferry_tiny_copy(cell->data, buf->data, buf->len);
 		ferry_tx_stamp(tx, cell, buf->len);
@@ -624,26 +484,42 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 }
 
 /**
+ * Whether the cell of the next message holds what a producer can have left
+ * there: the next message, or that of the lap before.
+ */
+static inline bool
+ferry_rx_cell_sane(const struct ferry_rx *rx)
+{
+	const uint64_t stamp = __atomic_load_n(&rx->cells[rx->cell_tail %
+			FERRY_N_CELLS].stamp, __ATOMIC_RELAXED);
+	const uint32_t cell = (uint32_t)(stamp >> 32);
+	const uint32_t next = (uint32_t)(rx->cell_tail + 1);
+
+	if (unlikely(rx->cell_tail < FERRY_N_CELLS))
+		return cell == next || stamp == 0;
+	return cell == next || cell == next - FERRY_N_CELLS;
+}
+
+/**
  * Take the messages that are next in a ring, the forward or the out ring, at
  * most n: a count, 0, or FERRY_E_CORRUPT. *later: there is one that is not next.
  */
 static inline int
-ferry_rx_take_ring(struct ferry_rx *rx, struct rte_ring *ring,
+ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_ring *ring,
 		struct ferry_msg *msgs, uint32_t n, bool *later)
 {
-	struct rte_ring_zc_data zcd = { 0 };
 	uint32_t have, i;
 	int ret = 0;
 
-	/* R1, R3. No more than can be there, whatever a corrupt peer's tail
-	 * says. */
-	have = rte_ring_dequeue_zc_burst_elem_start(ring,
-			sizeof(struct ferry_desc), RTE_MIN(n, rx->n_slots),
-			&zcd, NULL);
+	/* R1, R3 */
+	have = ferry_ring_count(ring);
 	if (have == 0)
 		return 0;
+	if (ferry_ring_lies(ring, have))
+		return FERRY_E_CORRUPT;
+	have = RTE_MIN(n, have);
 	for (i = 0; i < have; i++) {
-		const struct ferry_desc *at = ferry_desc_at(&zcd, i);
+		const struct ferry_desc *at = ferry_desc_at(ring, i);
 
 		if (at->seq != (uint32_t)rx->seq) {
 			*later |= i == 0;
@@ -656,7 +532,8 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct rte_ring *ring,
 		if (unlikely(ret != 0))
 			break;
 	}
-	rte_ring_dequeue_zc_elem_finish(ring, i);
+	if (likely(i > 0))
+		ferry_ring_done(ring, i);
 	return i > 0 ? (int)i : ret;
 }
 
@@ -682,10 +559,10 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 
 		ret = ferry_rx_take_cell(rx, &msgs[i]);
 		if (ret == 0)
-			ret = ferry_rx_take_ring(rx, rx->fwd, &msgs[i], n - i,
+			ret = ferry_rx_take_ring(rx, &rx->fwd, &msgs[i], n - i,
 					&later);
 		if (ret == 0)
-			ret = ferry_rx_take_ring(rx, rx->out, &msgs[i], n - i,
+			ret = ferry_rx_take_ring(rx, &rx->out, &msgs[i], n - i,
 					&later);
 		if (unlikely(later) && ret == 0)
 			ret = ferry_rx_take_gap(rx, &msgs[i], n - i);
@@ -705,9 +582,13 @@ ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
 {
 	uint32_t i;
 
-	/* R2. Never short: the ring has room for all slots. */
-	rte_ring_sp_enqueue_bulk_elem(rx->back, slots, sizeof(slots[0]), n,
-			NULL);
+	/* Room is not asked for: the ring has it for all slots. A producer that
+	 * has written its index wrongly harms only itself. */
+	for (i = 0; i < n; i++)
+		__atomic_store_n((uint32_t *)ferry_ring_place(&rx->back, i,
+				sizeof(slots[0])), slots[i], __ATOMIC_RELAXED);
+	/* R2 */
+	ferry_ring_publish(&rx->back, n);
 	/* Let go only when the ring has them. */
 	for (i = 0; i < n; i++)
 		__atomic_store_n(&rx->held[slots[i]], 0, __ATOMIC_RELEASE);
@@ -740,6 +621,8 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 	int ended;
 
 	if (unlikely(got == 0 && n > 0)) {
+		if (unlikely(!ferry_rx_cell_sane(rx)))
+			return FERRY_E_CORRUPT;
 		rx->stats.empty++;
 		if (unlikely(rx->owed))
 			ferry_rx_wake_producer(rx);

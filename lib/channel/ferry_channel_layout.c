@@ -92,6 +92,29 @@ ferry_channel_memory(const struct ferry_channel_config *config)
 	return p.size;
 }
 
+static void
+parts_set(struct ferry_channel_parts *parts, struct ferry_channel_shared *ch,
+		const struct plan *p)
+{
+	parts->shared = ch;
+	parts->fwd = ferry_channel_at(ch, p->off_fwd);
+	parts->back = ferry_channel_at(ch, p->off_back);
+	parts->jobs = ferry_channel_at(ch, p->off_jobs);
+	parts->out = ferry_channel_at(ch, p->off_out);
+	parts->tx_held = ferry_channel_at(ch, p->off_tx_held);
+	parts->rx_held = ferry_channel_at(ch, p->off_rx_held);
+	parts->cells = ferry_channel_at(ch, p->off_cells);
+	parts->blocks = ferry_channel_at(ch, p->off_bulk);
+	parts->grants = (struct ferry_bulk_grant *)
+		&parts->blocks[FERRY_BULK_BLOCKS];
+	parts->slots = ferry_channel_at(ch, p->off_slots);
+	parts->stride = p->stride;
+	parts->slot_size = p->slot_size;
+	parts->n_slots = p->n_slots;
+	parts->ring_count = p->ring_count;
+	parts->jobs_count = p->jobs_count;
+}
+
 uint32_t
 ferry_channel_layout_hash(void)
 {
@@ -149,6 +172,7 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 {
 	struct ferry_channel_shared *ch = mem;
 	const unsigned int spsc = RING_F_SP_ENQ | RING_F_SC_DEQ;
+	struct ferry_channel_parts parts;
 	struct ferry_desc *out;
 	struct plan p;
 	uint32_t i;
@@ -178,27 +202,25 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 	ch->off_slots = p.off_slots;
 	strcpy(ch->name, name);
 
-	if (rte_ring_init(ferry_channel_fwd(ch), "fwd", p.ring_count, spsc) ||
-			rte_ring_init(ferry_channel_back(ch), "back",
-				p.ring_count, spsc) ||
-			rte_ring_init(ferry_channel_jobs(ch), "jobs",
-				p.jobs_count, spsc) ||
-			rte_ring_init(ferry_channel_out(ch), "out",
-				p.ring_count, spsc))
+	parts_set(&parts, ch, &p);
+	if (rte_ring_init(parts.fwd, "fwd", p.ring_count, spsc) ||
+			rte_ring_init(parts.back, "back", p.ring_count, spsc) ||
+			rte_ring_init(parts.jobs, "jobs", p.jobs_count, spsc) ||
+			rte_ring_init(parts.out, "out", p.ring_count, spsc))
 		return -EINVAL;
 	/* Before the first message was another one, of no job: what a server
 	 * that takes over looks for. */
-	out = (struct ferry_desc *)&ferry_channel_out(ch)[1];
+	out = (struct ferry_desc *)&parts.out[1];
 	out[p.ring_count - 1].slot = UINT32_MAX;
 	for (i = 0; i < p.n_slots; i++)
-		rte_ring_sp_enqueue_elem(ferry_channel_back(ch), &i, sizeof(i));
+		rte_ring_sp_enqueue_elem(parts.back, &i, sizeof(i));
 
 	/* Pairs with the acquire load in ferry_channel_valid(). */
 	__atomic_store_n(&ch->magic, FERRY_CHANNEL_MAGIC, __ATOMIC_RELEASE);
 	return 0;
 }
 
-/* What the ring functions believe without looking; the tails are data. */
+/* How DPDK's own functions find it, too. */
 static bool
 ring_valid(const struct rte_ring *r, uint32_t count)
 {
@@ -209,11 +231,16 @@ ring_valid(const struct rte_ring *r, uint32_t count)
 }
 
 int
-ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
+ferry_channel_find(struct ferry_channel_parts *parts,
+		struct ferry_channel_shared *ch, uint64_t size,
+		const struct ferry_channel_config *config)
 {
-	struct ferry_channel_config config;
+	struct ferry_channel_config said;
+	struct ferry_channel_parts own;
 	struct plan p;
 
+	if (parts == NULL)
+		parts = &own;
 	if (size < sizeof(*ch))
 		return FERRY_E_CORRUPT;
 	if (__atomic_load_n(&ch->magic, __ATOMIC_ACQUIRE) !=
@@ -223,11 +250,14 @@ ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
 			ch->layout != ferry_channel_layout_hash())
 		return FERRY_E_VERSION;
 
-	if (ch->slot_size == 0 || ch->n_slots == 0)
+	/* What is checked is what is used. */
+	said.slot_size = __atomic_load_n(&ch->slot_size, __ATOMIC_RELAXED);
+	said.n_slots = __atomic_load_n(&ch->n_slots, __ATOMIC_RELAXED);
+	if (said.slot_size == 0 || said.n_slots == 0 || (config != NULL &&
+			(said.slot_size != config->slot_size ||
+			 said.n_slots != config->n_slots)))
 		return FERRY_E_CORRUPT;
-	config.slot_size = ch->slot_size;
-	config.n_slots = ch->n_slots;
-	if (plan_make(&p, &config) != 0 || p.size != ch->size ||
+	if (plan_make(&p, &said) != 0 || p.size != ch->size ||
 			p.size > size || p.stride != ch->stride ||
 			p.off_fwd != ch->off_fwd ||
 			p.off_back != ch->off_back ||
@@ -239,14 +269,23 @@ ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
 			p.off_bulk != ch->off_bulk ||
 			p.off_slots != ch->off_slots)
 		return FERRY_E_CORRUPT;
-	if (!ring_valid(ferry_channel_fwd(ch), p.ring_count) ||
-			!ring_valid(ferry_channel_back(ch), p.ring_count) ||
-			!ring_valid(ferry_channel_jobs(ch), p.jobs_count) ||
-			!ring_valid(ferry_channel_out(ch), p.ring_count))
+	parts_set(parts, ch, &p);
+	if (!ring_valid(parts->fwd, p.ring_count) ||
+			!ring_valid(parts->back, p.ring_count) ||
+			!ring_valid(parts->jobs, p.jobs_count) ||
+			!ring_valid(parts->out, p.ring_count))
 		return FERRY_E_CORRUPT;
 	if (memchr(ch->name, 0, sizeof(ch->name)) == NULL)
 		return FERRY_E_CORRUPT;
 	return 0;
+}
+
+int
+ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
+{
+	/* Nothing is written through it. */
+	return ferry_channel_find(NULL, (struct ferry_channel_shared *)
+			(uintptr_t)ch, size, NULL);
 }
 
 /*
@@ -266,9 +305,11 @@ census_ring(const struct rte_ring *r, uint32_t places, unsigned int esize,
 	if (n >= places)
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < n; i++) {
-		/* The slot is the first word of every kind of element. */
-		memcpy(&slot, elems + (size_t)((tail + i) % places) * esize,
-			sizeof(slot));
+		/* The slot is the first word of every kind of element. The
+		 * producer may be writing there: in a ring that has gone on. */
+		slot = __atomic_load_n((const uint32_t *)(const void *)(elems +
+				(size_t)((tail + i) % places) * esize),
+				__ATOMIC_RELAXED);
 		if (slot >= p->n_slots || seen[slot])
 			return FERRY_E_CORRUPT;
 		seen[slot] = 1;
@@ -277,7 +318,10 @@ census_ring(const struct rte_ring *r, uint32_t places, unsigned int esize,
 	return 0;
 }
 
-/* Mark the slots named by cells that are published and not taken. */
+/*
+ * Mark the slots named by cells that are published and not taken. seen NULL:
+ * only count them.
+ */
 static int
 census_cells(const struct ferry_channel_shared *ch, const struct plan *p,
 		uint8_t *seen, uint32_t *count)
@@ -295,20 +339,23 @@ census_cells(const struct ferry_channel_shared *ch, const struct plan *p,
 
 		if (stamp >> 32 != ferry_cell_stamp(i, 0) >> 32)
 			break;
-		if (!(cell->len & FERRY_CELL_SLOT))
+		if (!(__atomic_load_n(&cell->len, __ATOMIC_RELAXED) &
+				FERRY_CELL_SLOT))
+			continue;
+		(*count)++;
+		if (seen == NULL)
 			continue;
 		memcpy(&slot, cell->data, sizeof(slot));
 		if (slot >= p->n_slots || seen[slot])
 			return FERRY_E_CORRUPT;
 		seen[slot] = 1;
-		(*count)++;
 	}
 	return 0;
 }
 
 int
 ferry_channel_census(const struct ferry_channel_shared *ch,
-		const struct ferry_channel_config *config,
+		const struct ferry_channel_config *config, bool living,
 		struct ferry_channel_census *census)
 {
 	const struct ferry_channel_config own = {
@@ -320,7 +367,7 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 	const uint32_t *tx_held, *rx_held;
 	struct plan p;
 	uint8_t *seen, *job;
-	uint32_t i, n_jobs = 0;
+	uint32_t i, n_jobs = 0, in_cells = 0;
 	int ret;
 
 	memset(census, 0, sizeof(*census));
@@ -344,7 +391,7 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 				p.ring_count, sizeof(struct ferry_desc), &p,
 				seen, &census->in_flight);
 	if (ret == 0)
-		ret = census_cells(ch, &p, seen, &census->in_flight);
+		ret = census_cells(ch, &p, living ? NULL : seen, &in_cells);
 	if (ret == 0)
 		ret = census_ring(ferry_channel_at(ch, p.off_back),
 				p.ring_count, sizeof(uint32_t), &p, seen,
@@ -368,6 +415,12 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 		else
 			census->lost++;
 	}
+	/* Those that are not marked have been found nowhere. */
+	if (living) {
+		in_cells = RTE_MIN(in_cells, census->lost);
+		census->lost -= in_cells;
+	}
+	census->in_flight += in_cells;
 	free(seen);
 	return ret;
 }

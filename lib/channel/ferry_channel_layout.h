@@ -235,6 +235,24 @@ ferry_jobs_places(uint32_t n_slots)
 			RTE_MIN(n_slots, (uint32_t)FERRY_SERVER_BURST) + 1);
 }
 
+/**
+ * Write a descriptor to its place in a ring. The slot is stored atomically,
+ * because the hub's census may be reading it.
+ *
+ * @param to
+ *   The place.
+ * @param desc
+ *   The descriptor.
+ */
+static inline void
+ferry_desc_put(struct ferry_desc *to, const struct ferry_desc desc)
+{
+	__atomic_store_n(&to->slot, desc.slot, __ATOMIC_RELAXED);
+	to->len = desc.len;
+	to->tag = desc.tag;
+	to->seq = desc.seq;
+}
+
 /** Set in ferry_cell.len: the payload is in a slot, whose number is in data. */
 #define FERRY_CELL_SLOT (UINT32_C(1) << 31)
 /** Set in ferry_cell.len: data is a struct ferry_bulk_note. */
@@ -274,6 +292,9 @@ ferry_cell_stamp(uint64_t cell, uint64_t seq)
 {
 	return (cell + 1) << 32 | (uint32_t)seq;
 }
+
+struct ferry_bulk_block;
+struct ferry_bulk_grant;
 
 /** Head of a channel. Offsets are from its own start. */
 struct ferry_channel_shared {
@@ -398,6 +419,66 @@ int ferry_channel_format(void *mem, const struct ferry_channel_config *config,
  */
 int ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size);
 
+/**
+ * Where the parts of a channel are in this process, and how large they are. Lies
+ * in private memory: what another process writes into the channel's head
+ * later changes nothing here.
+ */
+struct ferry_channel_parts {
+	/** The channel's head. */
+	struct ferry_channel_shared *shared;
+	/** Forward ring, of struct ferry_desc. */
+	struct rte_ring *fwd;
+	/** Back ring, of slot numbers. */
+	struct rte_ring *back;
+	/** Job ring, of struct ferry_job. */
+	struct rte_ring *jobs;
+	/** Out ring, of struct ferry_desc. */
+	struct rte_ring *out;
+	/** The producer's held table. */
+	uint32_t *tx_held;
+	/** The consumer's held table. */
+	uint32_t *rx_held;
+	/** The cells. */
+	struct ferry_cell *cells;
+	/** The blocks of bulk messages. */
+	struct ferry_bulk_block *blocks;
+	/** The buffers lent by the consumer. */
+	struct ferry_bulk_grant *grants;
+	/** The first slot. */
+	uint8_t *slots;
+	/** Bytes from one slot to the next. */
+	uint64_t stride;
+	/** Bytes that fit into a slot. */
+	uint32_t slot_size;
+	/** How many slots there are. */
+	uint32_t n_slots;
+	/** Places of the forward, back and out ring. */
+	uint32_t ring_count;
+	/** Places of the job ring. */
+	uint32_t jobs_count;
+};
+
+/**
+ * Find the parts of a channel. Each field of the channel's head is read once.
+ *
+ * @param[out] parts
+ *   Where the parts are. NULL: the channel is only checked.
+ * @param ch
+ *   Memory that should hold a channel.
+ * @param size
+ *   Bytes of it that may be read and written.
+ * @param config
+ *   What the channel was made with, without zeros, if the caller knows. NULL:
+ *   what the channel says itself.
+ * @return
+ *   As ferry_channel_valid(); FERRY_E_CORRUPT also if the channel says something
+ *   else than config.
+ */
+int ferry_channel_find(struct ferry_channel_parts *parts,
+		struct ferry_channel_shared *ch, uint64_t size,
+		const struct ferry_channel_config *config);
+
 /** Where a channel's slots are. The numbers add up to n_slots. */
 struct ferry_channel_census {
 	/** In the back ring. */
@@ -416,13 +497,18 @@ struct ferry_channel_census {
 
 /**
  * Count where every slot is. Exact when neither end is running (dead, closed,
- * or the caller's own); otherwise a snapshot.
+ * or the caller's own); otherwise a snapshot. All that a living end may write at
+ * the same time is read with atomic loads.
  *
  * @param ch
  *   A channel that was valid once.
  * @param config
  *   What it was made with, for a caller that does not believe what others may
  *   have written there since; NULL: what it says itself.
+ * @param living
+ *   The producer may be running. Then the slot numbers in its cells are not
+ *   read, because it writes cells with plain stores: slots in cells are counted
+ *   by the cells' stamps.
  * @param[out] census
  *   The numbers.
  * @return
@@ -430,7 +516,7 @@ struct ferry_channel_census {
  *   or the same slot twice.
  */
 int ferry_channel_census(const struct ferry_channel_shared *ch,
-		const struct ferry_channel_config *config,
+		const struct ferry_channel_config *config, bool living,
 		struct ferry_channel_census *census);
 
 /** @name Parts of a channel
@@ -450,62 +536,6 @@ static inline void *
 ferry_channel_at(const struct ferry_channel_shared *ch, uint64_t offset)
 {
 	return RTE_PTR_ADD(ch, offset);
-}
-
-/**
- * The forward ring.
- *
- * @param ch
- *   A valid channel.
- * @return
- *   The ring of published messages.
- */
-static inline struct rte_ring *
-ferry_channel_fwd(const struct ferry_channel_shared *ch)
-{
-	return (struct rte_ring *)ferry_channel_at(ch, ch->off_fwd);
-}
-
-/**
- * The job ring.
- *
- * @param ch
- *   A valid channel.
- * @return
- *   The ring of messages to be copied.
- */
-static inline struct rte_ring *
-ferry_channel_jobs(const struct ferry_channel_shared *ch)
-{
-	return (struct rte_ring *)ferry_channel_at(ch, ch->off_jobs);
-}
-
-/**
- * The out ring.
- *
- * @param ch
- *   A valid channel.
- * @return
- *   The ring of messages that the server has copied.
- */
-static inline struct rte_ring *
-ferry_channel_out(const struct ferry_channel_shared *ch)
-{
-	return (struct rte_ring *)ferry_channel_at(ch, ch->off_out);
-}
-
-/**
- * The back ring.
- *
- * @param ch
- *   A valid channel.
- * @return
- *   The ring of released slots.
- */
-static inline struct rte_ring *
-ferry_channel_back(const struct ferry_channel_shared *ch)
-{
-	return (struct rte_ring *)ferry_channel_at(ch, ch->off_back);
 }
 /** @} */
 

@@ -67,7 +67,7 @@ end_wait(struct ferry_wait *wait, struct ferry_bell *bell,
 static bool
 rx_served(const struct ferry_rx *rx)
 {
-	const struct rte_ring *jobs = ferry_channel_jobs(rx->shared);
+	const struct rte_ring *jobs = rx->jobs;
 
 	/* Then they never will be. */
 	if (ferry_channel_failed(rx->shared) != 0)
@@ -82,15 +82,15 @@ rx_served(const struct ferry_rx *rx)
  * come before, which whoever waits is to find out.
  */
 static bool
-rx_is_next(const struct ferry_rx *rx, const struct rte_ring *ring)
+rx_is_next(const struct ferry_rx *rx, const struct ferry_ring *ring)
 {
-	const struct ferry_desc *descs = (const struct ferry_desc *)&ring[1];
-	const uint32_t tail = ring->cons.tail;
-
 	/* R1, R3 */
-	if (__atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE) == tail)
+	const uint32_t n = ferry_ring_count(ring);
+
+	if (n == 0)
 		return false;
-	return descs[tail & ring->mask].seq == (uint32_t)rx->seq ||
+	return ferry_ring_lies(ring, n) ||
+		ferry_desc_at(ring, 0)->seq == (uint32_t)rx->seq ||
 		!rx_served(rx);
 }
 
@@ -105,7 +105,8 @@ rx_ready(void *handle)
 			offsetof(struct ferry_cell, data)]);
 	return __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) ==
 		ferry_cell_stamp(rx->cell_tail, rx->seq) ||
-		rx_is_next(rx, rx->fwd) || rx_is_next(rx, rx->out);
+		rx_is_next(rx, &rx->fwd) || rx_is_next(rx, &rx->out) ||
+		!ferry_rx_cell_sane(rx);
 }
 
 void
@@ -115,7 +116,7 @@ ferry_rx_wake_producer(struct ferry_rx *rx)
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* More is about to be received, and will be given back: a wake-up costs
 	 * more than a slot. */
-	rx->owed = (int32_t)(rx->back->prod.tail - __atomic_load_n(
+	rx->owed = (int32_t)(rx->back.at - __atomic_load_n(
 			&rx->shared->wish.slots, __ATOMIC_RELAXED)) < 0 &&
 			(rx_ready(rx) || rx_served(rx));
 	/* Made good at the latest when nothing more is found. */
@@ -138,9 +139,9 @@ ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	with_server = rx->gaps++ % GAP_LOOKS != 0 || rx_served(rx);
 	ret = ferry_rx_take_cell(rx, msgs);
 	if (ret == 0)
-		ret = ferry_rx_take_ring(rx, rx->fwd, msgs, n, &later);
+		ret = ferry_rx_take_ring(rx, &rx->fwd, msgs, n, &later);
 	if (ret == 0)
-		ret = ferry_rx_take_ring(rx, rx->out, msgs, n, &later);
+		ret = ferry_rx_take_ring(rx, &rx->out, msgs, n, &later);
 	if (ret != 0 || with_server)
 		return ret;
 	ret = ferry_channel_failed(rx->shared);
@@ -167,8 +168,7 @@ tx_ready(void *handle)
 				__ATOMIC_ACQUIRE))
 		return true;
 	return tx->free_head != tx->free_tail ||
-		__atomic_load_n(&tx->back->prod.tail, __ATOMIC_ACQUIRE) !=
-		tx->back->cons.tail;
+		ferry_ring_count(&tx->back) != 0;
 }
 
 static bool
@@ -180,34 +180,44 @@ tx_wake(void *handle)
 		ferry_channel_mode(tx->shared) != tx->mode;
 }
 
+/* Look for indices that cannot be true: they would be waited for in vain. */
+static void
+tx_check(struct ferry_tx *tx)
+{
+	const uint64_t freed = __atomic_load_n(&tx->shared->cells_freed,
+			__ATOMIC_RELAXED);
+
+	if (ferry_ring_lies(&tx->fwd, ferry_ring_left(&tx->fwd)) ||
+			ferry_ring_lies(&tx->back,
+				ferry_ring_count(&tx->back)) ||
+			tx->cell_head - freed > FERRY_N_CELLS)
+		tx->broken = true;
+}
+
 /*
  * Nothing sent is in flight or in the consumer's hands: the cells are freed,
- * and every slot is either in the back ring or in this end's own hands.
+ * and every slot is either in the back ring or in this end's own hands. Or it
+ * will never be found so.
  */
 static bool
 tx_drained(void *handle)
 {
 	const struct ferry_tx *tx = handle;
-	const struct rte_ring *out = ferry_channel_out(tx->shared);
-	uint32_t mine, i;
+	const struct rte_ring *out = tx->out;
 
+	if (tx->broken)
+		return true;
 	if (__atomic_load_n(&tx->shared->cells_freed, __ATOMIC_ACQUIRE) !=
 			tx->cell_head)
 		return false;
-	if (__atomic_load_n(&tx->fwd->cons.tail, __ATOMIC_ACQUIRE) !=
-			tx->fwd->prod.tail || !bulk_tx_drained(tx))
+	if (ferry_ring_left(&tx->fwd) != 0 || !bulk_tx_drained(tx))
 		return false;
 	/* A job leaves its ring after its message is in the out ring. */
-	if (__atomic_load_n(&tx->post->jobs->cons.tail, __ATOMIC_ACQUIRE) !=
-			tx->post->jobs->prod.tail ||
+	if (ferry_ring_left(&tx->post->jobs) != 0 ||
 			__atomic_load_n(&out->cons.tail, __ATOMIC_ACQUIRE) !=
 			__atomic_load_n(&out->prod.tail, __ATOMIC_RELAXED))
 		return false;
-	mine = __atomic_load_n(&tx->back->prod.tail, __ATOMIC_ACQUIRE) -
-		tx->back->cons.tail;
-	for (i = 0; i < tx->n_slots; i++)
-		mine += tx->held[i] != 0;
-	return mine == tx->n_slots;
+	return ferry_ring_count(&tx->back) + tx->in_hand == tx->n_slots;
 }
 
 static bool
@@ -224,9 +234,10 @@ tx_drained_wake(void *handle)
 static void
 tx_wish(struct ferry_tx *tx, uint32_t slots, uint32_t jobs)
 {
-	__atomic_store_n(&tx->shared->wish.slots, tx->back->cons.tail + slots,
+	__atomic_store_n(&tx->shared->wish.slots, tx->back.at + slots,
 			__ATOMIC_RELAXED);
-	__atomic_store_n(&tx->shared->wish.jobs, tx->post->head + jobs,
+	tx->post->wish = tx->post->jobs.at + jobs;
+	__atomic_store_n(&tx->shared->wish.jobs, tx->post->wish,
 			__ATOMIC_RELAXED);
 }
 
@@ -295,6 +306,7 @@ static void
 tx_tend(struct ferry_tx *tx)
 {
 	ferry_tx_take_mode(tx);
+	tx_check(tx);
 	if (unlikely(bulk_tx_step(tx)))
 		ferry_wait_reset(&tx->wait);
 	/* Jobs that nobody else carries out would never release a slot: this
@@ -363,7 +375,7 @@ index_for(const struct ferry_post *p, uint32_t most)
 {
 	uint32_t at = p->done;
 
-	while (at != p->head && p->posted - p->numbers[at & p->mask] > most)
+	while (at != p->jobs.at && p->posted - p->numbers[at & p->mask] > most)
 		at++;
 	return at;
 }
@@ -375,10 +387,10 @@ tx_jobs_wake(void *handle)
 	const struct ferry_tx *tx = handle;
 
 	/* J2 */
-	return (int32_t)(__atomic_load_n(&tx->post->jobs->cons.tail,
-			__ATOMIC_ACQUIRE) - tx->shared->wish.jobs) >= 0 ||
+	return (int32_t)(tx->post->jobs.at - ferry_ring_left(&tx->post->jobs) -
+			tx->post->wish) >= 0 ||
 		ferry_post_server(tx) == FERRY_SERVER_NONE ||
-		ferry_channel_failed(tx->shared) != 0 ||
+		ferry_post_failed(tx) != 0 ||
 		ferry_channel_mode(tx->shared) != tx->mode;
 }
 
@@ -400,14 +412,14 @@ ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 	for (;;) {
 		/* Whoever ends meanwhile: if nobody else carries them out any
 		 * more, this end does. */
-		ret = ferry_channel_failed(tx->shared);
+		ret = ferry_post_failed(tx);
 		if (ret != 0)
 			return ret;
 		if (timeout_ns == 0)
 			return -ETIMEDOUT;
 		ferry_tx_take_mode(tx);
 		/* Before the bell is armed: see wake_producer(). */
-		tx_wish(tx, FERRY_WISH_NONE, target - p->head);
+		tx_wish(tx, FERRY_WISH_NONE, target - p->jobs.at);
 		if (p->self)
 			ret = ferry_wait_idle(&wait, NULL, NULL, NULL,
 					deadline);
@@ -426,9 +438,13 @@ ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 int
 ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
 {
-	return end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
+	int ret;
+
+	tx_check(tx);
+	ret = end_wait(&tx->wait, &tx->bells[tx->endpoint], tx_drained,
 			tx_drained_wake, tx_tend_drain, tx, tx->shared,
 			&tx->shared->rx, timeout_ns);
+	return ret == 0 ? ferry_tx_none(tx) : ret;
 }
 
 int

@@ -5,7 +5,6 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_cycles.h>
-#include <rte_ring_elem.h>
 
 #include "ferry_post.h"
 
@@ -20,11 +19,19 @@
 /* Part of a new measurement in the moving average. */
 #define RATE_NEW 0.25
 
-int
-ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach)
+static void
+post_free(struct ferry_post *p)
 {
-	struct ferry_channel_shared *ch = attach->shared;
-	const uint32_t places = ferry_jobs_places(ch->n_slots);
+	free(p->numbers);
+	free(p->lens);
+	free(p);
+}
+
+int
+ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach,
+		const struct ferry_channel_parts *parts)
+{
+	const uint32_t places = parts->jobs_count;
 	struct ferry_post *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
@@ -32,15 +39,16 @@ ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach)
 	p->numbers = calloc(places, sizeof(*p->numbers));
 	p->lens = calloc(places, sizeof(*p->lens));
 	if (p->numbers == NULL || p->lens == NULL) {
-		free(p->numbers);
-		free(p->lens);
-		free(p);
+		post_free(p);
 		return -ENOMEM;
 	}
 	p->mask = places - 1;
-	p->jobs = ferry_channel_jobs(ch);
-	p->head = p->jobs->prod.tail;
-	p->done = p->head;
+	/* A producer's end is opened once: there are no jobs yet. */
+	if (!ferry_ring_produce(&p->jobs, parts->jobs, places)) {
+		post_free(p);
+		return FERRY_E_CORRUPT;
+	}
+	p->done = p->jobs.at;
 	p->local = attach->local;
 	p->server = attach->server;
 	/* Without an EAL a guess will do: all is compared, nothing stated. */
@@ -119,15 +127,20 @@ self_end(struct ferry_tx *tx)
 
 /* Take note of what the server has done. */
 static void
-account(struct ferry_post *p)
+account(struct ferry_tx *tx)
 {
+	struct ferry_post *p = tx->post;
 	/* J2: pairs with the server's release after it has published. */
-	const uint32_t tail = __atomic_load_n(&p->jobs->cons.tail,
-			__ATOMIC_ACQUIRE);
+	const uint32_t left = ferry_ring_left(&p->jobs);
 	uint64_t now;
 
-	/* Not beyond what was posted, whatever a corrupt server says. */
-	while (p->done != tail && p->done != p->head) {
+	/* More than was to be done: the index is nobody's who serves. Payloads
+	 * are not given back for it. */
+	if (unlikely(left > p->jobs.at - p->done)) {
+		tx->broken = true;
+		return;
+	}
+	while (p->jobs.at - p->done != left) {
 		const uint32_t len = p->lens[p->done++ & p->mask];
 
 		p->bytes -= len;
@@ -147,7 +160,7 @@ ferry_post_progress(struct ferry_tx *tx)
 {
 	struct ferry_post *p = tx->post;
 
-	if (p->head == p->done)
+	if (p->jobs.at == p->done)
 		return 0;
 	if (!p->self && unlikely(ferry_post_server(tx) == FERRY_SERVER_NONE))
 		self_begin(tx);
@@ -156,12 +169,12 @@ ferry_post_progress(struct ferry_tx *tx)
 	do {
 		if (p->self)
 			ferry_server_poll(p->server);
-		account(p);
-	} while (p->self && p->head != p->done && tx->copier->nb_open <= 1 &&
-			ferry_channel_failed(tx->shared) == 0);
-	if (p->self && p->head == p->done && tx->copier->nb_open <= 1)
+		account(tx);
+	} while (p->self && p->jobs.at != p->done && tx->copier->nb_open <= 1 &&
+			ferry_post_failed(tx) == 0);
+	if (p->self && p->jobs.at == p->done && tx->copier->nb_open <= 1)
 		self_end(tx);
-	return p->head - p->done;
+	return p->jobs.at - p->done;
 }
 
 void
@@ -175,9 +188,7 @@ ferry_post_stop(struct ferry_tx *tx)
 	ferry_tx_finish(tx, 0, UINT64_MAX);
 	if (p->self)
 		self_end(tx);
-	free(p->numbers);
-	free(p->lens);
-	free(p);
+	post_free(p);
 	tx->post = NULL;
 }
 
@@ -186,6 +197,22 @@ struct batch {
 	uint32_t n;
 	struct ferry_job jobs[BURST];
 };
+
+/* Write a job to its place in the ring. */
+static void
+job_put(const struct ferry_ring *ring, uint32_t i, const struct ferry_job *job)
+{
+	struct ferry_job *to = ferry_ring_place(ring, i, sizeof(*to));
+
+	/* The census may be reading the slot. */
+	__atomic_store_n(&to->slot, job->slot, __ATOMIC_RELAXED);
+	to->len = job->len;
+	to->tag = job->tag;
+	to->seq = job->seq;
+	to->src = job->src;
+	to->place = job->place;
+	to->reserved = 0;
+}
 
 /* Put a batch into the ring. Its slots are let go of. */
 static int
@@ -196,16 +223,18 @@ batch_put(struct ferry_tx *tx, struct batch *b)
 
 	if (b->n == 0)
 		return 0;
-	if (p->head == p->done) {
+	if (p->jobs.at == p->done) {
 		p->begun = rte_rdtsc();
 		p->since = p->begun;
 		p->since_bytes = 0;
 	}
-	/* J1. Never short: the ring has room for all slots there are. */
-	if (unlikely(rte_ring_sp_enqueue_bulk_elem(p->jobs, b->jobs,
-			sizeof(b->jobs[0]), b->n, NULL) != b->n))
+	/* Never short: the ring has room for all slots there are. */
+	if (unlikely(!ferry_ring_room(&p->jobs, b->n)))
 		return FERRY_E_CORRUPT;
-	p->head += b->n;
+	for (i = 0; i < b->n; i++)
+		job_put(&p->jobs, i, &b->jobs[i]);
+	/* J1 */
+	ferry_ring_publish(&p->jobs, b->n);
 	for (i = 0; i < b->n; i++)
 		ferry_tx_let_go(tx, b->jobs[i].slot);
 	b->n = 0;
@@ -218,11 +247,11 @@ static int
 batch_add(struct ferry_tx *tx, struct batch *b, const struct ferry_buf *buf)
 {
 	struct ferry_post *p = tx->post;
-	const uint32_t at = (p->head + b->n) & p->mask;
+	const uint32_t at = (p->jobs.at + b->n) & p->mask;
 	uint32_t slot;
 
 	if (ferry_tx_has(tx, 1) == 0)
-		return 0;
+		return ferry_tx_none(tx);
 	slot = tx->free[tx->free_head++ & tx->free_mask];
 	b->jobs[b->n++] = (struct ferry_job) {
 		.slot = slot,
@@ -260,7 +289,7 @@ queue_is_long(const struct ferry_post *p, uint32_t len)
 static bool
 one_by_one(const struct ferry_post *p)
 {
-	return p->head == p->done && p->waited >= WAITED_MIN;
+	return p->jobs.at == p->done && p->waited >= WAITED_MIN;
 }
 
 /*
@@ -288,8 +317,8 @@ is_lone(struct ferry_tx *tx, uint32_t len)
 			&tx->shared->service.watch, __ATOMIC_RELAXED) == 0)
 		return false;
 	/* The server's line: only if it decides. */
-	account(p);
-	return p->head == p->done;
+	account(tx);
+	return p->jobs.at == p->done;
 }
 
 /* Whether the server is to copy a message that nobody waits for. */
@@ -307,7 +336,7 @@ wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
 	case FERRY_MODE_THROUGHPUT:
 		if (buf->len <= FERRY_POST_SHORT || !has_device(tx))
 			return false;
-		account(p);
+		account(tx);
 		if (!one_by_one(p))
 			return !queue_is_long(p, buf->len);
 		return buf->len >= FERRY_POST_ROUTE &&
@@ -392,7 +421,7 @@ ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 	int ret = ferry_end_result(&tx->shared->rx);
 
 	if (likely(ret == 0))
-		ret = ferry_channel_failed(tx->shared);
+		ret = ferry_post_failed(tx);
 	if (unlikely(ret != 0))
 		return ret;
 	ferry_tx_take_mode(tx);
@@ -421,7 +450,7 @@ int
 ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 {
 	struct ferry_post *p = tx->post;
-	const uint32_t jobs = p->head - p->done, last = p->head - 1;
+	const uint32_t jobs = p->jobs.at - p->done, last = p->jobs.at - 1;
 	int ret = ferry_post_wait(tx, most, timeout_ns);
 
 	if (most == 0 && ret == 0)
@@ -463,10 +492,10 @@ send_routed(struct ferry_tx *tx, const struct ferry_buf *buf)
 int
 ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 {
-	const uint32_t head = tx->post->head;
+	const uint32_t head = tx->post->jobs.at;
 	uint64_t posted;
 	uint32_t i = 0;
-	int ret = ferry_channel_failed(tx->shared);
+	int ret = ferry_post_failed(tx);
 
 	if (unlikely(ret != 0))
 		return ret;
@@ -501,7 +530,7 @@ ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 	posted = tx->post->posted;
 	ret = post(tx, bufs, n);
 	/* Nobody looks at these payloads: earlier posts are not waited for. */
-	if (ret > 0 && tx->post->head != head) {
+	if (ret > 0 && tx->post->jobs.at != head) {
 		int end = ferry_tx_finish(tx, 0, UINT64_MAX);
 
 		if (end != 0)

@@ -54,7 +54,8 @@
 
 /** What a producer's handle has for this. */
 struct ferry_post {
-	struct rte_ring *jobs;
+	/** Its index is that of the next job. */
+	struct ferry_ring jobs;
 	/** The producer is in the hub's process. */
 	bool local;
 	/** This end stands in service.server. */
@@ -67,9 +68,10 @@ struct ferry_post {
 
 	/** Messages taken by ferry_tx_post() so far. */
 	uint64_t posted;
-	/** Jobs put into the ring, and those known to be done: its indices. */
-	uint32_t head;
+	/** Jobs known to be done: an index of the ring. */
 	uint32_t done;
+	/** The same: what the producer is waiting for. */
+	uint32_t wish;
 	uint32_t mask;
 	/** Bytes of the jobs between the two. */
 	uint64_t bytes;
@@ -98,7 +100,8 @@ struct ferry_post {
 
 /** Make and unmake it: part of ferry_tx_start() and ferry_tx_stop(). */
 int ferry_post_start(struct ferry_tx *tx,
-		const struct ferry_channel_attach *attach);
+		const struct ferry_channel_attach *attach,
+		const struct ferry_channel_parts *parts);
 void ferry_post_stop(struct ferry_tx *tx);
 
 /**
@@ -124,6 +127,15 @@ void ferry_end_shout(const struct ferry_channel_end *end,
 
 /** ferry_tx_finish() but for what it learns from it. */
 int ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
+
+/** Why nothing can be posted or is carried out: 0, FERRY_E_CORRUPT or -EIO. */
+static inline int
+ferry_post_failed(const struct ferry_tx *tx)
+{
+	const int ret = ferry_channel_failed(tx->shared);
+
+	return likely(ret == 0) ? ferry_tx_none(tx) : ret;
+}
 
 /** Who serves the channel: FERRY_SERVER_*. */
 static inline uint32_t

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <rte_branch_prediction.h>
-#include <rte_ring_elem.h>
 
 #include "bulk_serve.h"
 #include "ferry_channel.h"
@@ -37,8 +36,10 @@ enum job_state {
 struct ferry_served {
 	TAILQ_ENTRY(ferry_served) next;
 	struct ferry_channel_shared *shared;
-	struct rte_ring *jobs;
-	struct rte_ring *out;
+	/* Its index is that of the first job not let go of. */
+	struct ferry_ring jobs;
+	struct ferry_ring out;
+	struct ferry_bulk_block *blocks;
 	uint8_t *slots;
 	uint64_t stride;
 	uint32_t slot_size;
@@ -46,11 +47,7 @@ struct ferry_served {
 	uint32_t n_bells;
 	struct ferry_bell *bells;
 	uint32_t number;
-	/* Of the job ring, and of the out ring. */
-	uint32_t mask;
-	uint32_t out_mask;
-	/* Indices of the job ring: jobs.cons.tail, and what was taken. */
-	uint32_t head;
+	/* Index of the job ring: what was taken. */
 	uint32_t taken;
 	uint32_t copying;
 	uint32_t quiet;
@@ -150,22 +147,21 @@ static uint32_t
 jobs_tail(const struct ferry_served *ch)
 {
 	/* J1 */
-	return __atomic_load_n(&ch->jobs->prod.tail, __ATOMIC_ACQUIRE);
+	return ch->jobs.at + ferry_ring_count(&ch->jobs);
 }
 
 static const struct ferry_job *
 job_at(const struct ferry_served *ch, uint32_t at)
 {
-	return (const struct ferry_job *)&ch->jobs[1] + (at & ch->mask);
+	return ferry_ring_place(&ch->jobs, at - ch->jobs.at,
+			sizeof(struct ferry_job));
 }
 
 /* J2: the first n jobs are done. */
 static void
 let_go(struct ferry_served *ch, uint32_t n)
 {
-	ch->head += n;
-	ch->jobs->cons.head = ch->head;
-	__atomic_store_n(&ch->jobs->cons.tail, ch->head, __ATOMIC_RELEASE);
+	ferry_ring_done(&ch->jobs, n);
 }
 
 /*
@@ -177,38 +173,33 @@ let_go(struct ferry_served *ch, uint32_t n)
 static void
 take_over(struct ferry_served *ch)
 {
-	const uint32_t tail = __atomic_load_n(&ch->out->prod.tail,
-			__ATOMIC_RELAXED);
-	const struct ferry_desc *last = (const struct ferry_desc *)
-		&ch->out[1] + ((tail - 1) & ch->out_mask);
-	const uint32_t n = RTE_MIN(jobs_tail(ch) - ch->head, (uint32_t)BURST);
+	const struct ferry_desc *last = ferry_desc_at(&ch->out, UINT32_MAX);
+	const uint32_t n = RTE_MIN(ferry_ring_count(&ch->jobs),
+			(uint32_t)BURST);
 	uint32_t i;
 
-	ch->out->prod.head = tail;
-	ch->jobs->cons.head = ch->head;
 	/* Equal, not less: the last message that a server published may be
 	 * any number of messages old. */
 	for (i = 0; i < n; i++)
-		if (job_at(ch, ch->head + i)->seq == last->seq &&
-				job_at(ch, ch->head + i)->slot == last->slot)
+		if (job_at(ch, ch->jobs.at + i)->seq == last->seq &&
+				job_at(ch, ch->jobs.at + i)->slot == last->slot)
 			break;
 	if (i == n)
 		return;
 	let_go(ch, i + 1);
-	ch->taken = ch->head;
+	ch->taken = ch->jobs.at;
 }
 
 int
 ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 {
 	struct ferry_channel_shared *shared = serve->shared;
+	struct ferry_channel_parts p;
 	struct ferry_served *ch;
 
-	if (serve->number >= server->room ||
-			ferry_channel_valid(shared,
-				ferry_channel_memory(&serve->config)) != 0 ||
-			shared->n_slots != serve->config.n_slots ||
-			shared->slot_size != serve->config.slot_size)
+	if (serve->number >= server->room || ferry_channel_find(&p, shared,
+			ferry_channel_memory(&serve->config),
+			&serve->config) != 0)
 		return -EINVAL;
 	if (server->table[serve->number] != NULL)
 		return -EEXIST;
@@ -219,27 +210,28 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 	if (ch == NULL)
 		return -ENOMEM;
 	ch->shared = shared;
-	ch->jobs = ferry_channel_jobs(shared);
-	ch->out = ferry_channel_out(shared);
-	ch->slots = ferry_channel_at(shared, shared->off_slots);
-	ch->stride = shared->stride;
-	ch->slot_size = serve->config.slot_size;
-	ch->n_slots = serve->config.n_slots;
+	ch->blocks = p.blocks;
+	ch->slots = p.slots;
+	ch->stride = p.stride;
+	ch->slot_size = p.slot_size;
+	ch->n_slots = p.n_slots;
 	ch->bells = serve->bells;
 	ch->n_bells = serve->n_bells;
 	ch->number = serve->number;
 	ch->local = serve->local;
 	ch->memory = serve->memory;
-	ch->mask = ferry_jobs_places(ch->n_slots) - 1;
-	ch->out_mask = rte_align32pow2(ch->n_slots + 1) - 1;
-	ch->descs = calloc(ch->mask + 1, sizeof(*ch->descs));
-	ch->state = calloc(ch->mask + 1, sizeof(*ch->state));
+	ch->descs = calloc(p.jobs_count, sizeof(*ch->descs));
+	ch->state = calloc(p.jobs_count, sizeof(*ch->state));
 	if (ch->descs == NULL || ch->state == NULL) {
 		served_free(ch);
 		return -ENOMEM;
 	}
-	ch->head = __atomic_load_n(&ch->jobs->cons.tail, __ATOMIC_RELAXED);
-	ch->taken = ch->head;
+	if (!ferry_ring_consume(&ch->jobs, p.jobs, p.jobs_count) ||
+			!ferry_ring_produce(&ch->out, p.out, p.ring_count)) {
+		served_free(ch);
+		return FERRY_E_CORRUPT;
+	}
+	ch->taken = ch->jobs.at;
 	take_over(ch);
 	count_used(server, ch);
 	server->table[ch->number] = ch;
@@ -282,8 +274,8 @@ tell_failed(struct ferry_served *ch)
 static bool
 may_publish(const struct ferry_served *ch)
 {
-	return ch->head != ch->taken && !ch->clogged &&
-		ch->state[ch->head & ch->mask] == JOB_DONE;
+	return ch->jobs.at != ch->taken && !ch->clogged &&
+		ch->state[ch->jobs.at & ch->jobs.mask] == JOB_DONE;
 }
 
 bool
@@ -298,7 +290,24 @@ ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		return true;
 	if (ch->stuck != 0)
 		return ch->copying > 0 || may_publish(ch);
-	return ch->taken != ch->head || (all && jobs_tail(ch) != ch->head);
+	return ch->taken != ch->jobs.at || (all && jobs_tail(ch) != ch->jobs.at);
+}
+
+void
+ferry_server_finish(struct ferry_server *server, uint32_t number)
+{
+	const struct ferry_served *ch = served_of(server, number);
+	uint32_t last;
+
+	if (ch == NULL)
+		return;
+	/* Not those that a producer adds meanwhile: this call comes to an
+	 * end. */
+	last = jobs_tail(ch);
+	while (ferry_server_pending(server, number, true) &&
+			(int32_t)(last - ch->jobs.at) > 0)
+		if (ferry_server_poll(server) == 0)
+			sched_yield();
 }
 
 void
@@ -339,7 +348,7 @@ ferry_server_remove(struct ferry_server *server, uint32_t number)
 static uint64_t
 cookie_make(const struct ferry_served *ch, uint32_t at)
 {
-	return (uint64_t)ch->number << 32 | (at & ch->mask);
+	return (uint64_t)ch->number << 32 | (at & ch->jobs.mask);
 }
 
 /* Read a job, once: whether it is possible. */
@@ -356,7 +365,7 @@ job_read(struct ferry_served *ch, uint32_t at, struct ferry_copy_job *job)
 			place >= FERRY_PLACES || (!ch->local &&
 			!ferry_reach_dpdk(src, len, &ch->reach))))
 		return false;
-	ch->descs[at & ch->mask] = (struct ferry_desc) {
+	ch->descs[at & ch->jobs.mask] = (struct ferry_desc) {
 		.slot = slot,
 		.len = len,
 		.tag = from->tag,
@@ -393,11 +402,8 @@ help(struct ferry_server *server, struct ferry_served *ch)
 				__ATOMIC_RELAXED) == 0)))
 		return 0;
 	if (ch->bulk == NULL)
-		/* They lie before the slots. */
-		ch->bulk = bulk_serve_make(ch->shared,
-				RTE_PTR_SUB(ch->slots, FERRY_BULK_BYTES),
-				ch->bells, ch->n_bells,
-				ch->local, ch->memory,
+		ch->bulk = bulk_serve_make(ch->shared, ch->blocks, ch->bells,
+				ch->n_bells, ch->local, ch->memory,
 				(uint64_t)ch->number << 32);
 	/* Without memory it helps next time, or not. */
 	if (ch->bulk == NULL)
@@ -420,7 +426,7 @@ take(struct ferry_server *server, struct ferry_served *ch)
 		return 0;
 	use(server, ch);
 	/* More than can be there: a corrupt peer's. */
-	if (unlikely(n > ch->n_slots - (ch->taken - ch->head))) {
+	if (unlikely(n > ch->n_slots - (ch->taken - ch->jobs.at))) {
 		stick_corrupt(server, ch);
 		return 0;
 	}
@@ -430,12 +436,12 @@ take(struct ferry_server *server, struct ferry_served *ch)
 			break;
 	/* Before the copier has them: it may end them at once. */
 	for (i = 0; i < good; i++)
-		ch->state[(ch->taken + i) & ch->mask] = JOB_COPYING;
+		ch->state[(ch->taken + i) & ch->jobs.mask] = JOB_COPYING;
 	if (likely(good > 0))
 		taken = ferry_copier_submit(server->copier, jobs,
 				(uint16_t)good);
 	for (i = taken; i < good; i++)
-		ch->state[(ch->taken + i) & ch->mask] = JOB_NONE;
+		ch->state[(ch->taken + i) & ch->jobs.mask] = JOB_NONE;
 	/* Not before those ahead of it are taken: then it is read again. */
 	if (unlikely(good < n && taken == good))
 		stick_corrupt(server, ch);
@@ -456,7 +462,7 @@ wake_producer(struct ferry_served *ch)
 		return;
 	/* Fr: the new cons.tail before the look at what it waits for. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if ((int32_t)(ch->head - __atomic_load_n(&ch->shared->wish.jobs,
+	if ((int32_t)(ch->jobs.at - __atomic_load_n(&ch->shared->wish.jobs,
 			__ATOMIC_RELAXED)) >= 0)
 		ferry_end_notify(tx, ch->bells, ch->n_bells);
 }
@@ -465,29 +471,29 @@ wake_producer(struct ferry_served *ch)
 static unsigned int
 publish(struct ferry_server *server, struct ferry_served *ch)
 {
-	struct ferry_desc descs[BURST];
+	const uint32_t head = ch->jobs.at, mask = ch->jobs.mask;
 	uint32_t i, n;
 
-	for (n = 0; n < BURST && ch->head + n != ch->taken; n++) {
-		const uint32_t at = (ch->head + n) & ch->mask;
-
-		if (ch->state[at] != JOB_DONE)
+	for (n = 0; n < BURST && head + n != ch->taken; n++)
+		if (ch->state[(head + n) & mask] != JOB_DONE)
 			break;
-		descs[n] = ch->descs[at];
-	}
 	if (n == 0 || ch->clogged)
 		return 0;
-	/* R3. Short only if a corrupt peer wrote into the rings. */
-	if (unlikely(rte_ring_sp_enqueue_bulk_elem(ch->out, descs,
-			sizeof(descs[0]), n, NULL) != n)) {
+	/* Short only if a corrupt peer wrote into the rings. */
+	if (unlikely(!ferry_ring_room(&ch->out, n))) {
 		stick_corrupt(server, ch);
 		ch->clogged = true;
 		return 0;
 	}
 	for (i = 0; i < n; i++) {
-		ch->state[(ch->head + i) & ch->mask] = JOB_NONE;
-		server->stats.bytes += descs[i].len;
+		const uint32_t at = (head + i) & mask;
+
+		ferry_desc_put(ferry_desc_at(&ch->out, i), ch->descs[at]);
+		ch->state[at] = JOB_NONE;
+		server->stats.bytes += ch->descs[at].len;
 	}
+	/* R3 */
+	ferry_ring_publish(&ch->out, n);
 	ferry_end_notify(&ch->shared->rx, ch->bells, ch->n_bells);
 	/* Only now, so that a slot is always recorded. */
 	let_go(ch, n);
@@ -561,7 +567,7 @@ reap(struct ferry_server *server)
 			ch->unsafe |= unsafe;
 			continue;
 		}
-		if (ch == NULL || at > ch->mask ||
+		if (ch == NULL || at > ch->jobs.mask ||
 				ch->state[at] != JOB_COPYING)
 			continue;
 		ch->copying--;
@@ -604,7 +610,7 @@ ferry_server_poll(struct ferry_server *server)
 				!may_publish(ch)))
 			tell_failed(ch);
 		work += did;
-		if (did > 0 || (ch->taken != ch->head && !ch->told) ||
+		if (did > 0 || (ch->taken != ch->jobs.at && !ch->told) ||
 				bulk_serve_claims(ch->bulk) > 0)
 			ch->quiet = 0;
 		else if (++ch->quiet >= QUIET_TURNS && server->board != NULL)

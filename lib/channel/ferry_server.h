@@ -166,6 +166,17 @@ bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		bool all);
 
 /**
+ * Carry out the jobs that are in a channel's ring, for which the server makes as
+ * many turns as it takes. Jobs that are added meanwhile are not waited for.
+ *
+ * @param server
+ *   The server.
+ * @param number
+ *   The channel's number; one that is not served is accepted.
+ */
+void ferry_server_finish(struct ferry_server *server, uint32_t number);
+
+/**
  * Wait until a server is not at work on any bulk message of a channel, for which
  * it makes as many turns as it takes. The caller has ended these messages, so
  * that it begins with none anew. What a device that cannot be stopped may still

@@ -35,7 +35,7 @@ struct end_handle {
 
 struct ferry_endpoint {
 	char hub[FERRY_NAME_MAX];
-	struct ferry_registry *registry;
+	struct registry_view registry;
 	/* As the hub gave them. */
 	uint64_t incarnation;
 	uint32_t endpoint;
@@ -101,7 +101,7 @@ hub_died(struct ferry_endpoint *ep)
 	TAILQ_FOREACH(h, &ep->ends, next)
 		end_orphan(h);
 	pthread_mutex_unlock(&ep->lock);
-	ferry_bell_shout(&ep->registry->bells[ep->endpoint]);
+	ferry_bell_shout(&ep->registry.bells[ep->endpoint]);
 }
 
 static void *
@@ -186,22 +186,27 @@ endpoint_mapped(uint64_t addr, uint64_t size)
 		rte_mem_virt2memseg_list(first);
 }
 
-/* As many places as the hub has for channels: they are numbered by it. */
+/* Read the hub's registry, once, and learn what it says. */
 static int
-server_start(struct ferry_endpoint *ep)
+registry_know(struct ferry_endpoint *ep, uint64_t addr, uint64_t size)
 {
-	const struct ferry_registry *r = ep->registry;
-	const struct ferry_board *board =
-		(const struct ferry_board *)(uintptr_t)r->boards;
+	struct registry_view *v = &ep->registry;
+	int ret = FERRY_E_CORRUPT;
 
-	if (r->n_boards == 0 || r->n_boards > FERRY_ENGINES_MAX ||
-			r->board_size > UINT32_MAX ||
-			!endpoint_mapped(r->boards,
-				r->n_boards * r->board_size) ||
-			board->n_words > FERRY_HUB_CHANNELS_MAX / 64)
+	if (endpoint_mapped(addr, size))
+		ret = registry_read(v, (struct ferry_registry *)(uintptr_t)addr,
+				size);
+	if (ret != 0)
+		return ret;
+	if (ep->endpoint >= v->n_bells || !endpoint_mapped(
+			(uintptr_t)v->boards.base, v->boards.n *
+			v->boards.size))
 		return FERRY_E_CORRUPT;
-	return ferry_server_init(&ep->server, &ep->copier, NULL,
-			board->n_words * 64);
+	ret = endpoint_memory_know(&ep->memory, v);
+	/* As many places as the hub has for channels: they are numbered by
+	 * it. */
+	return ret != 0 ? ret : ferry_server_init(&ep->server, &ep->copier,
+			NULL, v->boards.n_channels);
 }
 
 static int
@@ -236,16 +241,10 @@ attach_hub(struct ferry_endpoint *ep, const char *name)
 	ep->incarnation = rep.incarnation;
 	ep->endpoint = rep.endpoint;
 	ep->epoch = rep.epoch;
-	ep->registry = (struct ferry_registry *)(uintptr_t)rep.addr;
-	if (!endpoint_mapped(rep.addr, rep.size) ||
-			ep->registry->magic != FERRY_REGISTRY_MAGIC ||
-			rep.endpoint >= ep->registry->n_bells ||
-			endpoint_memory_know(&ep->memory, ep->registry) != 0)
-		ret = FERRY_E_CORRUPT;
-	else if (self >= 0 && ep->hub_pidfd < 0)
+	if (self >= 0 && ep->hub_pidfd < 0)
 		ret = FERRY_E_HUB_GONE; /* whose death could not be noticed */
 	else
-		ret = server_start(ep);
+		ret = registry_know(ep, rep.addr, rep.size);
 	if (ret == 0)
 		ret = watch_start(ep);
 	if (ret != 0) {
@@ -352,7 +351,6 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		struct end_handle **out)
 {
 	struct hub_request req = { .op = HUB_OP_OPEN, .role = role };
-	const struct ferry_registry *r;
 	struct ferry_channel_attach attach;
 	struct hub_reply rep;
 	struct end_handle *h;
@@ -375,7 +373,6 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		return ret;
 	}
 
-	r = ep->registry;
 	h->ep = ep;
 	h->id = rep.id;
 	h->role = role;
@@ -383,22 +380,18 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	attach = (struct ferry_channel_attach) {
 		.shared = h->shared,
 		.size = rep.size,
-		.bells = ep->registry->bells,
-		.n_bells = ep->registry->n_bells,
+		.bells = ep->registry.bells,
+		.n_bells = ep->registry.n_bells,
 		.endpoint = ep->endpoint,
 		.epoch = ep->epoch,
 		.copier = &ep->copier,
 		.server = &ep->server,
 		.memory = &ep->memory.ops,
-		.boards = {
-			.base = (void *)(uintptr_t)r->boards,
-			.size = r->board_size,
-			.n = r->n_boards,
-			.number = rep.number,
-		},
+		.boards = ep->registry.boards,
 		.local = rte_eal_process_type() == RTE_PROC_PRIMARY,
 		.owner = h,
 	};
+	attach.boards.number = rep.number;
 	if (!endpoint_mapped(rep.addr, rep.size))
 		ret = FERRY_E_CORRUPT;
 	else if (role == HUB_TX)

@@ -464,9 +464,9 @@ endpoint_memory_init(struct endpoint_memory *m, struct ferry_endpoint *ep)
 }
 
 int
-endpoint_memory_know(struct endpoint_memory *m, const struct ferry_registry *r)
+endpoint_memory_know(struct endpoint_memory *m, const struct registry_view *v)
 {
-	const uint64_t at = r->memory, size = r->memory_size;
+	const uint64_t at = v->memory, size = v->memory_size;
 
 	if (!endpoint_mapped(at, size))
 		return FERRY_E_CORRUPT;

@@ -56,7 +56,7 @@ struct endpoint_memory {
 void endpoint_memory_init(struct endpoint_memory *m, struct ferry_endpoint *ep);
 /* The hub's memory is everybody's: 0, or FERRY_E_CORRUPT if it is not here. */
 int endpoint_memory_know(struct endpoint_memory *m,
-		const struct ferry_registry *r);
+		const struct registry_view *v);
 /* Before the endpoint detaches, which gives the pieces back. */
 void endpoint_memory_fini(struct endpoint_memory *m);
 

@@ -45,12 +45,13 @@ boards_make(struct ferry_registry *r, uint32_t max_channels, int socket)
 	uint32_t i;
 
 	r->n_boards = FERRY_ENGINES_MAX;
+	r->n_channels = max_channels;
 	r->board_size = ferry_board_size(max_channels);
 	boards = rte_zmalloc_socket("ferry_boards", r->n_boards *
 			r->board_size, RTE_CACHE_LINE_SIZE, socket);
 	for (i = 0; i < r->n_boards && boards != NULL; i++)
 		ferry_board_init((struct ferry_board *)(boards +
-				i * r->board_size), max_channels);
+				i * r->board_size));
 	r->boards = (uintptr_t)boards;
 	return boards;
 }

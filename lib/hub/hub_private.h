@@ -29,34 +29,12 @@
 #include "ferry_engine.h"
 #include "ferry_hub.h"
 #include "hub_arena.h"
+#include "hub_registry.h"
 
 extern int ferry_hub_logtype;
 #define HUB_LOG(level, fmt, ...) \
 	rte_log(RTE_LOG_ ## level, ferry_hub_logtype, \
 		"ferry: " fmt "\n", ## __VA_ARGS__)
-
-#define FERRY_REGISTRY_MAGIC UINT64_C(0x0042554859525246) /* "FRRYHUB" */
-
-/* What endpoints share beside channels: written by the hub before anyone
- * attaches, except the bells. */
-struct ferry_registry {
-	/* FERRY_REGISTRY_MAGIC, stored last. */
-	uint64_t magic;
-	/* As of channels: one number says whether both sides fit. */
-	uint32_t version;
-	uint32_t layout;
-	uint32_t n_bells;
-	/* Boards of engines: FERRY_ENGINES_MAX of them, board_size apart. */
-	uint32_t n_boards;
-	uint64_t board_size;
-	uint64_t boards;
-	/* The hub's memory, which every process has from its attaching on: most
-	 * of what messages are copied from and to lies there, and to ask EAL
-	 * each time would take microseconds. */
-	uint64_t memory;
-	uint64_t memory_size;
-	struct ferry_bell bells[];
-};
 
 enum hub_role { HUB_TX, HUB_RX };
 
@@ -118,6 +96,7 @@ struct hub_channel {
 	/* Where they are in it: what it says itself is not believed. */
 	struct ferry_bulk_block *blocks;
 	struct ferry_bulk_grant *grants;
+	const struct rte_ring *jobs;
 	struct ferry_channel_config config;
 	char name[FERRY_NAME_MAX];
 	struct hub_end ends[2];

@@ -76,6 +76,13 @@ serve_of(struct ferry_hub *hub, struct hub_channel *c)
 	};
 }
 
+/* Have the engine look at a channel. */
+static void
+engine_look(struct ferry_engine *e, uint32_t number)
+{
+	ferry_board_post(e->board, e->server.room, number);
+}
+
 /* Begin to serve a channel; the word says already that this engine does. */
 static int
 serve_begin(struct ferry_engine *e, struct hub_channel *c)
@@ -90,17 +97,8 @@ serve_begin(struct ferry_engine *e, struct hub_channel *c)
 		return ret;
 	c->engine = e;
 	/* Its thread may be asleep, or have seen no channel so far. */
-	ferry_board_post(e->board, serve.number);
+	engine_look(e, serve.number);
 	return 0;
-}
-
-/* Have all jobs of a channel carried out; nobody posts more. */
-static void
-jobs_all(struct ferry_server *server, uint32_t number)
-{
-	while (ferry_server_pending(server, number, true))
-		if (ferry_server_poll(server) == 0)
-			sched_yield();
 }
 
 /* Take a channel away from the engine it has. */
@@ -112,7 +110,7 @@ serve_end(struct hub_channel *c, bool all)
 
 	engine_lock(e);
 	if (all)
-		jobs_all(&e->server, number);
+		ferry_server_finish(&e->server, number);
 	if (ferry_server_remove(&e->server, number) == -EFAULT)
 		c->unsafe = true;
 	engine_unlock(e);
@@ -120,21 +118,30 @@ serve_end(struct hub_channel *c, bool all)
 	/* The turns made here may have taken other channels' bits, and given
 	 * jobs to the copier, while the engine goes to sleep. A bit stays where
 	 * it looks last. */
-	ferry_board_post(e->board, number);
+	engine_look(e, number);
 }
 
 void
 engine_finish(struct hub_channel *c)
 {
 	struct ferry_engine *e = c->engine;
+	uint32_t was = __atomic_load_n(server_word(c), __ATOMIC_RELAXED);
 
-	if (e == NULL)
+	if (e == NULL) {
+		/* The producer waits for an engine that there is not: another
+		 * process has written that there is one. From now on the
+		 * producer carries out its jobs itself. */
+		if (was >= FERRY_SERVER_ENGINE)
+			__atomic_compare_exchange_n(server_word(c), &was,
+					FERRY_SERVER_NONE, false,
+					__ATOMIC_RELEASE, __ATOMIC_RELAXED);
 		return;
+	}
 	engine_lock(e);
-	jobs_all(&e->server, channel_number(e->hub, c));
+	ferry_server_finish(&e->server, channel_number(e->hub, c));
 	engine_unlock(e);
 	/* As in serve_end(). */
-	ferry_board_post(e->board, channel_number(e->hub, c));
+	engine_look(e, channel_number(e->hub, c));
 }
 
 void
@@ -149,7 +156,7 @@ engine_quiesce(struct hub_channel *c)
 	engine_unlock(e);
 	/* As in serve_end(); and a consumer that died between P4 and P5 has
 	 * hidden what its producer had to do. */
-	ferry_board_post(e->board, channel_number(e->hub, c));
+	engine_look(e, channel_number(e->hub, c));
 }
 
 /* Give a channel to an engine: 0 or negative. */
@@ -205,9 +212,7 @@ jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 		return;
 	if (ferry_server_init(&server, &copier, NULL, 1) == 0) {
 		if (ferry_server_add(&server, &serve) == 0) {
-			while (ferry_server_pending(&server, 0, true) &&
-					server.stats.msgs < c->config.n_slots)
-				ferry_server_poll(&server);
+			ferry_server_finish(&server, 0);
 			ferry_server_remove(&server, 0);
 		}
 		ferry_server_fini(&server);
@@ -218,7 +223,7 @@ jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 static bool
 jobs_any(const struct hub_channel *c)
 {
-	const struct rte_ring *jobs = ferry_channel_jobs(c->shared);
+	const struct rte_ring *jobs = c->jobs;
 
 	return __atomic_load_n(&jobs->prod.tail, __ATOMIC_ACQUIRE) !=
 		__atomic_load_n(&jobs->cons.tail, __ATOMIC_RELAXED);

@@ -239,8 +239,10 @@ channel_make(struct ferry_hub *hub, const char *name,
 {
 	uint64_t size = ferry_channel_memory(config), total, largest;
 	struct hub_channel *c = NULL;
+	struct ferry_channel_parts parts;
 	uint32_t i;
 	void *mem;
+	int ret;
 
 	if (size == 0)
 		return -EINVAL;
@@ -260,15 +262,22 @@ channel_make(struct ferry_hub *hub, const char *name,
 			total >> 10, largest >> 10);
 		return FERRY_E_NO_ROOM;
 	}
-	ferry_channel_format(mem, config, name, ++hub->last_id);
+	ret = ferry_channel_format(mem, config, name, ++hub->last_id);
+	if (ret == 0)
+		ret = ferry_channel_find(&parts, mem, size, NULL);
+	if (ret != 0) {
+		hub_arena_free(&hub->arena, mem, size);
+		return ret;
+	}
 	c->used = true;
 	c->id = hub->last_id;
 	c->size = size;
 	c->shared = mem;
-	c->blocks = ferry_channel_bulk(mem);
-	c->grants = ferry_channel_grants(mem);
-	c->config.slot_size = c->shared->slot_size;
-	c->config.n_slots = c->shared->n_slots;
+	c->blocks = parts.blocks;
+	c->grants = parts.grants;
+	c->jobs = parts.jobs;
+	c->config.slot_size = parts.slot_size;
+	c->config.n_slots = parts.n_slots;
 	strcpy(c->name, name);
 	*out = c;
 	return 0;
@@ -412,6 +421,7 @@ hub_list(struct ferry_hub *hub, uint64_t after,
 		list_end(hub, best, HUB_RX, &entry->rx);
 		/* A snapshot of a busy channel may not add up: then zeros. */
 		if (ferry_channel_census(best->shared, &best->config,
+				best->ends[HUB_TX].state == FERRY_END_OPEN,
 				&entry->slots) != 0)
 			memset(&entry->slots, 0, sizeof(entry->slots));
 	}

@@ -14,6 +14,7 @@
 
 #include <rte_memory.h>
 
+#include "chan_parts.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
 #include "ferry_post.h"
@@ -162,13 +163,14 @@ rig_start_post(struct rig *rig, uint32_t slot_size, uint32_t n_slots,
 		0);
 	rig->boards.size = ferry_board_size(1);
 	rig->boards.n = n_boards;
+	rig->boards.n_channels = 1;
 	rig->boards.base = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(rig->boards.base != MAP_FAILED);
 	assert_true(n_boards * rig->boards.size <= PAGE);
 	for (i = 0; i < n_boards; i++)
 		ferry_board_init(RTE_PTR_ADD(rig->boards.base,
-			i * rig->boards.size), 1);
+			i * rig->boards.size));
 	rig_open(rig);
 }
 
@@ -231,10 +233,20 @@ rig_stop(struct rig *rig)
 	rig_unmap(rig);
 }
 
+/* A side of a ring gets old; a multiple of the size, so that what is in the ring
+ * stays in its place. */
+static void
+side_age(struct ferry_ring *side)
+{
+	const uint32_t by = 0 - 2 * (side->mask + 1);
+
+	side->at += by;
+	side->other += by;
+}
+
 static void
 ring_age(struct rte_ring *r)
 {
-	/* A multiple of the size: what is in the ring stays in its place. */
 	const uint32_t by = 0 - 2 * r->size;
 
 	r->prod.head += by;
@@ -246,12 +258,17 @@ ring_age(struct rte_ring *r)
 void
 rig_age(struct rig *rig)
 {
-	ring_age(rig->tx->fwd);
-	ring_age(rig->tx->back);
-	ring_age(ferry_channel_out(rig->ch));
-	ring_age(rig->tx->post->jobs);
-	rig->tx->post->head = rig->tx->post->jobs->prod.tail;
-	rig->tx->post->done = rig->tx->post->head;
+	ring_age(rig->tx->fwd.ring);
+	side_age(&rig->tx->fwd);
+	side_age(&rig->rx->fwd);
+	ring_age(rig->tx->back.ring);
+	side_age(&rig->tx->back);
+	side_age(&rig->rx->back);
+	ring_age(chan_out(rig->ch));
+	side_age(&rig->rx->out);
+	ring_age(rig->tx->post->jobs.ring);
+	side_age(&rig->tx->post->jobs);
+	rig->tx->post->done = rig->tx->post->jobs.at;
 	rig->tx->seq = UINT32_MAX - 20;
 	rig->rx->seq = UINT32_MAX - 20;
 }
@@ -284,7 +301,7 @@ rig_census(const struct ferry_channel_shared *ch)
 {
 	struct ferry_channel_census c;
 
-	assert_int_equal(ferry_channel_census(ch, NULL, &c), 0);
+	assert_int_equal(ferry_channel_census(ch, NULL, false, &c), 0);
 	assert_int_equal(c.free + c.tx_held + c.jobs + c.in_flight +
 			c.rx_held + c.lost,
 			ch->n_slots);

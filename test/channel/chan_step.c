@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
 #include "chan_step.h"
@@ -92,8 +93,8 @@ static struct ferry_bell no_bells[RIG_BELLS];
 
 #define REBASE(handle, copied) do { \
 	(handle)->shared = (copied); \
-	(handle)->fwd = ferry_channel_fwd(copied); \
-	(handle)->back = ferry_channel_back(copied); \
+	(handle)->fwd.ring = chan_fwd(copied); \
+	(handle)->back.ring = chan_back(copied); \
 	(handle)->cells = ferry_channel_at(copied, (copied)->off_cells); \
 	(handle)->slots = ferry_channel_at(copied, (copied)->off_slots); \
 	(handle)->bells = no_bells; \
@@ -110,7 +111,8 @@ stage_keep_pending(struct stage *stage)
 	/* Where they are is seen on a copy. */
 	memcpy(copy, rx.shared, rx.shared->size);
 	REBASE(&rx, copy);
-	rx.out = ferry_channel_out(copy);
+	rx.out.ring = chan_out(copy);
+	rx.jobs = chan_jobs(copy);
 	rx.held = ferry_channel_at(copy, copy->off_rx_held);
 	while (ferry_rx_recv(&rx, &msg, 1) == 1) {
 		assert_true(stage->n_kept < STEP_MSGS);
@@ -161,12 +163,12 @@ check_published(const struct stage *stage)
 {
 	const struct ferry_channel_shared *ch = stage->rig.ch;
 	const struct ferry_cell *cells = ferry_channel_at(ch, ch->off_cells);
-	const char *wrong = check_ring(stage, ferry_channel_fwd(ch));
+	const char *wrong = check_ring(stage, chan_fwd(ch));
 	uint64_t i;
 	uint32_t k;
 
 	if (wrong == NULL)
-		wrong = check_ring(stage, ferry_channel_out(ch));
+		wrong = check_ring(stage, chan_out(ch));
 	/* This process's handle: where the consumer was before, at least. */
 	for (i = stage->rig.rx->cell_tail; wrong == NULL; i++) {
 		const struct ferry_cell *cell = &cells[i % FERRY_N_CELLS];
@@ -191,7 +193,7 @@ check_census(const struct ferry_channel_shared *ch)
 {
 	struct ferry_channel_census c;
 
-	if (ferry_channel_census(ch, NULL, &c) != 0)
+	if (ferry_channel_census(ch, NULL, false, &c) != 0)
 		return "a slot is in two rings or in none that exists";
 	if (c.lost != 0)
 		return "a slot is lost";
@@ -262,7 +264,7 @@ consumer_survives(struct stage *stage, struct ferry_rx *rx)
 	if (seen < stage->visible)
 		return "what was published is gone";
 	stage->visible = seen;
-	if (ferry_channel_census(ch, NULL, &c) != 0 || c.lost != 0 ||
+	if (ferry_channel_census(ch, NULL, false, &c) != 0 || c.lost != 0 ||
 			c.in_flight != 0 || c.rx_held != 0 ||
 			c.free + c.tx_held != ch->n_slots)
 		return "after the producer's death slots are missing";
@@ -293,13 +295,13 @@ static const char *
 check_consumers_share(const struct stage *stage,
 		const struct ferry_channel_shared *ch, uint32_t sent)
 {
-	const struct rte_ring *out = ferry_channel_out(ch);
+	const struct rte_ring *out = chan_out(ch);
 	const uint8_t *base = (const uint8_t *)ch;
 	const struct ferry_rx *rx = stage->rig.rx;
 	uint32_t i;
 
 	/* In the rings, not yet taken. */
-	if (!ring_intact(stage, ch, ferry_channel_fwd(ch), sent) ||
+	if (!ring_intact(stage, ch, chan_fwd(ch), sent) ||
 			!ring_intact(stage, ch, out, out->prod.tail))
 		return "a message was overwritten before it was taken";
 	/* In its hands, or about to be. */
@@ -325,7 +327,7 @@ producer_survives(struct stage *stage, struct ferry_tx *tx)
 	static const uint8_t junk[2048] = { 0xee };
 	struct ferry_channel_shared *ch = tx->shared;
 	struct ferry_buf buf = { junk, FERRY_CELL_DATA, 0, 0 };
-	const uint32_t sent = tx->fwd->prod.tail;
+	const uint32_t sent = tx->fwd.ring->prod.tail;
 	struct ferry_channel_census c;
 	struct ferry_msg msg;
 	const char *wrong;
@@ -348,7 +350,7 @@ producer_survives(struct stage *stage, struct ferry_tx *tx)
 			ferry_tx_wait(tx, UINT64_MAX) != FERRY_E_PEER_GONE ||
 			ferry_tx_drain(tx, UINT64_MAX) != FERRY_E_PEER_GONE)
 		return "the producer does not learn of the death";
-	if (ferry_channel_census(ch, NULL, &c) != 0 || c.lost != 0 ||
+	if (ferry_channel_census(ch, NULL, false, &c) != 0 || c.lost != 0 ||
 			c.free + c.tx_held + c.in_flight + c.rx_held !=
 			ch->n_slots)
 		return "after the consumer's death slots are missing";
@@ -366,7 +368,8 @@ check_survivor(struct stage *stage)
 		struct ferry_rx rx = *stage->rig.rx;
 
 		REBASE(&rx, copy);
-		rx.out = ferry_channel_out(copy);
+		rx.out.ring = chan_out(copy);
+		rx.jobs = chan_jobs(copy);
 		rx.held = ferry_channel_at(copy, copy->off_rx_held);
 		return consumer_survives(stage, &rx);
 	} else {
@@ -379,7 +382,8 @@ check_survivor(struct stage *stage)
 		REBASE(&tx, copy);
 		tx.held = ferry_channel_at(copy, copy->off_tx_held);
 		tx.free = queue;
-		post.jobs = ferry_channel_jobs(copy);
+		tx.out = chan_out(copy);
+		post.jobs.ring = chan_jobs(copy);
 		tx.post = &post;
 		return producer_survives(stage, &tx);
 	}
@@ -396,8 +400,8 @@ check_nothing_given(const struct stage *stage)
 	if (stage->victim_tx || stage->releases)
 		return NULL;
 	if (is->cells_freed != was->cells_freed ||
-			ferry_channel_back(is)->prod.tail !=
-			ferry_channel_back(was)->prod.tail)
+			chan_back(is)->prod.tail !=
+			chan_back(was)->prod.tail)
 		return "what was taken is given back at once";
 	return NULL;
 }

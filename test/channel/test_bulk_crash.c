@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "chan_rig.h"
 #include "chan_step.h"
 #include "step_child.h"
@@ -122,7 +123,7 @@ is_whole(void)
 static bool
 all_done(void)
 {
-	const struct ferry_bulk_block *b = ferry_channel_bulk(rig.ch);
+	const struct ferry_bulk_block *b = chan_bulk(rig.ch);
 
 	return b->gen != 0 && ferry_claim_front(b, UNITS, 0) == UNITS;
 }

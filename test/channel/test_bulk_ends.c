@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "chan_rig.h"
 #include "ferry_bulk.h"
 #include "ferry_claim.h"
@@ -96,7 +97,7 @@ bench_send(struct bench *b)
 	iov.iov_len = LEN;
 	assert_int_equal(ferry_bulk_send(b->rig.tx, &iov, 1, &options,
 		&b->out), 1);
-	b->block = &ferry_channel_bulk(b->rig.ch)[0];
+	b->block = &chan_bulk(b->rig.ch)[0];
 	assert_int_equal(b->block->n_units, UNITS);
 	assert_int_equal(ferry_rx_recv(b->rig.rx, &b->msg, 1), 1);
 }

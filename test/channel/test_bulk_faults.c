@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "chan_rig.h"
 #include "ferry_bulk.h"
 #include "ferry_claim.h"
@@ -153,7 +154,7 @@ scribble(struct bench *b)
 {
 	static const uint64_t words[] = { 0, 1, UINT32_MAX, UINT64_MAX,
 		UINT64_C(1) << 44, UINT64_C(1) << 63, 4096 };
-	uint8_t *from = (uint8_t *)ferry_channel_bulk(b->rig.ch);
+	uint8_t *from = (uint8_t *)chan_bulk(b->rig.ch);
 	uint64_t room = FERRY_BULK_BYTES;
 
 	switch (pick(b, 4)) {
@@ -167,7 +168,7 @@ scribble(struct bench *b)
 		room = 2 * sizeof(struct ferry_cell);
 		break;
 	case 2:
-		from = (uint8_t *)ferry_channel_grants(b->rig.ch);
+		from = (uint8_t *)chan_grants(b->rig.ch);
 		room = FERRY_BULK_BLOCKS * sizeof(struct ferry_bulk_grant);
 		break;
 	default:
@@ -217,7 +218,7 @@ step(struct bench *b)
 static void
 bench_end(struct bench *b)
 {
-	struct ferry_bulk_block *blocks = ferry_channel_bulk(b->rig.ch);
+	struct ferry_bulk_block *blocks = chan_bulk(b->rig.ch);
 	unsigned int i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)

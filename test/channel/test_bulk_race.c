@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "chan_rig.h"
 #include "chan_step.h"
 #include "step_child.h"
@@ -451,7 +452,7 @@ late_act(void)
 	memset(area->own, 0x77, PART);
 	memset(area->source, 0xee, PART);
 	assert_int_equal(send_from(area->second, FERRY_BULK_TX), 1);
-	assert_int_equal(ferry_channel_bulk(rig.ch)->gen, 3);
+	assert_int_equal(chan_bulk(rig.ch)->gen, 3);
 	accept_to(area->other);
 	/* All but what the server has claimed of this one. */
 	for (i = 0; i < 4; i++)
@@ -530,7 +531,7 @@ static void
 leave_act(void)
 {
 	/* Closing waits while it has claims. */
-	given_back = !ferry_claim_any(&ferry_channel_bulk(rig.ch)[0],
+	given_back = !ferry_claim_any(&chan_bulk(rig.ch)[0],
 		FERRY_BULK_UNITS, FERRY_UNIT_TX);
 	if (!given_back)
 		return;

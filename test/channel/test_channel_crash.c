@@ -374,7 +374,7 @@ wrong_let_go_before_publish(struct stage *s)
 	};
 
 	__atomic_store_n(&tx->held[desc.slot], 0, __ATOMIC_RELEASE);
-	rte_ring_sp_enqueue_elem(tx->fwd, &desc, sizeof(desc));
+	rte_ring_sp_enqueue_elem(tx->fwd.ring, &desc, sizeof(desc));
 }
 
 static void
@@ -407,7 +407,7 @@ wrong_refill_before_held(struct stage *s)
 	struct ferry_tx *tx = s->rig.tx;
 	uint32_t slot = 0;
 
-	rte_ring_sc_dequeue_elem(tx->back, &slot, sizeof(slot));
+	rte_ring_sc_dequeue_elem(tx->back.ring, &slot, sizeof(slot));
 	__atomic_store_n(&tx->held[slot], tx->epoch, __ATOMIC_RELEASE);
 }
 
@@ -417,7 +417,7 @@ wrong_recv_before_held(struct stage *s)
 	struct ferry_rx *rx = s->rig.rx;
 	struct ferry_desc desc = { 0 };
 
-	rte_ring_sc_dequeue_elem(rx->fwd, &desc, sizeof(desc));
+	rte_ring_sc_dequeue_elem(rx->fwd.ring, &desc, sizeof(desc));
 	__atomic_store_n(&rx->held[desc.slot], rx->epoch, __ATOMIC_RELEASE);
 }
 
@@ -450,7 +450,7 @@ wrong_let_go_before_give(struct stage *s)
 	uint32_t slot = s->msgs[0].id;
 
 	__atomic_store_n(&rx->held[slot], 0, __ATOMIC_RELEASE);
-	rte_ring_sp_enqueue_elem(rx->back, &slot, sizeof(slot));
+	rte_ring_sp_enqueue_elem(rx->back.ring, &slot, sizeof(slot));
 }
 
 static void
@@ -467,8 +467,8 @@ wrong_release_twice(struct stage *s)
 	struct ferry_rx *rx = s->rig.rx;
 	uint32_t slot = s->msgs[0].id;
 
-	rte_ring_sp_enqueue_elem(rx->back, &slot, sizeof(slot));
-	rte_ring_sp_enqueue_elem(rx->back, &slot, sizeof(slot));
+	rte_ring_sp_enqueue_elem(rx->back.ring, &slot, sizeof(slot));
+	rte_ring_sp_enqueue_elem(rx->back.ring, &slot, sizeof(slot));
 	__atomic_store_n(&rx->held[slot], 0, __ATOMIC_RELEASE);
 }
 
@@ -480,7 +480,7 @@ wrong_give_what_is_held(struct stage *s)
 
 	ferry_rx_recv(rx, s->msgs, 1);
 	slot = s->msgs[0].id;
-	rte_ring_sp_enqueue_elem(rx->back, &slot, sizeof(slot));
+	rte_ring_sp_enqueue_elem(rx->back.ring, &slot, sizeof(slot));
 }
 
 static const struct {

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
 
@@ -290,8 +291,8 @@ the_rings_heads_are_checked(void **state)
 	(void)state;
 	rig_make(&rig, 300, 4);
 	for (which = 0; which < 2; which++) {
-		struct rte_ring *r = which ? ferry_channel_back(rig.ch) :
-			ferry_channel_fwd(rig.ch);
+		struct rte_ring *r = which ? chan_back(rig.ch) :
+			chan_fwd(rig.ch);
 		uint32_t *const fields[] = {
 			&r->size, &r->mask, &r->capacity,
 			(uint32_t *)&r->prod.sync_type,
@@ -361,16 +362,16 @@ the_census_finds_a_slot_that_does_not_exist(void **state)
 
 	(void)state;
 	rig_make(&rig, 64, 4);
-	back = (uint32_t *)(ferry_channel_back(rig.ch) + 1);
+	back = (uint32_t *)(chan_back(rig.ch) + 1);
 	back[2] = 4;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
 	back[2] = UINT32_MAX;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
 	back[2] = 2;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
-	rte_ring_sp_enqueue_elem(ferry_channel_fwd(rig.ch), &desc,
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), 0);
+	rte_ring_sp_enqueue_elem(chan_fwd(rig.ch), &desc,
 			sizeof(desc));
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
 	rig_stop(&rig);
 }
 
@@ -384,14 +385,14 @@ the_census_finds_a_slot_in_two_places(void **state)
 
 	(void)state;
 	rig_make(&rig, 64, 4);
-	back = (uint32_t *)(ferry_channel_back(rig.ch) + 1);
+	back = (uint32_t *)(chan_back(rig.ch) + 1);
 	back[2] = 1;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
 	back[2] = 2;
 	/* In one ring each. */
-	rte_ring_sp_enqueue_elem(ferry_channel_fwd(rig.ch), &desc,
+	rte_ring_sp_enqueue_elem(chan_fwd(rig.ch), &desc,
 			sizeof(desc));
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
 	rig_stop(&rig);
 }
 
@@ -413,19 +414,19 @@ the_census_looks_into_cells_that_name_slots(void **state)
 	assert_int_equal(rig_census(rig.ch).in_flight, 2);
 	for (slot = 4; slot != 0; slot <<= 1) {
 		memcpy(cell->data, &slot, sizeof(slot));
-		assert_int_equal(ferry_channel_census(rig.ch, NULL, &c),
+		assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
 				FERRY_E_CORRUPT);
 	}
 	/* The other cell's. */
 	memcpy(cell->data, &msgs[1].id, sizeof(slot));
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
 	/* No slot at all: this one is nowhere. */
 	cell->len = 0;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), 0);
 	assert_int_equal(c.lost, 1);
 	/* A receiver that says it has taken nonsense is not followed. */
 	rig.ch->cells_taken = UINT64_MAX - 3;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), 0);
 	assert_int_equal(c.lost, 2);
 	rig_stop(&rig);
 }
@@ -441,22 +442,22 @@ the_census_finds_garbage_in_the_tails(void **state)
 	(void)state;
 	rig_make(&rig, 64, 4);
 	for (which = 0; which < 2; which++) {
-		struct rte_ring *r = which ? ferry_channel_back(rig.ch) :
-			ferry_channel_fwd(rig.ch);
+		struct rte_ring *r = which ? chan_back(rig.ch) :
+			chan_fwd(rig.ch);
 		const uint32_t prod = r->prod.tail, cons = r->cons.tail;
 
 		for (i = 0; i < RTE_DIM(bad); i++) {
 			r->prod.tail = cons + bad[i];
-			assert_int_equal(ferry_channel_census(rig.ch, NULL, &c),
+			assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
 					FERRY_E_CORRUPT);
 			r->prod.tail = prod;
 			r->cons.tail = prod - bad[i];
-			assert_int_equal(ferry_channel_census(rig.ch, NULL, &c),
+			assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
 					FERRY_E_CORRUPT);
 			r->cons.tail = cons;
 		}
 	}
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), 0);
 	rig_stop(&rig);
 }
 
@@ -477,7 +478,7 @@ the_census_finds_what_is_lost_and_lets_the_ring_win(void **state)
 	c = rig_census(rig.ch);
 	assert_int_equal(c.free, 4);
 	/* Out of the ring: the other end of a dead producer holds it. */
-	rte_ring_sc_dequeue_elem(ferry_channel_back(rig.ch), &slot,
+	rte_ring_sc_dequeue_elem(chan_back(rig.ch), &slot,
 			sizeof(slot));
 	assert_int_equal(slot, 0);
 	assert_int_equal(rig_census(rig.ch).tx_held, 1);
@@ -486,7 +487,7 @@ the_census_finds_what_is_lost_and_lets_the_ring_win(void **state)
 	rx_held[0] = 0;
 	assert_int_equal(rig_census(rig.ch).tx_held, 1);
 	tx_held[0] = 0;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, &c), 0);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), 0);
 	assert_int_equal(c.lost, 1);
 	assert_int_equal(c.free, 3);
 	rig_stop(&rig);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "ferry_post.h"
 #include "ferry_test.h"
 #include "post_bench.h"
@@ -193,7 +194,7 @@ what_is_published_is_not_published_again(void **state)
 			bench_serve_all(&b);
 			assert_int_equal(bench_receive(&b), 0);
 		}
-		jobs = ferry_channel_jobs(b.rig.ch);
+		jobs = chan_jobs(b.rig.ch);
 		tail = jobs->cons.tail;
 		for (n = 0; n < 1 + i % 8; n++)
 			assert_int_equal(bench_post(&b, LONG), 1);
@@ -201,7 +202,7 @@ what_is_published_is_not_published_again(void **state)
 		ferry_server_remove(&b.engine.server, 0);
 		jobs->cons.tail = tail;
 		jobs->cons.head = tail + i % 3;
-		ferry_channel_out(b.rig.ch)->prod.head += i % 2;
+		chan_out(b.rig.ch)->prod.head += i % 2;
 		b.rig.ch->service.server = FERRY_SERVER_NONE;
 		/* Behind what is published, there may be more. */
 		if (i % 8 < 7)
@@ -358,17 +359,17 @@ a_producer_says_what_it_sleeps_for(void **state)
 	/* For one job of two, and no slot. */
 	assert_int_equal(ferry_tx_finish(b.rig.tx, 1, 1000), -ETIMEDOUT);
 	assert_int_equal(wish->jobs, b.rig.tx->post->done + 1);
-	assert_true(wish->slots - b.rig.tx->back->cons.tail > 1000);
+	assert_true(wish->slots - b.rig.tx->back.at > 1000);
 	/* For the last job, and for whatever is given back. */
 	assert_int_equal(ferry_tx_drain(b.rig.tx, 1000), -ETIMEDOUT);
-	assert_int_equal(wish->jobs, b.rig.tx->post->head);
-	assert_int_equal(wish->slots, b.rig.tx->back->cons.tail);
+	assert_int_equal(wish->jobs, b.rig.tx->post->jobs.at);
+	assert_int_equal(wish->slots, b.rig.tx->back.at);
 	/* For some slots, and no job. */
 	while (bench_post(&b, LONG) == 1)
 		;
 	assert_int_equal(ferry_tx_wait(b.rig.tx, 1000), -ETIMEDOUT);
-	assert_int_equal(wish->slots, b.rig.tx->back->cons.tail + 2);
-	assert_true(wish->jobs - b.rig.tx->post->head > 1000);
+	assert_int_equal(wish->slots, b.rig.tx->back.at + 2);
+	assert_true(wish->jobs - b.rig.tx->post->jobs.at > 1000);
 	/* The consumer keeps quiet while more is to come, and not after. */
 	bench_serve_all(&b);
 	assert_int_equal(bench_receive(&b), 0);

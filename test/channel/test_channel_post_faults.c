@@ -14,6 +14,7 @@
 
 #include <rte_malloc.h>
 
+#include "chan_parts.h"
 #include "ferry_post.h"
 #include "ferry_test.h"
 #include "chance.h"
@@ -157,7 +158,7 @@ an_impossible_job_ends_its_channel_only(void **state)
 		assert_int_equal(bench_post(&b, LONG), 1);
 		assert_int_equal(bench_post(&b, LONG), 1);
 		assert_int_equal(bench_post(&b, LONG), 1);
-		jobs = (struct ferry_job *)&ferry_channel_jobs(b.rig.ch)[1];
+		jobs = (struct ferry_job *)&chan_jobs(b.rig.ch)[1];
 		jobs[1].slot = nonsense[i].slot;
 		jobs[1].len = nonsense[i].len;
 		jobs[1].place = nonsense[i].place;
@@ -185,7 +186,7 @@ an_impossible_number_of_jobs_is_not_believed(void **state)
 		bench_start(&b, 8);
 		bench_serve(&b);
 		assert_int_equal(bench_post(&b, LONG), 1);
-		ferry_channel_jobs(b.rig.ch)->prod.tail = tails[i];
+		chan_jobs(b.rig.ch)->prod.tail = tails[i];
 		ferry_server_poll(&b.engine.server);
 		assert_int_equal(b.late.nb, 0);
 		assert_int_equal(b.engine.server.stats.bad, 1);
@@ -196,7 +197,7 @@ an_impossible_number_of_jobs_is_not_believed(void **state)
 }
 
 static void
-an_engine_does_not_believe_how_large_its_board_is(void **state)
+nothing_in_a_board_leads_out_of_it(void **state)
 {
 	struct ferry_board *board;
 	struct bench b;
@@ -209,12 +210,19 @@ an_engine_does_not_believe_how_large_its_board_is(void **state)
 	board = b.rig.boards.base;
 	behind = (uint8_t *)board + ferry_board_size(1);
 	memset(behind, 0xff, 256);
-	board->n_words = 64;
-	board->words[0] = UINT64_MAX;
+	/* To an engine, whose board says that all channels have something. */
+	memset(board, 0xff, ferry_board_size(1));
 	ferry_server_poll(&b.engine.server);
 	for (i = 0; i < 256; i++)
 		assert_int_equal(behind[i], 0xff);
 	assert_false(ferry_board_any(board, 1));
+	/* To a producer, with a number that the board has no bit for. */
+	memset(board, 0xff, ferry_board_size(1));
+	memset(behind, 0, 256);
+	for (i = 0; i < 4096; i++)
+		ferry_board_post(board, 1, 1 + i);
+	for (i = 0; i < 256; i++)
+		assert_int_equal(behind[i], 0);
 	bench_stop(&b);
 }
 
@@ -229,7 +237,7 @@ a_producer_does_not_turn_for_ever_over_garbage(void **state)
 	bench_start(&b, 8);
 	bench_serve(&b);
 	assert_int_equal(bench_post(&b, LONG), 1);
-	jobs = (struct ferry_job *)&ferry_channel_jobs(b.rig.ch)[1];
+	jobs = (struct ferry_job *)&chan_jobs(b.rig.ch)[1];
 	jobs[0].len = UINT32_MAX;
 	rig_leave(&b.rig, &b.engine);
 	/* Its own turn now. */
@@ -244,8 +252,8 @@ a_producer_does_not_turn_for_ever_over_garbage(void **state)
 static void
 somebody_lies(struct rig *rig, uint8_t *payloads)
 {
-	struct rte_ring *jobs = ferry_channel_jobs(rig->ch);
-	struct rte_ring *out = ferry_channel_out(rig->ch);
+	struct rte_ring *jobs = chan_jobs(rig->ch);
+	struct rte_ring *out = chan_out(rig->ch);
 	struct ferry_job *job = (struct ferry_job *)&jobs[1];
 	struct ferry_desc *desc = (struct ferry_desc *)&out[1];
 	uint32_t k, n;
@@ -369,7 +377,7 @@ addresses_out_of_reach_are_not_followed(void **state)
 		b.rig.ch->service.server = FERRY_SERVER_ENGINE;
 		assert_int_equal(ferry_server_add(&b.engine.server, &s), 0);
 		assert_int_equal(bench_post(&b, LONG), 1);
-		job = (struct ferry_job *)&ferry_channel_jobs(b.rig.ch)[1];
+		job = (struct ferry_job *)&chan_jobs(b.rig.ch)[1];
 		job->src = addresses[i];
 		ferry_server_poll(&b.engine.server);
 		ferry_server_poll(&b.engine.server);
@@ -393,7 +401,7 @@ main(void)
 		cmocka_unit_test(an_impossible_job_ends_its_channel_only),
 		cmocka_unit_test(an_impossible_number_of_jobs_is_not_believed),
 		cmocka_unit_test(
-			an_engine_does_not_believe_how_large_its_board_is),
+			nothing_in_a_board_leads_out_of_it),
 		cmocka_unit_test(
 			a_producer_does_not_turn_for_ever_over_garbage),
 		cmocka_unit_test(addresses_out_of_reach_are_not_followed),

@@ -479,7 +479,7 @@ come_and_go(void *arg)
 	ferry_rx_set_wait(rig->rx, FERRY_WAIT_YIELD);
 	if (ferry_rx_recv(rig->rx, &msg, 1) == 1)
 		ferry_rx_release(rig->rx, &msg, 1);
-	ferry_channel_census(rig->ch, NULL, &c);
+	ferry_channel_census(rig->ch, NULL, false, &c);
 	ferry_rx_stop(rig->rx);
 	rig->rx = NULL;
 	return NULL;

@@ -21,6 +21,7 @@
 
 #include <rte_common.h>
 
+#include "chan_parts.h"
 #include "ferry_bulk_layout.h"
 #include "ferry_memory.h"
 #include "peer.h"
@@ -132,7 +133,7 @@ channel_of(struct peer *peer)
 static void
 unit_set(struct peer *peer, uint8_t party)
 {
-	struct ferry_bulk_block *b = &ferry_channel_bulk(channel_of(peer))[
+	struct ferry_bulk_block *b = &chan_bulk(channel_of(peer))[
 		BLOCK];
 
 	b->gen = GEN;
@@ -165,7 +166,7 @@ drop(struct peer *peer)
 static int
 why(struct peer *peer)
 {
-	const struct ferry_bulk_block *b = ferry_channel_bulk(channel_of(peer));
+	const struct ferry_bulk_block *b = chan_bulk(channel_of(peer));
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
@@ -177,7 +178,7 @@ why(struct peer *peer)
 static int
 grants_make(struct peer *peer)
 {
-	struct ferry_bulk_grant *g = ferry_channel_grants(channel_of(peer));
+	struct ferry_bulk_grant *g = chan_grants(channel_of(peer));
 
 	g[0].state = FERRY_GRANT_OFFERED;
 	g[FERRY_BULK_BLOCKS - 1].state = FERRY_GRANT_TAKEN;
@@ -188,7 +189,7 @@ static int
 grants_check(struct peer *peer)
 {
 	const struct ferry_bulk_grant *g =
-		ferry_channel_grants(channel_of(peer));
+		chan_grants(channel_of(peer));
 
 	return g[0].state == FERRY_GRANT_NONE &&
 		g[FERRY_BULK_BLOCKS - 1].state == FERRY_GRANT_TAKEN ?

@@ -17,6 +17,7 @@
 #include <rte_malloc.h>
 #include <rte_memory.h>
 
+#include "chan_parts.h"
 #include "ferry_bulk_layout.h"
 #include "ferry_engine.h"
 #include "ferry_errno.h"
@@ -195,7 +196,7 @@ memory_waits_for_what_the_engine_copies_there(void **state)
 		assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);
 		assert_int_equal(ferry_rx_open(&rx, b, "c", NULL), 0);
 		assert_non_null(ferry_alloc(b, MIB));
-		block = ferry_channel_bulk(ferry_tx_channel(tx));
+		block = chan_bulk(ferry_tx_channel(tx));
 		block->gen = 1;
 		block->units[1] = FERRY_UNIT_SERVER;
 		ferry_detach(b);
@@ -235,7 +236,7 @@ an_end_that_was_not_started_ends_no_messages(void **state)
 	ep = hub_join(HUB, "e");
 	assert_int_equal(ferry_tx_open(&tx, ep, "c", NULL), 0);
 	ch = (struct ferry_channel_shared *)(uintptr_t)ferry_tx_channel(tx);
-	block = ferry_channel_bulk(ch);
+	block = chan_bulk(ch);
 	block->gen = 1;
 	/* As if it were of another build. */
 	ch->layout ^= 1;
