@@ -73,6 +73,31 @@ ferry_process_same(const struct ferry_process *a, const struct ferry_process *b)
 }
 
 /**
+ * A seal on words that lie in shared memory and that only this process follows,
+ * such as an address of its private memory. Another process that writes garbage
+ * there does not hit the seal, but with a chance of 2^-32. It is no secret: see
+ * above.
+ *
+ * @param key
+ *   The process's token.
+ * @param a
+ *   What is sealed.
+ * @param b
+ *   What is sealed.
+ * @return
+ *   The seal, to be stored beside the words and compared before they are used.
+ */
+static inline uint32_t
+ferry_process_seal(uint64_t key, uint64_t a, uint64_t b)
+{
+	uint64_t h = (a ^ key) * UINT64_C(0x9e3779b97f4a7c15);
+
+	/* An odd factor and the upper half: each bit of a and b counts. */
+	h = (h ^ h >> 29 ^ b) * UINT64_C(0xbf58476d1ce4e5b9);
+	return (uint32_t)(h >> 32);
+}
+
+/**
  * Read another process's memory, if it is that process's.
  *
  * @param from

@@ -141,6 +141,12 @@ struct ferry_channel_attach {
 	bool local;
 	/** The maker's own pointer, kept in the handle. */
 	void *owner;
+	/**
+	 * A producer has waited for its engine for long: have the hub carry out
+	 * its jobs, or say that there is no engine. Called with owner. NULL: the
+	 * producer goes on waiting.
+	 */
+	void (*finish)(void *owner);
 };
 
 /** @name Handles

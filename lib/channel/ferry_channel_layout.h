@@ -57,6 +57,8 @@
 #include <rte_common.h>
 #include <rte_ring.h>
 
+#include "ferry_process.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -157,9 +159,30 @@ struct ferry_job {
 	uint64_t src;
 	/** enum ferry_placement. */
 	uint32_t place;
-	/** 0. */
-	uint32_t reserved;
+	/**
+	 * A seal on all but tag and place, so that a producer's own process
+	 * follows no address that another process wrote here: see
+	 * ferry_job_seal().
+	 */
+	uint32_t seal;
 };
+
+/**
+ * The seal of a job.
+ *
+ * @param key
+ *   The token of the producer's process.
+ * @param job
+ *   The job, in private memory.
+ * @return
+ *   What stands in its seal.
+ */
+static inline uint32_t
+ferry_job_seal(uint64_t key, const struct ferry_job *job)
+{
+	return ferry_process_seal(key ^ (uint64_t)job->seq << 32,
+			job->src, (uint64_t)job->len << 32 | job->slot);
+}
 
 /** @name ferry_channel_service.server
  * @{

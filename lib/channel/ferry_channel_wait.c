@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sched.h>
 
+#include <rte_cycles.h>
 
 #include "bulk_private.h"
 #include "ferry_post.h"
@@ -18,6 +19,9 @@
 #define WAKE_PART 4
 /* Turns of its own jobs after which a waiting producer yields. */
 #define TEND_TURNS 64
+/* How long a producer waits for an engine that does nothing before it asks the
+ * hub: 100 ms, which is longer than most copies and shorter than patience. */
+#define ASK_NS 1e8
 
 /* Why an end waits in vain: 0, FERRY_E_* or -EIO. */
 static int
@@ -394,11 +398,34 @@ tx_jobs_wake(void *handle)
 		ferry_channel_mode(tx->shared) != tx->mode;
 }
 
+/*
+ * The server has done nothing since *since: after a while the hub is asked. The
+ * word that says who serves may be another process's garbage, and then there is
+ * no engine to wait for.
+ */
+static void
+ask_hub(struct ferry_tx *tx, uint32_t *seen, uint64_t *since)
+{
+	struct ferry_post *p = tx->post;
+	const uint64_t now = rte_rdtsc();
+
+	if (p->done != *seen) {
+		*seen = p->done;
+		*since = now;
+	} else if (p->finish != NULL && !p->self && (double)(now - *since) *
+			p->ns_per_tick > ASK_NS) {
+		p->finish(tx->owner);
+		*since = rte_rdtsc();
+	}
+}
+
 int
 ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 {
 	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
 	struct ferry_post *p = tx->post;
+	uint64_t since = rte_rdtsc();
+	uint32_t seen = p->done;
 	struct ferry_wait wait;
 	uint32_t target;
 	int ret;
@@ -430,6 +457,7 @@ ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 		ferry_post_progress(tx);
 		if ((int32_t)(p->done - target) >= 0)
 			return 0;
+		ask_hub(tx, &seen, &since);
 		if (ret != 0)
 			return ret;
 	}

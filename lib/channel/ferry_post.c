@@ -33,6 +33,7 @@ ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach,
 {
 	const uint32_t places = parts->jobs_count;
 	struct ferry_post *p = calloc(1, sizeof(*p));
+	struct ferry_process self;
 
 	if (p == NULL)
 		return -ENOMEM;
@@ -49,8 +50,11 @@ ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach,
 		return FERRY_E_CORRUPT;
 	}
 	p->done = p->jobs.at;
+	ferry_process_self(&self);
+	p->key = self.token;
 	p->local = attach->local;
 	p->server = attach->server;
+	p->finish = attach->finish;
 	/* Without an EAL a guess will do: all is compared, nothing stated. */
 	p->ns_per_tick = rte_get_tsc_hz() != 0 ?
 		1e9 / (double)rte_get_tsc_hz() : 0.5;
@@ -99,6 +103,7 @@ self_begin(struct ferry_tx *tx)
 		.bells = tx->bells,
 		.n_bells = tx->n_bells,
 	};
+	int ret;
 
 	/* O */
 	if (p->server == NULL || ferry_channel_failed(tx->shared) != 0 ||
@@ -106,10 +111,14 @@ self_begin(struct ferry_tx *tx)
 			FERRY_SERVER_SELF, false, __ATOMIC_ACQUIRE,
 			__ATOMIC_RELAXED))
 		return;
-	if (ferry_server_add(p->server, &serve) == 0)
+	ret = ferry_server_add(p->server, &serve);
+	if (ret == 0) {
 		p->self = true;
-	else
-		__atomic_store_n(server, FERRY_SERVER_NONE, __ATOMIC_RELEASE);
+		return;
+	}
+	/* Nor can any other server: the channel is not what it was. */
+	tx->broken |= ret != -ENOMEM;
+	__atomic_store_n(server, FERRY_SERVER_NONE, __ATOMIC_RELEASE);
 }
 
 /* Let go of the own channel. */
@@ -200,7 +209,8 @@ struct batch {
 
 /* Write a job to its place in the ring. */
 static void
-job_put(const struct ferry_ring *ring, uint32_t i, const struct ferry_job *job)
+job_put(const struct ferry_ring *ring, uint32_t i, const struct ferry_job *job,
+		uint64_t key)
 {
 	struct ferry_job *to = ferry_ring_place(ring, i, sizeof(*to));
 
@@ -211,7 +221,7 @@ job_put(const struct ferry_ring *ring, uint32_t i, const struct ferry_job *job)
 	to->seq = job->seq;
 	to->src = job->src;
 	to->place = job->place;
-	to->reserved = 0;
+	to->seal = ferry_job_seal(key, job);
 }
 
 /* Put a batch into the ring. Its slots are let go of. */
@@ -232,7 +242,7 @@ batch_put(struct ferry_tx *tx, struct batch *b)
 	if (unlikely(!ferry_ring_room(&p->jobs, b->n)))
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < b->n; i++)
-		job_put(&p->jobs, i, &b->jobs[i]);
+		job_put(&p->jobs, i, &b->jobs[i], p->key);
 	/* J1 */
 	ferry_ring_publish(&p->jobs, b->n);
 	for (i = 0; i < b->n; i++)

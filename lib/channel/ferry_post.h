@@ -56,6 +56,8 @@
 struct ferry_post {
 	/** Its index is that of the next job. */
 	struct ferry_ring jobs;
+	/** What jobs are sealed with. */
+	uint64_t key;
 	/** The producer is in the hub's process. */
 	bool local;
 	/** This end stands in service.server. */
@@ -64,6 +66,8 @@ struct ferry_post {
 	uint32_t turns;
 	/** The endpoint's own server; NULL: it has none. */
 	struct ferry_server *server;
+	/** See ferry_channel_attach. */
+	void (*finish)(void *owner);
 	struct ferry_reach_cache reach;
 
 	/** Messages taken by ferry_tx_post() so far. */

@@ -51,6 +51,8 @@ struct ferry_served {
 	uint32_t taken;
 	uint32_t copying;
 	uint32_t quiet;
+	/* What the jobs of a producer in this process are sealed with. */
+	uint64_t key;
 	uint8_t mode;
 	bool local;
 	bool active;
@@ -195,6 +197,7 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 {
 	struct ferry_channel_shared *shared = serve->shared;
 	struct ferry_channel_parts p;
+	struct ferry_process self;
 	struct ferry_served *ch;
 
 	if (serve->number >= server->room || ferry_channel_find(&p, shared,
@@ -219,6 +222,8 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 	ch->n_bells = serve->n_bells;
 	ch->number = serve->number;
 	ch->local = serve->local;
+	ferry_process_self(&self);
+	ch->key = self.token;
 	ch->memory = serve->memory;
 	ch->descs = calloc(p.jobs_count, sizeof(*ch->descs));
 	ch->state = calloc(p.jobs_count, sizeof(*ch->state));
@@ -356,26 +361,34 @@ static bool
 job_read(struct ferry_served *ch, uint32_t at, struct ferry_copy_job *job)
 {
 	const struct ferry_job *from = job_at(ch, at);
-	const uint32_t slot = __atomic_load_n(&from->slot, __ATOMIC_RELAXED);
-	const uint32_t len = __atomic_load_n(&from->len, __ATOMIC_RELAXED);
-	const uint64_t src = __atomic_load_n(&from->src, __ATOMIC_RELAXED);
-	const uint32_t place = __atomic_load_n(&from->place, __ATOMIC_RELAXED);
+	const struct ferry_job own = {
+		.slot = __atomic_load_n(&from->slot, __ATOMIC_RELAXED),
+		.len = __atomic_load_n(&from->len, __ATOMIC_RELAXED),
+		.tag = __atomic_load_n(&from->tag, __ATOMIC_RELAXED),
+		.seq = __atomic_load_n(&from->seq, __ATOMIC_RELAXED),
+		.src = __atomic_load_n(&from->src, __ATOMIC_RELAXED),
+		.place = __atomic_load_n(&from->place, __ATOMIC_RELAXED),
+		.seal = __atomic_load_n(&from->seal, __ATOMIC_RELAXED),
+	};
 
-	if (unlikely(slot >= ch->n_slots || len > ch->slot_size ||
-			place >= FERRY_PLACES || (!ch->local &&
-			!ferry_reach_dpdk(src, len, &ch->reach))))
+	if (unlikely(own.slot >= ch->n_slots || own.len > ch->slot_size ||
+			own.place >= FERRY_PLACES))
+		return false;
+	/* An address of this process is followed if this process wrote it. */
+	if (unlikely(ch->local ? own.seal != ferry_job_seal(ch->key, &own) :
+			!ferry_reach_dpdk(own.src, own.len, &ch->reach)))
 		return false;
 	ch->descs[at & ch->jobs.mask] = (struct ferry_desc) {
-		.slot = slot,
-		.len = len,
-		.tag = from->tag,
-		.seq = from->seq,
+		.slot = own.slot,
+		.len = own.len,
+		.tag = own.tag,
+		.seq = own.seq,
 	};
-	job->dst = ch->slots + slot * ch->stride;
-	job->src = (const void *)(uintptr_t)src;
-	job->len = len;
+	job->dst = ch->slots + own.slot * ch->stride;
+	job->src = (const void *)(uintptr_t)own.src;
+	job->len = own.len;
 	job->cookie = cookie_make(ch, at);
-	job->place = (enum ferry_placement)place;
+	job->place = (enum ferry_placement)own.place;
 	job->mode = (enum ferry_mode)ch->mode;
 	return true;
 }

@@ -131,6 +131,7 @@ rig_attach(struct rig *rig, uint32_t endpoint)
 		.boards = rig->boards,
 		.memory = &rig->memory,
 		.local = true,
+		.owner = rig,
 	};
 }
 
