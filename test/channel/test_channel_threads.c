@@ -515,6 +515,91 @@ ends_come_and_go_while_the_other_works(void **state)
 	}
 }
 
+/* The hub lists a channel that both ends are busy with. */
+struct listing {
+	struct rig rig;
+	uint64_t n, whole;
+	uint32_t stop;
+};
+
+static void *
+list(void *arg)
+{
+	struct listing *l = arg;
+	const struct ferry_channel_config config = { 200, 8 };
+	struct ferry_channel_census c;
+
+	while (__atomic_load_n(&l->stop, __ATOMIC_ACQUIRE) == 0) {
+		const int ret = ferry_channel_census(l->rig.ch, &config, true,
+				&c);
+
+		l->n++;
+		/* A snapshot need not add up, but it says so. */
+		if (ret == 0 && c.free + c.tx_held + c.in_flight + c.jobs +
+				c.rx_held + c.lost == config.n_slots)
+			l->whole++;
+		else if (ret != FERRY_E_CORRUPT)
+			l->whole = UINT64_MAX / 2;
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void *
+swallow(void *arg)
+{
+	struct listing *l = arg;
+	struct ferry_msg msgs[8];
+	int n;
+
+	for (;;) {
+		n = ferry_rx_recv(l->rig.rx, msgs, 8);
+		if (n > 0)
+			ferry_rx_release(l->rig.rx, msgs, (uint16_t)n);
+		else if (n < 0)
+			return NULL;
+		else
+			sched_yield();
+	}
+}
+
+static void
+a_busy_channel_can_be_listed(void **state)
+{
+	struct listing l = { 0 };
+	pthread_t lister, receiver;
+	struct ferry_buf bufs[8];
+	uint64_t sent = 0, rounds = 0;
+	uint8_t data[200] = { 0 };
+	unsigned int i;
+	int n;
+
+	(void)state;
+	rig_start(&l.rig, 200, 8);
+	assert_int_equal(pthread_create(&receiver, NULL, swallow, &l), 0);
+	assert_int_equal(pthread_create(&lister, NULL, list, &l), 0);
+	while (sent < 20000 / SLOW) {
+		/* Cells, slots announced by cells, and bursts. */
+		for (i = 0; i < 8; i++)
+			bufs[i] = (struct ferry_buf) { data,
+				rounds % 3 == 0 ? 20 : 200, 0, 0 };
+		n = ferry_tx_send(l.rig.tx, bufs, rounds++ % 2 == 0 ? 8 : 2);
+		assert_true(n >= 0);
+		sent += (uint64_t)n;
+		if (n == 0)
+			sched_yield();
+	}
+	__atomic_store_n(&l.stop, 1, __ATOMIC_RELEASE);
+	pthread_join(lister, NULL);
+	ferry_tx_stop(l.rig.tx);
+	l.rig.tx = NULL;
+	pthread_join(receiver, NULL);
+	print_message("%llu looks, %llu added up\n", (unsigned long long)l.n,
+			(unsigned long long)l.whole);
+	assert_true(l.whole > 0 && l.whole <= l.n);
+	rig_stop(&l.rig);
+}
+
 int
 main(void)
 {
@@ -530,6 +615,7 @@ main(void)
 		cmocka_unit_test(two_threads_may_share_one_cpu),
 		cmocka_unit_test(no_wake_up_is_lost_in_ping_pong),
 		cmocka_unit_test(ends_come_and_go_while_the_other_works),
+		cmocka_unit_test(a_busy_channel_can_be_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
