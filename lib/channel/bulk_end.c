@@ -64,13 +64,6 @@ bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side)
 	return true;
 }
 
-bool
-bulk_reaches(const struct bulk_end *e, const struct bulk_side *side)
-{
-	return (side->flags & FERRY_BULK_SHARED) != 0 &&
-		bulk_is_shared(e, side);
-}
-
 /* Find out once who is at the other end: whether that is known. */
 static bool
 peer_know(struct bulk_end *e)
@@ -100,6 +93,44 @@ bulk_is_local(struct bulk_end *e)
 	return peer_know(e) && e->local;
 }
 
+/* Whether what the other end, in this process, says to be everybody's is memory
+ * that this process has. */
+static bool
+is_mapped(struct bulk_end *e, const struct bulk_side *side)
+{
+	uint32_t i;
+
+	for (i = 0; i < side->n; i++) {
+		const struct ferry_bulk_seg *seg = &side->segs[i];
+
+		if (!ferry_reach_dpdk(seg->addr, seg->len, &e->reach) &&
+				!ferry_reach_external(seg->addr, seg->len))
+			return false;
+	}
+	return true;
+}
+
+bool
+bulk_reaches(struct bulk_end *e, const struct bulk_side *side)
+{
+	/* Private memory is where its owner says, in the same process only. */
+	if ((side->flags & FERRY_BULK_SHARED) == 0)
+		return bulk_is_local(e);
+	/* Each endpoint knows what it has registered itself. */
+	return bulk_is_shared(e, side) ||
+		(bulk_is_local(e) && is_mapped(e, side));
+}
+
+uint64_t
+bulk_left_ns(uint64_t deadline)
+{
+	const uint64_t now = rte_get_tsc_cycles(), hz = rte_get_tsc_hz();
+
+	if (deadline <= now || hz == 0)
+		return 0;
+	return (uint64_t)((double)(deadline - now) * 1e9 / (double)hz);
+}
+
 void
 bulk_hold(const struct bulk_end *e, const struct bulk_side *side, bool hold)
 {
@@ -125,16 +156,14 @@ peer_watch(struct bulk_end *e)
 void
 bulk_started(struct bulk_end *e, struct bulk_msg *m)
 {
-	const bool local = bulk_is_local(e);
-
 	m->v.started = true;
 	m->moved = rte_rdtsc();
 	if (e->party == FERRY_UNIT_TX)
-		m->able = local || bulk_reaches(e, &m->v.dst);
+		m->able = bulk_reaches(e, &m->v.dst);
 	else if ((m->v.dst.flags & FERRY_BULK_WINDOW) != 0)
 		m->able = false;
 	else
-		m->able = local || bulk_reaches(e, &m->v.src);
+		m->able = bulk_reaches(e, &m->v.src);
 	m->vm = !m->able && e->party == FERRY_UNIT_RX && !e->vm_denied &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0;
 	m->able |= m->vm;
@@ -305,7 +334,10 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 		return;
 	v->front = ferry_claim_front(v->block, v->n_units, v->front);
 	if (v->front == v->n_units) {
-		m->ended = 1;
+		/* Else these are another message's: somebody wrote there. */
+		m->ended = likely(__atomic_load_n(&v->block->gen,
+				__ATOMIC_RELAXED) == v->gen) ? 1 :
+			FERRY_E_CORRUPT;
 		return;
 	}
 	over = ferry_bulk_over(v->block, v->gen);

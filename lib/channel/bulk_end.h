@@ -11,6 +11,7 @@
 
 #include "bulk_copy.h"
 #include "ferry_process.h"
+#include "ferry_reach.h"
 
 /* One end's part in all its bulk messages. */
 struct bulk_end {
@@ -28,6 +29,7 @@ struct bulk_end {
 	uint32_t n_bells;
 	struct ferry_boards boards;
 	struct ferry_bulk_stats stats;
+	struct ferry_reach_cache reach;
 	/* The process at the other end, read once: what others write there
 	 * later is not looked at. known: it has been read; local: it is this
 	 * process. */
@@ -85,8 +87,8 @@ void bulk_end_fini(struct bulk_end *e);
 
 /* Whether all of the own side is at the same address in every process. */
 bool bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side);
-/* Whether the other end says so of its side, and it is so here. */
-bool bulk_reaches(const struct bulk_end *e, const struct bulk_side *side);
+/* Whether this end can copy to or from the other one's side where it is. */
+bool bulk_reaches(struct bulk_end *e, const struct bulk_side *side);
 
 /* Whether both ends are in this process. */
 bool bulk_is_local(struct bulk_end *e);
@@ -133,6 +135,9 @@ void bulk_announce(struct bulk_end *e, const struct bulk_msg *m);
  * whoever has marked units. */
 void bulk_ring(struct ferry_channel_shared *ch, struct ferry_bell *bells,
 		uint32_t n_bells, const struct bulk_view *v);
+
+/* Nanoseconds until a deadline of ferry_wait_deadline(). */
+uint64_t bulk_left_ns(uint64_t deadline);
 
 /* The number of a block. */
 static inline uint32_t

@@ -699,6 +699,7 @@ ferry_bulk_data(const struct ferry_bulk_in *in)
 void
 bulk_rx_stop(struct ferry_rx *rx)
 {
+	const uint64_t deadline = ferry_wait_deadline(STOP_NS);
 	struct bulk_rx *b = rx->bulk;
 	struct ferry_bulk_in *in;
 	struct iovec lent[FERRY_BULK_BLOCKS];
@@ -707,7 +708,7 @@ bulk_rx_stop(struct ferry_rx *rx)
 		return;
 	ferry_bulk_unlend(rx, lent);
 	while ((in = TAILQ_FIRST(&b->ins)) != NULL) {
-		if (ferry_bulk_release(in, STOP_NS) == 0)
+		if (ferry_bulk_release(in, bulk_left_ns(deadline)) == 0)
 			continue;
 		/* A producer that is stopped while it writes: the memory is
 		 * the caller's all the same, who may see this by its state. */

@@ -47,6 +47,8 @@ struct bulk_tx {
 	uint32_t used;
 	/* Blocks whose last message ended early: they may still be in use. */
 	uint32_t early;
+	/* The last message of each block: what stands there is not believed. */
+	uint32_t gens[FERRY_BULK_BLOCKS];
 	uint32_t n_outs;
 	struct bulk_team team;
 };
@@ -55,6 +57,7 @@ static int
 tx_begin(struct ferry_tx *tx)
 {
 	struct bulk_tx *b;
+	uint32_t i;
 	int ret;
 
 	if (tx->bulk != NULL)
@@ -69,6 +72,9 @@ tx_begin(struct ferry_tx *tx)
 		free(b);
 		return ret;
 	}
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		b->gens[i] = __atomic_load_n(&b->end.blocks[i].gen,
+				__ATOMIC_RELAXED);
 	TAILQ_INIT(&b->outs);
 	TAILQ_INIT(&b->spare);
 	bulk_team_init(&b->team);
@@ -80,11 +86,11 @@ tx_begin(struct ferry_tx *tx)
 static bool
 block_is_released(const struct ferry_tx *tx, uint32_t i)
 {
-	const struct ferry_bulk_block *block = &tx->bulk->end.blocks[i];
+	const struct bulk_tx *b = tx->bulk;
 
 	/* G */
-	return block->gen == 0 || __atomic_load_n(&block->released,
-			__ATOMIC_ACQUIRE) == block->gen;
+	return b->gens[i] == 0 || __atomic_load_n(&b->end.blocks[i].released,
+			__ATOMIC_ACQUIRE) == b->gens[i];
 }
 
 bool
@@ -255,7 +261,8 @@ out_fill(struct ferry_bulk_out *out, struct ferry_bulk_block *block,
 	out->chosen = false;
 	out->noted = false;
 	/* Never 0: no message is what a new block says it is. */
-	bulk_view_init(v, block, block->gen % UINT32_MAX + 1);
+	bulk_view_init(v, block, tx->bulk->gens[
+			block - tx->bulk->end.blocks] % UINT32_MAX + 1);
 	bulk_view_shape(v);
 	v->place = options->place != FERRY_PLACE_AUTO ? options->place :
 		v->len <= PLACE_CACHE_MAX ? FERRY_PLACE_CACHE :
@@ -275,7 +282,7 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 	static const struct ferry_bulk_options defaults;
 	struct ferry_bulk_block *block;
 	struct ferry_bulk_out *out;
-	uint32_t grant;
+	uint32_t grant, i;
 	int ret = ferry_end_result(&tx->shared->rx);
 
 	if (options == NULL)
@@ -313,7 +320,9 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 	if (grant != 0)
 		bulk_announce(&tx->bulk->end, &out->m);
 	bulk_hold(&tx->bulk->end, &out->m.v.src, true);
-	tx->bulk->used |= 1u << bulk_number(&tx->bulk->end, &out->m.v);
+	i = bulk_number(&tx->bulk->end, &out->m.v);
+	tx->bulk->gens[i] = out->m.v.gen;
+	tx->bulk->used |= 1u << i;
 	tx->bulk->n_outs++;
 	TAILQ_INSERT_TAIL(&tx->bulk->outs, out, next);
 	*result = out;
@@ -510,18 +519,40 @@ out_free(struct ferry_bulk_out *out)
 	b->used &= ~(1u << bulk_number(&b->end, &out->m.v));
 }
 
+/*
+ * End a message, without those that do not stop copying it in that time. They are
+ * other processes: what they read of the payload from now on is lost.
+ */
+static void
+out_end(struct ferry_bulk_out *out, uint64_t timeout_ns)
+{
+	struct bulk_tx *b = out->tx->bulk;
+
+	if (ferry_bulk_cancel(out, timeout_ns) != -ETIMEDOUT)
+		return;
+	bulk_give_up(&b->end, &out->m);
+	note_end(b, out);
+}
+
 void
 ferry_bulk_close(struct ferry_bulk_out *out)
 {
+	const struct ferry_tx *tx;
+
 	if (out == NULL)
 		return;
-	ferry_bulk_cancel(out, UINT64_MAX);
+	tx = out->tx;
+	/* A thread of this process reads it where it is, so that it has to be
+	 * waited for; and does not stop for long while this one runs. */
+	out_end(out, tx->post->local || bulk_is_local(&tx->bulk->end) ?
+			UINT64_MAX : STOP_NS);
 	out_free(out);
 }
 
 void
 bulk_tx_stop(struct ferry_tx *tx)
 {
+	const uint64_t deadline = ferry_wait_deadline(STOP_NS);
 	struct bulk_tx *b = tx->bulk;
 	struct ferry_bulk_out *out;
 
@@ -529,8 +560,7 @@ bulk_tx_stop(struct ferry_tx *tx)
 		return;
 	/* Memory that a stopped consumer still reads is the hub's to keep. */
 	while ((out = TAILQ_FIRST(&b->outs)) != NULL) {
-		if (ferry_bulk_cancel(out, STOP_NS) == -ETIMEDOUT)
-			note_end(b, out);
+		out_end(out, bulk_left_ns(deadline));
 		out_free(out);
 	}
 	while ((out = TAILQ_FIRST(&b->spare)) != NULL) {

@@ -128,7 +128,9 @@ msg_useful(struct bulk_serve *s, uint32_t i)
 	m->useful = (m->by & FERRY_BULK_ENGINE) != 0 &&
 		bulk_view_read(&m->v, block, gen) && bulk_view_dst(&m->v) &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0 &&
-		(s->local || reaches(s, &m->v.src, &s->src_reach)) &&
+		/* What its owner calls private is where it says. */
+		((s->local && (m->v.src.flags & FERRY_BULK_SHARED) == 0) ||
+		 reaches(s, &m->v.src, &s->src_reach)) &&
 		reaches(s, &m->v.dst, &s->dst_reach);
 	m->v.block = block;
 	m->v.gen = gen;

@@ -307,13 +307,15 @@ static inline int
 ferry_bulk_end(struct ferry_bulk_block *b, uint32_t gen, int why)
 {
 	uint64_t was = __atomic_load_n(&b->over, __ATOMIC_RELAXED);
+	uint32_t tries = 0;
 
-	while ((uint32_t)(was >> 32) != gen)
+	/* Three parties can be in each other's way, and not for long. */
+	while ((uint32_t)(was >> 32) != gen && tries++ < FERRY_BULK_UNITS)
 		if (__atomic_compare_exchange_n(&b->over, &was,
 				(uint64_t)gen << 32 | (uint32_t)why, false,
 				__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 			return why;
-	return (int)(int32_t)was;
+	return (uint32_t)(was >> 32) == gen ? (int)(int32_t)was : why;
 }
 
 /**
