@@ -249,19 +249,26 @@ bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
 
 /* Whether nobody is going to mark units of a message that is over as DONE. */
 static bool
-is_settled(struct bulk_end *e, const struct bulk_view *v)
+is_settled(struct bulk_end *e, const struct bulk_msg *m)
 {
+	const struct bulk_view *v = &m->v;
 	const uint8_t other = other_party(e);
+	/* Marks that nobody has set would be waited for for ever. But a thread
+	 * of this process reads private memory where it is. */
+	const bool corrupt = ferry_bulk_over(v->block, v->gen) ==
+		FERRY_E_CORRUPT;
 
 	/* What only somebody else can have written: this end is not copying. */
 	ferry_claim_repair(v->block, v->n_units, e->party);
 	if (peer_may_copy(e) &&
 			ferry_claim_counts(v->block, v->n_units, other)) {
-		if (peer_result(e) == 0)
+		if (peer_result(e) == 0 && (!corrupt || e->local))
 			return false;
 		/* It may live, but perhaps it does not: it is not waited for. */
 		ferry_claim_void(v->block, other, 0, v->n_units);
 	}
+	if (corrupt && !e->in_hub)
+		ferry_claim_void(v->block, FERRY_UNIT_SERVER, 0, v->n_units);
 	return !server_may_copy(e) || !ferry_claim_counts(v->block, v->n_units,
 			FERRY_UNIT_SERVER);
 }
@@ -358,7 +365,7 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 			return;
 		bulk_over(e, m, over);
 	}
-	if (is_settled(e, v))
+	if (is_settled(e, m))
 		settle(m);
 }
 

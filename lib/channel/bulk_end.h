@@ -36,6 +36,8 @@ struct bulk_end {
 	struct ferry_process peer;
 	bool known;
 	bool local;
+	/* The hub's engine is in this process, and may read private memory. */
+	bool in_hub;
 	/* Its pidfd, to see it end when there is no hub any more that would
 	 * tell; negative: it could not be recognised. watched: this was tried. */
 	int peer_fd;

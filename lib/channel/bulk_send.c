@@ -72,6 +72,7 @@ tx_begin(struct ferry_tx *tx)
 		free(b);
 		return ret;
 	}
+	b->end.in_hub = tx->post->local;
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
 		b->gens[i] = __atomic_load_n(&b->end.blocks[i].gen,
 				__ATOMIC_RELAXED);
@@ -544,7 +545,7 @@ ferry_bulk_close(struct ferry_bulk_out *out)
 	tx = out->tx;
 	/* A thread of this process reads it where it is, so that it has to be
 	 * waited for; and does not stop for long while this one runs. */
-	out_end(out, tx->post->local || bulk_is_local(&tx->bulk->end) ?
+	out_end(out, tx->bulk->end.in_hub || bulk_is_local(&tx->bulk->end) ?
 			UINT64_MAX : STOP_NS);
 	out_free(out);
 }

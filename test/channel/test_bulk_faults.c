@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Hostile bytes in what a channel holds of its bulk messages: nobody crashes,
- * touches other memory than what all share, or loops for ever.
+ * Hostile bytes in what a channel holds of its bulk messages, at any step of a
+ * message: nobody crashes, touches other memory than what all share, or loops for
+ * ever; ends and engine come to an end by themselves, and what they say of a
+ * message is something that they may say.
  */
 
 #include <errno.h>
@@ -20,6 +22,7 @@
 #include "chan_rig.h"
 #include "ferry_bulk.h"
 #include "ferry_claim.h"
+#include "ferry_post.h"
 #include "ferry_test.h"
 
 #define CASES 4000
@@ -79,11 +82,15 @@ area_is_shared(void *arg, const void *mem, uint64_t len)
 	return at < AREA && len <= AREA - at;
 }
 
+/* Private memory of the consumer's. */
+static uint8_t own[LONGEST];
+
 static void
 area_hold(void *arg, const void *mem, uint64_t len)
 {
 	/* What is held is what an end has given, whatever stands in the block. */
-	assert_true(area_is_shared(arg, mem, len));
+	assert_true(area_is_shared(arg, mem, len) ||
+		(mem == own && len == sizeof(own)));
 }
 
 static void
@@ -104,6 +111,7 @@ bench_make(struct bench *b)
 	/* In processes of their own: neither trusts the other's addresses. */
 	rig_be_stranger(&b->rig.ch->tx);
 	rig_be_stranger(&b->rig.ch->rx);
+	b->rig.tx->post->local = false;
 	rig_engine_make(&b->rig, &b->engine, 0);
 	serve = (struct ferry_serve) {
 		.shared = b->rig.ch,
@@ -131,17 +139,42 @@ send(struct bench *b)
 		&b->out), 1);
 }
 
+/* Whether a message may be said to have ended so; 0: it has not. */
+static bool
+may_end(int ended)
+{
+	switch (ended) {
+	case 0:
+	case 1:
+	case FERRY_E_CANCELLED:
+	case FERRY_E_REFUSED:
+	case FERRY_E_CORRUPT:
+	case -EIO:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void
 take(struct bench *b)
 {
+	const struct iovec iov = { own, sizeof(own) };
+	const bool private = pick(b, 3) == 0;
 	struct ferry_msg msg;
 	int ret;
 
 	if (ferry_rx_recv(b->rig.rx, &msg, 1) != 1 || !ferry_msg_is_bulk(&msg))
 		return;
-	ret = ferry_bulk_accept(b->rig.rx, &msg, NULL, 0, &b->in);
+	if (pick(b, 8) == 0) {
+		ferry_rx_release(b->rig.rx, &msg, 1);
+		return;
+	}
+	ret = ferry_bulk_accept(b->rig.rx, &msg, private ? &iov : NULL,
+			private, &b->in);
 	assert_true(ret == 0 || ret == FERRY_E_CORRUPT ||
-		ret == FERRY_E_NO_ROOM);
+		ret == FERRY_E_NO_ROOM || (private &&
+		(ret == -EBUSY || ret == -EMSGSIZE)));
 	if (ret != 0) {
 		b->in = NULL;
 		ferry_rx_release(b->rig.rx, &msg, 1);
@@ -157,11 +190,22 @@ scribble(struct bench *b)
 	uint8_t *from = (uint8_t *)chan_bulk(b->rig.ch);
 	uint64_t room = FERRY_BULK_BYTES;
 
-	switch (pick(b, 4)) {
+	if (pick(b, 20) == 0) {
+		b->rig.ch->service.bulk = (uint32_t)ferry_test_random(&b->seed);
+		return;
+	}
+	switch (pick(b, 5)) {
 	case 0:
 		/* The block in use, where most of it stands. */
 		room = offsetof(struct ferry_bulk_block, units) + 64;
 		break;
+	case 3:
+		/* What it is said of its units: what a party may have written, and
+		 * what none may. */
+		from = chan_bulk(b->rig.ch)->units;
+		from[pick(b, 64)] = pick(b, 2) == 0 ? (uint8_t)pick(b, 256) :
+			(uint8_t)(pick(b, 4) | pick(b, 2) * FERRY_UNIT_VOID);
+		return;
 	case 1:
 		/* What announces it. */
 		from = (uint8_t *)b->rig.rx->cells;
@@ -174,7 +218,13 @@ scribble(struct bench *b)
 	default:
 		break;
 	}
-	if (pick(b, 2) == 0)
+	if (pick(b, 8) == 0) {
+		/* A stretch of anything. */
+		uint64_t at = pick(b, room), n = 1 + pick(b, 300);
+
+		for (; n > 0 && at < room; n--)
+			from[at++] = (uint8_t)pick(b, 256);
+	} else if (pick(b, 2) == 0)
 		from[pick(b, room)] = (uint8_t)pick(b, 256);
 	else
 		memcpy(from + pick(b, room / 8) * 8,
@@ -184,15 +234,28 @@ scribble(struct bench *b)
 static void
 step(struct bench *b)
 {
-	switch (pick(b, 7)) {
+	struct iovec back[FERRY_BULK_BLOCKS];
+	int ended;
+
+	switch (pick(b, 8)) {
 	case 0:
-		ferry_bulk_poll(b->out);
+		assert_true(may_end(ferry_bulk_poll(b->out)));
 		break;
 	case 1:
-		if (b->in == NULL)
+		if (b->in == NULL) {
 			take(b);
-		else
-			assert_true(ferry_bulk_ready(b->in, NULL) <= b->len);
+			break;
+		}
+		assert_true(ferry_bulk_ready(b->in, &ended) <= b->len);
+		assert_true(may_end(ended));
+		break;
+	case 6:
+		/* Once: what is lent is given back as it was lent. */
+		if (pick(b, 4) != 0)
+			break;
+		for (ended = (int)ferry_bulk_unlend(b->rig.rx, back); ended > 0;
+				ended--)
+			assert_true(back[ended - 1].iov_len == PAGE);
 		break;
 	case 2:
 		ferry_server_poll(&b->engine.server);
@@ -214,22 +277,20 @@ step(struct bench *b)
 	}
 }
 
-/* Units that nobody has would be waited for: as if their owners had died. */
+/* Nobody helps them: without the frequency of the TSC no end waits for long. */
 static void
 bench_end(struct bench *b)
 {
-	struct ferry_bulk_block *blocks = chan_bulk(b->rig.ch);
-	unsigned int i;
+	const bool first = pick(b, 2) == 0;
 
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		memset(blocks[i].units, FERRY_UNIT_FREE,
-			sizeof(blocks[i].units));
+	if (first)
+		ferry_bulk_close(b->out);
+	if (b->in != NULL && pick(b, 2) == 0)
+		ferry_bulk_release(b->in, 0);
 	assert_true(ferry_server_remove(&b->engine.server, 0) != -ENOENT);
 	b->rig.ch->service.server = FERRY_SERVER_NONE;
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		memset(blocks[i].units, FERRY_UNIT_FREE,
-			sizeof(blocks[i].units));
-	ferry_bulk_close(b->out);
+	if (!first)
+		ferry_bulk_close(b->out);
 	rig_engine_free(&b->engine);
 	rig_stop(&b->rig);
 }
