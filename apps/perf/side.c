@@ -11,6 +11,7 @@
 #include "app_eal.h"
 #include "bulk.h"
 #include "device.h"
+#include "ferry_process.h"
 #include "side.h"
 
 /* How long the two sides wait for each other to come: 20 s. */
@@ -427,9 +428,11 @@ static void
 add_up(struct side_slice *slice, const struct side_ack *ack, uint64_t took,
 		uint64_t apart)
 {
+	struct ferry_process self;
 	uint64_t all = took;
 
-	if (ack->pid != 0 && ack->pid != getpid())
+	ferry_process_self(&self);
+	if (ack->process != self.token)
 		all += ack->process_ns;
 	apart += slice->rewriting_ns;
 	slice->cpu_ns[CPU_ALL] = all > apart ? all - apart : 0;
@@ -488,7 +491,6 @@ side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 		ret = (int)ack.result;
 	slice->peer_ticks = ack.ticks;
 	slice->copied[1] = ack.copied;
-	slice->pid = ack.pid;
 	slice->bad |= ack.bad;
 	if (ret == 0 && wants_slots(s, job))
 		ret = side_return_slots(s);
@@ -499,6 +501,7 @@ static int
 follow_run(struct side *s, const struct side_job *job, struct side_ack *ack)
 {
 	const uint64_t thread = cpu_thread_ns(), all = cpu_process_ns();
+	struct ferry_process self;
 	int ret = 0;
 
 	s->seq = job->seq;
@@ -511,7 +514,8 @@ follow_run(struct side *s, const struct side_job *job, struct side_ack *ack)
 		ret = side_return_slots(s);
 	ack->cpu_ns = cpu_thread_ns() - thread;
 	ack->process_ns = cpu_process_ns() - all;
-	ack->pid = getpid();
+	ferry_process_self(&self);
+	ack->process = self.token;
 	return ret;
 }
 

@@ -136,10 +136,11 @@ struct side_ack {
 	uint64_t bad;
 	/* Time stamp counter ticks the follower was busy for. */
 	uint64_t ticks;
-	/* CPU time of the follower's thread, and of its process. */
+	/* CPU time of the follower's thread, and of its process, of which this
+	 * is the token. */
 	uint64_t cpu_ns;
 	uint64_t process_ns;
-	int64_t pid;
+	uint64_t process;
 	/* Bytes of bulk messages that the follower copied. */
 	uint64_t copied;
 };
@@ -209,8 +210,6 @@ struct side_slice {
 	uint64_t first;
 	uint64_t last;
 	uint64_t copied[2];
-	/* The follower's process. */
-	int64_t pid;
 	/* Ticks of each round trip, burst or send; of a message's way. */
 	struct histogram hist;
 };

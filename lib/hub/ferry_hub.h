@@ -64,7 +64,10 @@ struct ferry_hub_config {
 struct ferry_hub_end {
 	/** Its state, as the hub knows it. */
 	enum ferry_end_state state;
-	/** Process of its endpoint; 0 if absent. */
+	/**
+	 * Number of its endpoint's process, in the pid namespace of that; 0 if
+	 * absent. For people: no two processes are told apart by it.
+	 */
 	int32_t pid;
 };
 
