@@ -138,7 +138,8 @@ int ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
  *   1: it has arrived, the payload is the caller's again; 0: it is under way;
  *   negative: it has ended early, the payload is the caller's again:
  *   FERRY_E_CANCELLED, FERRY_E_REFUSED, FERRY_E_CLOSED, FERRY_E_PEER_GONE,
- *   FERRY_E_HUB_GONE, FERRY_E_CORRUPT, -EIO.
+ *   FERRY_E_HUB_GONE (also if the hub has gone, and it is not known whether
+ *   the consumer lives), FERRY_E_CORRUPT, -EIO.
  */
 int ferry_bulk_poll(struct ferry_bulk_out *out);
 
@@ -171,8 +172,9 @@ int ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns);
 
 /**
  * Give up the handle of a message that has ended. One that has not is
- * cancelled and waited for: with a consumer or hub that is stopped, for as long
- * as it is.
+ * cancelled and waited for: with a consumer or hub that is stopped, for two
+ * seconds. What that reads of the payload afterwards is lost, and the message is
+ * whole for nobody. A thread of this process is waited for as long as it takes.
  *
  * @param out
  *   The message; NULL is accepted.
@@ -364,8 +366,8 @@ int ferry_bulk_await(struct ferry_bulk_in *in, uint64_t bytes,
  *   How long to wait for whoever is copying to the consumer's own memory now.
  * @return
  *   0: void are the message, and what ferry_bulk_data() gave unless it was the
- *   caller's; -ETIMEDOUT: somebody still writes to the caller's memory; to be
- *   called again.
+ *   caller's; -ETIMEDOUT: somebody still writes to the caller's memory, or may
+ *   do so for all that is known; to be called again.
  */
 int ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns);
 
