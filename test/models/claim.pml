@@ -29,6 +29,11 @@
  * Claims are of any unit that is FREE, wherever "next" points to: it is a hint.
  * K1 is done for one or two units before K2.
  *
+ * K5 is a compare-and-exchange in the code, from the party's own mark. It differs
+ * from the store here only if an end has made the claim VOID, because it does not
+ * wait for that party: the unit is not DONE then, as if the party had died at K4,
+ * and the block is not used again before the party has been at K6.
+ *
  * Proved: a unit is copied by one living party at a time; nothing is read from
  * the source or written to the destination after its O4; DONE only after the
  * copy; the consumer finds the bytes of what is DONE; both ends agree on whole
