@@ -191,15 +191,27 @@ pipe_attach(struct ferry_endpoint **ep, const struct pipe_options *o)
 {
 	int ret = ferry_attach(ep, o->hub, "ferry-pipe");
 
-	if (ret == -ETIMEDOUT || ret == FERRY_E_HUB_GONE)
-		app_error("the DPDK primary there has no hub '%s', or it does "
-			"not answer", o->hub);
+	if (ret == -ENOENT)
+		app_error("the DPDK primary there has no hub '%s': start "
+			"'ferry-pipe hub', or name the right one with --hub",
+			o->hub);
+	else if (ret == FERRY_E_HUB_GONE)
+		app_error("hub '%s' has ended: start it again", o->hub);
+	else if (ret == -ETIMEDOUT)
+		app_error("hub '%s' does not answer: its process is stopped or "
+			"gets no CPU", o->hub);
+	else if (ret == -EACCES)
+		app_error("hub '%s' is another user's: run as that user, or as "
+			"root", o->hub);
 	else if (ret == FERRY_E_VERSION)
 		app_error("hub '%s' is of another build of ferry: use the same"
 			" one on both sides", o->hub);
-	else if (ret == -EMFILE)
+	else if (ret == -EUSERS)
 		app_error("the hub has all its endpoints in use: start it with "
 			"more --channels");
+	else if (ret == -EMFILE)
+		app_error("no file descriptor is left, here or in the hub: "
+			"raise the limit (ulimit -n, LimitNOFILE=)");
 	else if (ret != 0)
 		app_error("cannot attach to hub '%s': %s", o->hub,
 			ferry_strerror(ret));

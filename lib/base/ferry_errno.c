@@ -32,6 +32,12 @@ ferry_strerror(int result)
 		return "the producer cancelled the message";
 	case FERRY_E_REFUSED:
 		return "the consumer refused the message";
+	case FERRY_E_FORKED:
+		return "this process was forked from the one that started: "
+			"fork, or become a daemon, before EAL starts";
+	case FERRY_E_NO_PIDFD:
+		return "pidfd_open() is refused to this process or to the hub: "
+			"the container's seccomp profile must allow it";
 	}
 	/* glibc's own table: constant strings, unlike strerror(). */
 	text = result < 0 && result >= -4095 ? strerrordesc_np(-result) : NULL;

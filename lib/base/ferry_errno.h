@@ -39,6 +39,12 @@ enum ferry_result {
 	FERRY_E_CANCELLED = -5009,
 	/** The consumer did not want a bulk message, or no more of it. */
 	FERRY_E_REFUSED = -5010,
+	/** The process was forked (or became a daemon) after the other one,
+	 * whose endpoint or hub this is, had started. */
+	FERRY_E_FORKED = -5011,
+	/** The kernel or a seccomp profile refuses pidfd_open(), without which
+	 * nobody learns of a death. */
+	FERRY_E_NO_PIDFD = -5012,
 };
 
 /**

@@ -17,7 +17,8 @@
 #include "ferry_endpoint.h"
 #include "ferry_errno.h"
 #include "ferry_server.h"
-#include "hub_ctl.h"
+#include "hub_line.h"
+#include "thread_mark.h"
 
 /* How long a closing producer waits for its engine before it asks the hub. */
 #define CLOSE_PATIENCE_NS UINT64_C(10000000)
@@ -34,7 +35,7 @@ struct end_handle {
 };
 
 struct ferry_endpoint {
-	char hub[FERRY_NAME_MAX];
+	struct hub_line line;
 	struct registry_view registry;
 	/* As the hub gave them. */
 	uint64_t incarnation;
@@ -48,11 +49,17 @@ struct ferry_endpoint {
 	/* Guards ends and hub_gone against the watcher. */
 	pthread_mutex_t lock;
 	bool hub_gone;
-	/* In a secondary: the hub's process, and the thread that waits for its
-	 * death. Otherwise -1. */
-	int hub_pidfd;
+	/* It is detaching; and the hub did not answer meanwhile, so it is not
+	 * waited for again. */
+	bool detaching;
+	bool hub_late;
+	/* In a secondary: the thread that waits for the hub's death, and what
+	 * ends it. Otherwise -1. */
 	int stop;
+	bool watched;
 	pthread_t watcher;
+	/* The thread that it was attached by. */
+	struct thread_mark *mark;
 };
 
 static struct ferry_channel_end *
@@ -109,7 +116,7 @@ watch_hub(void *arg)
 {
 	struct ferry_endpoint *ep = arg;
 	struct pollfd fds[] = {
-		{ .fd = ep->hub_pidfd, .events = POLLIN },
+		{ .fd = ep->line.pidfd, .events = POLLIN },
 		{ .fd = ep->stop, .events = POLLIN },
 	};
 
@@ -125,29 +132,24 @@ watch_start(struct ferry_endpoint *ep)
 {
 	int ret;
 
-	if (ep->hub_pidfd < 0)
-		return 0; /* the hub is this process */
-	ep->stop = eventfd(0, EFD_CLOEXEC);
-	if (ep->stop < 0)
-		return -errno;
+	if (ep->line.local)
+		return 0;
 	ret = ferry_ctrl_thread(&ep->watcher, "ferry-watch", watch_hub, ep);
-	if (ret != 0) {
-		close(ep->stop);
-		ep->stop = -1;
-	}
+	ep->watched = ret == 0;
 	return ret;
 }
 
 static void
 watch_stop(struct ferry_endpoint *ep)
 {
-	if (ep->stop >= 0) {
+	/* A process that was forked has no such thread, and must not end the
+	 * other one's. */
+	if (ep->watched && hub_line_check(&ep->line) == 0) {
 		eventfd_write(ep->stop, 1);
 		pthread_join(ep->watcher, NULL);
-		close(ep->stop);
 	}
-	if (ep->hub_pidfd >= 0)
-		close(ep->hub_pidfd);
+	if (ep->stop >= 0)
+		close(ep->stop);
 }
 
 struct endpoint_memory *
@@ -160,9 +162,12 @@ int
 endpoint_ask(struct ferry_endpoint *ep, struct hub_request *req,
 		struct hub_reply *rep)
 {
+	uint64_t left = ep->hub_late ? 0 : HUB_LINE_NS;
+	int ret = hub_line_check(&ep->line);
 	bool gone;
-	int ret;
 
+	if (ret != 0)
+		return ret;
 	pthread_mutex_lock(&ep->lock);
 	gone = ep->hub_gone;
 	pthread_mutex_unlock(&ep->lock);
@@ -171,8 +176,15 @@ endpoint_ask(struct ferry_endpoint *ep, struct hub_request *req,
 	req->incarnation = ep->incarnation;
 	req->endpoint = ep->endpoint;
 	req->epoch = ep->epoch;
-	ret = hub_ask(ep->hub, req, -1, rep, NULL);
+	ret = hub_line_ask(&ep->line, req, -1, rep, &left);
+	ep->hub_late |= ep->detaching && ret == -ETIMEDOUT;
 	return ret != 0 ? ret : rep->result;
+}
+
+int
+endpoint_check(const struct ferry_endpoint *ep)
+{
+	return hub_line_check(&ep->line);
 }
 
 bool
@@ -209,48 +221,60 @@ registry_know(struct ferry_endpoint *ep, uint64_t addr, uint64_t size)
 			NULL, v->boards.n_channels);
 }
 
+/* All descriptors are there before the hub is asked: nothing has to be undone
+ * for lack of one. */
 static int
-attach_hub(struct ferry_endpoint *ep, const char *name)
+attach_request(struct ferry_endpoint *ep, const char *name, uint64_t *left,
+		struct hub_reply *rep)
 {
 	struct hub_request req = {
 		.op = HUB_OP_ATTACH,
 		.version = FERRY_CHANNEL_VERSION,
 		.layout = ferry_channel_layout_hash(),
-		.pid = getpid(),
+		.incarnation = ep->line.incarnation,
 	};
-	struct hub_reply rep;
 	int self = -1, ret;
 
 	strcpy(req.name, name);
-	/*
-	 * The hub gets a pidfd made by this process, not a number to look up:
-	 * no other process can be meant, whatever pids are reused.
-	 */
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+	if (!ep->line.local) {
+		ep->stop = eventfd(0, EFD_CLOEXEC);
+		if (ep->stop < 0)
+			return -errno;
+		/* The hub gets a pidfd made by this process, not a number to
+		 * look up: no other process can be meant, whatever pids are
+		 * reused. */
 		self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 		if (self < 0)
-			return -errno;
+			return errno == EMFILE || errno == ENFILE ? -EMFILE :
+				FERRY_E_NO_PIDFD;
 	}
-	ret = hub_ask(ep->hub, &req, self, &rep, &ep->hub_pidfd);
+	ret = hub_line_ask(&ep->line, &req, self, rep, left);
 	if (self >= 0)
 		close(self);
+	return ret != 0 ? ret : rep->result;
+}
+
+static int
+attach_hub(struct ferry_endpoint *ep, const char *hub, const char *name)
+{
+	struct hub_request req = { .op = HUB_OP_DETACH };
+	uint64_t left = HUB_LINE_NS;
+	struct hub_reply rep;
+	int ret;
+
+	ret = hub_line_open(&ep->line, hub, &left);
 	if (ret == 0)
-		ret = rep.result;
+		ret = attach_request(ep, name, &left, &rep);
 	if (ret != 0)
 		return ret;
 	ep->incarnation = rep.incarnation;
 	ep->endpoint = rep.endpoint;
 	ep->epoch = rep.epoch;
-	if (self >= 0 && ep->hub_pidfd < 0)
-		ret = FERRY_E_HUB_GONE; /* whose death could not be noticed */
-	else
-		ret = registry_know(ep, rep.addr, rep.size);
+	ret = registry_know(ep, rep.addr, rep.size);
 	if (ret == 0)
 		ret = watch_start(ep);
-	if (ret != 0) {
-		req.op = HUB_OP_DETACH;
+	if (ret != 0)
 		endpoint_ask(ep, &req, &rep);
-	}
 	return ret;
 }
 
@@ -258,6 +282,8 @@ static void
 endpoint_free(struct ferry_endpoint *ep)
 {
 	watch_stop(ep);
+	hub_line_close(&ep->line);
+	thread_unmark(ep->mark);
 	ferry_server_fini(&ep->server);
 	ferry_copier_fini(&ep->copier);
 	pthread_mutex_destroy(&ep->lock);
@@ -280,21 +306,41 @@ ferry_attach(struct ferry_endpoint **out, const char *hub, const char *name)
 	ep = calloc(1, sizeof(*ep));
 	if (ep == NULL)
 		return -ENOMEM;
-	strcpy(ep->hub, hub);
-	ep->hub_pidfd = -1;
+	ep->line.dir = ep->line.spare = ep->line.pidfd = -1;
 	ep->stop = -1;
 	TAILQ_INIT(&ep->ends);
 	endpoint_memory_init(&ep->memory, ep);
 	pthread_mutex_init(&ep->lock, NULL);
 	ret = ferry_copier_init(&ep->copier, (int)rte_socket_id());
 	if (ret == 0)
-		ret = attach_hub(ep, name);
+		ret = attach_hub(ep, hub, name);
+	if (ret == 0)
+		ep->mark = thread_mark(name);
 	if (ret != 0) {
 		endpoint_free(ep);
 		return ret;
 	}
 	*out = ep;
 	return 0;
+}
+
+/*
+ * In a process that was forked from the endpoint's: give back what is this
+ * process's own, and touch nothing that is shared. Threads and locks of the
+ * other process are not here.
+ */
+static void
+endpoint_forget(struct ferry_endpoint *ep)
+{
+	struct end_handle *h;
+
+	while ((h = TAILQ_FIRST(&ep->ends)) != NULL) {
+		TAILQ_REMOVE(&ep->ends, h, next);
+		free(h);
+	}
+	watch_stop(ep);
+	hub_line_close(&ep->line);
+	free(ep);
 }
 
 void
@@ -306,6 +352,11 @@ ferry_detach(struct ferry_endpoint *ep)
 
 	if (ep == NULL)
 		return;
+	if (endpoint_check(ep) != 0) {
+		endpoint_forget(ep);
+		return;
+	}
+	ep->detaching = true;
 	while ((h = TAILQ_FIRST(&ep->ends)) != NULL) {
 		if (h->role == HUB_TX)
 			ferry_tx_close(h->tx);
@@ -468,6 +519,8 @@ ferry_tx_close(struct ferry_tx *tx)
 	if (tx == NULL)
 		return;
 	h = tx->owner;
+	if (endpoint_check(h->ep) != 0)
+		return; /* see endpoint_forget() */
 	/* If nobody runs the engine, or this very thread does, the hub makes its
 	 * turns: a stopped hub is waited for in ferry_tx_stop(). */
 	if (ferry_tx_finish(tx, 0, CLOSE_PATIENCE_NS) == -ETIMEDOUT)
@@ -484,6 +537,8 @@ ferry_rx_close(struct ferry_rx *rx)
 	if (rx == NULL)
 		return;
 	h = rx->owner;
+	if (endpoint_check(h->ep) != 0)
+		return; /* see endpoint_forget() */
 	ferry_rx_stop(rx);
 	end_close(h);
 }

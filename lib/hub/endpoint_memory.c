@@ -380,8 +380,10 @@ ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size)
 	struct endpoint_memory *m = endpoint_memory_of(ep);
 	const uint64_t addr = (uintptr_t)mem;
 	struct memory_range *r;
-	int ret;
+	int ret = endpoint_check(ep);
 
+	if (ret != 0)
+		return ret;
 	if (addr == 0 || size == 0 || addr % HUB_ARENA_GRAIN != 0 ||
 			size % HUB_ARENA_GRAIN != 0 || addr + size < addr)
 		return -EINVAL;
@@ -422,7 +424,10 @@ ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size)
 {
 	struct endpoint_memory *m = endpoint_memory_of(ep);
 	struct memory_range *r;
+	int ret = endpoint_check(ep);
 
+	if (ret != 0)
+		return ret;
 	SLIST_FOREACH(r, &m->ranges, next)
 		if (r->addr == (uintptr_t)mem && r->size == size)
 			break;
@@ -437,13 +442,17 @@ ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size)
 void *
 ferry_alloc(struct ferry_endpoint *ep, uint64_t size)
 {
+	/* Its books are a copy, and others would be given the same. */
+	if (endpoint_check(ep) != 0)
+		return NULL;
 	return memory_alloc(endpoint_memory_of(ep), size);
 }
 
 void
 ferry_free(struct ferry_endpoint *ep, void *mem)
 {
-	memory_free(endpoint_memory_of(ep), mem);
+	if (endpoint_check(ep) == 0)
+		memory_free(endpoint_memory_of(ep), mem);
 }
 
 void

@@ -66,6 +66,9 @@ struct endpoint_memory *endpoint_memory_of(struct ferry_endpoint *ep);
 /* Ask the hub in this endpoint's name: its result, or why there is none. */
 int endpoint_ask(struct ferry_endpoint *ep, struct hub_request *req,
 		struct hub_reply *rep);
+/* Whether this is the endpoint's process, and not one forked from it: 0 or
+ * FERRY_E_FORKED. */
+int endpoint_check(const struct ferry_endpoint *ep);
 /* Whether an address from the hub can be what it says, in this process. */
 bool endpoint_mapped(uint64_t addr, uint64_t size);
 

@@ -12,7 +12,13 @@
  * joins it, in either order.
  *
  * Thread-safety: an endpoint and its handles belong to one thread. Different
- * endpoints are independent.
+ * endpoints are independent. A thread that ends detaches first, or gives the
+ * endpoint to another thread: else its channels stay open until the process
+ * ends. Ferry logs a warning when a thread ends with endpoints attached.
+ *
+ * fork(), daemon(): an endpoint stays with the process that attached it. In a
+ * child, control calls return FERRY_E_FORKED, closing and detaching only forget,
+ * and sending and receiving are not allowed. Become a daemon before EAL starts.
  */
 
 #include <stdint.h>
@@ -37,17 +43,24 @@ struct ferry_lane;
  * @param name
  *   A name for people to know the endpoint by; need not be unique.
  * @return
- *   0; -EINVAL or -ENAMETOOLONG for a bad name; -ENOENT if this process should
- *   have the hub and has not; -ETIMEDOUT or FERRY_E_HUB_GONE if the primary
- *   does not answer or has no such hub; FERRY_E_VERSION if the hub is of
- *   another build; -EMFILE if it has max_endpoints already; -ENOMEM.
+ *   0; -EINVAL or -ENAMETOOLONG for a bad name; -ENOENT if the primary has no
+ *   hub of that name; FERRY_E_HUB_GONE if the hub has died or is ending;
+ *   -ETIMEDOUT if it does not answer within 3 s; FERRY_E_VERSION if it is of
+ *   another build; -EUSERS if it has max_endpoints already; -EMFILE if this
+ *   process or the hub's has no file descriptor left; -EACCES if the hub is
+ *   another user's, and this process is not root's; FERRY_E_NO_PIDFD if
+ *   pidfd_open() is refused to this process or the hub's; FERRY_E_FORKED if
+ *   this process was forked from the hub's; -ENOMEM. After an error nothing is
+ *   left in the hub.
  */
 int ferry_attach(struct ferry_endpoint **ep, const char *hub,
 		const char *name);
 
 /**
  * Close the endpoint's channels and detach. NULL is accepted. Never fails from
- * the caller's view: if the hub is gone, there is nothing to tell it.
+ * the caller's view: if the hub is gone, there is nothing to tell it. A hub
+ * that does not answer is waited for once, 3 s; it does what is asked of it
+ * when it goes on.
  *
  * @param ep
  *   The endpoint. The handles of its ends are void, too.
@@ -94,7 +107,9 @@ ferry_endpoint_copier(const struct ferry_endpoint *ep);
  *   range; -EMSGSIZE if the channel exists with another config; -EEXIST if
  *   somebody has that end already; -ENFILE if the hub has max_channels;
  *   FERRY_E_NO_ROOM if the hub lacks ferry_channel_memory(config) bytes;
- *   FERRY_E_VERSION; FERRY_E_HUB_GONE; -ETIMEDOUT; -ENOMEM.
+ *   FERRY_E_VERSION; FERRY_E_HUB_GONE; -ETIMEDOUT; -EMFILE if this process
+ *   has no file descriptor left; FERRY_E_FORKED; -ENOMEM. After an error the
+ *   hub has no end and no channel of this call.
  */
 int ferry_tx_open(struct ferry_tx **tx, struct ferry_endpoint *ep,
 		const char *name, const struct ferry_channel_config *config);

@@ -125,7 +125,8 @@ struct ferry_engine_lane {
  * @param config
  *   NULL: all defaults.
  * @return
- *   0; -EINVAL; -ENOSPC if the hub has FERRY_ENGINES_MAX engines; -ENOMEM.
+ *   0; -EINVAL; -ENOSPC if the hub has FERRY_ENGINES_MAX engines;
+ *   FERRY_E_FORKED in a process that was forked from the hub's; -ENOMEM.
  */
 int ferry_engine_create(struct ferry_engine **engine, struct ferry_hub *hub,
 		const struct ferry_engine_config *config);

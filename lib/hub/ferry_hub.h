@@ -64,10 +64,8 @@ struct ferry_hub_config {
 struct ferry_hub_end {
 	/** Its state, as the hub knows it. */
 	enum ferry_end_state state;
-	/**
-	 * Number of its endpoint's process, in the pid namespace of that; 0 if
-	 * absent. For people: no two processes are told apart by it.
-	 */
+	/** Process of its endpoint, as the hub's kernel and pid namespace have
+	 * it; 0 if the end is absent, or the namespace does not show it. */
 	int32_t pid;
 };
 
@@ -118,8 +116,10 @@ struct ferry_hub_info {
  *   NULL for all defaults.
  * @return
  *   0; -EINVAL for bad values or an impossible name; -EPERM in a secondary;
- *   -EEXIST if the process has a hub of that name; -ENOMEM if EAL has not got
- *   the memory (start it with a larger -m); another negative errno.
+ *   -EEXIST if the process has a hub of that name, or another one listens at
+ *   its socket; FERRY_E_FORKED if the process was forked from one that has
+ *   hubs; -ENOMEM if EAL has not got the memory (start it with a larger -m);
+ *   another negative errno.
  */
 int ferry_hub_create(struct ferry_hub **hub,
 		const struct ferry_hub_config *config);
@@ -135,7 +135,8 @@ int ferry_hub_create(struct ferry_hub **hub,
  * @return
  *   0; -EBUSY if somebody is still attached. Then the hub still exists, takes
  *   no new endpoints or channels, and the call may be repeated. -EBUSY, and
- *   nothing is changed, if it has engines.
+ *   nothing is changed, if it has engines. FERRY_E_FORKED, and nothing is
+ *   changed, in a process that was forked from the hub's.
  */
 int ferry_hub_destroy(struct ferry_hub *hub);
 

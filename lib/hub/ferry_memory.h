@@ -32,7 +32,9 @@ extern "C" {
  *   Bytes, above 0.
  * @return
  *   Memory that starts on a page, to be given to ferry_free() or, by
- *   ferry_detach(), back with the endpoint; NULL if the hub has no such piece.
+ *   ferry_detach(), back with the endpoint; NULL if the hub has no such
+ *   piece or does not answer, or in a process that was forked from the
+ *   endpoint's.
  */
 void *ferry_alloc(struct ferry_endpoint *ep, uint64_t size);
 
@@ -65,7 +67,7 @@ void ferry_free(struct ferry_endpoint *ep, void *mem);
  * @return
  *   0; -EINVAL; -EEXIST if some of it is registered or is DPDK's, or if only
  *   a part of it is known to EAL; -ENOSPC if there are too many; or the error of
- *   EAL or of a device.
+ *   EAL or of a device; FERRY_E_FORKED.
  */
 int ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size);
 
@@ -80,7 +82,7 @@ int ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size);
  *   As registered.
  * @return
  *   0; -ENOENT; -EBUSY if bulk messages with handles of this endpoint use it:
- *   end them first.
+ *   end them first; FERRY_E_FORKED.
  */
 int ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size);
 

@@ -10,6 +10,7 @@
 #include <rte_eal.h>
 #include <rte_malloc.h>
 
+#include "ferry_errno.h"
 #include "hub_ctl.h"
 #include "hub_engine.h"
 
@@ -119,6 +120,26 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 	return hub_arena_init(&hub->arena, hub->memory, memory);
 }
 
+/* Let others find the hub, and look after them. */
+static int
+hub_begin(struct ferry_hub *hub)
+{
+	int ret = hub_monitor_open(hub);
+
+	if (ret != 0)
+		return ret;
+	ret = hub_publish(hub);
+	if (ret == 0) {
+		ret = hub_monitor_start(hub);
+		if (ret == 0)
+			return 0;
+		hub_unpublish(hub);
+		hub_socket_close(hub);
+	}
+	hub_monitor_close(hub);
+	return ret;
+}
+
 int
 ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 {
@@ -140,10 +161,14 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 		return -EINVAL;
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return -EPERM;
+	if (hub_is_forked())
+		return FERRY_E_FORKED;
 	hub = calloc(1, sizeof(*hub));
 	if (hub == NULL)
 		return -ENOMEM;
 	pthread_mutex_init(&hub->lock, NULL);
+	hub_socket_init(&hub->socket);
+	hub->process = getpid();
 	strcpy(hub->name, name);
 	if (getrandom(&hub->incarnation, sizeof(hub->incarnation), 0) < 0) {
 		ret = -errno;
@@ -160,14 +185,8 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 		hub_free(hub);
 		return ret;
 	}
-	ret = hub_monitor_start(hub);
+	ret = hub_begin(hub);
 	if (ret != 0) {
-		hub_free(hub);
-		return ret;
-	}
-	ret = hub_publish(hub);
-	if (ret != 0) {
-		hub_monitor_stop(hub);
 		hub_free(hub);
 		return ret;
 	}
@@ -182,6 +201,8 @@ ferry_hub_destroy(struct ferry_hub *hub)
 
 	if (hub == NULL)
 		return 0;
+	if (hub->process != getpid())
+		return FERRY_E_FORKED;
 	for (i = 0; i < FERRY_ENGINES_MAX; i++)
 		if (hub->engines[i] != NULL)
 			return -EBUSY;
@@ -192,6 +213,8 @@ ferry_hub_destroy(struct ferry_hub *hub)
 		return -EBUSY;
 	hub_unpublish(hub);
 	hub_monitor_stop(hub);
+	hub_socket_close(hub);
+	hub_monitor_close(hub);
 	hub_free(hub);
 	return 0;
 }

@@ -4,10 +4,11 @@
 
 /*
  * Requests of endpoints to their hub. In the hub's process they are function
- * calls, from a secondary they travel over EAL's multi-process channel
- * (rte_mp, a unix socket): the same structures either way.
+ * calls; from another one each travels over a connection of its own to the
+ * hub's socket (hub_socket.h, hub_line.h): the same structures either way.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "hub_private.h"
@@ -29,15 +30,19 @@ enum hub_op {
 	 * it, and back. */
 	HUB_OP_REGISTER,
 	HUB_OP_UNREGISTER,
+	/* Before ATTACH: a pidfd of the hub's process, so that nothing has to
+	 * be undone if the requester has no descriptor for it. */
+	HUB_OP_HELLO,
+	HUB_OP_LAST = HUB_OP_HELLO,
 };
 
 struct hub_request {
 	uint32_t op;
-	/* Of the requester's build; compared at ATTACH. */
+	/* Of the requester's build; compared at HELLO and ATTACH. */
 	uint32_t version;
 	uint32_t layout;
-	/* The hub attached to, so that no later one of the same name is meant.
-	 * Not used by ATTACH. */
+	/* The hub that is meant, and no later one of the same name. Not used by
+	 * HELLO, nor by ATTACH in the hub's process. */
 	uint64_t incarnation;
 	/* The requester; not used by ATTACH. */
 	uint32_t endpoint;
@@ -51,12 +56,6 @@ struct hub_request {
 	/* FREE, REGISTER, UNREGISTER: where. All and ALLOC but FREE: bytes. */
 	uint64_t addr;
 	uint64_t size;
-	/* Nobody waits for the reply any more: CLOCK_MONOTONIC in ns. Set by
-	 * hub_ask(), as is the number. */
-	uint64_t expires;
-	uint32_t nonce;
-	/* ATTACH. */
-	int32_t pid;
 	struct ferry_channel_config config;
 	/* ATTACH: of the endpoint. OPEN: of the channel. */
 	char name[FERRY_NAME_MAX];
@@ -65,9 +64,7 @@ struct hub_request {
 struct hub_reply {
 	/* 0, or what the public call returns. */
 	int32_t result;
-	/* That of the request: EAL pairs the two by name only. */
-	uint32_t nonce;
-	/* ATTACH: the hub. */
+	/* HELLO, ATTACH: the hub. */
 	uint64_t incarnation;
 	uint32_t endpoint;
 	uint32_t epoch;
@@ -83,10 +80,35 @@ struct hub_reply {
 	struct ferry_hub_channel entry;
 };
 
-/* Carry out a request. pidfd: that of a remote requester's process, or -1;
- * it is taken over if the result is 0. */
-void hub_serve(struct ferry_hub *hub, const struct hub_request *req, int pidfd,
-		struct hub_reply *rep);
+/* Who asks. */
+struct hub_asker {
+	/* In another process than the hub's. */
+	bool remote;
+	/* Its process, as the kernel says; 0: the hub's pid namespace does not
+	 * show it. */
+	int32_t pid;
+	/* ATTACH: that of a remote process, or -1. The hub takes it over if the
+	 * result is 0. */
+	int pidfd;
+};
+
+/* Whether a request makes something that its asker must learn of to use. */
+static inline bool
+hub_op_makes(uint32_t op)
+{
+	return op == HUB_OP_ATTACH || op == HUB_OP_OPEN || op == HUB_OP_ALLOC;
+}
+
+/* Carry out a request. Nothing in it is believed. */
+void hub_serve(struct ferry_hub *hub, const struct hub_request *req,
+		const struct hub_asker *asker, struct hub_reply *rep);
+
+/* Undo what a request made, because its asker cannot learn of it. */
+void hub_undo(struct ferry_hub *hub, const struct hub_request *req,
+		const struct hub_reply *rep);
+
+/* Whether this process was forked from the one that made the hubs it knows. */
+bool hub_is_forked(void);
 
 /* Make the hub known in this process and to secondaries, and undo that. */
 int hub_publish(struct ferry_hub *hub);
@@ -97,13 +119,10 @@ void hub_unpublish(struct ferry_hub *hub);
 unsigned int hub_each(const char *name,
 		void (*fn)(struct ferry_hub *hub, void *arg), void *arg);
 
-/*
- * Send a request to the hub of that name and wait for the reply. fd_out: a fd
- * to go with it, or -1. fd_in: takes the fd that came with the reply; NULL or
- * -1 if none. Returns 0 if there is a reply (look at its result), -ENOENT,
- * -ETIMEDOUT or another negative errno if not.
- */
-int hub_ask(const char *hub, const struct hub_request *req, int fd_out,
-		struct hub_reply *rep, int *fd_in);
+/* Have a request carried out by the hub of that name in this process: 0 (look
+ * at the reply's result), -ENOENT, or FERRY_E_FORKED if this process was
+ * forked from the one whose hubs these are. */
+int hub_ask_here(const char *hub, const struct hub_request *req,
+		struct hub_reply *rep);
 
 #endif /* FERRY_HUB_CTL_H */

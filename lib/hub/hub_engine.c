@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "ferry_errno.h"
 #include "hub_engine.h"
 
 void
@@ -56,6 +58,8 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 	if (out == NULL || hub == NULL || (config->name != NULL &&
 			ferry_name_check(config->name) != 0))
 		return -EINVAL;
+	if (hub->process != getpid())
+		return FERRY_E_FORKED;
 	e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		return -ENOMEM;

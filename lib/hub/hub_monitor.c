@@ -9,63 +9,99 @@
 #include "ferry_compat.h"
 #include "hub_private.h"
 
-/* What epoll hands back: an endpoint and its epoch, or these. No epoch is 0. */
-#define STOP UINT64_C(0)
-#define SWEEP (UINT64_C(1) << 32)
+/* What epoll hands back: an endpoint and its epoch, which is never 0; or one of
+ * these with 0. */
+#define EVENT(e) ((uint64_t)(e) << 32)
 
 /* How often limbo is swept while there is anything in it: 100 ms. */
 #define SWEEP_NS 100000000
+
+static void
+event_serve(struct ferry_hub *hub, uint32_t event)
+{
+	uint64_t ticks;
+
+	if (event >= HUB_EVENT_CONN) {
+		hub_socket_ready(hub, event - HUB_EVENT_CONN);
+	} else if (event == HUB_EVENT_LISTENER) {
+		hub_socket_accept(hub);
+	/* Fails if it was set anew meanwhile. */
+	} else if (read(hub->timer, &ticks, sizeof(ticks)) > 0) {
+		hub_sweep(hub);
+	}
+}
 
 static void *
 monitor_loop(void *arg)
 {
 	struct ferry_hub *hub = arg;
 	struct epoll_event ev[16];
-	uint64_t ticks;
 	int n, i;
 
 	for (;;) {
-		n = epoll_wait(hub->epoll, ev, RTE_DIM(ev), -1);
+		n = epoll_wait(hub->epoll, ev, RTE_DIM(ev),
+				hub_socket_patience(hub));
 		for (i = 0; i < n; i++) {
-			const uint64_t who = ev[i].data.u64;
+			const uint32_t what = (uint32_t)(ev[i].data.u64 >> 32);
+			const uint32_t epoch = (uint32_t)ev[i].data.u64;
 
-			if (who == STOP)
+			if (epoch != 0) {
+				hub_reap(hub, what, epoch);
+				hub->socket.sweep = true;
+			} else if (what == HUB_EVENT_STOP) {
 				return NULL;
-			if (who != SWEEP)
-				hub_reap(hub, (uint32_t)(who >> 32), (uint32_t)who);
-			/* Fails if it was set anew meanwhile. */
-			else if (read(hub->timer, &ticks, sizeof(ticks)) > 0)
-				hub_sweep(hub);
+			} else {
+				event_serve(hub, what);
+			}
 		}
+		hub_socket_tick(hub);
 	}
 }
 
 int
-hub_monitor_start(struct ferry_hub *hub)
+hub_monitor_add(struct ferry_hub *hub, int fd, uint32_t event)
 {
-	struct epoll_event stop = { .events = EPOLLIN, .data.u64 = STOP };
-	struct epoll_event sweep = { .events = EPOLLIN, .data.u64 = SWEEP };
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EVENT(event) };
+
+	return epoll_ctl(hub->epoll, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : -errno;
+}
+
+void
+hub_monitor_set(struct ferry_hub *hub, int fd, uint32_t event, bool on)
+{
+	struct epoll_event ev = {
+		.events = on ? EPOLLIN : 0,
+		.data.u64 = EVENT(event),
+	};
+
+	epoll_ctl(hub->epoll, EPOLL_CTL_MOD, fd, &ev);
+}
+
+int
+hub_monitor_open(struct ferry_hub *hub)
+{
 	int ret;
 
 	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
 	hub->stop = eventfd(0, EFD_CLOEXEC);
 	hub->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC |
 			TFD_NONBLOCK);
-	if (hub->epoll < 0 || hub->stop < 0 || hub->timer < 0 ||
-			epoll_ctl(hub->epoll, EPOLL_CTL_ADD, hub->stop,
-				&stop) != 0 ||
-			epoll_ctl(hub->epoll, EPOLL_CTL_ADD, hub->timer,
-				&sweep) != 0)
+	if (hub->epoll < 0 || hub->stop < 0 || hub->timer < 0)
 		ret = -errno;
 	else
-		ret = ferry_ctrl_thread(&hub->monitor, "ferry-monitor",
-				monitor_loop, hub);
-	if (ret != 0) {
-		close(hub->epoll);
-		close(hub->stop);
-		close(hub->timer);
-	}
+		ret = hub_monitor_add(hub, hub->stop, HUB_EVENT_STOP);
+	if (ret == 0)
+		ret = hub_monitor_add(hub, hub->timer, HUB_EVENT_SWEEP);
+	if (ret != 0)
+		hub_monitor_close(hub);
 	return ret;
+}
+
+int
+hub_monitor_start(struct ferry_hub *hub)
+{
+	return ferry_ctrl_thread(&hub->monitor, "ferry-monitor", monitor_loop,
+			hub);
 }
 
 void
@@ -73,9 +109,17 @@ hub_monitor_stop(struct ferry_hub *hub)
 {
 	eventfd_write(hub->stop, 1);
 	pthread_join(hub->monitor, NULL);
-	close(hub->epoll);
-	close(hub->stop);
-	close(hub->timer);
+}
+
+void
+hub_monitor_close(struct ferry_hub *hub)
+{
+	int * const fds[] = { &hub->epoll, &hub->stop, &hub->timer };
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(fds); i++)
+		if (*fds[i] >= 0)
+			close(*fds[i]);
 }
 
 void

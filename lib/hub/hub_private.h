@@ -5,10 +5,12 @@
 /*
  * The hub from inside.
  *
- *     endpoint.c ──request──> hub_ctl.c ──> hub_table.c ──> hub_arena.c
- *                                             ^   │ │            ^
- *                  hub_monitor.c ──a death────┘   │ └──> hub_memory.c
- *                                                 └────> hub_serve.c ──> hub_engine.c
+ *     endpoint.c ──> hub_line.c ──request──> hub_ctl.c ──> hub_table.c ──> hub_arena.c
+ *                        :                      ^            ^   │ │            ^
+ *                        :                      │            │   │ └──> hub_memory.c
+ *                        └ ─ ─> hub_socket.c ───┘            │   └────> hub_serve.c ──> hub_engine.c
+ *                                    ^                       │
+ *                             hub_monitor.c ──a death────────┘
  *
  * What the hub decides by (who is attached, who has which end, which memory is
  * whose) lies in its private memory. Shared memory tells the endpoints; the
@@ -19,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include <rte_log.h>
 
@@ -30,6 +33,7 @@
 #include "ferry_hub.h"
 #include "hub_arena.h"
 #include "hub_registry.h"
+#include "hub_socket.h"
 
 extern int ferry_hub_logtype;
 #define HUB_LOG(level, fmt, ...) \
@@ -133,11 +137,14 @@ struct ferry_hub {
 	uint32_t max_endpoints;
 	struct hub_channel *channels;
 	uint32_t max_channels;
+	/* That it was made in: not one that was forked from it. */
+	pid_t process;
 	/* Random: tells this hub from an earlier one of the same name. */
 	uint64_t incarnation;
 	uint32_t last_epoch;
 	uint64_t last_id;
 	uint64_t deaths;
+	struct hub_socket socket;
 	/* hub_monitor.c */
 	int epoll;
 	int stop;
@@ -166,6 +173,10 @@ channel_number(const struct ferry_hub *hub, const struct hub_channel *c)
 
 /* hub_table.c: the hub's state and its changes. hub->lock is taken inside. */
 
+/* Whether a process may ask in the name of an endpoint: 0 or -EPERM. What is not
+ * an endpoint is left to the request to find. */
+int hub_allow(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		bool remote, int32_t pid);
 /* pidfd -1: a thread of this process. Takes over pidfd if it returns 0. */
 int hub_attach(struct ferry_hub *hub, const char *name, int32_t pid, int pidfd,
 		uint32_t *endpoint, uint32_t *epoch);
@@ -235,13 +246,34 @@ int hub_unregister(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 /* The board with a number. */
 struct ferry_board *hub_board(struct ferry_hub *hub, uint32_t index);
 
-/* hub_monitor.c: a thread that waits for deaths, and for limbo to empty. */
+/*
+ * hub_monitor.c: a thread that waits for deaths, for requests, and for limbo to
+ * empty.
+ */
+
+/* What it is woken for, beside deaths. */
+enum hub_event {
+	HUB_EVENT_STOP,
+	HUB_EVENT_SWEEP,
+	HUB_EVENT_LISTENER,
+	/* And the number of the connection. */
+	HUB_EVENT_CONN,
+};
+
+/* What it waits with, for others to add to; and its thread, when they have. */
+int hub_monitor_open(struct ferry_hub *hub);
 int hub_monitor_start(struct ferry_hub *hub);
 void hub_monitor_stop(struct ferry_hub *hub);
+void hub_monitor_close(struct ferry_hub *hub);
 int hub_monitor_watch(struct ferry_hub *hub, int pidfd, uint32_t endpoint,
 		uint32_t epoch);
 void hub_monitor_forget(struct ferry_hub *hub, int pidfd);
 /* Whether hub_sweep() is to be called from time to time. */
 void hub_monitor_sweeps(struct ferry_hub *hub, bool on);
+/* Wake it when something can be read from fd, which is open as long as it is
+ * wanted: 0 or negative. */
+int hub_monitor_add(struct ferry_hub *hub, int fd, uint32_t event);
+/* Leave a fd alone for a while, or not. */
+void hub_monitor_set(struct ferry_hub *hub, int fd, uint32_t event, bool on);
 
 #endif /* FERRY_HUB_PRIVATE_H */

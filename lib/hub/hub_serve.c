@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ferry_channel.h"
+#include "ferry_errno.h"
 #include "ferry_reach.h"
 #include "hub_engine.h"
 
@@ -296,6 +297,8 @@ ferry_hub_move(struct ferry_hub *hub, uint64_t id, struct ferry_engine *engine)
 	int ret = -ENOENT;
 	uint32_t i;
 
+	if (hub->process != getpid())
+		return FERRY_E_FORKED;
 	pthread_mutex_lock(&hub->lock);
 	for (i = 0; i < hub->max_channels; i++) {
 		struct hub_channel *c = &hub->channels[i];

@@ -138,6 +138,21 @@ endpoint_remove(struct ferry_hub *hub, uint32_t endpoint, bool died)
 }
 
 int
+hub_allow(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
+		bool remote, int32_t pid)
+{
+	const struct hub_endpoint *ep;
+	bool allowed = true;
+
+	pthread_mutex_lock(&hub->lock);
+	ep = endpoint_find(hub, endpoint, epoch);
+	if (ep != NULL)
+		allowed = ep->local != remote && ep->pid == pid;
+	pthread_mutex_unlock(&hub->lock);
+	return allowed ? 0 : -EPERM;
+}
+
+int
 hub_attach(struct ferry_hub *hub, const char *name, int32_t pid, int pidfd,
 		uint32_t *endpoint, uint32_t *epoch)
 {
@@ -154,7 +169,7 @@ hub_attach(struct ferry_hub *hub, const char *name, int32_t pid, int pidfd,
 	if (hub->closing) {
 		ret = FERRY_E_HUB_GONE;
 	} else if (ep == NULL) {
-		ret = -EMFILE;
+		ret = -EUSERS;
 	} else {
 		*endpoint = (uint32_t)(ep - hub->endpoints);
 		/* Never 0 nor UINT32_MAX, which the held tables use. */

@@ -45,6 +45,8 @@ struct ferry_endpoint {
 	unsigned int requests;
 	/* Not 0: what it answers. */
 	int down;
+	/* In a process that is not its own. */
+	bool forked;
 };
 
 /* Where nothing is mapped. */
@@ -101,6 +103,12 @@ endpoint_ask(struct ferry_endpoint *ep, struct hub_request *req,
 	}
 	fail();
 	return -ENOSYS;
+}
+
+int
+endpoint_check(const struct ferry_endpoint *ep)
+{
+	return ep->forked ? FERRY_E_FORKED : 0;
 }
 
 bool

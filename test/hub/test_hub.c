@@ -219,13 +219,13 @@ endpoints_are_limited_and_their_places_come_back(void **state)
 	hub = hub_make(HUB, MIB, 3, 0);
 	for (i = 0; i < 3; i++)
 		ep[i] = hub_join(HUB, "same");
-	assert_int_equal(ferry_attach(&more, HUB, "e"), -EMFILE);
+	assert_int_equal(ferry_attach(&more, HUB, "e"), -EUSERS);
 	ferry_hub_info(hub, &info);
 	assert_int_equal(info.endpoints, 3);
 	for (i = 0; i < 100; i++) {
 		ferry_detach(ep[i % 3]);
 		ep[i % 3] = hub_join(HUB, "again");
-		assert_int_equal(ferry_attach(&more, HUB, "e"), -EMFILE);
+		assert_int_equal(ferry_attach(&more, HUB, "e"), -EUSERS);
 	}
 	for (i = 0; i < 3; i++)
 		ferry_detach(ep[i]);
@@ -488,7 +488,9 @@ every_result_has_its_own_words(void **state)
 		FERRY_E_TOO_LONG, FERRY_E_VERSION, FERRY_E_HUB_GONE,
 		FERRY_E_CORRUPT, FERRY_E_NO_ROOM, -EINVAL, -ENOENT, -ENOMEM,
 		-EBUSY, -EEXIST, -EMSGSIZE, -ENFILE, -EMFILE, -ETIMEDOUT,
-		-ENAMETOOLONG, -EPERM, -E2BIG,
+		-ENAMETOOLONG, -EPERM, -E2BIG, -EUSERS, -EACCES,
+		FERRY_E_CANCELLED, FERRY_E_REFUSED, FERRY_E_FORKED,
+		FERRY_E_NO_PIDFD,
 	};
 	unsigned int i, k;
 

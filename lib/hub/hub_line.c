@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+
+#include "ferry_errno.h"
+#include "hub_line.h"
+
+/* A wait is made of such pieces, to notice that this process did not run:
+ * 100 ms. */
+#define SLICE_NS UINT64_C(100000000)
+/* Before the next try, where the hub could not take a connection: 5 ms. */
+#define NAP_NS UINT64_C(5000000)
+
+/* Not a result: try anew with another connection. */
+#define AGAIN 1
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * Wait for one of two descriptors (-1: none) to become readable, and take the
+ * time off. Of a piece that took longer than asked for, this process was
+ * stopped or had no CPU, and the hub perhaps, too: that does not count.
+ */
+static void
+line_wait(struct pollfd fds[2], uint64_t most, uint64_t *left)
+{
+	const uint64_t slice = RTE_MIN(RTE_MIN(most, *left), SLICE_NS);
+	const struct timespec ts = { .tv_nsec = (long)slice };
+	const uint64_t start = now_ns();
+
+	fds[0].revents = fds[1].revents = 0;
+	ppoll(fds, 2, &ts, NULL);
+	*left -= RTE_MIN(now_ns() - start, slice);
+}
+
+/* A socket: 0 or more, or -errno. */
+static int
+socket_get(struct hub_line *line)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			0);
+
+	if (fd >= 0 || line->spare < 0)
+		return fd >= 0 ? fd : -errno;
+	fd = line->spare;
+	line->spare = -1;
+	return fd;
+}
+
+static void
+spare_make(struct hub_line *line)
+{
+	if (line->spare < 0)
+		line->spare = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
+				SOCK_NONBLOCK, 0);
+}
+
+static int
+line_connect(const struct hub_line *line, int conn)
+{
+	struct sockaddr_un sa;
+
+	hub_sockaddr(&sa, line->dir, HUB_SOCKET_NAME, line->hub);
+	if (connect(conn, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return 0;
+	switch (errno) {
+	case EAGAIN:	/* as many wait as can: the hub is stopped or busy */
+	case EINTR:
+		return AGAIN;
+	case ECONNREFUSED:
+		return FERRY_E_HUB_GONE;
+	default:
+		return -errno;
+	}
+}
+
+static int
+request_send(int conn, const struct hub_request *req, int fd)
+{
+	struct iovec iov = {
+		.iov_base = (void *)(uintptr_t)req,
+		.iov_len = sizeof(*req),
+	};
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memset(&control, 0, sizeof(control));
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	if (sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	switch (errno) {
+	case EPIPE:	/* the hub has dropped the connection, or died */
+	case ECONNRESET:
+	case EAGAIN:
+	case EINTR:
+		return AGAIN;
+	case ETOOMANYREFS:
+		return -EMFILE;
+	default:
+		return -errno;
+	}
+}
+
+/*
+ * Take the reply, without waiting. Returns 0; AGAIN if the connection ended
+ * without one; -EAGAIN if there is none yet; or a negative result. fd_in: see
+ * reply_take().
+ */
+static int
+reply_read(int conn, struct hub_reply *rep, int *fd_in)
+{
+	struct iovec iov = { .iov_base = rep, .iov_len = sizeof(*rep) };
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0 && errno == ECONNRESET) /* said once, before what came */
+		n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? -EAGAIN :
+			AGAIN;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
+			c->cmsg_type == SCM_RIGHTS)
+		memcpy(fd_in, CMSG_DATA(c), sizeof(*fd_in));
+	if (n != (ssize_t)sizeof(*rep) || (msg.msg_flags & MSG_TRUNC))
+		return FERRY_E_VERSION;
+	return msg.msg_flags & MSG_CTRUNC ? -EMFILE : 0;
+}
+
+/* The same; *fd_in is the fd that came with the reply, or -1. Where nobody wants
+ * one, none stays. */
+static int
+reply_take(int conn, struct hub_reply *rep, int *fd_in)
+{
+	int fd = -1, ret = reply_read(conn, rep, &fd);
+
+	if (fd >= 0 && (ret != 0 || fd_in == NULL))
+		close(fd);
+	else if (fd_in != NULL)
+		*fd_in = fd;
+	return ret;
+}
+
+/* Wait for the reply. */
+static int
+reply_wait(struct hub_line *line, int conn, struct hub_reply *rep, int *fd_in,
+		uint64_t *left)
+{
+	struct pollfd fds[2] = {
+		{ .fd = conn, .events = POLLIN },
+		{ .fd = line->pidfd, .events = POLLIN },
+	};
+	int ret;
+
+	while (*left > 0) {
+		line_wait(fds, *left, left);
+		ret = fds[0].revents != 0 || fds[1].revents != 0 ?
+			reply_take(conn, rep, fd_in) : -EAGAIN;
+		if (ret != -EAGAIN)
+			return ret;
+		if (fds[1].revents != 0)
+			return FERRY_E_HUB_GONE;
+	}
+	/* From here on the hub cannot send it; unless it is there already, the
+	 * hub learns that nobody has it. */
+	shutdown(conn, SHUT_RD);
+	ret = reply_take(conn, rep, fd_in);
+	return ret == -EAGAIN || ret == AGAIN ? -ETIMEDOUT : ret;
+}
+
+/* One try. */
+static int
+ask_once(struct hub_line *line, const struct hub_request *req, int fd_out,
+		struct hub_reply *rep, int *fd_in, uint64_t *left)
+{
+	int conn = socket_get(line), ret;
+
+	if (conn < 0)
+		return conn;
+	ret = line_connect(line, conn);
+	if (ret == 0)
+		ret = request_send(conn, req, fd_out);
+	if (ret == 0)
+		ret = reply_wait(line, conn, rep, fd_in, left);
+	close(conn);
+	spare_make(line);
+	return ret;
+}
+
+/*
+ * The hub ends a connection without a reply only before it has taken the
+ * request, or by its own end: trying anew does nothing twice.
+ */
+static int
+ask_remote(struct hub_line *line, const struct hub_request *req, int fd_out,
+		struct hub_reply *rep, int *fd_in, uint64_t *left)
+{
+	struct pollfd fds[2] = {
+		{ .fd = -1 },
+		{ .fd = line->pidfd, .events = POLLIN },
+	};
+	int ret;
+
+	for (;;) {
+		ret = ask_once(line, req, fd_out, rep, fd_in, left);
+		if (ret != AGAIN)
+			return ret;
+		if (*left == 0)
+			return -ETIMEDOUT;
+		line_wait(fds, NAP_NS, left);
+		if (fds[1].revents != 0)
+			return FERRY_E_HUB_GONE;
+	}
+}
+
+static int
+hello(struct hub_line *line, uint64_t *left)
+{
+	const struct hub_request req = {
+		.op = HUB_OP_HELLO,
+		.version = FERRY_CHANNEL_VERSION,
+		.layout = ferry_channel_layout_hash(),
+	};
+	struct hub_reply rep;
+	int ret;
+
+	ret = ask_remote(line, &req, -1, &rep, &line->pidfd, left);
+	if (ret == 0)
+		ret = rep.result;
+	if (ret == 0 && line->pidfd < 0)
+		ret = -EMFILE; /* whose death could not be noticed */
+	if (ret == 0)
+		line->incarnation = rep.incarnation;
+	return ret;
+}
+
+int
+hub_line_open(struct hub_line *line, const char *hub, uint64_t *left)
+{
+	int ret;
+
+	memset(line, 0, sizeof(*line));
+	snprintf(line->hub, sizeof(line->hub), "%s", hub);
+	line->process = getpid();
+	line->dir = line->spare = line->pidfd = -1;
+	line->local = rte_eal_process_type() == RTE_PROC_PRIMARY;
+	if (line->local)
+		return 0;
+	line->dir = open(rte_eal_get_runtime_dir(), O_PATH | O_DIRECTORY |
+			O_CLOEXEC);
+	if (line->dir < 0)
+		return errno == ENOENT ? FERRY_E_HUB_GONE : -errno;
+	spare_make(line);
+	ret = line->spare < 0 ? -errno : hello(line, left);
+	if (ret != 0)
+		hub_line_close(line);
+	return ret;
+}
+
+void
+hub_line_close(struct hub_line *line)
+{
+	int * const fds[] = { &line->dir, &line->spare, &line->pidfd };
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+int
+hub_line_check(const struct hub_line *line)
+{
+	return line->process == getpid() ? 0 : FERRY_E_FORKED;
+}
+
+int
+hub_line_ask(struct hub_line *line, const struct hub_request *req, int pidfd,
+		struct hub_reply *rep, uint64_t *left)
+{
+	int ret = hub_line_check(line);
+
+	if (ret != 0)
+		return ret;
+	if (line->local)
+		return hub_ask_here(line->hub, req, rep);
+	ret = ask_remote(line, req, pidfd, rep, NULL, left);
+	/* There was one. */
+	return ret == -ENOENT ? FERRY_E_HUB_GONE : ret;
+}

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+
+#include "ferry_errno.h"
+#include "hub_ctl.h"
+
+/* Clients that a stopped hub keeps waiting; the kernel's net.core.somaxconn
+ * may lower it. */
+#define BACKLOG 4096
+/* So many are accepted before the monitor looks after deaths again. */
+#define ACCEPTS 16
+/* A client that sends nothing for so long is dropped: 10 s. */
+#define IDLE_NS UINT64_C(10000000000)
+/* ... and so long if its descriptor is needed: 100 ms. */
+#define IDLE_SHORT_NS UINT64_C(100000000)
+/* How often to say that descriptors run out: 10 s. */
+#define TELL_NS UINT64_C(10000000000)
+/* How often to look while there is something to look after: ms. */
+#define TICK_MS 100
+
+/* What came in one packet. */
+struct packet {
+	struct hub_request req;
+	/* Bytes; more than a request has if it was longer. */
+	ssize_t len;
+	/* The first fd that came with it, or -1; how many came. */
+	int fd;
+	unsigned int n_fds;
+	/* There were more, which the kernel could not hand over. */
+	bool cut;
+};
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void
+hub_socket_init(struct hub_socket *s)
+{
+	unsigned int i;
+
+	memset(s, 0, sizeof(*s));
+	s->dir = s->listener = s->reserve = s->self = -1;
+	for (i = 0; i < HUB_CONNS; i++)
+		s->conns[i].fd = -1;
+}
+
+/*
+ * Whether other processes can find this one's EAL: only then does it keep its
+ * configuration file open, which it locks.
+ */
+static bool
+eal_is_shared(int dir)
+{
+	struct stat config, st;
+	bool found = false;
+	struct dirent *e;
+	DIR *fds;
+
+	if (fstatat(dir, "config", &config, 0) != 0)
+		return false;
+	fds = opendir("/proc/self/fd");
+	while (fds != NULL && !found && (e = readdir(fds)) != NULL)
+		found = fstatat(dirfd(fds), e->d_name, &st, 0) == 0 &&
+			st.st_dev == config.st_dev &&
+			st.st_ino == config.st_ino;
+	if (fds != NULL)
+		closedir(fds);
+	return found;
+}
+
+/* Whether somebody listens at a socket file: 0; -ECONNREFUSED if its process
+ * has ended; or another negative errno. */
+static int
+probe(int type, int dir, const char *prefix, const char *name)
+{
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un sa;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	hub_sockaddr(&sa, dir, prefix, name);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/*
+ * Listen at the hub's name. The socket is made under another one and renamed
+ * when it listens, so that a client finds either none or one that does; the
+ * file of a hub that was killed is replaced by that.
+ */
+static int
+listen_at(struct hub_socket *s, const char *hub)
+{
+	char name[sizeof(HUB_SOCKET_NAME) + FERRY_NAME_MAX];
+	char made[sizeof(HUB_SOCKET_NEW) + FERRY_NAME_MAX];
+	struct sockaddr_un sa;
+	int ret;
+
+	ret = probe(SOCK_SEQPACKET, s->dir, HUB_SOCKET_NAME, hub);
+	/* EAGAIN: it is alive, and has many clients waiting. */
+	if (ret == 0 || ret == -EAGAIN)
+		return -EEXIST;
+	if (ret != -ECONNREFUSED && ret != -ENOENT)
+		return ret;
+	snprintf(name, sizeof(name), HUB_SOCKET_NAME "%s", hub);
+	snprintf(made, sizeof(made), HUB_SOCKET_NEW "%s", hub);
+	hub_sockaddr(&sa, s->dir, HUB_SOCKET_NEW, hub);
+	unlinkat(s->dir, made, 0);
+	s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
+			SOCK_NONBLOCK, 0);
+	/* The file gets its mode when it is made. */
+	if (s->listener < 0 || fchmod(s->listener, S_IRUSR | S_IWUSR) != 0 ||
+			bind(s->listener, (struct sockaddr *)&sa,
+				sizeof(sa)) != 0)
+		return -errno;
+	if (listen(s->listener, BACKLOG) != 0 ||
+			renameat(s->dir, made, s->dir, name) != 0) {
+		ret = -errno;
+		unlinkat(s->dir, made, 0);
+		return ret;
+	}
+	return 0;
+}
+
+static void
+reserve_fill(struct hub_socket *s)
+{
+	if (s->reserve < 0)
+		s->reserve = fcntl(s->dir, F_DUPFD_CLOEXEC, 0);
+}
+
+static void
+fds_close(struct hub_socket *s)
+{
+	int * const fds[] = { &s->dir, &s->listener, &s->reserve, &s->self };
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+int
+hub_socket_open(struct ferry_hub *hub)
+{
+	struct hub_socket *s = &hub->socket;
+	int ret;
+
+	s->dir = open(rte_eal_get_runtime_dir(), O_RDONLY | O_DIRECTORY |
+			O_CLOEXEC);
+	if (s->dir < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!eal_is_shared(s->dir)) {
+		fds_close(s);
+		return 0;
+	}
+	ret = listen_at(s, hub->name);
+	if (ret == 0)
+		ret = hub_monitor_add(hub, s->listener, HUB_EVENT_LISTENER);
+	if (ret != 0) {
+		fds_close(s);
+		return ret;
+	}
+	reserve_fill(s);
+	s->self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (s->self < 0)
+		HUB_LOG(WARNING, "%s: other processes cannot attach: "
+			"pidfd_open: %s (a seccomp profile must allow it)",
+			hub->name, strerror(errno));
+	s->sweep = true;
+	return 0;
+}
+
+void
+hub_socket_close(struct ferry_hub *hub)
+{
+	char name[sizeof(HUB_SOCKET_NAME) + FERRY_NAME_MAX];
+	struct hub_socket *s = &hub->socket;
+	unsigned int i;
+
+	if (s->dir < 0)
+		return;
+	snprintf(name, sizeof(name), HUB_SOCKET_NAME "%s", hub->name);
+	unlinkat(s->dir, name, 0);
+	for (i = 0; i < HUB_CONNS; i++)
+		if (s->conns[i].fd >= 0)
+			close(s->conns[i].fd);
+	fds_close(s);
+	hub_socket_init(s);
+}
+
+/* Take a packet, without waiting: false if there is none yet. */
+static bool
+packet_take(int conn, struct packet *p)
+{
+	/* Room for more than may come, to see whether more came. */
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = &p->req, .iov_len = sizeof(p->req) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+	unsigned int i, n;
+	int fd;
+
+	memset(p, 0, sizeof(*p));
+	p->fd = -1;
+	do {
+		p->len = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_TRUNC |
+				MSG_CMSG_CLOEXEC);
+	} while (p->len < 0 && errno == EINTR);
+	if (p->len < 0)
+		return errno != EAGAIN && errno != EWOULDBLOCK;
+	p->cut = (msg.msg_flags & MSG_CTRUNC) != 0;
+	for (c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(fd));
+		for (i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (p->n_fds++ == 0)
+				p->fd = fd;
+			else
+				close(fd);
+		}
+	}
+	return true;
+}
+
+/* Whether the process at the other end may ask; its pid, as the kernel says. */
+static int
+peer_check(int conn, int32_t *pid)
+{
+	socklen_t len = sizeof(struct ucred);
+	struct ucred cred;
+
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return -errno;
+	*pid = cred.pid;
+	return cred.uid == geteuid() || cred.uid == 0 ? 0 : -EACCES;
+}
+
+static int
+reply_send(int conn, const struct hub_reply *rep, int fd)
+{
+	struct iovec iov = {
+		.iov_base = (void *)(uintptr_t)rep,
+		.iov_len = sizeof(*rep),
+	};
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fd >= 0) {
+		memset(&control, 0, sizeof(control));
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	do {
+		n = sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(*rep) ? 0 : -EPIPE;
+}
+
+static bool
+is_gone(int conn)
+{
+	struct pollfd p = { .fd = conn, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* Say that descriptors run out, but not each time. */
+static void
+tell_short(struct ferry_hub *hub)
+{
+	struct hub_socket *s = &hub->socket;
+	const uint64_t now = now_ns();
+
+	if (s->told != 0 && now - s->told < TELL_NS)
+		return;
+	s->told = now;
+	HUB_LOG(WARNING, "%s: no file descriptor is left for clients: raise the "
+		"limit of the hub's process (ulimit -n, LimitNOFILE=)",
+		hub->name);
+}
+
+/* What the reply to a request is, but for what hub_serve() does. */
+static int
+packet_check(struct ferry_hub *hub, const struct packet *p, int conn,
+		int32_t *pid)
+{
+	const bool attach = p->req.op == HUB_OP_ATTACH;
+	int ret;
+
+	if (p->len != (ssize_t)sizeof(p->req))
+		return FERRY_E_VERSION;
+	ret = peer_check(conn, pid);
+	if (ret != 0)
+		return ret;
+	/* A remote endpoint whose death would go unnoticed is none. */
+	if (attach && p->n_fds == 0 && p->cut) {
+		tell_short(hub);
+		return -EMFILE;
+	}
+	if (attach && (p->n_fds != 1 || p->cut))
+		return -EINVAL;
+	if ((attach || p->req.op == HUB_OP_HELLO) && hub->socket.self < 0)
+		return FERRY_E_NO_PIDFD;
+	return 0;
+}
+
+/* Answer one request. */
+static void
+packet_serve(struct ferry_hub *hub, int conn, struct packet *p)
+{
+	struct hub_asker asker = { .remote = true, .pidfd = p->fd };
+	struct hub_reply rep;
+	bool taken = false;
+	int ret;
+
+	memset(&rep, 0, sizeof(rep));
+	ret = packet_check(hub, p, conn, &asker.pid);
+	if (ret != 0) {
+		rep.result = ret;
+	} else if (hub_op_makes(p->req.op) && is_gone(conn)) {
+		/* What is made now would be nobody's. What gives something
+		 * back is done, whether or not anybody waits. */
+		rep.result = -ETIMEDOUT;
+	} else {
+		hub_serve(hub, &p->req, &asker, &rep);
+		taken = p->req.op == HUB_OP_ATTACH && rep.result == 0;
+		hub->socket.sweep |= taken;
+	}
+	if (p->fd >= 0 && !taken)
+		close(p->fd);
+	ret = reply_send(conn, &rep, p->req.op == HUB_OP_HELLO &&
+			rep.result == 0 ? hub->socket.self : -1);
+	if (ret != 0 && rep.result == 0)
+		hub_undo(hub, &p->req, &rep);
+}
+
+/* Answer a connection's request and end it: false if none came yet. */
+static bool
+conn_serve(struct ferry_hub *hub, int conn)
+{
+	struct packet p;
+
+	if (!packet_take(conn, &p))
+		return false;
+	/* 0: it is closed. */
+	if (p.len > 0)
+		packet_serve(hub, conn, &p);
+	close(conn);
+	return true;
+}
+
+static void
+conn_drop(struct ferry_hub *hub, struct hub_conn *c)
+{
+	/* Its request may have come in this moment. */
+	if (!conn_serve(hub, c->fd))
+		close(c->fd);
+	c->fd = -1;
+}
+
+/* The one that has been silent for longest; or NULL. */
+static struct hub_conn *
+conn_oldest(struct hub_socket *s)
+{
+	struct hub_conn *oldest = NULL;
+	unsigned int i;
+
+	for (i = 0; i < HUB_CONNS; i++)
+		if (s->conns[i].fd >= 0 && (oldest == NULL ||
+				s->conns[i].since < oldest->since))
+			oldest = &s->conns[i];
+	return oldest;
+}
+
+/* A client connected. Mostly its request is there, too. */
+static void
+conn_begin(struct ferry_hub *hub, int fd)
+{
+	struct hub_socket *s = &hub->socket;
+	struct hub_conn *c = NULL;
+	unsigned int i;
+
+	if (conn_serve(hub, fd))
+		return;
+	for (i = 0; i < HUB_CONNS && c == NULL; i++)
+		if (s->conns[i].fd < 0)
+			c = &s->conns[i];
+	if (c == NULL) {
+		c = conn_oldest(s);
+		conn_drop(hub, c);
+	}
+	c->fd = fd;
+	c->since = now_ns();
+	if (hub_monitor_add(hub, fd, HUB_EVENT_CONN +
+			(uint32_t)(c - s->conns)) != 0)
+		conn_drop(hub, c);
+}
+
+/* Leave the listener alone for a while. */
+static void
+listener_pause(struct ferry_hub *hub)
+{
+	struct hub_socket *s = &hub->socket;
+
+	s->paused = now_ns();
+	hub_monitor_set(hub, s->listener, HUB_EVENT_LISTENER, false);
+}
+
+static void
+listener_resume(struct ferry_hub *hub)
+{
+	struct hub_socket *s = &hub->socket;
+
+	s->paused = 0;
+	hub_monitor_set(hub, s->listener, HUB_EVENT_LISTENER, true);
+}
+
+/* Accept where there is no descriptor. */
+static int
+accept_short(struct ferry_hub *hub)
+{
+	struct hub_socket *s = &hub->socket;
+	struct hub_conn *c;
+
+	tell_short(hub);
+	if (s->reserve >= 0) {
+		close(s->reserve);
+		s->reserve = -1;
+	} else {
+		c = conn_oldest(s);
+		if (c == NULL || now_ns() - c->since < IDLE_SHORT_NS) {
+			errno = EMFILE;
+			return -1;
+		}
+		conn_drop(hub, c);
+	}
+	return accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+void
+hub_socket_accept(struct ferry_hub *hub)
+{
+	struct hub_socket *s = &hub->socket;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ACCEPTS; i++) {
+		fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK |
+				SOCK_CLOEXEC);
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+			fd = accept_short(hub);
+		if (fd >= 0) {
+			conn_begin(hub, fd);
+			reserve_fill(s);
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			/* They wait, and are accepted when there is one. */
+			listener_pause(hub);
+			return;
+		}
+	}
+}
+
+void
+hub_socket_ready(struct ferry_hub *hub, uint32_t conn)
+{
+	struct hub_conn *c = &hub->socket.conns[conn];
+
+	if (c->fd >= 0 && conn_serve(hub, c->fd))
+		c->fd = -1;
+}
+
+/*
+ * Remove the sockets that EAL made for secondaries that were killed. A file at
+ * which nobody listens has no process, whatever number is in its name.
+ */
+static void
+sweep(struct hub_socket *s)
+{
+	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL)
+		if (strncmp(e->d_name, "mp_socket_", 10) == 0 &&
+				strlen(e->d_name) < FERRY_NAME_MAX &&
+				probe(SOCK_DGRAM, s->dir, "", e->d_name) ==
+					-ECONNREFUSED)
+			unlinkat(s->dir, e->d_name, 0);
+	closedir(dir);
+}
+
+void
+hub_socket_tick(struct ferry_hub *hub)
+{
+	struct hub_socket *s = &hub->socket;
+	uint64_t now, most;
+	unsigned int i;
+
+	if (s->listener < 0)
+		return;
+	now = now_ns();
+	reserve_fill(s);
+	most = s->reserve < 0 ? IDLE_SHORT_NS : IDLE_NS;
+	for (i = 0; i < HUB_CONNS; i++)
+		if (s->conns[i].fd >= 0 && now - s->conns[i].since > most)
+			conn_drop(hub, &s->conns[i]);
+	reserve_fill(s);
+	if (s->paused != 0 && now - s->paused >= IDLE_SHORT_NS)
+		listener_resume(hub);
+	if (s->sweep) {
+		s->sweep = false;
+		sweep(s);
+	}
+}
+
+int
+hub_socket_patience(const struct ferry_hub *hub)
+{
+	const struct hub_socket *s = &hub->socket;
+	unsigned int i;
+
+	if (s->sweep)
+		return 0;
+	if (s->paused != 0 || (s->listener >= 0 && s->reserve < 0))
+		return TICK_MS;
+	for (i = 0; i < HUB_CONNS; i++)
+		if (s->conns[i].fd >= 0)
+			return TICK_MS;
+	return -1;
+}

@@ -1,0 +1,1044 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Requests to a hub: nonsense, silence, a hub that is stopped or killed, and
+ * what is left of requests that were given up. The wall clock jumps all the
+ * time. */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_common.h>
+
+#include "ferry_memory.h"
+#include "hub_ctl.h"
+#include "peer.h"
+
+#define CHANNEL "bytes.0"
+/* What takes longer hangs. A request's own limit is 3 s. */
+#define HANGS SECONDS(60)
+
+static const struct ferry_channel_config small = { 256, 64 };
+
+/* For all of this program's processes: each look at the wall clock finds it an
+ * hour earlier or later. */
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	static unsigned int looks;
+	int ret = (int)syscall(SYS_clock_gettime, clock, ts);
+
+	if (clock == CLOCK_REALTIME)
+		ts->tv_sec += __atomic_add_fetch(&looks, 1, __ATOMIC_RELAXED) %
+			2 ? 3600 : -3600;
+	return ret;
+}
+
+static int
+stop_all(void **state)
+{
+	(void)state;
+	ferry_procs_kill();
+	ferry_test_clean();
+	return 0;
+}
+
+static unsigned int
+fds_of(pid_t pid)
+{
+	unsigned int n = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* The number of descriptors comes back to what it was. */
+static void
+await_fds(pid_t pid, unsigned int n)
+{
+	const uint64_t end = ferry_test_now_ns() + HANGS;
+
+	while (fds_of(pid) != n) {
+		if (ferry_test_now_ns() > end)
+			fail_msg("%u descriptors, not %u", fds_of(pid), n);
+		usleep(1000);
+	}
+}
+
+static const char *
+runtime_dir(void)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "/var/run/dpdk/%s", ferry_test_prefix());
+	return path;
+}
+
+static int
+socket_at(const char *name, struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	assert_true(snprintf(sa->sun_path, sizeof(sa->sun_path), "%s/%s",
+		runtime_dir(), name) < (int)sizeof(sa->sun_path));
+	return fd;
+}
+
+/* The test itself connects to the hub. */
+static int
+dial(void)
+{
+	struct sockaddr_un sa;
+	int fd = socket_at(HUB_SOCKET_NAME HUB, &sa);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+/* Send a packet with descriptors: what send() says. */
+static ssize_t
+say(int conn, const void *data, size_t len, const int *fds, unsigned int n)
+{
+	struct iovec iov = {
+		.iov_base = (void *)(uintptr_t)data,
+		.iov_len = len,
+	};
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(8 * sizeof(int))];
+	} control;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (n > 0) {
+		memset(&control, 0, sizeof(control));
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(&control.align), fds, n * sizeof(int));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	}
+	return sendmsg(conn, &msg, MSG_NOSIGNAL);
+}
+
+/* Receive the reply; what comes with it is closed. */
+static void
+hear(int conn, struct hub_reply *rep)
+{
+	struct pollfd p = { .fd = conn, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, (int)(HANGS / 1000000)), 1);
+	assert_int_equal(recv(conn, rep, sizeof(*rep), 0), sizeof(*rep));
+}
+
+static int
+ask(const void *data, size_t len, const int *fds, unsigned int n,
+		struct hub_reply *rep)
+{
+	int conn = dial();
+
+	assert_int_equal(say(conn, data, len, fds, n), len);
+	hear(conn, rep);
+	close(conn);
+	return rep->result;
+}
+
+/* Ask, with so many fds that are good for nothing. */
+static int
+ask_n(const void *data, size_t len, unsigned int n)
+{
+	static const int fds[8];
+	struct hub_reply rep;
+
+	return ask(data, len, fds, n, &rep);
+}
+
+static uint64_t
+hub_incarnation(void)
+{
+	const struct hub_request hello = {
+		.op = HUB_OP_HELLO,
+		.version = FERRY_CHANNEL_VERSION,
+		.layout = ferry_channel_layout_hash(),
+	};
+	struct hub_reply rep;
+
+	assert_int_equal(ask(&hello, sizeof(hello), NULL, 0, &rep), 0);
+	assert_true(rep.incarnation != 0);
+	return rep.incarnation;
+}
+
+static struct hub_request
+attach_request(void)
+{
+	return (struct hub_request) {
+		.op = HUB_OP_ATTACH,
+		.version = FERRY_CHANNEL_VERSION,
+		.layout = ferry_channel_layout_hash(),
+		.incarnation = hub_incarnation(),
+		.name = "raw",
+	};
+}
+
+static void
+ask_nonsense(void)
+{
+	const struct hub_request good = attach_request();
+	uint8_t noise[2 * sizeof(good)];
+	struct hub_request req = good;
+	uint64_t random = 5;
+	unsigned int i, k;
+	size_t len;
+
+#define EXPECT(n_fds, want) \
+	assert_int_equal(ask_n(&req, sizeof(req), n_fds), want)
+
+	req.version++;
+	EXPECT(1, FERRY_E_VERSION);
+	req = good;
+	req.layout ^= 1;
+	EXPECT(1, FERRY_E_VERSION);
+	req.op = HUB_OP_HELLO;
+	EXPECT(0, FERRY_E_VERSION);
+	/* Longer or shorter than a request is. */
+	req = good;
+	memcpy(noise, &req, sizeof(req));
+	assert_int_equal(ask_n(noise, sizeof(req) - 1, 1), FERRY_E_VERSION);
+	assert_int_equal(ask_n(noise, sizeof(req) + 1, 1), FERRY_E_VERSION);
+	/* No pidfd, or several, or a fd that nobody can wait for. */
+	EXPECT(0, -EINVAL);
+	EXPECT(2, -EINVAL);
+	EXPECT(8, -EINVAL);
+	/* An earlier hub. */
+	req.incarnation ^= 1;
+	EXPECT(1, FERRY_E_HUB_GONE);
+	req = good;
+	memset(req.name, 'x', sizeof(req.name));
+	EXPECT(1, -EINVAL);
+	req = good;
+	req.name[0] = '/';
+	EXPECT(1, -EINVAL);
+	for (i = 0; i < 4; i++) {
+		req = good;
+		req.op = i == 0 ? 0 : i == 1 ? 99 : i == 2 ? HUB_OP_LAST + 1 :
+			UINT32_MAX;
+		EXPECT(0, -EINVAL);
+	}
+	req.op = HUB_OP_OPEN;
+	req.role = 2;
+	EXPECT(0, -EINVAL);
+	/* Endpoints that are not, ends that are not. */
+	req.role = 1;
+	req.endpoint = 9;
+	EXPECT(0, FERRY_E_HUB_GONE);
+	req.endpoint = UINT32_MAX;
+	req.epoch = 0;
+	EXPECT(0, FERRY_E_HUB_GONE);
+	/* What an endpoint of an earlier hub of this name may still send, and
+	 * what is in the name of an endpoint that another process has. */
+	for (i = HUB_OP_DETACH; i <= HUB_OP_UNREGISTER; i++) {
+		req.op = i;
+		req.endpoint = 0;
+		req.epoch = 1;
+		req.id = 1;
+		req.incarnation = good.incarnation ^ 1;
+		EXPECT(i % 2 ? 8 : 0, FERRY_E_HUB_GONE);
+		req.incarnation = good.incarnation;
+		EXPECT(i % 2 ? 8 : 0, -EPERM);
+	}
+#undef EXPECT
+
+	for (i = 0; i < 3000; i++) {
+		for (k = 0; k < sizeof(noise); k++)
+			noise[k] = (uint8_t)ferry_test_random(&random);
+		len = i % 2 ? (size_t)(ferry_test_random(&random) %
+			sizeof(noise)) + 1 : sizeof(req);
+		if (i % 4 == 0) {
+			/* Nearly right, but in nobody's name. */
+			req = good;
+			req.endpoint = 77;
+			req.op = (uint32_t)(ferry_test_random(&random) %
+				(HUB_OP_LAST + 1));
+			req.role = (uint32_t)(ferry_test_random(&random) % 3);
+			memcpy(noise, &req, sizeof(req));
+			noise[ferry_test_random(&random) % sizeof(req)] ^= 1;
+		}
+		ask_n(noise, len, i % 4 == 0 ? 0 :
+			(unsigned int)(ferry_test_random(&random) % 9));
+	}
+}
+
+static void
+nonsense_does_not_harm_the_hub(void **state)
+{
+	struct peer hub = { 0 }, b = { 0 };
+	unsigned int before;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&b);
+	assert_int_equal(peer_open(&b, PEER_OPEN_TX, CHANNEL, &small), 0);
+	before = fds_of(hub.proc.pid);
+	ask_nonsense();
+	await_fds(hub.proc.pid, before);
+	assert_int_equal(peer_simple(&b, PEER_CLOSE), 0);
+	peer_check_hub(&hub, 1);
+	assert_int_equal(peer_open(&b, PEER_OPEN_RX, CHANNEL, &small), 0);
+	peer_exit(&b);
+	peer_exit_hub(&hub);
+}
+
+static void
+a_hub_knows_who_asks_from_the_kernel(void **state)
+{
+	const struct peer_order info = { .op = PEER_INFO };
+	struct peer hub = { 0 }, b = { 0 };
+	struct hub_request req;
+	struct hub_reply rep;
+	struct peer_report got;
+	int self;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&b);
+	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	assert_true(self >= 0);
+	req = attach_request();
+	assert_int_equal(ask(&req, sizeof(req), &self, 1, &rep), 0);
+	req.op = HUB_OP_OPEN;
+	req.endpoint = rep.endpoint;
+	req.epoch = rep.epoch;
+	req.config = small;
+	assert_int_equal(ask(&req, sizeof(req), NULL, 0, &rep), 0);
+	got = peer_do(&hub, &info);
+	assert_int_equal(got.n_channels, 1);
+	assert_int_equal(got.channels[0].tx.pid, getpid());
+	/* In the name of the other one's endpoint, which came first. */
+	req.op = HUB_OP_DETACH;
+	req.endpoint = 0;
+	req.epoch = 1;
+	assert_int_equal(ask(&req, sizeof(req), NULL, 0, &rep), -EPERM);
+	req.endpoint = 1;
+	req.epoch = 2;
+	assert_int_equal(ask(&req, sizeof(req), NULL, 0, &rep), 0);
+	peer_check_hub(&hub, 1);
+	close(self);
+	peer_exit(&b);
+	peer_exit_hub(&hub);
+}
+
+static void
+the_silent_and_the_deaf_keep_nobody_waiting(void **state)
+{
+	const struct hub_request hello = {
+		.op = HUB_OP_HELLO,
+		.version = FERRY_CHANNEL_VERSION,
+		.layout = ferry_channel_layout_hash(),
+	};
+	struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
+	struct peer hub = { 0 }, b = { 0 };
+	int silent[3 * HUB_CONNS], deaf[300];
+	struct peer_report rep;
+	unsigned int before, i;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start(&b, FERRY_EAL_SECONDARY, NULL);
+	before = fds_of(hub.proc.pid);
+	for (i = 0; i < RTE_DIM(silent); i++)
+		silent[i] = dial();
+	for (i = 0; i < RTE_DIM(deaf); i++) {
+		deaf[i] = dial();
+		assert_int_equal(say(deaf[i], &hello, sizeof(hello), NULL, 0),
+			sizeof(hello));
+	}
+	rep = peer_do(&b, &attach);
+	assert_int_equal(rep.result, 0);
+	assert_int_equal(peer_open(&b, PEER_OPEN_TX, CHANNEL, &small), 0);
+	/* Not more of the hub's descriptors than it means to give. */
+	assert_true(fds_of(hub.proc.pid) <= before + HUB_CONNS + 1);
+	for (i = 0; i < RTE_DIM(silent); i++)
+		close(silent[i]);
+	for (i = 0; i < RTE_DIM(deaf); i++)
+		close(deaf[i]);
+	assert_int_equal(peer_simple(&b, PEER_DETACH), 0);
+	await_fds(hub.proc.pid, before);
+	peer_check_hub(&hub, 0);
+	peer_exit(&b);
+	peer_exit_hub(&hub);
+}
+
+static void
+what_a_stopped_hub_could_not_answer_in_time_was_never_asked(void **state)
+{
+	struct peer_order open = {
+		.op = PEER_OPEN_TX, .name = "late", .config = small,
+	};
+	struct peer hub = { 0 }, a = { 0 };
+	struct peer_report rep;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&a);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	rep = peer_do(&a, &open);
+	assert_int_equal(rep.result, -ETIMEDOUT);
+	/* It goes on while the next request waits, and finds both. */
+	strcpy(open.name, "next");
+	peer_order(&a, &open);
+	usleep(200000);
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	assert_int_equal(peer_report(&a).result, 0);
+	/* Its own end, not the late one's; and that can be had. */
+	open.op = PEER_OPEN_RX;
+	assert_int_equal(peer_do(&a, &open).result, 0);
+	assert_int_equal(peer_simple(&a, PEER_CLOSE), 0);
+	peer_check_hub(&hub, 1);
+	assert_int_equal(peer_open(&a, PEER_OPEN_TX, "late", NULL), 0);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+#define ATTACHERS 40
+
+static struct attacher {
+	pthread_t thread;
+	int result;
+	uint64_t took_ns;
+} attachers[ATTACHERS];
+
+static void *
+attach_once(void *arg)
+{
+	struct attacher *a = arg;
+	const uint64_t start = ferry_test_now_ns();
+	struct ferry_endpoint *ep;
+
+	a->result = ferry_attach(&ep, HUB, "attacher");
+	a->took_ns = ferry_test_now_ns() - start;
+	if (a->result == 0)
+		ferry_detach(ep);
+	return NULL;
+}
+
+/* Runs in a secondary, while the hub is stopped. */
+static int
+attach_many(struct peer *peer)
+{
+	unsigned int i;
+
+	(void)peer;
+	for (i = 0; i < ATTACHERS; i++)
+		if (pthread_create(&attachers[i].thread, NULL, attach_once,
+				&attachers[i]) != 0)
+			return -EAGAIN;
+	for (i = 0; i < ATTACHERS; i++)
+		pthread_join(attachers[i].thread, NULL);
+	for (i = 0; i < ATTACHERS; i++) {
+		if (attachers[i].result != -ETIMEDOUT)
+			return attachers[i].result < 0 ? attachers[i].result :
+				-EPROTO;
+		/* 3 s each, not one after the other, which would be 120. */
+		if (attachers[i].took_ns < SECONDS(2) ||
+				attachers[i].took_ns > SECONDS(30))
+			return -ETIME;
+	}
+	return 0;
+}
+
+static void
+attaches_that_a_stopped_hub_did_not_answer_leave_nothing(void **state)
+{
+	const struct peer_order many = {
+		.op = PEER_CUSTOM, .custom = attach_many,
+	};
+	const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
+	struct peer hub = { 0 }, a = { 0 };
+	unsigned int hub_fds, fds;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
+	hub_fds = fds_of(hub.proc.pid);
+	fds = fds_of(a.proc.pid);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	assert_int_equal(peer_do(&a, &many).result, 0);
+	assert_int_equal(fds_of(a.proc.pid), fds);
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	/* It answers behind those 40. */
+	assert_int_equal(peer_do(&a, &attach).result, 0);
+	peer_check_hub(&hub, 1);
+	assert_int_equal(peer_simple(&a, PEER_DETACH), 0);
+	peer_check_hub(&hub, 0);
+	await_fds(hub.proc.pid, hub_fds);
+	assert_int_equal(fds_of(a.proc.pid), fds);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+/* Runs in a secondary, while the hub is stopped: ask for more than is kept. */
+static int
+alloc_in_vain(struct peer *peer)
+{
+	return ferry_alloc(peer->ep, 3 * MIB) == NULL ? 0 : -EEXIST;
+}
+
+static void
+a_stopped_hub_takes_back_later_what_was_given_back(void **state)
+{
+	const struct peer_order alloc = {
+		.op = PEER_CUSTOM, .custom = alloc_in_vain,
+	};
+	const struct peer_order detach = { .op = PEER_DETACH };
+	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
+	struct peer_report rep;
+	char name[16];
+	int i;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 16 * MIB);
+	peer_start_endpoint(&a);
+	peer_start_endpoint(&b);
+	assert_int_equal(peer_open(&a, PEER_OPEN_TX, "closed", &small), 0);
+	for (i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "left.%d", i);
+		assert_int_equal(peer_open(&b, PEER_OPEN_TX, name, &small), 0);
+	}
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	assert_int_equal(peer_do(&a, &alloc).result, 0);
+	assert_int_equal(peer_simple(&a, PEER_CLOSE), 0);
+	/* Eleven requests: waited for once, or twice. */
+	rep = peer_do(&b, &detach);
+	assert_true(rep.took_ns < SECONDS(20));
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	assert_int_equal(peer_open(&a, PEER_OPEN_RX, "closed", &small), 0);
+	assert_int_equal(peer_simple(&a, PEER_CLOSE), 0);
+	peer_check_hub(&hub, 1);
+	peer_exit(&a);
+	peer_exit(&b);
+	peer_exit_hub(&hub);
+}
+
+static void
+a_hub_that_is_killed_during_a_request_is_missed_at_once(void **state)
+{
+	const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
+	struct peer_order open = {
+		.op = PEER_OPEN_TX, .name = CHANNEL, .config = small,
+	};
+	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
+	struct peer_report rep;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&a);
+	peer_start(&b, FERRY_EAL_SECONDARY, NULL);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	peer_order(&a, &open);
+	peer_order(&b, &attach);
+	usleep(500000); /* both wait */
+	ferry_proc_kill(&hub.proc);
+	rep = peer_report(&a);
+	assert_int_equal(rep.result, FERRY_E_HUB_GONE);
+	assert_true(rep.took_ns < SECONDS(2));
+	rep = peer_report(&b);
+	assert_int_equal(rep.result, FERRY_E_HUB_GONE);
+	assert_true(rep.took_ns < SECONDS(2));
+	peer_exit(&a);
+	peer_exit(&b);
+}
+
+static void
+time_in_which_nobody_ran_is_nobodys_fault(void **state)
+{
+	struct peer_order open = {
+		.op = PEER_OPEN_TX, .name = CHANNEL, .config = small,
+	};
+	struct peer hub = { 0 }, a = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&a);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	peer_order(&a, &open);
+	usleep(300000); /* it waits */
+	/* As if a container with both of them were frozen. */
+	ferry_proc_signal(&a.proc, SIGSTOP);
+	usleep(4000000);
+	ferry_proc_signal(&a.proc, SIGCONT);
+	usleep(300000); /* it sees what time it is */
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	assert_int_equal(peer_report(&a).result, 0);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+static void
+limit_fds(pid_t pid, rlim_t n)
+{
+	struct rlimit rl;
+
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &rl), 0);
+	rl.rlim_cur = n;
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &rl, NULL), 0);
+}
+
+/* Descriptors that fill what the limit leaves; in the process that runs out. */
+static struct {
+	int fds[200];
+	int n;
+	struct rlimit was;
+} filler;
+
+/* Runs in the hub: up to its highest one, no descriptor is free. */
+static int
+fill_fds(struct peer *peer)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD, 100);
+
+	(void)peer;
+	/* It has no descriptor above that one. */
+	filler.n = 0;
+	getrlimit(RLIMIT_NOFILE, &filler.was);
+	limit_fds(getpid(), (rlim_t)fd + 1);
+	do {
+		if (filler.n == (int)RTE_DIM(filler.fds))
+			return -ENFILE;
+		filler.fds[filler.n++] = fd;
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0);
+	return errno == EMFILE ? 0 : -errno;
+}
+
+static int
+free_fds(struct peer *peer)
+{
+	(void)peer;
+	while (filler.n > 0)
+		close(filler.fds[--filler.n]);
+	return setrlimit(RLIMIT_NOFILE, &filler.was);
+}
+
+static void
+a_hub_without_descriptors_refuses_newcomers_and_serves_the_others(void **state)
+{
+	const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
+	const struct peer_order fill = {
+		.op = PEER_CUSTOM, .custom = fill_fds,
+	};
+	const struct peer_order unfill = {
+		.op = PEER_CUSTOM, .custom = free_fds,
+	};
+	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
+	struct peer_report rep;
+	unsigned int before;
+	int i, silent;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&a);
+	peer_start(&b, FERRY_EAL_SECONDARY, NULL);
+	before = fds_of(hub.proc.pid);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(peer_do(&hub, &fill).result, 0);
+		/* In every other round a silent client has the last one. */
+		silent = i % 2 ? dial() : -1;
+		rep = peer_do(&b, &attach);
+		assert_int_equal(rep.result, -EMFILE);
+		assert_int_equal(peer_open(&a, PEER_OPEN_TX, CHANNEL, &small),
+			0);
+		assert_int_equal(peer_simple(&a, PEER_CLOSE), 0);
+		if (silent >= 0)
+			close(silent);
+		assert_int_equal(peer_do(&hub, &unfill).result, 0);
+		assert_int_equal(peer_do(&b, &attach).result, 0);
+		peer_check_hub(&hub, 2);
+		assert_int_equal(peer_simple(&b, PEER_DETACH), 0);
+		await_fds(hub.proc.pid, before);
+	}
+	peer_exit(&a);
+	peer_exit(&b);
+	peer_exit_hub(&hub);
+}
+
+/* Runs in a secondary. */
+static int
+run_out_of_fds(struct peer *peer)
+{
+	const rlim_t most = fds_of(getpid()) + 60;
+	struct ferry_endpoint *ep;
+	int fds[100], n = 0, free_fds, ret, i;
+
+	limit_fds(getpid(), most);
+	/* With so many left, up to where it works. */
+	for (free_fds = 0, ret = -EMFILE; ret == -EMFILE; free_fds++) {
+		while (n < (int)RTE_DIM(fds) &&
+				(fds[n] = open("/dev/null", O_RDONLY)) >= 0)
+			n++;
+		if (n < free_fds || free_fds > 20)
+			return -ENFILE;
+		for (i = 0; i < free_fds; i++)
+			close(fds[--n]);
+		ret = ferry_attach(&ep, HUB, "full");
+		if (ret == 0)
+			ferry_detach(ep);
+	}
+	if (ret != 0 || free_fds < 2)
+		return ret != 0 ? ret : -EPROTO;
+	while (n < (int)RTE_DIM(fds) &&
+			(fds[n] = open("/dev/null", O_RDONLY)) >= 0)
+		n++;
+	/* Whoever is attached can give back what it has, and have more. */
+	ferry_tx_close(peer->tx);
+	ret = ferry_rx_open(&peer->rx, peer->ep, "full", &small);
+	while (n > 0)
+		close(fds[--n]);
+	return ret;
+}
+
+static void
+a_process_without_descriptors_is_told_and_goes_on_with_those_it_has(
+		void **state)
+{
+	const struct peer_order run_out = {
+		.op = PEER_CUSTOM, .custom = run_out_of_fds,
+	};
+	const struct peer_order info = { .op = PEER_INFO };
+	struct peer hub = { 0 }, a = { 0 };
+	struct peer_report rep;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&a);
+	assert_int_equal(peer_open(&a, PEER_OPEN_TX, CHANNEL, &small), 0);
+	assert_int_equal(peer_do(&a, &run_out).result, 0);
+	rep = peer_do(&hub, &info);
+	assert_int_equal(rep.info.endpoints, 1);
+	assert_int_equal(rep.n_channels, 1);
+	assert_string_equal(rep.channels[0].name, "full");
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+/* Sockets of EAL's secondaries in the runtime directory. */
+static unsigned int
+sockets(void)
+{
+	DIR *dir = opendir(runtime_dir());
+	unsigned int n = 0;
+	struct dirent *e;
+
+	assert_non_null(dir);
+	while ((e = readdir(dir)) != NULL)
+		n += strncmp(e->d_name, "mp_socket_", 10) == 0;
+	closedir(dir);
+	return n;
+}
+
+static void
+await_sockets(unsigned int n)
+{
+	const uint64_t end = ferry_test_now_ns() + HANGS;
+
+	while (sockets() != n) {
+		if (ferry_test_now_ns() > end)
+			fail_msg("%u sockets, not %u", sockets(), n);
+		usleep(1000);
+	}
+}
+
+static void
+the_hub_removes_the_sockets_of_the_dead_and_of_no_other(void **state)
+{
+	struct peer hub = { 0 }, stays = { 0 }, a = { 0 };
+	int i;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&stays);
+	for (i = 0; i < 3; i++) {
+		peer_start_endpoint(&a);
+		assert_int_equal(sockets(), 2);
+		ferry_proc_kill(&a.proc);
+		await_sockets(1);
+	}
+	/* One that was never attached is found when the next one comes. */
+	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
+	ferry_proc_kill(&a.proc);
+	assert_int_equal(sockets(), 2);
+	peer_start_endpoint(&a);
+	await_sockets(2);
+	peer_exit(&stays);
+	/* What a hub that was killed could not see. */
+	ferry_proc_kill(&hub.proc);
+	ferry_proc_kill(&a.proc);
+	assert_int_equal(sockets(), 1);
+	peer_start_hub(&hub, 8 * MIB);
+	await_sockets(0);
+	peer_exit_hub(&hub);
+}
+
+static void
+a_hubs_name_is_taken_as_long_as_somebody_listens_there(void **state)
+{
+	struct peer_order create = { .op = PEER_CREATE, .n = 2 * MIB };
+	struct peer_order attach = { .op = PEER_ATTACH };
+	struct peer hub = { 0 }, a = { 0 };
+	struct sockaddr_un sa;
+	struct stat st;
+	int other;
+
+	(void)state;
+	ferry_procs_need();
+	/* As long as a name can be. */
+	memset(create.name, 'n', FERRY_NAME_MAX - 1);
+	memcpy(attach.name, create.name, sizeof(attach.name));
+	peer_start(&hub, FERRY_EAL_HUB, NULL);
+	other = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	memset(&sa, 0, sizeof(sa));
+	sa.sun_family = AF_UNIX;
+	assert_int_equal(chdir(runtime_dir()), 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), HUB_SOCKET_NAME "%s",
+		create.name);
+	assert_int_equal(bind(other, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(other, 1), 0);
+	assert_int_equal(peer_do(&hub, &create).result, -EEXIST);
+	/* Its process has ended. */
+	close(other);
+	assert_int_equal(peer_do(&hub, &create).result, 0);
+	assert_int_equal(stat(sa.sun_path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFSOCK | S_IRUSR | S_IWUSR);
+	assert_int_equal(chdir("/"), 0);
+	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
+	assert_int_equal(peer_do(&a, &attach).result, 0);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+/* As another user, who got at the socket somehow: 0 or 1. */
+static int
+ask_as_stranger(void)
+{
+	const struct hub_request hello = {
+		.op = HUB_OP_HELLO,
+		.version = FERRY_CHANNEL_VERSION,
+		.layout = ferry_channel_layout_hash(),
+	};
+	struct sockaddr_un sa = {
+		.sun_family = AF_UNIX, .sun_path = HUB_SOCKET_NAME HUB,
+	};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct hub_reply rep;
+
+	if (chdir(runtime_dir()) != 0 || setresuid(65534, 65534, 65534) != 0 ||
+			connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
+			say(fd, &hello, sizeof(hello), NULL, 0) < 0 ||
+			recv(fd, &rep, sizeof(rep), 0) != sizeof(rep))
+		return 1;
+	return rep.result == -EACCES ? 0 : 1;
+}
+
+static void
+another_user_is_refused(void **state)
+{
+	struct peer hub = { 0 };
+	struct sockaddr_un sa;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	close(socket_at(HUB_SOCKET_NAME HUB, &sa));
+	assert_int_equal(chmod(runtime_dir(), 0711), 0);
+	assert_int_equal(chmod(sa.sun_path, 0666), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(ask_as_stranger());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(hub_incarnation() != 0);
+	peer_exit_hub(&hub);
+}
+
+/* What a child may not do in the name of its parent: 0, or the line. */
+static int
+act_for_parent(struct peer *peer)
+{
+	struct ferry_hub_channel list[2];
+	struct ferry_tx *tx;
+	char page[4096];
+
+	if (ferry_tx_open(&tx, peer->ep, "child", NULL) != FERRY_E_FORKED ||
+			ferry_rx_open(&peer->rx, peer->ep, "child", NULL) !=
+				FERRY_E_FORKED)
+		return __LINE__;
+	if (ferry_endpoint_channels(peer->ep, list, 2) != FERRY_E_FORKED)
+		return __LINE__;
+	if (ferry_alloc(peer->ep, 4096) != NULL ||
+			ferry_register(peer->ep, page, 4096) !=
+				FERRY_E_FORKED ||
+			ferry_unregister(peer->ep, page, 4096) !=
+				FERRY_E_FORKED)
+		return __LINE__;
+	ferry_tx_close(peer->tx);
+	ferry_detach(peer->ep);
+	return 0;
+}
+
+/* ... and of a hub. */
+static int
+act_for_hub(struct peer *peer)
+{
+	struct ferry_endpoint *ep;
+	struct ferry_engine *engine;
+	struct ferry_hub *hub;
+
+	if (ferry_hub_destroy(peer->hub) != FERRY_E_FORKED ||
+			ferry_hub_create(&hub, NULL) != FERRY_E_FORKED)
+		return __LINE__;
+	if (ferry_attach(&ep, HUB, "child") != FERRY_E_FORKED)
+		return __LINE__;
+	if (ferry_engine_create(&engine, peer->hub, NULL) != FERRY_E_FORKED ||
+			ferry_hub_move(peer->hub, 1, NULL) != FERRY_E_FORKED)
+		return __LINE__;
+	return 0;
+}
+
+/* Run something in a child: 0 if that returned 0. */
+static int
+in_child(struct peer *peer, int (*fn)(struct peer *peer))
+{
+	pid_t pid = fork();
+	int status, line;
+
+	if (pid == 0) {
+		alarm(30);
+		line = fn(peer);
+		if (line != 0)
+			fprintf(stderr, "line %d\n", line);
+		_exit(line != 0);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -EPROTO;
+}
+
+static int
+fork_endpoint(struct peer *peer)
+{
+	return in_child(peer, act_for_parent);
+}
+
+static int
+fork_hub(struct peer *peer)
+{
+	return in_child(peer, act_for_hub);
+}
+
+static void
+a_child_does_not_act_for_its_parent(void **state)
+{
+	const struct peer_order endpoint = {
+		.op = PEER_CUSTOM, .custom = fork_endpoint,
+	};
+	const struct peer_order child_of_hub = {
+		.op = PEER_CUSTOM, .custom = fork_hub,
+	};
+	struct peer_order wait = {
+		.op = PEER_WAIT_RX, .wait = FERRY_WAIT_SLEEP,
+		.timeout_ns = UINT64_MAX,
+	};
+	const struct peer_order info = { .op = PEER_INFO };
+	struct peer hub = { 0 }, a = { 0 };
+	struct peer_report rep;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&a);
+	assert_int_equal(peer_open(&a, PEER_OPEN_TX, CHANNEL, &small), 0);
+	assert_int_equal(peer_do(&a, &endpoint).result, 0);
+	assert_int_equal(peer_do(&hub, &child_of_hub).result, 0);
+	rep = peer_do(&hub, &info);
+	assert_int_equal(rep.info.endpoints, 1);
+	assert_int_equal(rep.n_channels, 1);
+	assert_int_equal(rep.channels[0].tx.state, FERRY_END_OPEN);
+	/* The parent's watcher still waits for the hub's death. */
+	assert_int_equal(peer_open(&a, PEER_OPEN_RX, CHANNEL, NULL), 0);
+	peer_order(&a, &wait);
+	usleep(100000);
+	ferry_proc_kill(&hub.proc);
+	assert_int_equal(peer_report(&a).result, FERRY_E_HUB_GONE);
+	peer_exit(&a);
+}
+
+int
+main(int argc, char *argv[])
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(nonsense_does_not_harm_the_hub, stop_all),
+		cmocka_unit_test_teardown(a_hub_knows_who_asks_from_the_kernel, stop_all),
+		cmocka_unit_test_teardown(the_silent_and_the_deaf_keep_nobody_waiting, stop_all),
+		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_answer_in_time_was_never_asked, stop_all),
+		cmocka_unit_test_teardown(attaches_that_a_stopped_hub_did_not_answer_leave_nothing, stop_all),
+		cmocka_unit_test_teardown(a_stopped_hub_takes_back_later_what_was_given_back, stop_all),
+		cmocka_unit_test_teardown(a_hub_that_is_killed_during_a_request_is_missed_at_once, stop_all),
+		cmocka_unit_test_teardown(time_in_which_nobody_ran_is_nobodys_fault, stop_all),
+		cmocka_unit_test_teardown(a_hub_without_descriptors_refuses_newcomers_and_serves_the_others, stop_all),
+		cmocka_unit_test_teardown(a_process_without_descriptors_is_told_and_goes_on_with_those_it_has, stop_all),
+		cmocka_unit_test_teardown(the_hub_removes_the_sockets_of_the_dead_and_of_no_other, stop_all),
+		cmocka_unit_test_teardown(a_hubs_name_is_taken_as_long_as_somebody_listens_there, stop_all),
+		cmocka_unit_test_teardown(another_user_is_refused, stop_all),
+		cmocka_unit_test_teardown(a_child_does_not_act_for_its_parent, stop_all),
+	};
+
+	if (argc > 1) /* one of them, by name */
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
