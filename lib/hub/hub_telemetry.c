@@ -3,12 +3,13 @@
 /*
  * Numbers for dpdk-telemetry.py:
  *
- *     /ferry/hubs             names of the process's hubs
- *     /ferry/hub,HUB          memory, endpoints, channels, deaths
- *     /ferry/channels,HUB     one entry a channel: name and id
- *     /ferry/channel,HUB,ID   config, ends, where its slots are
+ *     /ferry/hubs               names of the process's hubs
+ *     /ferry/hub,HUB            memory, endpoints, channels, deaths
+ *     /ferry/channels,HUB[,ID]  one entry a channel, those after ID: name, id
+ *     /ferry/channel,HUB,ID     config, ends, where its slots are
  */
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,30 +62,73 @@ tel_hub(const char *cmd, const char *params, struct rte_tel_data *d)
 	return params != NULL && hub_each(params, add_hub, d) > 0 ? 0 : -EINVAL;
 }
 
+/*
+ * Channels in one answer. An array holds 512, but the whole answer has only
+ * 16 KiB (MAX_OUTPUT_LEN of lib/telemetry), and what does not fit there is left
+ * out without a word: an entry is up to FERRY_NAME_MAX + 24 bytes long.
+ */
+#define CHANNELS_MAX 128
+
+struct channel_query {
+	char hub[FERRY_NAME_MAX];
+	/* 0: none was given. */
+	uint64_t id;
+	struct rte_tel_data *d;
+	bool found;
+};
+
+/* Take "HUB" or "HUB,ID" apart: 0 or -EINVAL. */
+static int
+query_parse(struct channel_query *q, const char *params)
+{
+	const size_t len = params != NULL ? strcspn(params, ",") : 0;
+	char *end;
+
+	if (len == 0 || len >= sizeof(q->hub))
+		return -EINVAL;
+	memcpy(q->hub, params, len);
+	q->hub[len] = '\0';
+	if (params[len] == '\0')
+		return 0;
+	if (!isdigit((unsigned char)params[len + 1]))
+		return -EINVAL;
+	q->id = strtoull(params + len + 1, &end, 10);
+	return *end == '\0' ? 0 : -EINVAL;
+}
+
 static void
 add_channels(struct ferry_hub *hub, void *arg)
 {
+	struct channel_query *q = arg;
 	struct ferry_hub_channel entry;
-	char text[FERRY_NAME_MAX + 24];
-	uint64_t after = 0;
-	uint32_t total;
+	char text[FERRY_NAME_MAX + 48];
+	uint64_t after = q->id;
+	uint32_t total, n;
 
-	rte_tel_data_start_array(arg, RTE_TEL_STRING_VAL);
-	for (; hub_list(hub, after, &entry, &total) == 0; after = entry.id) {
+	rte_tel_data_start_array(q->d, RTE_TEL_STRING_VAL);
+	for (n = 0; hub_list(hub, after, &entry, &total) == 0; n++) {
+		if (n == CHANNELS_MAX) {
+			/* No channel has such a name. */
+			snprintf(text, sizeof(text), "more: /ferry/channels,"
+				"%s,%" PRIu64, q->hub, after);
+			rte_tel_data_add_array_string(q->d, text);
+			break;
+		}
 		snprintf(text, sizeof(text), "%s %" PRIu64, entry.name,
 			entry.id);
-		/* Fails when the array is full: 512 of them fit. */
-		if (rte_tel_data_add_array_string(arg, text) != 0)
-			break;
+		rte_tel_data_add_array_string(q->d, text);
+		after = entry.id;
 	}
 }
 
 static int
 tel_channels(const char *cmd, const char *params, struct rte_tel_data *d)
 {
+	struct channel_query q = { .d = d };
+
 	RTE_SET_USED(cmd);
-	return params != NULL && hub_each(params, add_channels, d) > 0 ?
-		0 : -EINVAL;
+	return query_parse(&q, params) == 0 &&
+		hub_each(q.hub, add_channels, &q) > 0 ? 0 : -EINVAL;
 }
 
 static const char *
@@ -101,12 +145,6 @@ state_name(enum ferry_end_state state)
 	/* It comes out of shared memory. */
 	return (unsigned int)state < RTE_DIM(names) ? names[state] : "corrupt";
 }
-
-struct channel_query {
-	uint64_t id;
-	struct rte_tel_data *d;
-	bool found;
-};
 
 static void
 add_channel(struct ferry_hub *hub, void *arg)
@@ -142,17 +180,11 @@ static int
 tel_channel(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	struct channel_query q = { .d = d };
-	char hub[FERRY_NAME_MAX];
-	const char *comma;
 
 	RTE_SET_USED(cmd);
-	comma = params != NULL ? strchr(params, ',') : NULL;
-	if (comma == NULL || comma - params >= (ptrdiff_t)sizeof(hub))
+	if (query_parse(&q, params) != 0)
 		return -EINVAL;
-	memcpy(hub, params, comma - params);
-	hub[comma - params] = '\0';
-	q.id = strtoull(comma + 1, NULL, 10);
-	hub_each(hub, add_channel, &q);
+	hub_each(q.hub, add_channel, &q);
 	return q.found ? 0 : -ENOENT;
 }
 
@@ -163,7 +195,8 @@ RTE_INIT(hub_telemetry)
 	rte_telemetry_register_cmd("/ferry/hub", tel_hub,
 		"Returns the numbers of a hub. Parameters: string hub");
 	rte_telemetry_register_cmd("/ferry/channels", tel_channels,
-		"Returns name and id of the channels. Parameters: string hub");
+		"Returns name and id of channels. Parameters: string hub, "
+		"int id (optional): those after that one");
 	rte_telemetry_register_cmd("/ferry/channel", tel_channel,
 		"Returns a channel. Parameters: string hub, int id");
 }

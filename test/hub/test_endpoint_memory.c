@@ -476,6 +476,32 @@ registered_memory_is_shared_and_stays_while_messages_use_it(void **state)
 	stop(ep);
 }
 
+static void
+a_process_that_was_forked_gets_and_gives_nothing(void **state)
+{
+	struct ferry_endpoint *ep = start(16 * MIB);
+	uint8_t *mem = ferry_alloc(ep, 4096);
+	unsigned int before;
+
+	(void)state;
+	assert_non_null(mem);
+	before = ep->requests;
+	ep->forked = true;
+	assert_null(ferry_alloc(ep, 4096));
+	ferry_free(ep, mem);
+	assert_int_equal(ferry_register(ep, (void *)nowhere, 4096),
+		FERRY_E_FORKED);
+	assert_int_equal(ferry_unregister(ep, (void *)nowhere, 4096),
+		FERRY_E_FORKED);
+	assert_int_equal(ep->requests, before);
+	ep->forked = false;
+	/* It is still there. */
+	ferry_free(ep, mem);
+	assert_ptr_equal(ferry_alloc(ep, 4096), mem);
+	endpoint_memory_fini(&ep->memory);
+	hub_arena_fini(&ep->arena);
+}
+
 int
 main(void)
 {
@@ -490,6 +516,7 @@ main(void)
 		cmocka_unit_test(memory_that_this_process_does_not_have_is_given_back),
 		cmocka_unit_test(registered_ranges_are_apart_and_whole_pages),
 		cmocka_unit_test(registered_memory_is_shared_and_stays_while_messages_use_it),
+		cmocka_unit_test(a_process_that_was_forked_gets_and_gives_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -480,6 +480,61 @@ memory_needed_can_be_told_before_to_the_byte(void **state)
 	assert_int_equal(ferry_hub_destroy(hub), 0);
 }
 
+struct visitor {
+	/* Detach before the thread ends. */
+	bool leaves;
+	struct ferry_endpoint *ep;
+};
+
+static void *
+visit(void *arg)
+{
+	struct visitor *v = arg;
+
+	v->ep = hub_join(HUB, v->leaves ? "leaves" : "stays");
+	if (v->leaves)
+		ferry_detach(v->ep);
+	return NULL;
+}
+
+static void
+a_thread_that_ends_and_is_still_attached_is_told(void **state)
+{
+	struct visitor v;
+	struct ferry_hub *hub;
+	size_t size = 0, i;
+	char *text = NULL;
+	pthread_t thread;
+	FILE *stream;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 4 * MIB, 0, 0);
+	for (i = 0; i < 2; i++) {
+		v.leaves = i == 1;
+		stream = open_memstream(&text, &size);
+		assert_non_null(stream);
+		rte_openlog_stream(stream);
+		assert_int_equal(pthread_create(&thread, NULL, visit, &v), 0);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		rte_openlog_stream(NULL);
+		fclose(stream);
+		if (v.leaves) {
+			assert_string_equal(text, "");
+		} else {
+			assert_non_null(strstr(text, "a thread ends"));
+			assert_non_null(strstr(text, "stays"));
+			assert_non_null(strstr(text, "ferry_detach()"));
+			/* Another one may go on with it. */
+			ferry_detach(v.ep);
+		}
+		free(text);
+		text = NULL;
+		hub_check_empty(hub);
+	}
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
 static void
 every_result_has_its_own_words(void **state)
 {
@@ -525,6 +580,7 @@ main(void)
 		cmocka_unit_test(both_sides_must_want_the_same_sizes_or_none),
 		cmocka_unit_test(channels_are_limited_and_their_places_come_back),
 		cmocka_unit_test(memory_needed_can_be_told_before_to_the_byte),
+		cmocka_unit_test(a_thread_that_ends_and_is_still_attached_is_told),
 		cmocka_unit_test(every_result_has_its_own_words),
 	};
 

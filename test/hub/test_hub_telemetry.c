@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* What dpdk-telemetry.py is told: over its socket, from this very process. */
+
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "hub_fixture.h"
+
+/* More than DPDK's telemetry can say at once, by number and by bytes. */
+#define CHANNELS 1500
+#define MAX_OUTPUT (16 * 1024)
+
+/* As ferry_test_eal_start() does, but with telemetry, which cannot be switched
+ * on again by a later option. */
+static int
+eal_start(void **state)
+{
+	static char prefix[64];
+	static char text[][24] = {
+		"ferry-test", "--in-memory", "--no-pci", "--log-level=warning",
+		"--socket-limit=256",
+	};
+	static char lcores[24];
+	cpu_set_t cpus;
+	char *argv[8];
+	unsigned int i;
+	int cpu;
+
+	(void)state;
+	if (ferry_test_eal_skip_reason() != NULL)
+		return 0;
+	for (i = 0; i < sizeof(text) / sizeof(text[0]); i++)
+		argv[i] = text[i];
+	/* Telemetry's socket lies in a directory of the prefix. */
+	snprintf(prefix, sizeof(prefix), "--file-prefix=ferrytel%d",
+		(int)getpid());
+	argv[i++] = prefix;
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	for (cpu = 0; !CPU_ISSET(cpu, &cpus); cpu++)
+		;
+	snprintf(lcores, sizeof(lcores), "--lcores=0@%d", cpu);
+	argv[i++] = lcores;
+	argv[i] = NULL;
+	return rte_eal_init((int)i, argv) < 0 ? -rte_errno : 0;
+}
+
+static int
+eal_end(void **state)
+{
+	char dir[200], path[256];
+
+	(void)state;
+	if (ferry_test_eal_skip_reason() != NULL)
+		return 0;
+	snprintf(dir, sizeof(dir), "%s", rte_eal_get_runtime_dir());
+	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", dir);
+	rte_eal_cleanup();
+	unlink(path);
+	rmdir(dir);
+	return 0;
+}
+
+/* Connect as the script does. */
+static int
+dial(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	char hello[1024];
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/dpdk_telemetry.v2",
+		rte_eal_get_runtime_dir());
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_true(recv(fd, hello, sizeof(hello), 0) > 0);
+	return fd;
+}
+
+static void
+ask(int fd, const char *command, char *answer, size_t size)
+{
+	ssize_t n;
+
+	assert_true(send(fd, command, strlen(command), 0) > 0);
+	n = recv(fd, answer, size - 1, 0);
+	assert_true(n > 0);
+	answer[n] = '\0';
+}
+
+/* Names as long as can be, so that an answer's bytes count, too. */
+static void
+channel_name(char name[FERRY_NAME_MAX], uint32_t i)
+{
+	memset(name, 'x', FERRY_NAME_MAX - 1);
+	name[FERRY_NAME_MAX - 1] = '\0';
+	name[snprintf(name, FERRY_NAME_MAX, "channel.%u.", i)] = 'x';
+}
+
+static void
+all_channels_are_listed_page_by_page(void **state)
+{
+	const struct ferry_channel_config config = { 64, 16 };
+	const struct ferry_hub_config hub_config = {
+		.name = HUB, .memory = 128 * MIB, .socket = -1,
+		.max_channels = CHANNELS,
+	};
+	static char answer[2 * MAX_OUTPUT], next[256];
+	char name[FERRY_NAME_MAX], entry[256], *more;
+	unsigned int pages = 0;
+	struct ferry_endpoint *ep;
+	struct ferry_hub *hub;
+	struct ferry_tx *tx;
+	uint32_t i;
+	int fd;
+
+	(void)state;
+	ferry_test_need_eal();
+	assert_int_equal(ferry_hub_create(&hub, &hub_config), 0);
+	assert_int_equal(ferry_attach(&ep, HUB, "e"), 0);
+	for (i = 1; i <= CHANNELS; i++) {
+		channel_name(name, i);
+		assert_int_equal(ferry_tx_open(&tx, ep, name, &config), 0);
+	}
+	fd = dial();
+	strcpy(next, "/ferry/channels," HUB);
+	for (i = 1; next[0] != '\0'; pages++) {
+		ask(fd, next, answer, sizeof(answer));
+		for (; i <= CHANNELS; i++) {
+			channel_name(name, i);
+			snprintf(entry, sizeof(entry), "\"%s %u\"", name, i);
+			if (strstr(answer, entry) == NULL)
+				break;
+		}
+		more = strstr(answer, "\"more: ");
+		next[0] = '\0';
+		if (more != NULL)
+			assert_int_equal(sscanf(more, "\"more: %255[^\"]",
+				next), 1);
+		assert_true(pages < CHANNELS);
+	}
+	assert_int_equal(i, CHANNELS + 1);
+	print_message("%u pages\n", pages);
+	/* A page begins where it is told to. */
+	ask(fd, "/ferry/channels," HUB ",1499", answer, sizeof(answer));
+	channel_name(name, 1500);
+	snprintf(entry, sizeof(entry), "{\"/ferry/channels\":[\"%s 1500\"]}",
+		name);
+	assert_string_equal(answer, entry);
+	ask(fd, "/ferry/channels," HUB ",1500", answer, sizeof(answer));
+	assert_string_equal(answer, "{\"/ferry/channels\":[]}");
+	close(fd);
+	ferry_detach(ep);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+what_is_not_there_is_null(void **state)
+{
+	static const char * const commands[] = {
+		"/ferry/channels", "/ferry/channels,", "/ferry/channels,other",
+		"/ferry/channels,,1", "/ferry/channels," HUB ",",
+		"/ferry/channels," HUB ",x", "/ferry/channels," HUB ",-1",
+		"/ferry/channels," HUB ",1x", "/ferry/channel," HUB,
+		"/ferry/channel," HUB ",7", "/ferry/channel," HUB ",0",
+		"/ferry/channel,other,1", "/ferry/hub,other",
+		"/ferry/channels,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,1",
+	};
+	static char answer[MAX_OUTPUT], null[64];
+	struct ferry_hub *hub;
+	unsigned int i;
+	int fd;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 2 * MIB, 0, 0);
+	fd = dial();
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		ask(fd, commands[i], answer, sizeof(answer));
+		snprintf(null, sizeof(null), "{\"%.*s\":null}",
+			(int)strcspn(commands[i], ","), commands[i]);
+		assert_string_equal(answer, null);
+	}
+	close(fd);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+int
+main(int argc, char *argv[])
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_channels_are_listed_page_by_page),
+		cmocka_unit_test(what_is_not_there_is_null),
+	};
+
+	if (argc > 1) /* one of them, by name */
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, eal_start, eal_end);
+}
