@@ -17,8 +17,9 @@
  * ends. Ferry logs a warning when a thread ends with endpoints attached.
  *
  * fork(), daemon(): an endpoint stays with the process that attached it. In a
- * child, control calls return FERRY_E_FORKED, closing and detaching only forget,
- * and sending and receiving are not allowed. Become a daemon before EAL starts.
+ * child, control calls return FERRY_E_FORKED, closing and detaching only give
+ * back what is the child's own, and sending and receiving are not allowed.
+ * Become a daemon before EAL starts.
  */
 
 #include <stdint.h>

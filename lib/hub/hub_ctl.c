@@ -35,6 +35,11 @@ static void
 serve_attach(struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_asker *asker, struct hub_reply *rep)
 {
+	/* One whose death would go unnoticed is none. */
+	if (asker->remote && asker->pidfd < 0) {
+		rep->result = -EINVAL;
+		return;
+	}
 	rep->result = hub_attach(hub, req->name, asker->pid,
 			asker->remote ? asker->pidfd : -1, &rep->endpoint,
 			&rep->epoch);
@@ -44,12 +49,8 @@ serve_attach(struct ferry_hub *hub, const struct hub_request *req,
 		sizeof(hub->registry->bells[0]);
 }
 
-/*
- * Whether a request can be meant as it is: 0, or what the reply says. Epochs and
- * ids begin anew with each hub.
- */
-static int
-request_check(const struct ferry_hub *hub, const struct hub_request *req,
+int
+hub_check(const struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_asker *asker)
 {
 	const bool hello = req->op == HUB_OP_HELLO;
@@ -62,12 +63,10 @@ request_check(const struct ferry_hub *hub, const struct hub_request *req,
 	if ((hello || attach) && (req->version != FERRY_CHANNEL_VERSION ||
 			req->layout != ferry_channel_layout_hash()))
 		return FERRY_E_VERSION;
-	/* Its death would go unnoticed. */
-	if (attach && asker->remote && asker->pidfd < 0)
-		return -EINVAL;
 	/* Who attaches in this process has found the hub in this very call. */
 	if (hello || (attach && !asker->remote))
 		return 0;
+	/* Epochs and ids begin anew with each hub. */
 	return req->incarnation == hub->incarnation ? 0 : FERRY_E_HUB_GONE;
 }
 
@@ -78,7 +77,7 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req,
 	struct ferry_channel_shared *shared = NULL;
 
 	memset(rep, 0, sizeof(*rep));
-	rep->result = request_check(hub, req, asker);
+	rep->result = hub_check(hub, req, asker);
 	if (rep->result == 0 && req->op != HUB_OP_ATTACH &&
 			req->op != HUB_OP_HELLO)
 		rep->result = hub_allow(hub, req->endpoint, req->epoch,
@@ -152,7 +151,9 @@ hub_undo(struct ferry_hub *hub, const struct hub_request *req,
 bool
 hub_is_forked(void)
 {
-	return hubs_process != 0 && hubs_process != getpid();
+	const pid_t process = __atomic_load_n(&hubs_process, __ATOMIC_RELAXED);
+
+	return process != 0 && process != getpid();
 }
 
 int
@@ -166,7 +167,8 @@ hub_publish(struct ferry_hub *hub)
 	pthread_mutex_lock(&hubs_lock);
 	ret = hub_find(hub->name) != NULL ? -EEXIST : hub_socket_open(hub);
 	if (ret == 0) {
-		hubs_process = getpid();
+		/* Relaxed: who was forked has it from before the fork. */
+		__atomic_store_n(&hubs_process, getpid(), __ATOMIC_RELAXED);
 		TAILQ_INSERT_TAIL(&hubs, hub, next);
 	}
 	pthread_mutex_unlock(&hubs_lock);

@@ -99,7 +99,12 @@ hub_op_makes(uint32_t op)
 	return op == HUB_OP_ATTACH || op == HUB_OP_OPEN || op == HUB_OP_ALLOC;
 }
 
-/* Carry out a request. Nothing in it is believed. */
+/* Whether a request can be meant as it is, for this hub and in this version: 0,
+ * or what the reply says. */
+int hub_check(const struct ferry_hub *hub, const struct hub_request *req,
+		const struct hub_asker *asker);
+
+/* Check and carry out a request. Nothing in it is believed. */
 void hub_serve(struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_asker *asker, struct hub_reply *rep);
 

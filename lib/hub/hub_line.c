@@ -161,8 +161,8 @@ reply_read(int conn, struct hub_reply *rep, int *fd_in)
 	return msg.msg_flags & MSG_CTRUNC ? -EMFILE : 0;
 }
 
-/* The same; *fd_in is the fd that came with the reply, or -1. Where nobody wants
- * one, none stays. */
+/* The same; *fd_in is the fd that came with the reply, or -1. Where nobody
+ * wants one, none stays. */
 static int
 reply_take(int conn, struct hub_reply *rep, int *fd_in)
 {

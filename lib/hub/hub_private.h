@@ -5,12 +5,13 @@
 /*
  * The hub from inside.
  *
- *     endpoint.c ──> hub_line.c ──request──> hub_ctl.c ──> hub_table.c ──> hub_arena.c
- *                        :                      ^            ^   │ │            ^
- *                        :                      │            │   │ └──> hub_memory.c
- *                        └ ─ ─> hub_socket.c ───┘            │   └────> hub_serve.c ──> hub_engine.c
- *                                    ^                       │
- *                             hub_monitor.c ──a death────────┘
+ *     endpoint.c ──> hub_line.c ──request──> hub_ctl.c ──> hub_table.c
+ *                        :                       ^          ^   │ │ │
+ *                        : another process       │          │   │ │ └> hub_arena.c
+ *                        └ ─ ─ ─ ─ ─ ─ ─> hub_socket.c      │   │ │        ^
+ *                                                ^          │   │ └──> hub_memory.c
+ *                                         hub_monitor.c ────┘   │
+ *                                                     a death   └> hub_serve.c ─> hub_engine.c
  *
  * What the hub decides by (who is attached, who has which end, which memory is
  * whose) lies in its private memory. Shared memory tells the endpoints; the
@@ -173,8 +174,8 @@ channel_number(const struct ferry_hub *hub, const struct hub_channel *c)
 
 /* hub_table.c: the hub's state and its changes. hub->lock is taken inside. */
 
-/* Whether a process may ask in the name of an endpoint: 0 or -EPERM. What is not
- * an endpoint is left to the request to find. */
+/* Whether a process may ask in the name of an endpoint: 0 or -EPERM. What is
+ * not an endpoint is left to the request to find. */
 int hub_allow(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		bool remote, int32_t pid);
 /* pidfd -1: a thread of this process. Takes over pidfd if it returns 0. */

@@ -315,30 +315,53 @@ tell_short(struct ferry_hub *hub)
 	if (s->told != 0 && now - s->told < TELL_NS)
 		return;
 	s->told = now;
-	HUB_LOG(WARNING, "%s: no file descriptor is left for clients: raise the "
-		"limit of the hub's process (ulimit -n, LimitNOFILE=)",
+	HUB_LOG(WARNING, "%s: no file descriptor is left for clients: raise "
+		"the limit of the hub's process (ulimit -n, LimitNOFILE=)",
 		hub->name);
+}
+
+/*
+ * Whether a fd is a pidfd. Which process it stands for is its owner's affair:
+ * with another one's, its own death would not be noticed.
+ */
+static bool
+is_pidfd(int fd)
+{
+	char path[64], line[128];
+	bool found = false;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = fopen(path, "re");
+	/* Without a descriptor to look with, it is believed. */
+	if (info == NULL)
+		return errno == EMFILE || errno == ENFILE;
+	while (!found && fgets(line, sizeof(line), info) != NULL)
+		found = strncmp(line, "Pid:", 4) == 0;
+	fclose(info);
+	return found;
 }
 
 /* What the reply to a request is, but for what hub_serve() does. */
 static int
 packet_check(struct ferry_hub *hub, const struct packet *p, int conn,
-		int32_t *pid)
+		struct hub_asker *asker)
 {
 	const bool attach = p->req.op == HUB_OP_ATTACH;
 	int ret;
 
 	if (p->len != (ssize_t)sizeof(p->req))
 		return FERRY_E_VERSION;
-	ret = peer_check(conn, pid);
+	ret = peer_check(conn, &asker->pid);
+	if (ret == 0)
+		ret = hub_check(hub, &p->req, asker);
 	if (ret != 0)
 		return ret;
-	/* A remote endpoint whose death would go unnoticed is none. */
 	if (attach && p->n_fds == 0 && p->cut) {
 		tell_short(hub);
 		return -EMFILE;
 	}
-	if (attach && (p->n_fds != 1 || p->cut))
+	if (attach && (p->n_fds != 1 || p->cut || !is_pidfd(p->fd)))
 		return -EINVAL;
 	if ((attach || p->req.op == HUB_OP_HELLO) && hub->socket.self < 0)
 		return FERRY_E_NO_PIDFD;
@@ -355,7 +378,7 @@ packet_serve(struct ferry_hub *hub, int conn, struct packet *p)
 	int ret;
 
 	memset(&rep, 0, sizeof(rep));
-	ret = packet_check(hub, p, conn, &asker.pid);
+	ret = packet_check(hub, p, conn, &asker);
 	if (ret != 0) {
 		rep.result = ret;
 	} else if (hub_op_makes(p->req.op) && is_gone(conn)) {

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,6 +34,7 @@
 
 #include <rte_common.h>
 
+#include "ferry_errno.h"
 #include "ferry_memory.h"
 #include "hub_ctl.h"
 #include "peer.h"
@@ -157,9 +161,13 @@ static void
 hear(int conn, struct hub_reply *rep)
 {
 	struct pollfd p = { .fd = conn, .events = POLLIN };
+	char c;
 
 	assert_int_equal(poll(&p, 1, (int)(HANGS / 1000000)), 1);
 	assert_int_equal(recv(conn, rep, sizeof(*rep), 0), sizeof(*rep));
+	/* The hub closes it, too. */
+	assert_int_equal(poll(&p, 1, (int)(HANGS / 1000000)), 1);
+	assert_int_equal(recv(conn, &c, 1, 0), 0);
 }
 
 static int
@@ -199,6 +207,15 @@ hub_incarnation(void)
 	return rep.incarnation;
 }
 
+/* The hub's descriptors, after it has done what former requests led to. */
+static unsigned int
+hub_fds(const struct peer *hub)
+{
+	hub_incarnation();
+	hub_incarnation();
+	return fds_of(hub->proc.pid);
+}
+
 static struct hub_request
 attach_request(void)
 {
@@ -218,7 +235,9 @@ ask_nonsense(void)
 	uint8_t noise[2 * sizeof(good)];
 	struct hub_request req = good;
 	uint64_t random = 5;
+	struct hub_reply rep;
 	unsigned int i, k;
+	int pair[2], self[1];
 	size_t len;
 
 #define EXPECT(n_fds, want) \
@@ -236,19 +255,27 @@ ask_nonsense(void)
 	memcpy(noise, &req, sizeof(req));
 	assert_int_equal(ask_n(noise, sizeof(req) - 1, 1), FERRY_E_VERSION);
 	assert_int_equal(ask_n(noise, sizeof(req) + 1, 1), FERRY_E_VERSION);
-	/* No pidfd, or several, or a fd that nobody can wait for. */
+	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+	assert_int_equal(ask(&req, sizeof(req), pair, 1, &rep), -EINVAL);
+	close(pair[0]);
+	close(pair[1]);
+	/* No pidfd, or several, or a fd that is none. */
 	EXPECT(0, -EINVAL);
+	EXPECT(1, -EINVAL);
 	EXPECT(2, -EINVAL);
 	EXPECT(8, -EINVAL);
-	/* An earlier hub. */
+	/* With one: an earlier hub; odd names. */
+	self[0] = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	req.incarnation ^= 1;
-	EXPECT(1, FERRY_E_HUB_GONE);
+	assert_int_equal(ask(&req, sizeof(req), self, 1, &rep),
+		FERRY_E_HUB_GONE);
 	req = good;
 	memset(req.name, 'x', sizeof(req.name));
-	EXPECT(1, -EINVAL);
+	assert_int_equal(ask(&req, sizeof(req), self, 1, &rep), -EINVAL);
 	req = good;
 	req.name[0] = '/';
-	EXPECT(1, -EINVAL);
+	assert_int_equal(ask(&req, sizeof(req), self, 1, &rep), -EINVAL);
+	close(self[0]);
 	for (i = 0; i < 4; i++) {
 		req = good;
 		req.op = i == 0 ? 0 : i == 1 ? 99 : i == 2 ? HUB_OP_LAST + 1 :
@@ -310,7 +337,7 @@ nonsense_does_not_harm_the_hub(void **state)
 	peer_start_hub(&hub, 8 * MIB);
 	peer_start_endpoint(&b);
 	assert_int_equal(peer_open(&b, PEER_OPEN_TX, CHANNEL, &small), 0);
-	before = fds_of(hub.proc.pid);
+	before = hub_fds(&hub);
 	ask_nonsense();
 	await_fds(hub.proc.pid, before);
 	assert_int_equal(peer_simple(&b, PEER_CLOSE), 0);
@@ -378,7 +405,7 @@ the_silent_and_the_deaf_keep_nobody_waiting(void **state)
 	ferry_procs_need();
 	peer_start_hub(&hub, 8 * MIB);
 	peer_start(&b, FERRY_EAL_SECONDARY, NULL);
-	before = fds_of(hub.proc.pid);
+	before = hub_fds(&hub);
 	for (i = 0; i < RTE_DIM(silent); i++)
 		silent[i] = dial();
 	for (i = 0; i < RTE_DIM(deaf); i++) {
@@ -432,6 +459,75 @@ what_a_stopped_hub_could_not_answer_in_time_was_never_asked(void **state)
 	peer_check_hub(&hub, 1);
 	assert_int_equal(peer_open(&a, PEER_OPEN_TX, "late", NULL), 0);
 	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+/* Send a request and give up while the hub is stopped, but do not go away. */
+static int
+give_up(const struct hub_request *req, const int *fds, unsigned int n)
+{
+	int conn = dial();
+
+	assert_int_equal(say(conn, req, sizeof(*req), fds, n), sizeof(*req));
+	assert_int_equal(shutdown(conn, SHUT_RD), 0);
+	return conn;
+}
+
+static void
+what_a_hub_cannot_tell_it_undoes(void **state)
+{
+	const struct peer_order info = { .op = PEER_INFO };
+	struct peer hub = { 0 };
+	struct hub_request req, made;
+	struct peer_report rep;
+	struct hub_reply reply;
+	int self, conns[4], i;
+	unsigned int before;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	req = attach_request();
+	assert_int_equal(ask(&req, sizeof(req), &self, 1, &reply), 0);
+	made = req;
+	made.endpoint = reply.endpoint;
+	made.epoch = reply.epoch;
+	made.op = HUB_OP_OPEN;
+	made.config = small;
+	strcpy(made.name, "made");
+	assert_int_equal(ask(&made, sizeof(made), NULL, 0, &reply), 0);
+	before = hub_fds(&hub);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	conns[0] = give_up(&req, &self, 1);
+	/* A channel of its own, the other end of one that is there, memory. */
+	made.role = HUB_RX;
+	conns[1] = give_up(&made, NULL, 0);
+	strcpy(made.name, "new");
+	conns[2] = give_up(&made, NULL, 0);
+	made.op = HUB_OP_ALLOC;
+	made.size = MIB;
+	conns[3] = give_up(&made, NULL, 0);
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	/* It answers behind those. */
+	made.op = HUB_OP_LIST;
+	made.id = 0;
+	assert_int_equal(ask(&made, sizeof(made), NULL, 0, &reply), 0);
+	assert_int_equal(reply.total, 1);
+	rep = peer_do(&hub, &info);
+	assert_int_equal(rep.info.endpoints, 1);
+	assert_int_equal(rep.info.memory_endpoints, 0);
+	assert_int_equal(rep.n_channels, 1);
+	assert_string_equal(rep.channels[0].name, "made");
+	assert_int_equal(rep.channels[0].rx.state, FERRY_END_ABSENT);
+	await_fds(hub.proc.pid, before);
+	for (i = 0; i < 4; i++)
+		close(conns[i]);
+	made.op = HUB_OP_DETACH;
+	assert_int_equal(ask(&made, sizeof(made), NULL, 0, &reply), 0);
+	peer_check_hub(&hub, 0);
+	close(self);
 	peer_exit_hub(&hub);
 }
 
@@ -490,13 +586,13 @@ attaches_that_a_stopped_hub_did_not_answer_leave_nothing(void **state)
 	};
 	const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
 	struct peer hub = { 0 }, a = { 0 };
-	unsigned int hub_fds, fds;
+	unsigned int hub_before, fds;
 
 	(void)state;
 	ferry_procs_need();
 	peer_start_hub(&hub, 8 * MIB);
 	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
-	hub_fds = fds_of(hub.proc.pid);
+	hub_before = hub_fds(&hub);
 	fds = fds_of(a.proc.pid);
 	ferry_proc_signal(&hub.proc, SIGSTOP);
 	usleep(100000); /* all its threads */
@@ -508,7 +604,7 @@ attaches_that_a_stopped_hub_did_not_answer_leave_nothing(void **state)
 	peer_check_hub(&hub, 1);
 	assert_int_equal(peer_simple(&a, PEER_DETACH), 0);
 	peer_check_hub(&hub, 0);
-	await_fds(hub.proc.pid, hub_fds);
+	await_fds(hub.proc.pid, hub_before);
 	assert_int_equal(fds_of(a.proc.pid), fds);
 	peer_exit(&a);
 	peer_exit_hub(&hub);
@@ -617,6 +713,63 @@ time_in_which_nobody_ran_is_nobodys_fault(void **state)
 	peer_exit_hub(&hub);
 }
 
+/* As container runtimes do that know no pidfd_open(). */
+static int
+refuse_pidfd_open(struct peer *peer)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {
+		.len = RTE_DIM(code), .filter = code,
+	};
+
+	(void)peer;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			SECCOMP_FILTER_FLAG_TSYNC, &filter) == 0 ? 0 : -errno;
+}
+
+static void
+without_pidfd_open_attaching_is_refused_in_words(void **state)
+{
+	const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
+	const struct peer_order create = {
+		.op = PEER_CREATE, .name = HUB, .n = 8 * MIB,
+	};
+	const struct peer_order refuse = {
+		.op = PEER_CUSTOM, .custom = refuse_pidfd_open,
+	};
+	struct peer hub = { 0 }, a = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	assert_non_null(strstr(ferry_strerror(FERRY_E_NO_PIDFD), "pidfd_open"));
+	assert_non_null(strstr(ferry_strerror(FERRY_E_NO_PIDFD), "seccomp"));
+	/* The client's. */
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
+	assert_int_equal(peer_do(&a, &refuse).result, 0);
+	assert_int_equal(peer_do(&a, &attach).result, FERRY_E_NO_PIDFD);
+	peer_check_hub(&hub, 0);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+	/* The hub's, which serves its own process all the same. */
+	peer_start(&hub, FERRY_EAL_HUB, NULL);
+	assert_int_equal(peer_do(&hub, &refuse).result, 0);
+	assert_int_equal(peer_do(&hub, &create).result, 0);
+	assert_int_equal(peer_do(&hub, &attach).result, 0);
+	assert_int_equal(peer_simple(&hub, PEER_DETACH), 0);
+	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
+	assert_int_equal(peer_do(&a, &attach).result, FERRY_E_NO_PIDFD);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
 static void
 limit_fds(pid_t pid, rlim_t n)
 {
@@ -683,7 +836,7 @@ a_hub_without_descriptors_refuses_newcomers_and_serves_the_others(void **state)
 	peer_start_hub(&hub, 8 * MIB);
 	peer_start_endpoint(&a);
 	peer_start(&b, FERRY_EAL_SECONDARY, NULL);
-	before = fds_of(hub.proc.pid);
+	before = hub_fds(&hub);
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(peer_do(&hub, &fill).result, 0);
 		/* In every other round a silent client has the last one. */
@@ -1026,10 +1179,12 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(a_hub_knows_who_asks_from_the_kernel, stop_all),
 		cmocka_unit_test_teardown(the_silent_and_the_deaf_keep_nobody_waiting, stop_all),
 		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_answer_in_time_was_never_asked, stop_all),
+		cmocka_unit_test_teardown(what_a_hub_cannot_tell_it_undoes, stop_all),
 		cmocka_unit_test_teardown(attaches_that_a_stopped_hub_did_not_answer_leave_nothing, stop_all),
 		cmocka_unit_test_teardown(a_stopped_hub_takes_back_later_what_was_given_back, stop_all),
 		cmocka_unit_test_teardown(a_hub_that_is_killed_during_a_request_is_missed_at_once, stop_all),
 		cmocka_unit_test_teardown(time_in_which_nobody_ran_is_nobodys_fault, stop_all),
+		cmocka_unit_test_teardown(without_pidfd_open_attaching_is_refused_in_words, stop_all),
 		cmocka_unit_test_teardown(a_hub_without_descriptors_refuses_newcomers_and_serves_the_others, stop_all),
 		cmocka_unit_test_teardown(a_process_without_descriptors_is_told_and_goes_on_with_those_it_has, stop_all),
 		cmocka_unit_test_teardown(the_hub_removes_the_sockets_of_the_dead_and_of_no_other, stop_all),
