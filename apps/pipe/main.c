@@ -196,7 +196,7 @@ pipe_attach(struct ferry_endpoint **ep, const struct pipe_options *o)
 			"'ferry-pipe hub', or name the right one with --hub",
 			o->hub);
 	else if (ret == FERRY_E_HUB_GONE)
-		app_error("hub '%s' has ended: start it again", o->hub);
+		app_error("the hub is gone: start hub '%s' again", o->hub);
 	else if (ret == -ETIMEDOUT)
 		app_error("hub '%s' does not answer: its process is stopped or "
 			"gets no CPU", o->hub);
