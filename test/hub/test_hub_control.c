@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Requests to a hub: nonsense, silence, a hub that is stopped or killed, and
- * what is left of requests that were given up. The wall clock jumps all the
- * time. */
+/* Requests to a hub: nonsense, silence, strangers, processes without
+ * descriptors, children; and the sockets in the hub's directory. */
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,7 +24,6 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -36,28 +32,11 @@
 
 #include "ferry_errno.h"
 #include "ferry_memory.h"
-#include "hub_ctl.h"
-#include "peer.h"
+#include "control.h"
 
 #define CHANNEL "bytes.0"
-/* What takes longer hangs. A request's own limit is 3 s. */
-#define HANGS SECONDS(60)
 
 static const struct ferry_channel_config small = { 256, 64 };
-
-/* For all of this program's processes: each look at the wall clock finds it an
- * hour earlier or later. */
-int
-clock_gettime(clockid_t clock, struct timespec *ts)
-{
-	static unsigned int looks;
-	int ret = (int)syscall(SYS_clock_gettime, clock, ts);
-
-	if (clock == CLOCK_REALTIME)
-		ts->tv_sec += __atomic_add_fetch(&looks, 1, __ATOMIC_RELAXED) %
-			2 ? 3600 : -3600;
-	return ret;
-}
 
 static int
 stop_all(void **state)
@@ -68,120 +47,6 @@ stop_all(void **state)
 	return 0;
 }
 
-static unsigned int
-fds_of(pid_t pid)
-{
-	unsigned int n = 0;
-	char path[64];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
-/* The number of descriptors comes back to what it was. */
-static void
-await_fds(pid_t pid, unsigned int n)
-{
-	const uint64_t end = ferry_test_now_ns() + HANGS;
-
-	while (fds_of(pid) != n) {
-		if (ferry_test_now_ns() > end)
-			fail_msg("%u descriptors, not %u", fds_of(pid), n);
-		usleep(1000);
-	}
-}
-
-static const char *
-runtime_dir(void)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "/var/run/dpdk/%s", ferry_test_prefix());
-	return path;
-}
-
-static int
-socket_at(const char *name, struct sockaddr_un *sa)
-{
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	memset(sa, 0, sizeof(*sa));
-	sa->sun_family = AF_UNIX;
-	assert_true(snprintf(sa->sun_path, sizeof(sa->sun_path), "%s/%s",
-		runtime_dir(), name) < (int)sizeof(sa->sun_path));
-	return fd;
-}
-
-/* The test itself connects to the hub. */
-static int
-dial(void)
-{
-	struct sockaddr_un sa;
-	int fd = socket_at(HUB_SOCKET_NAME HUB, &sa);
-
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	return fd;
-}
-
-/* Send a packet with descriptors: what send() says. */
-static ssize_t
-say(int conn, const void *data, size_t len, const int *fds, unsigned int n)
-{
-	struct iovec iov = {
-		.iov_base = (void *)(uintptr_t)data,
-		.iov_len = len,
-	};
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(8 * sizeof(int))];
-	} control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (n > 0) {
-		memset(&control, 0, sizeof(control));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(&control.align), fds, n * sizeof(int));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-	}
-	return sendmsg(conn, &msg, MSG_NOSIGNAL);
-}
-
-/* Receive the reply; what comes with it is closed. */
-static void
-hear(int conn, struct hub_reply *rep)
-{
-	struct pollfd p = { .fd = conn, .events = POLLIN };
-	char c;
-
-	assert_int_equal(poll(&p, 1, (int)(HANGS / 1000000)), 1);
-	assert_int_equal(recv(conn, rep, sizeof(*rep), 0), sizeof(*rep));
-	/* The hub closes it, too. */
-	assert_int_equal(poll(&p, 1, (int)(HANGS / 1000000)), 1);
-	assert_int_equal(recv(conn, &c, 1, 0), 0);
-}
-
-static int
-ask(const void *data, size_t len, const int *fds, unsigned int n,
-		struct hub_reply *rep)
-{
-	int conn = dial();
-
-	assert_int_equal(say(conn, data, len, fds, n), len);
-	hear(conn, rep);
-	close(conn);
-	return rep->result;
-}
-
 /* Ask, with so many fds that are good for nothing. */
 static int
 ask_n(const void *data, size_t len, unsigned int n)
@@ -189,49 +54,13 @@ ask_n(const void *data, size_t len, unsigned int n)
 	static const int fds[8];
 	struct hub_reply rep;
 
-	return ask(data, len, fds, n, &rep);
-}
-
-static uint64_t
-hub_incarnation(void)
-{
-	const struct hub_request hello = {
-		.op = HUB_OP_HELLO,
-		.version = FERRY_CHANNEL_VERSION,
-		.layout = ferry_channel_layout_hash(),
-	};
-	struct hub_reply rep;
-
-	assert_int_equal(ask(&hello, sizeof(hello), NULL, 0, &rep), 0);
-	assert_true(rep.incarnation != 0);
-	return rep.incarnation;
-}
-
-/* The hub's descriptors, after it has done what former requests led to. */
-static unsigned int
-hub_fds(const struct peer *hub)
-{
-	hub_incarnation();
-	hub_incarnation();
-	return fds_of(hub->proc.pid);
-}
-
-static struct hub_request
-attach_request(void)
-{
-	return (struct hub_request) {
-		.op = HUB_OP_ATTACH,
-		.version = FERRY_CHANNEL_VERSION,
-		.layout = ferry_channel_layout_hash(),
-		.incarnation = hub_incarnation(),
-		.name = "raw",
-	};
+	return control_ask(data, len, fds, n, &rep);
 }
 
 static void
 ask_nonsense(void)
 {
-	const struct hub_request good = attach_request();
+	const struct hub_request good = control_attach();
 	uint8_t noise[2 * sizeof(good)];
 	struct hub_request req = good;
 	uint64_t random = 5;
@@ -256,7 +85,8 @@ ask_nonsense(void)
 	assert_int_equal(ask_n(noise, sizeof(req) - 1, 1), FERRY_E_VERSION);
 	assert_int_equal(ask_n(noise, sizeof(req) + 1, 1), FERRY_E_VERSION);
 	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-	assert_int_equal(ask(&req, sizeof(req), pair, 1, &rep), -EINVAL);
+	assert_int_equal(control_ask(&req, sizeof(req), pair, 1, &rep),
+		-EINVAL);
 	close(pair[0]);
 	close(pair[1]);
 	/* No pidfd, or several, or a fd that is none. */
@@ -267,14 +97,16 @@ ask_nonsense(void)
 	/* With one: an earlier hub; odd names. */
 	self[0] = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	req.incarnation ^= 1;
-	assert_int_equal(ask(&req, sizeof(req), self, 1, &rep),
+	assert_int_equal(control_ask(&req, sizeof(req), self, 1, &rep),
 		FERRY_E_HUB_GONE);
 	req = good;
 	memset(req.name, 'x', sizeof(req.name));
-	assert_int_equal(ask(&req, sizeof(req), self, 1, &rep), -EINVAL);
+	assert_int_equal(control_ask(&req, sizeof(req), self, 1, &rep),
+		-EINVAL);
 	req = good;
 	req.name[0] = '/';
-	assert_int_equal(ask(&req, sizeof(req), self, 1, &rep), -EINVAL);
+	assert_int_equal(control_ask(&req, sizeof(req), self, 1, &rep),
+		-EINVAL);
 	close(self[0]);
 	for (i = 0; i < 4; i++) {
 		req = good;
@@ -363,13 +195,13 @@ a_hub_knows_who_asks_from_the_kernel(void **state)
 	peer_start_endpoint(&b);
 	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	assert_true(self >= 0);
-	req = attach_request();
-	assert_int_equal(ask(&req, sizeof(req), &self, 1, &rep), 0);
+	req = control_attach();
+	assert_int_equal(control_ask(&req, sizeof(req), &self, 1, &rep), 0);
 	req.op = HUB_OP_OPEN;
 	req.endpoint = rep.endpoint;
 	req.epoch = rep.epoch;
 	req.config = small;
-	assert_int_equal(ask(&req, sizeof(req), NULL, 0, &rep), 0);
+	assert_int_equal(control_ask(&req, sizeof(req), NULL, 0, &rep), 0);
 	got = peer_do(&hub, &info);
 	assert_int_equal(got.n_channels, 1);
 	assert_int_equal(got.channels[0].tx.pid, getpid());
@@ -377,10 +209,10 @@ a_hub_knows_who_asks_from_the_kernel(void **state)
 	req.op = HUB_OP_DETACH;
 	req.endpoint = 0;
 	req.epoch = 1;
-	assert_int_equal(ask(&req, sizeof(req), NULL, 0, &rep), -EPERM);
+	assert_int_equal(control_ask(&req, sizeof(req), NULL, 0, &rep), -EPERM);
 	req.endpoint = 1;
 	req.epoch = 2;
-	assert_int_equal(ask(&req, sizeof(req), NULL, 0, &rep), 0);
+	assert_int_equal(control_ask(&req, sizeof(req), NULL, 0, &rep), 0);
 	peer_check_hub(&hub, 1);
 	close(self);
 	peer_exit(&b);
@@ -407,11 +239,11 @@ the_silent_and_the_deaf_keep_nobody_waiting(void **state)
 	peer_start(&b, FERRY_EAL_SECONDARY, NULL);
 	before = hub_fds(&hub);
 	for (i = 0; i < RTE_DIM(silent); i++)
-		silent[i] = dial();
+		silent[i] = control_dial();
 	for (i = 0; i < RTE_DIM(deaf); i++) {
-		deaf[i] = dial();
-		assert_int_equal(say(deaf[i], &hello, sizeof(hello), NULL, 0),
-			sizeof(hello));
+		deaf[i] = control_dial();
+		assert_int_equal(control_say(deaf[i], &hello, sizeof(hello),
+			NULL, 0), sizeof(hello));
 	}
 	rep = peer_do(&b, &attach);
 	assert_int_equal(rep.result, 0);
@@ -426,290 +258,6 @@ the_silent_and_the_deaf_keep_nobody_waiting(void **state)
 	await_fds(hub.proc.pid, before);
 	peer_check_hub(&hub, 0);
 	peer_exit(&b);
-	peer_exit_hub(&hub);
-}
-
-static void
-what_a_stopped_hub_could_not_answer_in_time_was_never_asked(void **state)
-{
-	struct peer_order open = {
-		.op = PEER_OPEN_TX, .name = "late", .config = small,
-	};
-	struct peer hub = { 0 }, a = { 0 };
-	struct peer_report rep;
-
-	(void)state;
-	ferry_procs_need();
-	peer_start_hub(&hub, 8 * MIB);
-	peer_start_endpoint(&a);
-	ferry_proc_signal(&hub.proc, SIGSTOP);
-	usleep(100000); /* all its threads */
-	rep = peer_do(&a, &open);
-	assert_int_equal(rep.result, -ETIMEDOUT);
-	/* It goes on while the next request waits, and finds both. */
-	strcpy(open.name, "next");
-	peer_order(&a, &open);
-	usleep(200000);
-	ferry_proc_signal(&hub.proc, SIGCONT);
-	assert_int_equal(peer_report(&a).result, 0);
-	/* Its own end, not the late one's; and that can be had. */
-	open.op = PEER_OPEN_RX;
-	assert_int_equal(peer_do(&a, &open).result, 0);
-	assert_int_equal(peer_simple(&a, PEER_CLOSE), 0);
-	peer_check_hub(&hub, 1);
-	assert_int_equal(peer_open(&a, PEER_OPEN_TX, "late", NULL), 0);
-	peer_exit(&a);
-	peer_exit_hub(&hub);
-}
-
-/* Send a request and give up while the hub is stopped, but do not go away. */
-static int
-give_up(const struct hub_request *req, const int *fds, unsigned int n)
-{
-	int conn = dial();
-
-	assert_int_equal(say(conn, req, sizeof(*req), fds, n), sizeof(*req));
-	assert_int_equal(shutdown(conn, SHUT_RD), 0);
-	return conn;
-}
-
-static void
-what_a_hub_cannot_tell_it_undoes(void **state)
-{
-	const struct peer_order info = { .op = PEER_INFO };
-	struct peer hub = { 0 };
-	struct hub_request req, made;
-	struct peer_report rep;
-	struct hub_reply reply;
-	int self, conns[4], i;
-	unsigned int before;
-
-	(void)state;
-	ferry_procs_need();
-	peer_start_hub(&hub, 8 * MIB);
-	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	req = attach_request();
-	assert_int_equal(ask(&req, sizeof(req), &self, 1, &reply), 0);
-	made = req;
-	made.endpoint = reply.endpoint;
-	made.epoch = reply.epoch;
-	made.op = HUB_OP_OPEN;
-	made.config = small;
-	strcpy(made.name, "made");
-	assert_int_equal(ask(&made, sizeof(made), NULL, 0, &reply), 0);
-	before = hub_fds(&hub);
-	ferry_proc_signal(&hub.proc, SIGSTOP);
-	usleep(100000); /* all its threads */
-	conns[0] = give_up(&req, &self, 1);
-	/* A channel of its own, the other end of one that is there, memory. */
-	made.role = HUB_RX;
-	conns[1] = give_up(&made, NULL, 0);
-	strcpy(made.name, "new");
-	conns[2] = give_up(&made, NULL, 0);
-	made.op = HUB_OP_ALLOC;
-	made.size = MIB;
-	conns[3] = give_up(&made, NULL, 0);
-	ferry_proc_signal(&hub.proc, SIGCONT);
-	/* It answers behind those. */
-	made.op = HUB_OP_LIST;
-	made.id = 0;
-	assert_int_equal(ask(&made, sizeof(made), NULL, 0, &reply), 0);
-	assert_int_equal(reply.total, 1);
-	rep = peer_do(&hub, &info);
-	assert_int_equal(rep.info.endpoints, 1);
-	assert_int_equal(rep.info.memory_endpoints, 0);
-	assert_int_equal(rep.n_channels, 1);
-	assert_string_equal(rep.channels[0].name, "made");
-	assert_int_equal(rep.channels[0].rx.state, FERRY_END_ABSENT);
-	await_fds(hub.proc.pid, before);
-	for (i = 0; i < 4; i++)
-		close(conns[i]);
-	made.op = HUB_OP_DETACH;
-	assert_int_equal(ask(&made, sizeof(made), NULL, 0, &reply), 0);
-	peer_check_hub(&hub, 0);
-	close(self);
-	peer_exit_hub(&hub);
-}
-
-#define ATTACHERS 40
-
-static struct attacher {
-	pthread_t thread;
-	int result;
-	uint64_t took_ns;
-} attachers[ATTACHERS];
-
-static void *
-attach_once(void *arg)
-{
-	struct attacher *a = arg;
-	const uint64_t start = ferry_test_now_ns();
-	struct ferry_endpoint *ep;
-
-	a->result = ferry_attach(&ep, HUB, "attacher");
-	a->took_ns = ferry_test_now_ns() - start;
-	if (a->result == 0)
-		ferry_detach(ep);
-	return NULL;
-}
-
-/* Runs in a secondary, while the hub is stopped. */
-static int
-attach_many(struct peer *peer)
-{
-	unsigned int i;
-
-	(void)peer;
-	for (i = 0; i < ATTACHERS; i++)
-		if (pthread_create(&attachers[i].thread, NULL, attach_once,
-				&attachers[i]) != 0)
-			return -EAGAIN;
-	for (i = 0; i < ATTACHERS; i++)
-		pthread_join(attachers[i].thread, NULL);
-	for (i = 0; i < ATTACHERS; i++) {
-		if (attachers[i].result != -ETIMEDOUT)
-			return attachers[i].result < 0 ? attachers[i].result :
-				-EPROTO;
-		/* 3 s each, not one after the other, which would be 120. */
-		if (attachers[i].took_ns < SECONDS(2) ||
-				attachers[i].took_ns > SECONDS(30))
-			return -ETIME;
-	}
-	return 0;
-}
-
-static void
-attaches_that_a_stopped_hub_did_not_answer_leave_nothing(void **state)
-{
-	const struct peer_order many = {
-		.op = PEER_CUSTOM, .custom = attach_many,
-	};
-	const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
-	struct peer hub = { 0 }, a = { 0 };
-	unsigned int hub_before, fds;
-
-	(void)state;
-	ferry_procs_need();
-	peer_start_hub(&hub, 8 * MIB);
-	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
-	hub_before = hub_fds(&hub);
-	fds = fds_of(a.proc.pid);
-	ferry_proc_signal(&hub.proc, SIGSTOP);
-	usleep(100000); /* all its threads */
-	assert_int_equal(peer_do(&a, &many).result, 0);
-	assert_int_equal(fds_of(a.proc.pid), fds);
-	ferry_proc_signal(&hub.proc, SIGCONT);
-	/* It answers behind those 40. */
-	assert_int_equal(peer_do(&a, &attach).result, 0);
-	peer_check_hub(&hub, 1);
-	assert_int_equal(peer_simple(&a, PEER_DETACH), 0);
-	peer_check_hub(&hub, 0);
-	await_fds(hub.proc.pid, hub_before);
-	assert_int_equal(fds_of(a.proc.pid), fds);
-	peer_exit(&a);
-	peer_exit_hub(&hub);
-}
-
-/* Runs in a secondary, while the hub is stopped: ask for more than is kept. */
-static int
-alloc_in_vain(struct peer *peer)
-{
-	return ferry_alloc(peer->ep, 3 * MIB) == NULL ? 0 : -EEXIST;
-}
-
-static void
-a_stopped_hub_takes_back_later_what_was_given_back(void **state)
-{
-	const struct peer_order alloc = {
-		.op = PEER_CUSTOM, .custom = alloc_in_vain,
-	};
-	const struct peer_order detach = { .op = PEER_DETACH };
-	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
-	struct peer_report rep;
-	char name[16];
-	int i;
-
-	(void)state;
-	ferry_procs_need();
-	peer_start_hub(&hub, 16 * MIB);
-	peer_start_endpoint(&a);
-	peer_start_endpoint(&b);
-	assert_int_equal(peer_open(&a, PEER_OPEN_TX, "closed", &small), 0);
-	for (i = 0; i < 10; i++) {
-		snprintf(name, sizeof(name), "left.%d", i);
-		assert_int_equal(peer_open(&b, PEER_OPEN_TX, name, &small), 0);
-	}
-	ferry_proc_signal(&hub.proc, SIGSTOP);
-	usleep(100000); /* all its threads */
-	assert_int_equal(peer_do(&a, &alloc).result, 0);
-	assert_int_equal(peer_simple(&a, PEER_CLOSE), 0);
-	/* Eleven requests: waited for once, or twice. */
-	rep = peer_do(&b, &detach);
-	assert_true(rep.took_ns < SECONDS(20));
-	ferry_proc_signal(&hub.proc, SIGCONT);
-	assert_int_equal(peer_open(&a, PEER_OPEN_RX, "closed", &small), 0);
-	assert_int_equal(peer_simple(&a, PEER_CLOSE), 0);
-	peer_check_hub(&hub, 1);
-	peer_exit(&a);
-	peer_exit(&b);
-	peer_exit_hub(&hub);
-}
-
-static void
-a_hub_that_is_killed_during_a_request_is_missed_at_once(void **state)
-{
-	const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
-	struct peer_order open = {
-		.op = PEER_OPEN_TX, .name = CHANNEL, .config = small,
-	};
-	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
-	struct peer_report rep;
-
-	(void)state;
-	ferry_procs_need();
-	peer_start_hub(&hub, 8 * MIB);
-	peer_start_endpoint(&a);
-	peer_start(&b, FERRY_EAL_SECONDARY, NULL);
-	ferry_proc_signal(&hub.proc, SIGSTOP);
-	usleep(100000); /* all its threads */
-	peer_order(&a, &open);
-	peer_order(&b, &attach);
-	usleep(500000); /* both wait */
-	ferry_proc_kill(&hub.proc);
-	rep = peer_report(&a);
-	assert_int_equal(rep.result, FERRY_E_HUB_GONE);
-	assert_true(rep.took_ns < SECONDS(2));
-	rep = peer_report(&b);
-	assert_int_equal(rep.result, FERRY_E_HUB_GONE);
-	assert_true(rep.took_ns < SECONDS(2));
-	peer_exit(&a);
-	peer_exit(&b);
-}
-
-static void
-time_in_which_nobody_ran_is_nobodys_fault(void **state)
-{
-	struct peer_order open = {
-		.op = PEER_OPEN_TX, .name = CHANNEL, .config = small,
-	};
-	struct peer hub = { 0 }, a = { 0 };
-
-	(void)state;
-	ferry_procs_need();
-	peer_start_hub(&hub, 8 * MIB);
-	peer_start_endpoint(&a);
-	ferry_proc_signal(&hub.proc, SIGSTOP);
-	usleep(100000); /* all its threads */
-	peer_order(&a, &open);
-	usleep(300000); /* it waits */
-	/* As if a container with both of them were frozen. */
-	ferry_proc_signal(&a.proc, SIGSTOP);
-	usleep(4000000);
-	ferry_proc_signal(&a.proc, SIGCONT);
-	usleep(300000); /* it sees what time it is */
-	ferry_proc_signal(&hub.proc, SIGCONT);
-	assert_int_equal(peer_report(&a).result, 0);
-	peer_exit(&a);
 	peer_exit_hub(&hub);
 }
 
@@ -840,7 +388,7 @@ a_hub_without_descriptors_refuses_newcomers_and_serves_the_others(void **state)
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(peer_do(&hub, &fill).result, 0);
 		/* In every other round a silent client has the last one. */
-		silent = i % 2 ? dial() : -1;
+		silent = i % 2 ? control_dial() : -1;
 		rep = peer_do(&b, &attach);
 		assert_int_equal(rep.result, -EMFILE);
 		assert_int_equal(peer_open(&a, PEER_OPEN_TX, CHANNEL, &small),
@@ -923,7 +471,7 @@ a_process_without_descriptors_is_told_and_goes_on_with_those_it_has(
 static unsigned int
 sockets(void)
 {
-	DIR *dir = opendir(runtime_dir());
+	DIR *dir = opendir(control_dir());
 	unsigned int n = 0;
 	struct dirent *e;
 
@@ -997,7 +545,7 @@ a_hubs_name_is_taken_as_long_as_somebody_listens_there(void **state)
 	other = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	memset(&sa, 0, sizeof(sa));
 	sa.sun_family = AF_UNIX;
-	assert_int_equal(chdir(runtime_dir()), 0);
+	assert_int_equal(chdir(control_dir()), 0);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), HUB_SOCKET_NAME "%s",
 		create.name);
 	assert_int_equal(bind(other, (struct sockaddr *)&sa, sizeof(sa)), 0);
@@ -1030,9 +578,9 @@ ask_as_stranger(void)
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct hub_reply rep;
 
-	if (chdir(runtime_dir()) != 0 || setresuid(65534, 65534, 65534) != 0 ||
+	if (chdir(control_dir()) != 0 || setresuid(65534, 65534, 65534) != 0 ||
 			connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
-			say(fd, &hello, sizeof(hello), NULL, 0) < 0 ||
+			control_say(fd, &hello, sizeof(hello), NULL, 0) < 0 ||
 			recv(fd, &rep, sizeof(rep), 0) != sizeof(rep))
 		return 1;
 	return rep.result == -EACCES ? 0 : 1;
@@ -1049,15 +597,15 @@ another_user_is_refused(void **state)
 	(void)state;
 	ferry_procs_need();
 	peer_start_hub(&hub, 8 * MIB);
-	close(socket_at(HUB_SOCKET_NAME HUB, &sa));
-	assert_int_equal(chmod(runtime_dir(), 0711), 0);
+	close(control_socket(HUB_SOCKET_NAME HUB, &sa));
+	assert_int_equal(chmod(control_dir(), 0711), 0);
 	assert_int_equal(chmod(sa.sun_path, 0666), 0);
 	pid = fork();
 	if (pid == 0)
 		_exit(ask_as_stranger());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	assert_true(hub_incarnation() != 0);
+	assert_true(control_incarnation() != 0);
 	peer_exit_hub(&hub);
 }
 
@@ -1178,12 +726,6 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(nonsense_does_not_harm_the_hub, stop_all),
 		cmocka_unit_test_teardown(a_hub_knows_who_asks_from_the_kernel, stop_all),
 		cmocka_unit_test_teardown(the_silent_and_the_deaf_keep_nobody_waiting, stop_all),
-		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_answer_in_time_was_never_asked, stop_all),
-		cmocka_unit_test_teardown(what_a_hub_cannot_tell_it_undoes, stop_all),
-		cmocka_unit_test_teardown(attaches_that_a_stopped_hub_did_not_answer_leave_nothing, stop_all),
-		cmocka_unit_test_teardown(a_stopped_hub_takes_back_later_what_was_given_back, stop_all),
-		cmocka_unit_test_teardown(a_hub_that_is_killed_during_a_request_is_missed_at_once, stop_all),
-		cmocka_unit_test_teardown(time_in_which_nobody_ran_is_nobodys_fault, stop_all),
 		cmocka_unit_test_teardown(without_pidfd_open_attaching_is_refused_in_words, stop_all),
 		cmocka_unit_test_teardown(a_hub_without_descriptors_refuses_newcomers_and_serves_the_others, stop_all),
 		cmocka_unit_test_teardown(a_process_without_descriptors_is_told_and_goes_on_with_those_it_has, stop_all),
