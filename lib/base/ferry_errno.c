@@ -38,6 +38,9 @@ ferry_strerror(int result)
 	case FERRY_E_NO_PIDFD:
 		return "pidfd_open() is refused to this process or to the hub: "
 			"the container's seccomp profile must allow it";
+	case FERRY_E_LCORE:
+		return "another process of the file prefix has the same lcore "
+			"id: give each its own with --lcores";
 	}
 	/* glibc's own table: constant strings, unlike strerror(). */
 	text = result < 0 && result >= -4095 ? strerrordesc_np(-result) : NULL;

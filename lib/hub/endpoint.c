@@ -14,6 +14,7 @@
 #include "endpoint_memory.h"
 #include "ferry_compat.h"
 #include "ferry_copier.h"
+#include "ferry_eal.h"
 #include "ferry_endpoint.h"
 #include "ferry_errno.h"
 #include "ferry_server.h"
@@ -303,6 +304,9 @@ ferry_attach(struct ferry_endpoint **out, const char *hub, const char *name)
 		ret = ferry_name_check(name);
 	if (ret != 0 || out == NULL)
 		return ret != 0 ? ret : -EINVAL;
+	ret = ferry_eal_adopt(NULL, 0);
+	if (ret != 0)
+		return ret;
 	ep = calloc(1, sizeof(*ep));
 	if (ep == NULL)
 		return -ENOMEM;

@@ -11,6 +11,7 @@
 #include <rte_malloc.h>
 
 #include "ferry_errno.h"
+#include "ferry_eal.h"
 #include "hub_ctl.h"
 #include "hub_engine.h"
 
@@ -67,13 +68,15 @@ hub_board(struct ferry_hub *hub, uint32_t index)
 static void
 hub_free(struct ferry_hub *hub)
 {
+	/* No other user may get what a device may still write to. */
+	void *const shared[] = {
+		hub->unsafe ? NULL : hub->memory, hub->boards, hub->registry,
+	};
+
 	memory_forget(hub);
 	hub_arena_fini(&hub->arena);
-	/* Nobody else may get what a device may still write to. */
-	if (!hub->unsafe)
-		rte_free(hub->memory);
-	rte_free(hub->boards);
-	rte_free(hub->registry);
+	/* What a lock keeps is lost until the process ends. */
+	ferry_eal_free(shared, RTE_DIM(shared));
 	free(hub->engines);
 	free(hub->endpoints);
 	free(hub->channels);
@@ -161,8 +164,9 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 		return -EINVAL;
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return -EPERM;
-	if (hub_is_forked())
-		return FERRY_E_FORKED;
+	ret = ferry_eal_adopt(NULL, 0);
+	if (ret != 0)
+		return ret;
 	hub = calloc(1, sizeof(*hub));
 	if (hub == NULL)
 		return -ENOMEM;

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What EAL is going to need. Where it is missing EAL dies of SIGBUS or SIGXFSZ
+ * in the middle of its start, with locks in shared memory that then nobody can
+ * take again; or it says something else.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+#include <rte_eal.h>
+
+#include "eal_private.h"
+
+#define KIB(n) (UINT64_C(1024) * (n))
+/* Descriptors of EAL that are not pages nor arrays; with some for ferry. */
+#define FILES_OF_EAL 28
+/* Files of a hub in its runtime directory, the arrays of pages left out; the
+ * largest array; how many of them a size of page has on a socket. */
+#define HUB_FILES KIB(256)
+#define HUB_ARRAY KIB(400)
+#define HUB_ARRAYS 4
+/* Beside a secondary's arrays. */
+#define SECONDARY_FILES KIB(32)
+
+static int
+check_space(struct ferry_eal_args *args, int dir, uint64_t needed)
+{
+	struct eal_path path;
+	struct statvfs fs;
+	uint64_t left;
+
+	eal_dir_path(&path, args->prefix);
+	if (fstatvfs(dir, &fs) != 0)
+		return 0;
+	left = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (left < needed)
+		return eal_refuse(args, -ENOSPC, "no space in the runtime "
+			"directory %s: %" PRIu64 " KiB are needed, %" PRIu64
+			" KiB are left: make room, or set RUNTIME_DIRECTORY",
+			path.text, needed >> 10, left >> 10);
+	if (fs.f_files != 0 && fs.f_favail == 0)
+		return eal_refuse(args, -ENOSPC, "no space in the runtime "
+			"directory %s: its file system is full of files: remove "
+			"some, or set RUNTIME_DIRECTORY", path.text);
+	return 0;
+}
+
+/* Hugepages of a size: how many there are, or are free. */
+static unsigned long
+pages_of(const char *size, const char *file)
+{
+	char path[PATH_MAX];
+	unsigned long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/%s/%s", size,
+		file);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%lu", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
+struct pages {
+	/* Sizes there are pages of, and the largest. */
+	unsigned int sizes;
+	uint64_t largest;
+	unsigned long free;
+};
+
+static void
+look_at_pages(struct pages *pages)
+{
+	DIR *dir = opendir("/sys/kernel/mm/hugepages");
+	struct dirent *e;
+	uint64_t size;
+
+	memset(pages, 0, sizeof(*pages));
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		if (sscanf(e->d_name, "hugepages-%" SCNu64 "kB", &size) != 1)
+			continue;
+		pages->free += pages_of(e->d_name, "free_hugepages");
+		if (pages_of(e->d_name, "nr_hugepages") == 0)
+			continue;
+		pages->sizes++;
+		pages->largest = RTE_MAX(pages->largest, KIB(size));
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+/* NUMA nodes with memory; at least one. */
+static unsigned int
+nodes(void)
+{
+	DIR *dir = opendir("/sys/devices/system/node");
+	unsigned int n = 0, number;
+	struct dirent *e;
+
+	while (dir != NULL && (e = readdir(dir)) != NULL)
+		n += sscanf(e->d_name, "node%u", &number) == 1;
+	if (dir != NULL)
+		closedir(dir);
+	return RTE_MAX(n, 1u);
+}
+
+static int
+count_writable(const char *dir, void *arg)
+{
+	int *writable = arg;
+
+	*writable += access(dir, W_OK) == 0;
+	return 0;
+}
+
+/* The runtime directory's file that says who is there. */
+static bool
+primary_alive(const struct ferry_eal_args *args, char *config, size_t len)
+{
+	struct eal_path path;
+
+	eal_dir_path(&path, args->prefix);
+	if (snprintf(config, len, "%s/config", path.text) >= (int)len)
+		return false;
+	return rte_eal_primary_proc_alive(config) != 0;
+}
+
+/*
+ * Whether processes of this prefix are running. A primary that starts beside
+ * secondaries of the one before fails, but not before it has cleared the
+ * memory that they still use, which kills them.
+ */
+static int
+check_unused(struct ferry_eal_args *args, int dir)
+{
+	/* Every process of the prefix holds it shared. */
+	int fd = openat(dir, "fbarray_memzone", O_RDWR | O_NOFOLLOW |
+			O_CLOEXEC);
+	char who[128];
+	int ret = 0;
+
+	if (fd < 0)
+		return 0;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+		eal_fds_holders(fd, who, sizeof(who));
+		ret = eal_refuse(args, -EBUSY, "processes of the file prefix %s "
+			"are still running: end %s, or choose another "
+			"--file-prefix", args->prefix, who[0] != '\0' ? who :
+			"them (not to be seen from here)");
+	}
+	close(fd);
+	return ret;
+}
+
+static int
+check_hub(struct ferry_eal_args *args, int dir)
+{
+	int writable = 0, mounts, ret;
+	struct pages pages;
+	char config[PATH_MAX + 8];
+
+	if (primary_alive(args, config, sizeof(config)))
+		return eal_refuse(args, -EBUSY, "a DPDK process with file "
+			"prefix '%s' runs already: end it, or give this one "
+			"another --file-prefix", args->prefix);
+	ret = check_unused(args, dir);
+	if (ret != 0)
+		return ret;
+	eal_pages_each_mount(count_writable, &writable, &mounts);
+	if (mounts == 0)
+		return eal_refuse(args, -ENODEV, "no hugetlbfs is mounted: as "
+			"root, mkdir -p /dev/hugepages && mount -t hugetlbfs "
+			"nodev /dev/hugepages");
+	if (writable == 0)
+		return eal_refuse(args, -EACCES, "no permission to use hugepages "
+			"(hugetlbfs is not writable): run as root");
+	ret = eal_pages_check(args);
+	if (ret != 0)
+		return ret;
+	look_at_pages(&pages);
+	/* Pages of a hub that was killed are taken back by EAL's start. */
+	if (pages.free == 0 && access(config, F_OK) != 0)
+		return eal_refuse(args, -ENOMEM, "no free hugepages: as root, "
+			"echo 512 > /proc/sys/vm/nr_hugepages (1 GiB)");
+	ret = eal_limits_size(args, RTE_MAX(pages.largest, HUB_ARRAY));
+	if (ret == 0)
+		ret = eal_limits_files(args, FILES_OF_EAL);
+	/* Files of a hub that was killed are written anew. */
+	if (ret == 0 && access(config, F_OK) != 0)
+		ret = check_space(args, dir, HUB_FILES + HUB_ARRAYS *
+			HUB_ARRAY * nodes() * RTE_MAX(pages.sizes, 1u));
+	return ret;
+}
+
+/* The hub's process; 0 if that cannot be told from here. */
+static pid_t
+hub_pid(int dir)
+{
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = openat(dir, "config", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	pid_t pid = 0;
+
+	if (fd < 0)
+		return 0;
+	/* Closing it gives up locks of this process only: it has none. */
+	if (fcntl(fd, F_GETLK, &range) == 0 && range.l_type != F_UNLCK &&
+			range.l_pid > 0)
+		pid = range.l_pid;
+	close(fd);
+	return pid;
+}
+
+/* The hub's arrays of pages, each of which a secondary makes one like. */
+static void
+look_at_arrays(int dir, unsigned int *n, uint64_t *sum, uint64_t *largest)
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
+	struct dirent *e;
+	struct stat st;
+
+	*n = 0;
+	*sum = *largest = 0;
+	while (list != NULL && (e = readdir(list)) != NULL) {
+		/* Those of secondaries end with a pid. */
+		if (strncmp(e->d_name, "fbarray_memseg-", 15) != 0 ||
+				strchr(e->d_name + 15, '_') != NULL ||
+				fstatat(dir, e->d_name, &st,
+					AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		(*n)++;
+		*sum += RTE_ALIGN_CEIL((uint64_t)st.st_size, KIB(4));
+		*largest = RTE_MAX(*largest, (uint64_t)st.st_size);
+	}
+	if (list != NULL)
+		closedir(list);
+	else if (copy >= 0)
+		close(copy);
+}
+
+static int
+no_hub(struct ferry_eal_args *args)
+{
+	const bool usual = strcmp(args->prefix, FERRY_FILE_PREFIX) == 0;
+
+	return eal_refuse(args, -ENOENT, "no hub runs with file prefix '%s': "
+		"start one with 'ferry-pipe hub%s%s'", args->prefix,
+		usual ? "" : " --file-prefix=", usual ? "" : args->prefix);
+}
+
+static int
+check_secondary(struct ferry_eal_args *args, int dir)
+{
+	static const char *const files[] = {
+		"fbarray_memzone", "hugepage_info", "mp_socket",
+	};
+	unsigned int arrays, pages, i;
+	char config[PATH_MAX + 8];
+	uint64_t sum, largest;
+	int ret;
+
+	if (!primary_alive(args, config, sizeof(config)))
+		return no_hub(args);
+	for (i = 0; i < RTE_DIM(files); i++)
+		if (faccessat(dir, files[i], F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+			return eal_refuse(args, -ESTALE, "the hub's file %s is "
+				"not in its runtime directory: the hub is "
+				"starting, or a cleaner removed the file: try "
+				"again, or start the hub again", files[i]);
+	ret = eal_pages_check_hub(args, hub_pid(dir), &pages);
+	if (ret != 0)
+		return ret;
+	look_at_arrays(dir, &arrays, &sum, &largest);
+	ret = eal_limits_files(args, FILES_OF_EAL + 2 * arrays + pages);
+	if (ret == 0)
+		ret = eal_limits_size(args, largest);
+	if (ret == 0)
+		ret = check_space(args, dir, sum + SECONDARY_FILES);
+	return ret;
+}
+
+int
+eal_check(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
+{
+	if (dir == -ENOENT)
+		return no_hub(args);
+	return role == FERRY_EAL_HUB ? check_hub(args, dir) :
+		check_secondary(args, dir);
+}

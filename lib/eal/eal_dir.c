@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The runtime directory: BASE/dpdk/PREFIX. EAL makes it, and follows any link
+ * it finds there. What another user can exchange is refused, from / down to
+ * PREFIX; of the rest it is known whose it is, and it stays so.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "eal_private.h"
+
+#define CURE "set RUNTIME_DIRECTORY (or, unless root, XDG_RUNTIME_DIR) to a " \
+	"directory of your own"
+/* Never follows a link. */
+#define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+const char *
+eal_dir_base(void)
+{
+	const char *base = getenv("RUNTIME_DIRECTORY");
+
+	if (base == NULL)
+		base = getuid() == 0 ? "/var/run" : getenv("XDG_RUNTIME_DIR");
+	return base != NULL ? base : "/tmp";
+}
+
+void
+eal_dir_path(struct eal_path *out, const char *prefix)
+{
+	snprintf(out->text, sizeof(out->text), "%s/dpdk/%s", eal_dir_base(),
+		prefix);
+}
+
+/* How a directory may be owned. */
+enum owner {
+	/* Of a parent: by this user or by who is trusted anyway. */
+	OWNER_TRUSTED,
+	/* This user's. */
+	OWNER_SELF,
+};
+
+/* What is wrong with a directory, or NULL. */
+static const char *
+wrong(const struct stat *st, enum owner owner, uid_t root)
+{
+	const mode_t others = owner == OWNER_SELF ? S_IWGRP | S_IWOTH : S_IWOTH;
+
+	if (st->st_uid != geteuid() && (owner == OWNER_SELF ||
+			(st->st_uid != 0 && st->st_uid != root)))
+		return "belongs to another user";
+	/* In a sticky one nobody can rename what is not theirs. */
+	if ((st->st_mode & others) != 0 && (owner == OWNER_SELF ||
+			(st->st_mode & S_ISVTX) == 0))
+		return "can be written to by other users";
+	return NULL;
+}
+
+static int
+check_one(struct ferry_eal_args *args, int fd, const char *path,
+		enum owner owner, uid_t root)
+{
+	const char *text;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return eal_refuse(args, -errno, "cannot look at %s: %s", path,
+			strerror(errno));
+	text = wrong(&st, owner, root);
+	if (text != NULL)
+		return eal_refuse(args, -EACCES, "the runtime directory is not "
+			"safe: %s %s (user %u): " CURE, path, text,
+			(unsigned int)st.st_uid);
+	return 0;
+}
+
+/* Open an entry of a directory that has been checked, and check it. */
+static int
+step(struct ferry_eal_args *args, int at, const char *name, const char *path,
+		enum owner owner, uid_t root)
+{
+	int fd = openat(at, name, OPEN_DIR), ret;
+
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+		return eal_refuse(args, -EACCES, "the runtime directory is not "
+			"safe: %s is a link or a file, not a directory: " CURE,
+			path);
+	if (fd < 0) {
+		ret = -errno;
+		return eal_refuse(args, ret, "no permission to use the runtime "
+			"directory %s (%s): run as the user who started the "
+			"hub, or " CURE, path, strerror(-ret));
+	}
+	ret = check_one(args, fd, path, owner, root);
+	if (ret != 0) {
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+/* The base, links of those who are trusted resolved, and each parent of it
+ * checked: a descriptor. */
+static int
+open_base(struct ferry_eal_args *args, uid_t *root)
+{
+	char real[PATH_MAX], path[PATH_MAX];
+	char *name, *save = NULL;
+	struct stat st;
+	int fd, next;
+
+	if (realpath(eal_dir_base(), real) == NULL)
+		return eal_refuse(args, -errno, "the directory for EAL's "
+			"runtime files %s cannot be used (%s): make it, or "
+			CURE, eal_dir_base(), strerror(errno));
+	fd = open("/", OPEN_DIR);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return eal_refuse(args, -errno, "cannot open /: %s",
+			strerror(errno));
+	/* Who owns it can do anything: root, by whatever number. */
+	*root = st.st_uid;
+	path[0] = '\0';
+	for (name = strtok_r(real, "/", &save); name != NULL;
+			name = strtok_r(NULL, "/", &save)) {
+		strcat(path, "/");
+		strcat(path, name);
+		next = step(args, fd, name, path, OWNER_TRUSTED, *root);
+		close(fd);
+		if (next < 0)
+			return next;
+		fd = next;
+	}
+	return fd;
+}
+
+int
+eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
+{
+	struct eal_path path, above;
+	int base, dpdk, fd = -1;
+	uid_t root = 0;
+
+	eal_dir_path(&path, args->prefix);
+	snprintf(above.text, sizeof(above.text), "%s/dpdk", eal_dir_base());
+	base = open_base(args, &root);
+	if (base < 0)
+		return base;
+	/* Made here, so that no other user can between this look and EAL's. */
+	if (role == FERRY_EAL_HUB)
+		mkdirat(base, "dpdk", 0700);
+	else if (faccessat(base, "dpdk", F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+			errno == ENOENT) {
+		close(base);
+		return -ENOENT;
+	}
+	dpdk = step(args, base, "dpdk", above.text, OWNER_TRUSTED, root);
+	close(base);
+	if (dpdk < 0)
+		return dpdk;
+	if (role == FERRY_EAL_HUB && mkdirat(dpdk, args->prefix, 0700) != 0 &&
+			errno != EEXIST)
+		fd = eal_refuse(args, -errno, "cannot make the runtime "
+			"directory %s: %s: " CURE, path.text, strerror(errno));
+	else if (role != FERRY_EAL_HUB && faccessat(dpdk, args->prefix, F_OK,
+			AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+		fd = -ENOENT;
+	else
+		fd = step(args, dpdk, args->prefix, path.text, OWNER_SELF,
+			root);
+	close(dpdk);
+	return fd;
+}
+
+/* The directory that holds the prefix's, for cleaning up. */
+static int
+open_dpdk(const char *prefix, int *dir)
+{
+	struct ferry_eal_args args;
+	uid_t root = 0;
+	int base, dpdk;
+
+	memset(&args, 0, sizeof(args));
+	base = open_base(&args, &root);
+	if (base < 0)
+		return base;
+	dpdk = step(&args, base, "dpdk", "dpdk", OWNER_TRUSTED, root);
+	close(base);
+	if (dpdk < 0)
+		return dpdk;
+	*dir = step(&args, dpdk, prefix, prefix, OWNER_SELF, root);
+	return dpdk;
+}
+
+/* What is in it, hidden files apart: call fn for each. */
+static void
+each_file(int fd, void (*fn)(int fd, const char *name, void *arg), void *arg)
+{
+	/* The stream has a descriptor of its own. */
+	int copy = openat(fd, ".", OPEN_DIR);
+	DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+	struct dirent *e;
+
+	if (dir == NULL) {
+		if (copy >= 0)
+			close(copy);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL)
+		if (e->d_name[0] != '.')
+			fn(fd, e->d_name, arg);
+	closedir(dir);
+}
+
+static void
+remove_file(int fd, const char *name, void *arg)
+{
+	(void)arg;
+	unlinkat(fd, name, 0);
+}
+
+void
+eal_dir_remove_names(const char *prefix, const struct eal_names *names,
+		bool ended)
+{
+	int dir = -1, dpdk = open_dpdk(prefix, &dir);
+	unsigned int i;
+
+	if (dir >= 0) {
+		if (names->socket[0] != '\0')
+			unlinkat(dir, names->socket, 0);
+		for (i = 0; i < names->n_arrays && !ended; i++)
+			unlinkat(dir, names->arrays[i], 0);
+		close(dir);
+	}
+	if (dpdk >= 0)
+		close(dpdk);
+}
+
+static void
+look_for_others(int fd, const char *name, void *arg)
+{
+	bool *others = arg;
+
+	(void)fd;
+	*others |= strcmp(name, EAL_LCORE_FILE) != 0;
+}
+
+void
+eal_dir_remove_unused(const char *prefix)
+{
+	int dir = -1, dpdk = open_dpdk(prefix, &dir);
+	bool others = false;
+
+	if (dir >= 0) {
+		each_file(dir, look_for_others, &others);
+		if (!others) {
+			unlinkat(dir, EAL_LCORE_FILE, 0);
+			unlinkat(dpdk, prefix, AT_REMOVEDIR);
+		}
+		close(dir);
+	}
+	if (dpdk >= 0)
+		close(dpdk);
+}
+
+void
+eal_dir_remove(const char *prefix)
+{
+	int dir = -1, dpdk = open_dpdk(prefix, &dir);
+
+	if (dir >= 0) {
+		each_file(dir, remove_file, NULL);
+		unlinkat(dpdk, prefix, AT_REMOVEDIR);
+		close(dir);
+	}
+	if (dpdk >= 0)
+		close(dpdk);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Lcore ids that no other process of the file prefix has. EAL numbers them in
+ * each process by itself, from 0, and keeps data per id in memory that all
+ * share: a mempool's cache is one lcore's, without a lock.
+ *
+ * A file in the runtime directory has a lock for each id. The kernel drops a
+ * lock with the process that holds it, however that ends.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+
+#include "eal_private.h"
+#include "ferry_errno.h"
+
+/* Who holds an id, for people: the bytes that its lock covers. */
+#define RECORD 64
+
+/* EAL is one per process, and so is what it holds. */
+static struct {
+	pthread_mutex_t lock;
+	int fd;
+	bool held[RTE_MAX_LCORE];
+} ids = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
+
+/* Lock an id: whether it is this process's now. A negative errno if there are
+ * no locks. */
+static int
+try_lock(unsigned int id)
+{
+	struct flock range = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)id * RECORD,
+		.l_len = RECORD,
+	};
+	char record[RECORD] = "";
+	char command[32];
+
+	if (ids.held[id])
+		return 1;
+	/* The file description's: threads and other descriptors of this
+	 * process do not matter. */
+	if (fcntl(ids.fd, F_OFD_SETLK, &range) != 0)
+		return errno == EAGAIN || errno == EACCES ? 0 : -errno;
+	ids.held[id] = true;
+	eal_fds_command(getpid(), command, sizeof(command));
+	snprintf(record, sizeof(record), "%d (%s)", (int)getpid(), command);
+	/* Only words: they may be missing. */
+	(void)!pwrite(ids.fd, record, sizeof(record), range.l_start);
+	return 1;
+}
+
+static void
+owner_of(unsigned int id, char *out)
+{
+	if (pread(ids.fd, out, RECORD, (off_t)id * RECORD) != RECORD)
+		out[0] = '\0';
+	out[RECORD - 1] = '\0';
+	if (out[0] == '\0')
+		strcpy(out, "?");
+}
+
+static int
+open_file(int dir)
+{
+	if (ids.fd < 0)
+		ids.fd = openat(dir, EAL_LCORE_FILE, O_RDWR | O_CREAT | O_NOFOLLOW |
+			O_CLOEXEC, 0600);
+	return ids.fd >= 0 ? 0 : -errno;
+}
+
+int
+eal_lcore_take(struct ferry_eal_args *args, int dir, int wanted)
+{
+	int ret, id = -1, i, got = 0;
+	char owner[RECORD];
+
+	pthread_mutex_lock(&ids.lock);
+	ret = open_file(dir);
+	if (ret == 0 && wanted >= 0 && wanted < RTE_MAX_LCORE) {
+		got = try_lock((unsigned int)wanted);
+		if (got > 0)
+			id = wanted;
+		else if (got == 0)
+			owner_of((unsigned int)wanted, owner);
+	} else if (wanted < 0) {
+		for (i = 0; ret == 0 && id < 0 && i < RTE_MAX_LCORE; i++) {
+			got = try_lock((unsigned int)i);
+			if (got > 0)
+				id = i;
+			else if (got < 0)
+				ret = got;
+		}
+	}
+	pthread_mutex_unlock(&ids.lock);
+	if (ret == 0 && got < 0)
+		ret = got;
+	if (id >= 0)
+		return id;
+	if (ret != 0)
+		return eal_refuse(args, ret, "cannot lock an lcore id in the "
+			"runtime directory of file prefix %s: %s", args->prefix,
+			strerror(-ret));
+	if (wanted >= RTE_MAX_LCORE)
+		return eal_refuse(args, -EINVAL, "--main-lcore must be less "
+			"than %d, as this DPDK was built for", RTE_MAX_LCORE);
+	if (wanted >= 0)
+		return eal_refuse(args, FERRY_E_LCORE, "lcore %d is in use by "
+			"process %s of the file prefix %s: leave --main-lcore "
+			"out, or choose another", wanted, owner, args->prefix);
+	return eal_refuse(args, -EUSERS, "all %d lcore ids that this DPDK was "
+		"built for are in use by processes of the file prefix %s: end "
+		"some", RTE_MAX_LCORE, args->prefix);
+}
+
+static int
+no_answer(const struct rte_mp_msg *msg, const void *peer)
+{
+	(void)msg;
+	(void)peer;
+	return -1;
+}
+
+/* Whether EAL has other processes at all; it says so of nothing else. */
+static bool
+is_shared(void)
+{
+	bool shared = rte_mp_action_register("ferry_lcores", no_answer) == 0 ||
+		rte_errno != ENOTSUP;
+
+	if (shared)
+		rte_mp_action_unregister("ferry_lcores");
+	return shared;
+}
+
+static int
+take_all(char *words, size_t len)
+{
+	char owner[RECORD];
+	unsigned int i;
+	int got;
+
+	for (i = 0; i < RTE_MAX_LCORE; i++) {
+		if (rte_eal_lcore_role(i) == ROLE_OFF)
+			continue;
+		got = try_lock(i);
+		if (got > 0)
+			continue;
+		if (got < 0) {
+			snprintf(words, len, "cannot lock lcore id %u: %s", i,
+				strerror(-got));
+			return got;
+		}
+		owner_of(i, owner);
+		snprintf(words, len, "lcore %u of this process is also one of "
+			"process %s of the same file prefix, and they would "
+			"damage each other's mempools: give each process its "
+			"own, such as --lcores=%u@(0-1)", i, owner, i + 1);
+		return FERRY_E_LCORE;
+	}
+	return 0;
+}
+
+static int
+take_all_from(const char *dir, char *words, size_t len)
+{
+	int at, ret = 0;
+
+	pthread_mutex_lock(&ids.lock);
+	if (ids.fd < 0) {
+		at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		ret = at >= 0 ? open_file(at) : -errno;
+		if (at >= 0)
+			close(at);
+	}
+	if (ret == 0)
+		ret = take_all(words, len);
+	/* Someone removed the directory: no newcomer can come there, either. */
+	else if (ret == -ENOENT)
+		ret = 0;
+	else
+		snprintf(words, len, "cannot open " EAL_LCORE_FILE " in %s: %s", dir,
+			strerror(-ret));
+	pthread_mutex_unlock(&ids.lock);
+	return ret;
+}
+
+int
+ferry_eal_adopt(char *words, uint32_t len)
+{
+	char text[256] = "";
+	int ret;
+
+	eal_fds_guard(rte_eal_get_runtime_dir());
+	if (!is_shared())
+		return 0;
+	ret = take_all_from(rte_eal_get_runtime_dir(), text, sizeof(text));
+	if (ret != 0)
+		EAL_LOG(ERR, "%s", text);
+	if (words != NULL && len > 0)
+		snprintf(words, len, "%s", text);
+	return ret;
+}
+
+void
+eal_lcore_release(void)
+{
+	pthread_mutex_lock(&ids.lock);
+	if (ids.fd >= 0)
+		close(ids.fd);
+	ids.fd = -1;
+	memset(ids.held, 0, sizeof(ids.held));
+	pthread_mutex_unlock(&ids.lock);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Limits of this process that EAL finds out by dying, or tells in riddles. */
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "eal_private.h"
+
+/* What a secondary's socket adds to the runtime directory's path: a pid, and
+ * as much of a time stamp as tells processes with equal pids apart. */
+#define SOCKET_NAME "/mp_socket_1234567_123456"
+
+void
+eal_limits_count(uint64_t *is_open, uint64_t *limit)
+{
+	struct rlimit r = { RLIM_INFINITY, RLIM_INFINITY };
+	DIR *dir = opendir("/proc/self/fd");
+
+	*is_open = 0;
+	/* Without ".", ".." and its own. */
+	while (dir != NULL && readdir(dir) != NULL)
+		(*is_open)++;
+	*is_open -= *is_open < 3 ? *is_open : 3;
+	if (dir != NULL)
+		closedir(dir);
+	getrlimit(RLIMIT_NOFILE, &r);
+	*limit = r.rlim_cur;
+}
+
+int
+eal_limits_files(struct ferry_eal_args *args, unsigned int needed)
+{
+	uint64_t is_open, limit;
+
+	eal_limits_count(&is_open, &limit);
+	if (is_open + needed <= limit)
+		return 0;
+	return eal_refuse(args, -EMFILE, "about %" PRIu64 " open files are "
+		"needed, most of them hugepages, and the limit is %" PRIu64
+		": raise it (ulimit -n)", is_open + needed, limit);
+}
+
+int
+eal_limits_size(struct ferry_eal_args *args, uint64_t largest)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_FSIZE, &r) != 0 || r.rlim_cur >= largest)
+		return 0;
+	return eal_refuse(args, -EFBIG, "the limit of a file size is %" PRIu64
+		" KiB, and files of %" PRIu64 " KiB are needed: raise it "
+		"(ulimit -f)", (uint64_t)r.rlim_cur >> 10, largest >> 10);
+}
+
+/* Whether the kernel has a call and refuses it. */
+static bool
+is_refused(long result)
+{
+	return result < 0 && (errno == EPERM || errno == EACCES);
+}
+
+int
+eal_limits_calls(struct ferry_eal_args *args)
+{
+	const char *name = NULL;
+	long fd;
+
+	if (is_refused(syscall(SYS_get_mempolicy, NULL, NULL, 0, NULL, 0)))
+		name = "get_mempolicy";
+	fd = syscall(SYS_pidfd_open, getpid(), 0);
+	if (fd >= 0)
+		close((int)fd);
+	else if (errno == ENOSYS)
+		return eal_refuse(args, -ENOSYS, "the kernel has no "
+			"pidfd_open(), by which deaths are noticed: use Linux "
+			"5.3 or newer");
+	else if (is_refused(fd))
+		name = "pidfd_open";
+	if (name == NULL)
+		return 0;
+	return eal_refuse(args, -EPERM, "the system call %s() is refused, as by "
+		"a container's seccomp profile: allow it there", name);
+}
+
+int
+eal_limits_path(struct ferry_eal_args *args)
+{
+	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path) -
+		sizeof(SOCKET_NAME);
+	struct eal_path path;
+	size_t len;
+
+	eal_dir_path(&path, args->prefix);
+	len = strlen(path.text);
+	if (len <= room)
+		return 0;
+	return eal_refuse(args, -ENAMETOOLONG, "the runtime directory's path is "
+		"too long for EAL's sockets by %zu characters: set "
+		"RUNTIME_DIRECTORY to a shorter one, or choose a shorter "
+		"--file-prefix", len - room);
+}

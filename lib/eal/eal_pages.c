@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Page files: MOUNT/PREFIXmap_NUMBER in each mounted hugetlbfs. */
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "eal_private.h"
+
+bool
+eal_pages_is_name(const char *name, const char *prefix)
+{
+	const size_t len = strlen(prefix);
+
+	return strncmp(name, prefix, len) == 0 &&
+		strncmp(name + len, "map_", 4) == 0 &&
+		isdigit((unsigned char)name[len + 4]);
+}
+
+int
+eal_pages_each_mount(int (*fn)(const char *dir, void *arg), void *arg, int *n)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent *m;
+	int ret = 0;
+
+	*n = 0;
+	while (ret == 0 && mounts != NULL && (m = getmntent(mounts)) != NULL) {
+		if (strcmp(m->mnt_type, "hugetlbfs") != 0)
+			continue;
+		(*n)++;
+		ret = fn(m->mnt_dir, arg);
+	}
+	if (mounts != NULL)
+		endmntent(mounts);
+	return ret;
+}
+
+static DIR *
+dir_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (dir == NULL && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+/* EAL opens a file that is there, whatever it is and whoever made it. */
+static int
+check_mount(const char *path, void *arg)
+{
+	struct ferry_eal_args *args = arg;
+	struct dirent *e;
+	struct stat st;
+	int ret = 0;
+	DIR *dir;
+
+	if (access(path, W_OK) != 0)
+		return 0; /* not used */
+	dir = dir_open(path);
+	if (dir == NULL)
+		return 0;
+	if (fstat(dirfd(dir), &st) == 0 && (st.st_mode & S_IWOTH) != 0 &&
+			(st.st_mode & S_ISVTX) == 0)
+		ret = eal_refuse(args, -EACCES, "hugepages in %s are not safe: "
+			"every user can exchange files there: chmod +t %s",
+			path, path);
+	while (ret == 0 && (e = readdir(dir)) != NULL) {
+		if (!eal_pages_is_name(e->d_name, args->prefix) ||
+				fstatat(dirfd(dir), e->d_name, &st,
+					AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+				st.st_nlink != 1)
+			ret = eal_refuse(args, -EACCES, "hugepage file %s/%s "
+				"belongs to another user (%u), or is a link: "
+				"remove it, or choose another --file-prefix",
+				path, e->d_name, (unsigned int)st.st_uid);
+	}
+	closedir(dir);
+	return ret;
+}
+
+int
+eal_pages_check(struct ferry_eal_args *args)
+{
+	int n;
+
+	return eal_pages_each_mount(check_mount, args, &n);
+}
+
+/* A line of /proc/PID/maps: its path and inode if it is a page's. */
+static char *
+page_of(char *line, const char *prefix, unsigned long long *inode)
+{
+	char *path = strchr(line, '/'), *base;
+
+	if (path == NULL || sscanf(line, "%*s %*s %*s %*s %llu", inode) != 1)
+		return NULL;
+	path[strcspn(path, "\n")] = '\0';
+	base = strrchr(path, '/') + 1;
+	return eal_pages_is_name(base, prefix) ? path : NULL;
+}
+
+int
+eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
+{
+	char name[64], line[PATH_MAX + 128];
+	unsigned long long inode;
+	struct stat st;
+	int ret = 0;
+	FILE *f;
+
+	*n = 0;
+	snprintf(name, sizeof(name), "/proc/%d/maps", (int)hub);
+	f = fopen(name, "re");
+	/* Of another pid namespace, or not to be looked at. */
+	if (f == NULL)
+		return 0;
+	while (ret == 0 && fgets(line, sizeof(line), f) != NULL) {
+		char *path = page_of(line, args->prefix, &inode);
+		char *gone = path != NULL ? strstr(path, " (deleted)") : NULL;
+
+		if (path == NULL)
+			continue;
+		if (gone != NULL)
+			*gone = '\0';
+		/* Whether it is the hub's mount is seen by the first. */
+		if (gone != NULL || ((*n)++ == 0 && (stat(path, &st) != 0 ||
+				st.st_ino != (ino_t)inode)))
+			ret = eal_refuse(args, -ESTALE, "the hub's hugepage "
+				"file %s is not there any more%s: keep cleaners "
+				"off it, end all processes of the file prefix "
+				"and start the hub again", path, gone != NULL ?
+				", someone removed it" : "");
+	}
+	fclose(f);
+	return ret;
+}
+
+static int
+remove_mount(const char *path, void *arg)
+{
+	const char *prefix = arg;
+	DIR *dir = dir_open(path);
+	struct dirent *e;
+
+	if (dir == NULL)
+		return 0;
+	while ((e = readdir(dir)) != NULL)
+		if (eal_pages_is_name(e->d_name, prefix))
+			unlinkat(dirfd(dir), e->d_name, 0);
+	closedir(dir);
+	return 0;
+}
+
+void
+eal_pages_remove(const char *prefix)
+{
+	int n;
+
+	eal_pages_each_mount(remove_mount, (void *)(uintptr_t)prefix, &n);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_EAL_PRIVATE_H
+#define FERRY_EAL_PRIVATE_H
+
+/*
+ * Starting and ending EAL, from inside.
+ *
+ *     ferry_eal.c ──> eal_args.c     the options
+ *            │──────> eal_dir.c      who owns the directories EAL works in
+ *            │──────> eal_check.c    what EAL is going to need
+ *            │──────> eal_lcore.c    lcore ids that no other process has
+ *            │──────> eal_watch.c    a time limit around rte_eal_init()
+ *            │──────> eal_words.c    why rte_eal_init() failed
+ *            │──────> eal_fds.c      what a child must not inherit
+ *            └──────> eal_helper.c   calls that a dead process's lock may hold
+ *
+ * Everything that fails leaves one line in ferry_eal_args.error.
+ */
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <rte_log.h>
+
+#include "ferry_eal.h"
+
+extern int ferry_eal_logtype;
+#define EAL_LOG(level, fmt, ...) \
+	rte_log(RTE_LOG_ ## level, ferry_eal_logtype, \
+		"ferry: " fmt "\n", ## __VA_ARGS__)
+
+/* Write one line to args->error; returns error. */
+int eal_refuse(struct ferry_eal_args *args, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* eal_dir.c */
+
+/* A path, or the beginning of one that is too long. */
+struct eal_path {
+	char text[PATH_MAX];
+};
+
+/* The directory in which EAL makes dpdk/PREFIX; see its eal_filesystem.c. */
+const char *eal_dir_base(void);
+/* The runtime directory of a prefix. */
+void eal_dir_path(struct eal_path *out, const char *prefix);
+/*
+ * Look at the runtime directory of args->prefix and its parents: whether they
+ * are directories, not symbolic links, of this user, that no other user can
+ * exchange. A hub's is made if it is not there.
+ *
+ * Returns a descriptor of it, or a negative errno with args->error set; -ENOENT
+ * in a secondary if there is none.
+ */
+int eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role);
+/* Remove all files of the runtime directory, and it. Follows no link, and
+ * touches nothing that belongs to another user. */
+void eal_dir_remove(const char *prefix);
+/* Remove it if nothing is in it but what a start that failed has made. */
+void eal_dir_remove_unused(const char *prefix);
+/* Files of the runtime directory that are this process's alone. */
+struct eal_names {
+	char socket[128];
+	char arrays[64][64];
+	unsigned int n_arrays;
+};
+/* Remove them: what EAL itself removes at its end, if that was not reached;
+ * and a socket whose name EAL has cut short. */
+void eal_dir_remove_names(const char *prefix, const struct eal_names *names,
+		bool ended);
+
+/* eal_pages.c */
+
+/* Call fn for each mounted hugetlbfs until it returns other than 0; returns
+ * that. *n: how many there are. */
+int eal_pages_each_mount(int (*fn)(const char *dir, void *arg), void *arg,
+		int *n);
+/* Whether a file's name is that of a page of the prefix: PREFIXmap_NUMBER. */
+bool eal_pages_is_name(const char *name, const char *prefix);
+/* A hub's start: whether other users can put files of theirs in place of pages;
+ * 0 or a negative errno with args->error set. */
+int eal_pages_check(struct ferry_eal_args *args);
+/* A secondary's start: whether all page files that process pid has mapped are
+ * still there. The same. *n: how many there are. */
+int eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n);
+/* Remove the page files of a prefix. */
+void eal_pages_remove(const char *prefix);
+
+/* eal_check.c: 0 or a negative errno with args->error set. */
+
+int eal_check(struct ferry_eal_args *args, enum ferry_eal_role role, int dir);
+
+/* eal_limits.c: the same, for limits of this process. */
+
+int eal_limits_files(struct ferry_eal_args *args, unsigned int needed);
+int eal_limits_size(struct ferry_eal_args *args, uint64_t largest);
+int eal_limits_calls(struct ferry_eal_args *args);
+int eal_limits_path(struct ferry_eal_args *args);
+/* Descriptors that are open and may be opened. */
+void eal_limits_count(uint64_t *is_open, uint64_t *limit);
+
+/* eal_fds.c */
+
+/* Descriptors by number, one bit each. */
+struct eal_fds {
+	uint64_t bits[64];
+};
+
+void eal_fds_get(struct eal_fds *fds);
+/* All that are not in the set, which EAL has opened since, are closed on
+ * exec(). */
+void eal_fds_close_on_exec(const struct eal_fds *before);
+/* Pages that EAL takes from now on, too; and those of EAL's files that are
+ * open. Does it once. */
+void eal_fds_guard(const char *runtime_dir);
+struct eal_names;
+void eal_fds_own_names(struct eal_names *names);
+/*
+ * Who has this file open, as "PID (COMMAND), ...": how many processes. This
+ * one does not count.
+ */
+unsigned int eal_fds_holders(int fd, char *out, size_t len);
+/* Name of a process; "?" if it has none. */
+void eal_fds_command(pid_t pid, char *out, size_t len);
+
+/* eal_helper.c */
+
+/* Longest wait for calls of EAL that a dead process's lock may hold up. */
+#define EAL_PATIENCE_MS 400
+
+/*
+ * Call fn(arg) in a thread of its own and wait for it as long as
+ * EAL_PATIENCE_MS. If it takes longer it goes on by itself, with the
+ * scheduler's least favour, and what is logged says so. arg must live as long
+ * as fn needs it.
+ *
+ * Returns 0, -ETIMEDOUT, or -EAGAIN if there is no thread to be had.
+ */
+int eal_helper_call(const char *what, void (*fn)(void *arg), void *arg);
+/* Whether a call from before has not ended yet. */
+bool eal_helper_busy(void);
+
+/* eal_lcore.c */
+
+/* In the runtime directory: a lock for each lcore id. */
+#define EAL_LCORE_FILE "ferry_lcores"
+
+/* Take the lcore id that is wanted, or the lowest one that is free if
+ * wanted < 0: the id, or a negative errno with args->error set. */
+int eal_lcore_take(struct ferry_eal_args *args, int dir, int wanted);
+void eal_lcore_release(void);
+
+/* eal_watch.c */
+
+/*
+ * Call fn(arg), which is rte_eal_init(), for limit_ms at most if it waits for
+ * something and gets nowhere.
+ *
+ * Returns what fn returned, or -ETIMEDOUT with words for what it was waited.
+ * Nothing of EAL may then be called in this process any more.
+ */
+int eal_watch(int (*fn)(void *arg), void *arg, uint32_t limit_ms, char *words,
+		size_t len);
+
+/* eal_words.c */
+
+/* Keep what EAL says from now on, unless the user has a stream for that. */
+void eal_words_begin(void);
+/* Stop that. */
+void eal_words_end(void);
+/* Say in args->error why rte_eal_init() failed with error: returns it. */
+int eal_words_why(struct ferry_eal_args *args, int error);
+
+#endif /* FERRY_EAL_PRIVATE_H */

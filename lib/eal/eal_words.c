@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Why rte_eal_init() failed. EAL says it in its log, among other things: what
+ * it only mentions comes at the level of an error, too, and often first. So
+ * what is known to be a cause is looked for by name, and for the rest the last
+ * error before the one that ends the start is taken.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <rte_common.h>
+#include <rte_log.h>
+
+#include "eal_private.h"
+
+#define KEPT 32
+#define LINE 200
+
+/* EAL is one per process, and so is its said. */
+static struct {
+	FILE *stream;
+	/* What is still being written, and lines that are complete. */
+	char line[LINE];
+	char lines[KEPT][LINE];
+	unsigned int used;
+	unsigned int n;
+	bool on;
+} said;
+
+/* Lines that EAL logs as errors and that stop nothing. */
+static const char *const harmless[] = {
+	"Failed to get current mempolicy", "eth_virtio", "ASLR", "vdev_scan",
+	"Failed to request vdev", "FATAL", "Failed to send request",
+	"Fail to recv reply", "Fail to send request", "telemetry", "TELEMETRY",
+	"no mounted hugetlbfs", "No available", "rte_mem_virt2phy",
+};
+
+static void
+keep_line(void)
+{
+	said.line[said.used] = '\0';
+	if (said.used > 0 && rte_log_cur_msg_loglevel() <= (int)RTE_LOG_ERR)
+		memcpy(said.lines[said.n++ % KEPT], said.line, LINE);
+	said.used = 0;
+}
+
+static ssize_t
+take(void *cookie, const char *text, size_t len)
+{
+	size_t i;
+
+	(void)cookie;
+	for (i = 0; i < len && said.on; i++) {
+		if (text[i] == '\n')
+			keep_line();
+		else if (said.used < LINE - 1)
+			said.line[said.used++] = text[i];
+	}
+	/* As if nobody had listened. */
+	fwrite(text, 1, len, stderr);
+	return (ssize_t)len;
+}
+
+void
+eal_words_begin(void)
+{
+	const cookie_io_functions_t functions = { .write = take };
+
+	if (rte_log_get_stream() != stderr)
+		return;
+	/* Never closed: a thread of EAL may be writing to it. */
+	if (said.stream == NULL)
+		said.stream = fopencookie(NULL, "w", functions);
+	if (said.stream == NULL)
+		return;
+	said.n = said.used = 0;
+	said.on = true;
+	rte_openlog_stream(said.stream);
+}
+
+void
+eal_words_end(void)
+{
+	if (said.on)
+		rte_openlog_stream(NULL);
+	said.on = false;
+}
+
+static const char *
+find(const char *words)
+{
+	unsigned int i;
+
+	for (i = said.n > KEPT ? said.n - KEPT : 0; i < said.n; i++)
+		if (strstr(said.lines[i % KEPT], words) != NULL)
+			return said.lines[i % KEPT];
+	return NULL;
+}
+
+/* Without EAL's name in front. */
+static const char *
+bare(const char *line)
+{
+	return strncmp(line, "EAL: ", 5) == 0 ? line + 5 : line;
+}
+
+/* The last error that counts. */
+static const char *
+last_cause(void)
+{
+	const char *line, *cause = NULL;
+	unsigned int i, k;
+
+	for (i = said.n > KEPT ? said.n - KEPT : 0; i < said.n; i++) {
+		line = said.lines[i % KEPT];
+		/* Said twice, the second time as what ended the start. */
+		if (strstr(line, "FATAL") != NULL)
+			break;
+		for (k = 0; k < RTE_DIM(harmless); k++)
+			if (strstr(line, harmless[k]) != NULL)
+				break;
+		if (k == RTE_DIM(harmless))
+			cause = line;
+	}
+	return cause;
+}
+
+int
+eal_words_why(struct ferry_eal_args *args, int error)
+{
+	const char *line;
+	struct rlimit r;
+
+	if (find("Cannot get a virtual area") != NULL &&
+			getrlimit(RLIMIT_AS, &r) == 0 &&
+			r.rlim_cur != RLIM_INFINITY)
+		return eal_refuse(args, -ENOMEM, "the address space of the "
+			"process is limited to %" PRIu64 " MiB, and EAL "
+			"reserves more: raise the limit (ulimit -v)",
+			(uint64_t)r.rlim_cur >> 20);
+	if (find("Too many open files") != NULL)
+		return eal_refuse(args, -EMFILE, "the limit of open files is too "
+			"low for the hub's hugepages: raise it (ulimit -n)");
+	if (find("Cannot create lock on") != NULL)
+		return eal_refuse(args, -EBUSY, "a DPDK process with file "
+			"prefix '%s' runs already: end it, or give this one "
+			"another --file-prefix", args->prefix);
+	if (find("version mismatch") != NULL)
+		return eal_refuse(args, -EPROTO, "the hub was built with another "
+			"version of DPDK: use the same one on both sides");
+	if (find("refused secondary attachment") != NULL)
+		return eal_refuse(args, -EPERM, "the hub's process admits no "
+			"secondaries (rte_mp_disable() or rte_thread_register()"
+			" was called there)");
+	if (find("Cannot get hugepage information") != NULL)
+		return eal_refuse(args, -ENOMEM, "no hugepages that EAL can use: "
+			"as root, echo 512 > /proc/sys/vm/nr_hugepages (1 GiB)");
+	line = last_cause();
+	if (line != NULL)
+		return eal_refuse(args, error, "EAL does not start: %s (more "
+			"with --log-level=lib.eal:debug)", bare(line));
+	return eal_refuse(args, error, "EAL does not start: %s (more with "
+		"--log-level=lib.eal:debug)", error == -EINVAL ?
+		"it does not know one of its options, which it has named" :
+		strerror(-error));
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_bus.h>
+#include <rte_bus_vdev.h>
+#include <rte_dmadev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#include "eal_private.h"
+
+RTE_LOG_REGISTER(ferry_eal_logtype, ferry.eal, NOTICE);
+
+/* Of EAL's inside, but every version has it. */
+void rte_bus_unregister(struct rte_bus *bus) __attribute__((weak));
+
+/*
+ * EAL's bus of virtual devices asks the primary for its devices and probes them
+ * in the secondary, too.
+ */
+static void
+leave_out_vdevs(void)
+{
+	struct rte_bus *bus;
+
+	/* Removes nothing, but lets the linker keep the bus: it is there now,
+	 * not only once EAL loads its plugins. */
+	rte_vdev_remove_custom_scan(NULL, NULL);
+	if (rte_bus_unregister == NULL)
+		return;
+	bus = rte_bus_find_by_name("vdev");
+	if (bus != NULL)
+		rte_bus_unregister(bus);
+}
+
+/* Give the lcore its number. */
+static int
+number_lcore(struct ferry_eal_args *args, int dir)
+{
+	const char *cpus;
+	char text[4096];
+	int id;
+
+	if (args->lcore == NULL)
+		return 0;
+	id = eal_lcore_take(args, dir, args->main_lcore);
+	if (id < 0)
+		return id;
+	cpus = strchr(args->lcore, '@');
+	snprintf(text, sizeof(text), "--lcores=%d%s", id, cpus);
+	/* It is the last one there. */
+	if (strlen(text) >= (size_t)(args->text + sizeof(args->text) -
+			args->lcore))
+		return eal_refuse(args, -E2BIG, "EAL options are too long");
+	strcpy(args->lcore, text);
+	return 0;
+}
+
+static int
+start(void *arg)
+{
+	struct ferry_eal_args *args = arg;
+
+	rte_errno = 0;
+	if (rte_eal_init(args->argc, args->argv) >= 0)
+		return 0;
+	return rte_errno != 0 ? -rte_errno : -EIO;
+}
+
+/* With what is needed at hand. */
+static int
+init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
+{
+	char words[sizeof(args->error)];
+	struct eal_fds before;
+	int ret;
+
+	ret = number_lcore(args, dir);
+	if (ret != 0)
+		return ret;
+	/*
+	 * The dsa bus takes any work queue file it finds there, and its driver
+	 * resets the queue. An empty path names no directory.
+	 */
+	if (role == FERRY_EAL_SECONDARY) {
+		if (setenv("DSA_DEV_PATH", "", 1) != 0)
+			return eal_refuse(args, -errno, "no memory");
+		leave_out_vdevs();
+	}
+	eal_fds_get(&before);
+	eal_words_begin();
+	ret = eal_watch(start, args, args->start_ms, words, sizeof(words));
+	eal_words_end();
+	eal_fds_close_on_exec(&before);
+	if (ret == -ETIMEDOUT && words[0] != '\0')
+		return eal_refuse(args, ret, "%s", words);
+	if (ret != 0)
+		return eal_words_why(args, ret);
+	ret = ferry_eal_adopt(words, sizeof(words));
+	if (ret != 0) {
+		ferry_eal_cleanup(args, role);
+		return eal_refuse(args, ret, "%s", words);
+	}
+	return 0;
+}
+
+int
+ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
+{
+	int dir, ret;
+
+	ret = eal_limits_path(args);
+	if (ret == 0)
+		ret = eal_limits_calls(args);
+	if (ret != 0)
+		return ret;
+	dir = eal_dir_open(args, role);
+	ret = dir >= 0 || dir == -ENOENT ? eal_check(args, role, dir) : dir;
+	if (ret == 0)
+		ret = init(args, role, dir);
+	if (dir >= 0)
+		close(dir);
+	if (ret != 0) {
+		eal_lcore_release();
+		/* What was made for this start; not if there is more in it. */
+		if (role == FERRY_EAL_HUB)
+			eal_dir_remove_unused(args->prefix);
+	}
+	return ret;
+}
+
+static void
+cleanup(void *arg)
+{
+	(void)arg;
+	rte_eal_cleanup();
+}
+
+void
+ferry_eal_cleanup(const struct ferry_eal_args *args, enum ferry_eal_role role)
+{
+	struct eal_names own;
+	bool ended = false;
+	int16_t dev;
+
+	eal_fds_own_names(&own);
+	/* What must be done, whatever comes of EAL's end. */
+	if (role == FERRY_EAL_HUB) {
+		/* Drivers free what a device that still runs works with. */
+		RTE_DMA_FOREACH_DEV(dev)
+			rte_dma_stop(dev);
+		eal_pages_remove(args->prefix);
+	}
+	if (eal_helper_busy())
+		EAL_LOG(ERR, "EAL is left as it is: a call before waits for a "
+			"lock that a killed process may hold");
+	else
+		ended = eal_helper_call("EAL's end", cleanup, NULL) == 0;
+	if (role == FERRY_EAL_HUB)
+		eal_dir_remove(args->prefix);
+	else
+		eal_dir_remove_names(args->prefix, &own, ended);
+	eal_lcore_release();
+}
