@@ -37,6 +37,11 @@ hub_make(struct ferry_hub **hub, const struct pipe_options *o)
 		app_error("not enough hugepages for a hub of %" PRIu64 " MiB: "
 			"give --memory less, or reserve more", o->memory >> 20);
 		break;
+	case -EMFILE:
+		app_error("the limit of open files is too low for a hub of %"
+			PRIu64 " MiB, each hugepage of which is one: raise it "
+			"(ulimit -n), or give --memory less", o->memory >> 20);
+		break;
 	default:
 		app_error("cannot create the hub: %s", ferry_strerror(ret));
 	}

@@ -23,8 +23,8 @@
 #include "eal_private.h"
 
 #define KIB(n) (UINT64_C(1024) * (n))
-/* Descriptors of EAL that are not pages nor arrays; with some for ferry. */
-#define FILES_OF_EAL 28
+/* Descriptors of EAL that are not pages nor arrays, and some of ferry. */
+#define FILES_OF_EAL 13
 /* Files of a hub in its runtime directory, the arrays of pages left out; the
  * largest array; how many of them a size of page has on a socket. */
 #define HUB_FILES KIB(256)
@@ -170,6 +170,7 @@ static int
 check_hub(struct ferry_eal_args *args, int dir)
 {
 	int writable = 0, mounts, ret;
+	unsigned int arrays;
 	struct pages pages;
 	char config[PATH_MAX + 8];
 
@@ -196,13 +197,13 @@ check_hub(struct ferry_eal_args *args, int dir)
 	if (pages.free == 0 && access(config, F_OK) != 0)
 		return eal_refuse(args, -ENOMEM, "no free hugepages: as root, "
 			"echo 512 > /proc/sys/vm/nr_hugepages (1 GiB)");
+	arrays = HUB_ARRAYS * nodes() * RTE_MAX(pages.sizes, 1u);
 	ret = eal_limits_size(args, RTE_MAX(pages.largest, HUB_ARRAY));
 	if (ret == 0)
-		ret = eal_limits_files(args, FILES_OF_EAL);
+		ret = eal_limits_files(args, FILES_OF_EAL + arrays);
 	/* Files of a hub that was killed are written anew. */
 	if (ret == 0 && access(config, F_OK) != 0)
-		ret = check_space(args, dir, HUB_FILES + HUB_ARRAYS *
-			HUB_ARRAY * nodes() * RTE_MAX(pages.sizes, 1u));
+		ret = check_space(args, dir, HUB_FILES + HUB_ARRAY * arrays);
 	return ret;
 }
 

@@ -5,11 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <rte_memory.h>
 
 #include "eal_private.h"
 
@@ -17,8 +20,9 @@
  * as much of a time stamp as tells processes with equal pids apart. */
 #define SOCKET_NAME "/mp_socket_1234567_123456"
 
-void
-eal_limits_count(uint64_t *is_open, uint64_t *limit)
+/* Descriptors that are open, and how many may be. */
+static void
+count_files(uint64_t *is_open, uint64_t *limit)
 {
 	struct rlimit r = { RLIM_INFINITY, RLIM_INFINITY };
 	DIR *dir = opendir("/proc/self/fd");
@@ -39,7 +43,7 @@ eal_limits_files(struct ferry_eal_args *args, unsigned int needed)
 {
 	uint64_t is_open, limit;
 
-	eal_limits_count(&is_open, &limit);
+	count_files(&is_open, &limit);
 	if (is_open + needed <= limit)
 		return 0;
 	return eal_refuse(args, -EMFILE, "about %" PRIu64 " open files are "
@@ -105,4 +109,38 @@ eal_limits_path(struct ferry_eal_args *args)
 		"too long for EAL's sockets by %zu characters: set "
 		"RUNTIME_DIRECTORY to a shorter one, or choose a shorter "
 		"--file-prefix", len - room);
+}
+
+static int
+smallest_page(const struct rte_memseg_list *msl, void *arg)
+{
+	uint64_t *size = arg;
+
+	if (!msl->external && (*size == 0 || msl->page_sz < *size))
+		*size = msl->page_sz;
+	return 0;
+}
+
+int
+eal_limits_memory(uint64_t memory)
+{
+	uint64_t page = 0, is_open, limit, pages;
+	unsigned long left = 0;
+	char path[96];
+	FILE *f;
+
+	rte_memseg_list_walk_thread_unsafe(smallest_page, &page);
+	if (page == 0)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%"
+		PRIu64 "kB/free_hugepages", page >> 10);
+	f = fopen(path, "re");
+	if (f != NULL) {
+		if (fscanf(f, "%lu", &left) != 1)
+			left = 0;
+		fclose(f);
+	}
+	pages = memory / page + 1;
+	count_files(&is_open, &limit);
+	return pages <= left && is_open + pages > limit ? -EMFILE : -ENOMEM;
 }

@@ -116,22 +116,38 @@ find_eal(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-/* Where a thread of this process is: "running", or the system call that it
- * waits in with arguments and stack. */
+/* A file of a thread of this process. */
 static void
-where(pid_t tid, char *out, size_t len)
+look(pid_t tid, const char *file, char *out, size_t len)
 {
 	char path[64];
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", (int)tid, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd >= 0 ? read(fd, out, len - 1) : -1;
 	if (fd >= 0)
 		close(fd);
 	out[n > 0 ? n : 0] = '\0';
-	out[strcspn(out, "\n")] = '\0';
+}
+
+/* Where a thread is: "running", or the system call that it waits in with
+ * arguments and stack; and how often it has waited. */
+static void
+where(pid_t tid, char *out, size_t len)
+{
+	const char waits[] = "\nvoluntary_ctxt_switches:";
+	char status[4096];
+	const char *at;
+	size_t used;
+
+	look(tid, "syscall", out, len);
+	used = strcspn(out, "\n");
+	look(tid, "status", status, sizeof(status));
+	at = strstr(status, waits);
+	snprintf(out + used, len - used, " %ld", at != NULL ?
+		strtol(at + strlen(waits), NULL, 10) : 0);
 }
 
 /* Who has locked a file with flock(), by its lines in /proc/locks. */

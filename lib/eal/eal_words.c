@@ -137,7 +137,9 @@ eal_words_why(struct ferry_eal_args *args, int error)
 	const char *line;
 	struct rlimit r;
 
-	if (find("Cannot get a virtual area") != NULL &&
+	/* The log may be set to say nothing. */
+	if ((find("Cannot get a virtual area") != NULL || (error == -ENOMEM &&
+			last_cause() == NULL)) &&
 			getrlimit(RLIMIT_AS, &r) == 0 &&
 			r.rlim_cur != RLIM_INFINITY)
 		return eal_refuse(args, -ENOMEM, "the address space of the "

@@ -10,8 +10,8 @@
 #include <rte_eal.h>
 #include <rte_malloc.h>
 
+#include "eal_private.h"
 #include "ferry_errno.h"
-#include "ferry_eal.h"
 #include "hub_ctl.h"
 #include "hub_engine.h"
 
@@ -89,6 +89,7 @@ static int
 hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 {
 	uint32_t i;
+	int ret;
 
 	memory = RTE_ALIGN_CEIL(memory, MEMORY_GRAIN);
 	hub->endpoints = calloc(hub->max_endpoints, sizeof(*hub->endpoints));
@@ -111,11 +112,12 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 			HUB_ARENA_GRAIN, socket);
 	if (hub->registry == NULL || hub->boards == NULL ||
 			hub->memory == NULL) {
-		HUB_LOG(ERR, "%s: EAL cannot provide %" PRIu64
-			" MiB: reserve more hugepages, start it with a larger "
-			"-m, or ask for less hub memory", hub->name,
-			memory >> 20);
-		return -ENOMEM;
+		ret = eal_limits_memory(memory);
+		HUB_LOG(ERR, "%s: EAL cannot provide %" PRIu64 " MiB: %s, or "
+			"ask for less hub memory", hub->name, memory >> 20,
+			ret == -EMFILE ? "raise the limit of open files" :
+			"reserve more hugepages, start it with a larger -m");
+		return ret;
 	}
 	engines_begin(hub);
 	hub->registry->memory = (uintptr_t)hub->memory;

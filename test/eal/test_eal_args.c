@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,6 +25,30 @@
 #define SECONDARY FERRY_EAL_SECONDARY
 
 static struct ferry_eal_args args;
+/* If not 0: every second CPU, so many, is what the kernel says. */
+static int alternate;
+/* Bytes that the kernel's own set has. */
+static size_t kernel_size;
+
+/* In place of the C library's. */
+int
+sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+	int i;
+
+	memset(set, 0, size);
+	if (alternate == 0)
+		return (int)syscall(SYS_sched_getaffinity, pid, size, set) < 0 ?
+			-1 : 0;
+	if (size < kernel_size) {
+		errno = EINVAL;
+		return -1;
+	}
+	CPU_ZERO_S(size, set);
+	for (i = 0; i < alternate; i++)
+		CPU_SET_S(2 * i, size, set);
+	return 0;
+}
 
 /* Complete "prog ...", the list ended by NULL. */
 static int __attribute__((sentinel))
@@ -140,6 +166,31 @@ the_floating_lcore_covers_exactly_the_cpus_of_the_process(void **state)
 	}
 }
 
+/* A node of a machine that numbers its CPUs in turn. */
+static void
+any_set_of_cpus_fits(void **state)
+{
+	static const int numbers[] = { 1, 2, 64, 96, 112, 128, 256, 512, 2000 };
+	const char *at;
+	unsigned int i;
+	int n;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(numbers); i++) {
+		alternate = numbers[i];
+		kernel_size = numbers[i] > 512 ? 4096 : sizeof(cpu_set_t);
+		assert_int_equal(complete(SECONDARY, NULL), 0);
+		at = strchr(args.argv[args.argc - 1], '(') + 1;
+		/* EAL knows CPU_SETSIZE of them. */
+		for (n = 0; n < RTE_MIN(alternate, CPU_SETSIZE / 2); n++) {
+			assert_int_equal(strtol(at, (char **)&at, 10), 2 * n);
+			at++;
+		}
+		assert_int_equal(*at, '\0');
+	}
+	alternate = 0;
+}
+
 static void
 every_way_to_choose_lcores_is_respected(void **state)
 {
@@ -160,6 +211,19 @@ every_way_to_choose_lcores_is_respected(void **state)
 		assert_int_equal(count("--lcores=0@("), 0);
 		assert_int_equal(args.argc, 5);
 	}
+}
+
+static void
+the_main_lcore_that_is_asked_for_is_noted(void **state)
+{
+	(void)state;
+	assert_int_equal(complete(SECONDARY, NULL), 0);
+	assert_int_equal(args.main_lcore, -1);
+	assert_int_equal(complete(SECONDARY, "--main-lcore=5", NULL), 0);
+	assert_int_equal(args.main_lcore, 5);
+	assert_int_equal(count("--lcores=5@("), 1);
+	assert_int_equal(complete(SECONDARY, "--main-lcore", "7", NULL), 0);
+	assert_int_equal(count("--lcores=7@("), 1);
 }
 
 static void
@@ -226,6 +290,9 @@ bad_file_prefixes_are_refused(void **state)
 	assert_int_equal(complete(HUB, "--file-prefix=..", NULL), -EINVAL);
 	assert_int_equal(complete(HUB, "--file-prefix=.", NULL), -EINVAL);
 	assert_non_null(strstr(args.error, "--file-prefix"));
+	/* EAL makes format strings of it. */
+	assert_int_equal(complete(HUB, "--file-prefix=a%s", NULL), -EINVAL);
+	assert_non_null(strstr(args.error, "invalid character"));
 }
 
 static void
@@ -233,6 +300,7 @@ what_keeps_processes_from_meeting_is_refused_by_both_roles(void **state)
 {
 	static const char *const bad[] = {
 		"--no-huge", "--in-memory", "--no-shconf", "--proc-type=auto",
+		"--legacy-mem",
 		"--proc-type=primary", "--proc-type=secondary",
 	};
 	unsigned int i;
@@ -348,6 +416,8 @@ main(void)
 		cmocka_unit_test(a_hub_without_options_gets_prefix_role_and_one_floating_lcore),
 		cmocka_unit_test(a_secondary_without_options_also_gets_no_pci),
 		cmocka_unit_test(the_floating_lcore_covers_exactly_the_cpus_of_the_process),
+		cmocka_unit_test(any_set_of_cpus_fits),
+		cmocka_unit_test(the_main_lcore_that_is_asked_for_is_noted),
 		cmocka_unit_test(every_way_to_choose_lcores_is_respected),
 		cmocka_unit_test(devices_of_a_hub_do_not_cost_it_its_floating_lcore),
 		cmocka_unit_test(the_users_file_prefix_is_kept_and_reported),

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* EAL's start and end beside processes that died or are stopped, real ones. */
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_eal_memconfig.h>
+#include <rte_malloc.h>
+
+#include "eal_rig.h"
+#include "peer.h"
+
+/* The usual end takes less than a second. */
+#define END_MS 60000
+#define RUN_DIR "/var/run/dpdk"
+
+static struct ferry_eal_args args;
+
+static int
+take_memory_lock(struct peer *peer)
+{
+	(void)peer;
+	rte_mcfg_mem_write_lock();
+	return 0;
+}
+
+/* Start a secondary and kill it while it has EAL's memory lock. */
+static void
+leave_lock_held(void)
+{
+	const struct peer_order order = {
+		.op = PEER_CUSTOM,
+		.custom = take_memory_lock,
+	};
+	struct peer dead = { 0 };
+
+	peer_start(&dead, FERRY_EAL_SECONDARY, NULL);
+	assert_int_equal(peer_do(&dead, &order).result, 0);
+	ferry_proc_kill(&dead.proc);
+}
+
+static void
+start_soon(struct eal_outcome *out, void *arg)
+{
+	(void)arg;
+	/* Far more than a start takes. */
+	args.start_ms = 3000;
+	eal_rig_start(out, &args, FERRY_EAL_SECONDARY, NULL, NULL);
+}
+
+static void
+everyone_ends_though_a_dead_process_holds_eals_lock(void **state)
+{
+	const struct ferry_channel_config small = { 1000, 4 };
+	const struct peer_order end = { .op = PEER_EXIT };
+	struct peer hub = { 0 }, tx = { 0 }, rx = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&tx);
+	peer_start_endpoint(&rx);
+	assert_int_equal(peer_open(&tx, PEER_OPEN_TX, "c", &small), 0);
+	assert_int_equal(peer_open(&rx, PEER_OPEN_RX, "c", &small), 0);
+	leave_lock_held();
+
+	/* A newcomer is told. */
+	eal_expect(eal_try(start_soon, NULL), -ETIMEDOUT,
+		"a process that was killed held it");
+	assert_int_equal(peer_simple(&tx, PEER_DETACH), 0);
+	peer_order(&tx, &end);
+	assert_int_equal(ferry_proc_wait(&tx.proc, END_MS), 0);
+	assert_int_equal(peer_simple(&rx, PEER_DETACH), 0);
+	peer_order(&rx, &end);
+	assert_int_equal(ferry_proc_wait(&rx.proc, END_MS), 0);
+	assert_int_equal(peer_simple(&hub, PEER_DESTROY), 0);
+	peer_order(&hub, &end);
+	assert_int_equal(ferry_proc_wait(&hub.proc, END_MS), 0);
+	/* And nothing is left, so that the next hub starts. */
+	assert_int_equal(ferry_test_leftovers(), 0);
+	peer_start_hub(&hub, 8 * MIB);
+	peer_exit_hub(&hub);
+}
+
+/* Pages removed by a cleaner. */
+static void
+a_newcomer_is_refused_if_the_hubs_pages_are_gone(void **state)
+{
+	const struct peer_order end = { .op = PEER_EXIT };
+	struct peer hub = { 0 }, ep = { 0 };
+	char page[96];
+	int i;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start_endpoint(&ep);
+	for (i = 0; i < 64; i++) {
+		snprintf(page, sizeof(page), "/dev/hugepages/%smap_%d",
+			ferry_test_prefix(), i);
+		unlink(page);
+	}
+	eal_expect(eal_try(start_soon, NULL), -ESTALE, "is not there any more");
+	/* Those that have them go on, and end. */
+	assert_int_equal(peer_simple(&ep, PEER_DETACH), 0);
+	peer_order(&ep, &end);
+	assert_int_equal(ferry_proc_wait(&ep.proc, END_MS), 0);
+	peer_exit_hub(&hub);
+}
+
+/* A stopped process has the lock that a start waits for. */
+static void
+a_start_that_waits_for_a_lock_ends_and_hinders_no_one(void **state)
+{
+	struct peer hub = { 0 }, ep = { 0 };
+	char dir[96];
+	int fd;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 4 * MIB);
+	snprintf(dir, sizeof(dir), RUN_DIR "/%s", ferry_test_prefix());
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	eal_expect(eal_try(start_soon, NULL), -ETIMEDOUT, "for the lock of");
+	close(fd);
+	peer_start_endpoint(&ep);
+	peer_exit(&ep);
+	peer_exit_hub(&hub);
+}
+
+static int
+take_pages(struct peer *peer)
+{
+	(void)peer;
+	return rte_malloc("more", 8 * MIB, 0) != NULL ? 0 : -ENOMEM;
+}
+
+/* How many files of EAL a program that this process starts would have. */
+static int
+inherited(struct peer *peer)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	char name[64], path[256];
+	struct dirent *e;
+	int n = 0, fd;
+	ssize_t len;
+
+	(void)peer;
+	while ((e = readdir(dir)) != NULL) {
+		fd = atoi(e->d_name);
+		if (!isdigit((unsigned char)e->d_name[0]) ||
+				(fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0)
+			continue;
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+		len = readlink(name, path, sizeof(path) - 1);
+		path[len > 0 ? len : 0] = '\0';
+		n += strstr(path, ferry_test_prefix()) != NULL;
+		/* Beside them EAL opens sockets and the like; the test's own
+		 * standard streams may be pipes. */
+		n += fd > 2 && (strncmp(path, "anon_inode", 10) == 0 ||
+			strncmp(path, "socket", 6) == 0);
+	}
+	closedir(dir);
+	return n;
+}
+
+static void
+a_program_that_is_started_inherits_nothing_of_eal(void **state)
+{
+	const struct peer_order look = {
+		.op = PEER_CUSTOM,
+		.custom = inherited,
+	};
+	const struct peer_order more = {
+		.op = PEER_CUSTOM,
+		.custom = take_pages,
+	};
+	struct peer hub = { 0 }, ep = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 4 * MIB);
+	peer_start_endpoint(&ep);
+	assert_int_equal(peer_do(&hub, &look).result, 0);
+	assert_int_equal(peer_do(&ep, &look).result, 0);
+	/* Also what EAL opens later. */
+	assert_int_equal(peer_do(&hub, &more).result, 0);
+	assert_int_equal(peer_do(&hub, &look).result, 0);
+	assert_int_equal(peer_do(&ep, &look).result, 0);
+	peer_exit(&ep);
+	peer_exit_hub(&hub);
+}
+
+static void
+start_hub(struct eal_outcome *out, void *arg)
+{
+	(void)arg;
+	eal_rig_start(out, &args, FERRY_EAL_HUB, NULL, NULL);
+}
+
+static void
+a_hub_that_cannot_start_says_who_is_in_the_way(void **state)
+{
+	struct peer hub = { 0 }, ep = { 0 };
+	char who[32];
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 4 * MIB);
+	eal_expect(eal_try(start_hub, NULL), -EBUSY, "runs already");
+	peer_start_endpoint(&ep);
+	ferry_proc_kill(&hub.proc);
+	snprintf(who, sizeof(who), "end %d (", (int)ep.proc.pid);
+	eal_expect(eal_try(start_hub, NULL), -EBUSY, who);
+	ferry_proc_kill(&ep.proc);
+	peer_start_hub(&hub, 4 * MIB);
+	peer_exit_hub(&hub);
+}
+
+static int
+devices(struct peer *peer)
+{
+	struct rte_dev_iterator it;
+	struct rte_device *dev;
+	int n = 0;
+
+	(void)peer;
+	RTE_DEV_FOREACH(dev, "bus=vdev", &it)
+		n++;
+	return n;
+}
+
+static void
+the_hubs_virtual_devices_are_not_probed_in_a_secondary(void **state)
+{
+	const struct peer_order look = {
+		.op = PEER_CUSTOM,
+		.custom = devices,
+	};
+	struct peer hub = { 0 }, ep = { 0 };
+	struct peer_order order = { .op = PEER_CREATE, .n = 4 * MIB };
+
+	(void)state;
+	ferry_procs_need();
+	strcpy(order.name, HUB);
+	peer_start(&hub, FERRY_EAL_HUB, "--vdev=dma_skeleton");
+	assert_int_equal(peer_do(&hub, &order).result, 0);
+	peer_start_endpoint(&ep);
+	assert_int_equal(peer_do(&hub, &look).result, 1);
+	assert_int_equal(peer_do(&ep, &look).result, 0);
+	peer_exit(&ep);
+	peer_exit_hub(&hub);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everyone_ends_though_a_dead_process_holds_eals_lock),
+		cmocka_unit_test(a_newcomer_is_refused_if_the_hubs_pages_are_gone),
+		cmocka_unit_test(a_start_that_waits_for_a_lock_ends_and_hinders_no_one),
+		cmocka_unit_test(a_program_that_is_started_inherits_nothing_of_eal),
+		cmocka_unit_test(a_hub_that_cannot_start_says_who_is_in_the_way),
+		cmocka_unit_test(the_hubs_virtual_devices_are_not_probed_in_a_secondary),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* What EAL would need is missing: it is not started, and one line says why. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <rte_common.h>
+
+#include "eal_rig.h"
+
+#define HUB FERRY_EAL_HUB
+#define SECONDARY FERRY_EAL_SECONDARY
+
+static struct ferry_eal_args args;
+
+static void
+without_a_hub(struct eal_outcome *out, void *arg)
+{
+	(void)arg;
+	eal_rig_start(out, &args, SECONDARY, NULL, NULL);
+}
+
+static void
+a_secondary_without_a_hub_says_so(void **state)
+{
+	(void)state;
+	ferry_procs_need();
+	eal_expect(eal_try(without_a_hub, NULL), -ENOENT, "no hub runs");
+	assert_int_equal(ferry_test_leftovers(), 0);
+}
+
+static void
+at_a_long_path(struct eal_outcome *out, void *arg)
+{
+	char path[128] = "/tmp/";
+
+	memset(path + 5, 'd', sizeof(path) - 6);
+	path[sizeof(path) - 1] = '\0';
+	setenv("RUNTIME_DIRECTORY", path, 1);
+	eal_rig_start(out, &args, *(enum ferry_eal_role *)arg, NULL, NULL);
+}
+
+static void
+a_runtime_directory_too_long_for_sockets_is_refused(void **state)
+{
+	enum ferry_eal_role role;
+
+	(void)state;
+	for (role = HUB; role <= SECONDARY; role++)
+		eal_expect(eal_try(at_a_long_path, &role), -ENAMETOOLONG,
+			"too long");
+}
+
+static void
+limited(struct eal_outcome *out, void *arg)
+{
+	const struct rlimit *r = arg;
+
+	setrlimit((int)r->rlim_max, &(struct rlimit){ r->rlim_cur,
+		r->rlim_cur });
+	eal_rig_start(out, &args, HUB, NULL, NULL);
+}
+
+static void
+limits_of_files_are_told(void **state)
+{
+	/* The second number is which limit it is. */
+	struct rlimit size = { 100 << 10, RLIMIT_FSIZE };
+	struct rlimit files = { 12, RLIMIT_NOFILE };
+
+	(void)state;
+	ferry_procs_need();
+	eal_expect(eal_try(limited, &size), -EFBIG, "ulimit -f");
+	eal_expect(eal_try(limited, &files), -EMFILE, "ulimit -n");
+	assert_int_equal(ferry_test_leftovers(), 0);
+}
+
+static void
+a_limit_of_the_address_space_is_told(void **state)
+{
+	struct rlimit space = { UINT64_C(4) << 30, RLIMIT_AS };
+
+	(void)state;
+	ferry_procs_need();
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	print_message("skipped: sanitizers need more address space\n");
+	skip();
+#endif
+	eal_expect(eal_try(limited, &space), -ENOMEM, "ulimit -v");
+	/* EAL was started, and has made files. */
+	ferry_test_clean();
+}
+
+static void
+in_a_small_place(struct eal_outcome *out, void *arg)
+{
+	char dir[] = "/tmp/ferry-eal-XXXXXX", options[32];
+
+	snprintf(options, sizeof(options), "size=%s", (const char *)arg);
+	if (mkdtemp(dir) == NULL || unshare(CLONE_NEWNS) != 0 ||
+			mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) !=
+			0 || mount("tmpfs", dir, "tmpfs", 0, options) != 0) {
+		out->value = 1;
+		return;
+	}
+	setenv("RUNTIME_DIRECTORY", dir, 1);
+	eal_rig_start(out, &args, HUB, NULL, NULL);
+	umount(dir);
+	rmdir(dir);
+}
+
+static void
+a_runtime_directory_without_space_is_told(void **state)
+{
+	static const char *const sizes[] = { "200k", "1000k" };
+	struct eal_outcome out;
+	unsigned int i;
+
+	(void)state;
+	ferry_procs_need();
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		out = eal_try(in_a_small_place, (void *)(uintptr_t)sizes[i]);
+		if (out.value != 0) {
+			print_message("skipped: cannot mount a tmpfs\n");
+			skip();
+		}
+		eal_expect(out, -ENOSPC, "no space");
+	}
+}
+
+/* As a container's profile does. */
+static void
+with_a_call_refused(struct eal_outcome *out, void *arg)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, *(const uint32_t *)arg, 0,
+			1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { RTE_DIM(code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+			prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) !=
+			0) {
+		out->value = 1;
+		return;
+	}
+	eal_rig_start(out, &args, HUB, NULL, NULL);
+}
+
+static void
+system_calls_that_are_refused_are_named(void **state)
+{
+	static const struct {
+		uint32_t number;
+		const char *name;
+	} calls[] = {
+		{ SYS_get_mempolicy, "get_mempolicy" },
+		{ SYS_pidfd_open, "pidfd_open" },
+	};
+	struct eal_outcome out;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(calls); i++) {
+		out = eal_try(with_a_call_refused,
+			(void *)(uintptr_t)&calls[i].number);
+		if (out.value != 0) {
+			print_message("skipped: no seccomp\n");
+			skip();
+		}
+		eal_expect(out, -EPERM, calls[i].name);
+		assert_non_null(strstr(out.words, "seccomp"));
+	}
+}
+
+static void
+with_an_odd_option(struct eal_outcome *out, void *arg)
+{
+	/* EAL prints how it is used. */
+	if (freopen("/dev/null", "w", stdout) == NULL ||
+			freopen("/dev/null", "w", stderr) == NULL)
+		return;
+	eal_rig_start(out, &args, HUB, arg, NULL);
+}
+
+/* Whatever EAL refuses by itself. */
+static void
+no_failure_is_without_words(void **state)
+{
+	static const char *const odd[] = {
+		"--no-such-option", "--lcores=x", "--socket-mem=x",
+		"--iova-mode=xx", "-dnothing.so",
+	};
+	struct eal_outcome out;
+	unsigned int i;
+
+	(void)state;
+	ferry_procs_need();
+	for (i = 0; i < RTE_DIM(odd); i++) {
+		out = eal_try(with_an_odd_option, (void *)(uintptr_t)odd[i]);
+		assert_true(out.result < 0);
+		eal_expect(out, out.result, "EAL does not start: ");
+		assert_true(strlen(out.words) > strlen("EAL does not start: "));
+	}
+	ferry_test_clean();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_secondary_without_a_hub_says_so),
+		cmocka_unit_test(a_runtime_directory_too_long_for_sockets_is_refused),
+		cmocka_unit_test(limits_of_files_are_told),
+		cmocka_unit_test(a_limit_of_the_address_space_is_told),
+		cmocka_unit_test(a_runtime_directory_without_space_is_told),
+		cmocka_unit_test(system_calls_that_are_refused_are_named),
+		cmocka_unit_test(no_failure_is_without_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
