@@ -18,6 +18,10 @@
 
 #include "eal_private.h"
 
+#define STEP_MS 20
+/* A thread that has used a CPU for so long polls. */
+#define EAL_POLLED_MS 100
+
 /* How many calls have not ended: EAL is one per process, and so are these. */
 static unsigned int busy;
 
@@ -62,12 +66,47 @@ start(pthread_t *thread, struct call *call)
 	return ret;
 }
 
+/* Milliseconds that a thread has used a CPU. */
+static long
+used_ms(pthread_t thread)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(thread, &clock) != 0 ||
+			clock_gettime(clock, &ts) != 0)
+		return EAL_POLLED_MS;
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Wait for the thread: whether it has ended. One that is merely late, because
+ * other processes want the CPUs, is given more time than one that polls. */
+static bool
+join(pthread_t thread)
+{
+	struct timespec end;
+	long waited;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	for (waited = 0; waited < EAL_PATIENCE_MAX_MS; waited += STEP_MS) {
+		if (waited >= EAL_PATIENCE_MS && used_ms(thread) >=
+				EAL_POLLED_MS)
+			return false;
+		end.tv_nsec += STEP_MS * 1000000L;
+		end.tv_sec += end.tv_nsec / 1000000000;
+		end.tv_nsec %= 1000000000;
+		if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &end)
+				== 0)
+			return true;
+	}
+	return false;
+}
+
 int
 eal_helper_call(const char *what, void (*fn)(void *arg), void *arg)
 {
 	const struct sched_param none = { 0 };
 	struct call *call = malloc(sizeof(*call));
-	struct timespec end;
 	pthread_t thread;
 
 	if (call == NULL)
@@ -80,18 +119,14 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg)
 			what);
 		return -EAGAIN;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += EAL_PATIENCE_MS % 1000 * 1000000L;
-	end.tv_sec += EAL_PATIENCE_MS / 1000 + end.tv_nsec / 1000000000;
-	end.tv_nsec %= 1000000000;
-	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &end) == 0)
+	if (join(thread))
 		return 0;
 	/* It polls if it waits for a lock: only when a CPU has nothing else. */
 	pthread_setschedparam(thread, SCHED_IDLE, &none);
 	pthread_detach(thread);
-	EAL_LOG(ERR, "%s did not end within %d ms: a process that was killed may "
+	EAL_LOG(ERR, "%s did not end in time: a process that was killed may "
 		"hold EAL's lock. If this comes again, end all processes of the "
-		"file prefix and start the hub again", what, EAL_PATIENCE_MS);
+		"file prefix and start the hub again", what);
 	return -ETIMEDOUT;
 }
 

@@ -129,12 +129,14 @@ void eal_fds_command(pid_t pid, char *out, size_t len);
 
 /* eal_helper.c */
 
-/* Longest wait for calls of EAL that a dead process's lock may hold up. */
+/* How long calls of EAL are waited for that a dead process's lock may hold up:
+ * if they poll, and in any case. */
 #define EAL_PATIENCE_MS 400
+#define EAL_PATIENCE_MAX_MS 900
 
 /*
  * Call fn(arg) in a thread of its own and wait for it as long as
- * EAL_PATIENCE_MS. If it takes longer it goes on by itself, with the
+ * EAL_PATIENCE_MAX_MS. If it takes longer it goes on by itself, with the
  * scheduler's least favour, and what is logged says so. arg must live as long
  * as fn needs it.
  *

@@ -130,8 +130,8 @@ int ferry_eal_adopt(char *words, uint32_t len);
 
 /**
  * Call rte_free() for what may take a lock in shared memory that a dead
- * process holds for ever. Returns after 0.4 s at the latest; if the memory
- * is not given back by then, a thread goes on trying, and it is logged.
+ * process holds for ever. Returns within a second; if the memory is not
+ * given back by then, a thread goes on trying, and it is logged.
  *
  * @param pointers
  *   What rte_malloc() returned, or NULL.
@@ -149,7 +149,7 @@ int ferry_eal_free(void *const pointers[], uint32_t n);
  * runtime directory. After that no secondary can start with the prefix; those
  * that run keep their memory.
  *
- * Returns within half a second, even if a process that died holds EAL's
+ * Returns within about a second, even if a process that died holds EAL's
  * locks. It is then logged, and EAL's memory is left to the end of the process.
  *
  * @param args
