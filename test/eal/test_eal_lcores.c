@@ -210,14 +210,24 @@ a_mempool_of_several_processes_stays_whole(void **state)
 	peer_exit_hub(&peers[0]);
 }
 
+/* What one test leaves when it fails is not in the way of the next. */
+static int
+clean(void **state)
+{
+	(void)state;
+	ferry_procs_kill();
+	ferry_test_clean();
+	return 0;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_process_has_an_lcore_id_of_its_own),
-		cmocka_unit_test(an_id_that_another_process_has_is_refused),
-		cmocka_unit_test(attaching_with_anothers_id_is_refused),
-		cmocka_unit_test(a_mempool_of_several_processes_stays_whole),
+		cmocka_unit_test_teardown(each_process_has_an_lcore_id_of_its_own, clean),
+		cmocka_unit_test_teardown(an_id_that_another_process_has_is_refused, clean),
+		cmocka_unit_test_teardown(attaching_with_anothers_id_is_refused, clean),
+		cmocka_unit_test_teardown(a_mempool_of_several_processes_stays_whole, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
