@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -196,12 +197,39 @@ take_all_from(const char *dir, char *words, size_t len)
 	return ret;
 }
 
+/*
+ * Whether this process is a fork of the one that started EAL. EAL's threads are
+ * not in it, and its locks on lcore ids are those of both.
+ */
+static bool
+is_fork(void)
+{
+	static pid_t self;
+	pid_t known = __atomic_load_n(&self, __ATOMIC_RELAXED);
+	struct stat st;
+
+	if (known == 0) {
+		/* A directory for each thread: EAL has some of its own. */
+		if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
+			return true;
+		__atomic_store_n(&self, getpid(), __ATOMIC_RELAXED);
+	}
+	return known != 0 && known != getpid();
+}
+
 int
 ferry_eal_adopt(char *words, uint32_t len)
 {
 	char text[256] = "";
 	int ret;
 
+	if (is_fork()) {
+		EAL_LOG(ERR, "%s", ferry_strerror(FERRY_E_FORKED));
+		if (words != NULL && len > 0)
+			snprintf(words, len, "%s",
+				ferry_strerror(FERRY_E_FORKED));
+		return FERRY_E_FORKED;
+	}
 	eal_fds_guard(rte_eal_get_runtime_dir());
 	if (!is_shared())
 		return 0;

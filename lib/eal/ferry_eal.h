@@ -124,7 +124,8 @@ int ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role);
  *   Size of words.
  * @return
  *   0, also where EAL shares no files; FERRY_E_LCORE if another process has
- *   one of them; -EMFILE or another negative errno.
+ *   one of them; FERRY_E_FORKED if the process is a fork of the one that
+ *   started EAL; -EMFILE or another negative errno.
  */
 int ferry_eal_adopt(char *words, uint32_t len);
 

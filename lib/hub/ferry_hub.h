@@ -117,9 +117,10 @@ struct ferry_hub_info {
  * @return
  *   0; -EINVAL for bad values or an impossible name; -EPERM in a secondary;
  *   -EEXIST if the process has a hub of that name, or another one listens at
- *   its socket; FERRY_E_FORKED if the process was forked from one that has
- *   hubs; -ENOMEM if EAL has not got the memory (start it with a larger -m);
- *   another negative errno.
+ *   its socket; -ENOMEM if EAL has not got the memory (start it with a larger
+ *   -m); -EMFILE if the limit of open files is too low for that many hugepages;
+ *   FERRY_E_LCORE or FERRY_E_FORKED as ferry_eal_adopt() says; another negative
+ *   errno.
  */
 int ferry_hub_create(struct ferry_hub **hub,
 		const struct ferry_hub_config *config);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,6 +27,7 @@
 #include <rte_malloc.h>
 
 #include "eal_rig.h"
+#include "ferry_errno.h"
 #include "peer.h"
 
 /* The usual end takes less than a second. */
@@ -214,6 +216,44 @@ a_program_that_is_started_inherits_nothing_of_eal(void **state)
 	peer_exit_hub(&hub);
 }
 
+/* As daemon() does: the parent would end. */
+static int
+attach_in_a_fork(struct peer *peer)
+{
+	struct ferry_endpoint *ep;
+	int status = 0;
+	pid_t pid;
+
+	(void)peer;
+	pid = fork();
+	if (pid == 0)
+		_exit(ferry_attach(&ep, HUB, "fork") == FERRY_E_FORKED ? 17 :
+			1);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void
+a_fork_of_a_process_with_eal_is_refused(void **state)
+{
+	const struct peer_order order = {
+		.op = PEER_CUSTOM,
+		.custom = attach_in_a_fork,
+	};
+	struct peer hub = { 0 }, ep = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 4 * MIB);
+	peer_start_endpoint(&ep);
+	assert_int_equal(peer_do(&ep, &order).result, 17);
+	assert_int_equal(peer_do(&hub, &order).result, 17);
+	assert_non_null(strstr(ferry_strerror(FERRY_E_FORKED), "daemon()"));
+	peer_exit(&ep);
+	peer_exit_hub(&hub);
+}
+
 static void
 start_hub(struct eal_outcome *out, void *arg)
 {
@@ -293,6 +333,7 @@ main(void)
 		cmocka_unit_test_teardown(a_newcomer_is_refused_if_the_hubs_pages_are_gone, clean),
 		cmocka_unit_test_teardown(a_start_that_waits_for_a_lock_ends_and_hinders_no_one, clean),
 		cmocka_unit_test_teardown(a_program_that_is_started_inherits_nothing_of_eal, clean),
+		cmocka_unit_test_teardown(a_fork_of_a_process_with_eal_is_refused, clean),
 		cmocka_unit_test_teardown(a_hub_that_cannot_start_says_who_is_in_the_way, clean),
 		cmocka_unit_test_teardown(the_hubs_virtual_devices_are_not_probed_in_a_secondary, clean),
 	};
