@@ -297,8 +297,8 @@ check_secondary(struct ferry_eal_args *args, int dir)
 int
 eal_check(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 {
-	if (dir == -ENOENT)
-		return no_hub(args);
-	return role == FERRY_EAL_HUB ? check_hub(args, dir) :
+	if (role == FERRY_EAL_HUB)
+		return dir < 0 ? dir : check_hub(args, dir);
+	return dir == -ENOENT ? no_hub(args) : dir < 0 ? dir :
 		check_secondary(args, dir);
 }

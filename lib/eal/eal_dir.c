@@ -106,38 +106,114 @@ step(struct ferry_eal_args *args, int at, const char *name, const char *path,
 	return fd;
 }
 
-/* The base, links of those who are trusted resolved, and each parent of it
- * checked: a descriptor. */
-static int
-open_base(struct ferry_eal_args *args, uid_t *root)
-{
-	char real[PATH_MAX], path[PATH_MAX];
-	char *name, *save = NULL;
-	struct stat st;
-	int fd, next;
+/* A path of which a part has been walked. */
+struct walk {
+	/* Where it is now; -1: it failed. */
+	int fd;
+	/* Links so far. */
+	int links;
+	uid_t root;
+	/* The rest. */
+	char rest[PATH_MAX];
+};
 
-	if (realpath(eal_dir_base(), real) == NULL)
+static void
+walk_to(struct walk *w, int fd)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = fd;
+}
+
+/* Follow a link by hand, if it is of a user who may lead this one. */
+static int
+walk_link(struct ferry_eal_args *args, struct walk *w, const char *name,
+		const struct stat *st)
+{
+	char target[PATH_MAX], whole[PATH_MAX];
+	ssize_t n = readlinkat(w->fd, name, target, sizeof(target) - 1);
+
+	if (st->st_uid != 0 && st->st_uid != w->root &&
+			st->st_uid != geteuid())
+		return eal_refuse(args, -EACCES, "the runtime directory is not "
+			"safe: %s in its path is a link of another user (%u): "
+			CURE, name, (unsigned int)st->st_uid);
+	target[n > 0 ? n : 0] = '\0';
+	if (n <= 0 || ++w->links > 40 || snprintf(whole, sizeof(whole),
+			"%.2040s/%.2040s", target, w->rest) >=
+			(int)sizeof(whole))
+		return eal_refuse(args, -ELOOP, "the directory for EAL's "
+			"runtime files %s cannot be used: too many links: "
+			CURE, eal_dir_base());
+	strcpy(w->rest, whole);
+	if (target[0] == '/')
+		walk_to(w, open("/", OPEN_DIR));
+	return w->fd >= 0 ? 0 : eal_refuse(args, -errno, "cannot open /: %s",
+		strerror(errno));
+}
+
+/* One more part of the path. */
+static int
+walk_on(struct ferry_eal_args *args, struct walk *w, const char *name)
+{
+	struct stat st;
+	int fd;
+
+	if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return eal_refuse(args, -errno, "the directory for EAL's "
 			"runtime files %s cannot be used (%s): make it, or "
 			CURE, eal_dir_base(), strerror(errno));
-	fd = open("/", OPEN_DIR);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return eal_refuse(args, -errno, "cannot open /: %s",
-			strerror(errno));
+	if (S_ISLNK(st.st_mode))
+		return walk_link(args, w, name, &st);
+	fd = step(args, w->fd, name, name, OWNER_TRUSTED, w->root);
+	if (fd < 0)
+		return fd;
+	walk_to(w, fd);
+	return 0;
+}
+
+/* The base, each directory and link on the way checked: a descriptor. */
+static int
+open_base(struct ferry_eal_args *args, uid_t *root)
+{
+	const char *base = eal_dir_base();
+	struct walk w = { .fd = -1 };
+	char name[NAME_MAX + 1];
+	struct stat st;
+	size_t len;
+	int ret = 0;
+
+	if (stat("/", &st) != 0 || snprintf(w.rest, sizeof(w.rest), "%s",
+			base) >= (int)sizeof(w.rest))
+		return eal_refuse(args, -ENAMETOOLONG, "the directory for EAL's "
+			"runtime files has too long a path: " CURE);
 	/* Who owns it can do anything: root, by whatever number. */
-	*root = st.st_uid;
-	path[0] = '\0';
-	for (name = strtok_r(real, "/", &save); name != NULL;
-			name = strtok_r(NULL, "/", &save)) {
-		strcat(path, "/");
-		strcat(path, name);
-		next = step(args, fd, name, path, OWNER_TRUSTED, *root);
-		close(fd);
-		if (next < 0)
-			return next;
-		fd = next;
+	*root = w.root = st.st_uid;
+	walk_to(&w, open(base[0] == '/' ? "/" : ".", OPEN_DIR));
+	while (ret == 0 && w.fd >= 0) {
+		len = strspn(w.rest, "/");
+		memmove(w.rest, w.rest + len, strlen(w.rest + len) + 1);
+		len = strcspn(w.rest, "/");
+		if (len == 0)
+			break;
+		if (len > NAME_MAX) {
+			ret = eal_refuse(args, -ENAMETOOLONG, "the directory "
+				"for EAL's runtime files has too long a name: "
+				CURE);
+			break;
+		}
+		memcpy(name, w.rest, len);
+		name[len] = '\0';
+		memmove(w.rest, w.rest + len, strlen(w.rest + len) + 1);
+		ret = walk_on(args, &w, name);
 	}
-	return fd;
+	if (ret != 0) {
+		walk_to(&w, -1);
+		return ret;
+	}
+	return w.fd >= 0 ? w.fd : eal_refuse(args, -errno, "cannot open the "
+		"directory for EAL's runtime files %s: %s", base,
+		strerror(errno));
 }
 
 int

@@ -70,7 +70,8 @@ close_new(int fd, void *arg)
 {
 	const struct eal_fds *before = arg;
 
-	if (fd >= FDS_MAX || (before->bits[fd / 64] >> fd % 64 & 1) == 0)
+	/* Higher ones are left to eal_fds_guard(), which knows their paths. */
+	if (fd < FDS_MAX && (before->bits[fd / 64] >> fd % 64 & 1) == 0)
 		close_on_exec(fd);
 }
 

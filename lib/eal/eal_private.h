@@ -89,7 +89,8 @@ int eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 /* Remove the page files of a prefix. */
 void eal_pages_remove(const char *prefix);
 
-/* eal_check.c: 0 or a negative errno with args->error set. */
+/* eal_check.c: 0 or a negative errno with args->error set. dir: what
+ * eal_dir_open() returned. */
 
 int eal_check(struct ferry_eal_args *args, enum ferry_eal_role role, int dir);
 

@@ -121,7 +121,7 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	if (ret != 0)
 		return ret;
 	dir = eal_dir_open(args, role);
-	ret = dir >= 0 || dir == -ENOENT ? eal_check(args, role, dir) : dir;
+	ret = eal_check(args, role, dir);
 	if (ret == 0)
 		ret = init(args, role, dir);
 	if (dir >= 0)

@@ -134,6 +134,42 @@ a_runtime_directory_of_another_user_is_refused(void **state)
 }
 
 static void
+open_as_user(struct eal_outcome *out, void *arg)
+{
+	int fd;
+
+	(void)arg;
+	if (setgroups(0, NULL) != 0 || setgid(USER) != 0 || setuid(USER) != 0)
+		return;
+	setenv("RUNTIME_DIRECTORY", base, 1);
+	snprintf(args.prefix, sizeof(args.prefix), "%s", ferry_test_prefix());
+	fd = eal_dir_open(&args, FERRY_EAL_HUB);
+	out->result = fd < 0 ? fd : 0;
+	snprintf(out->words, sizeof(out->words), "%s", args.error);
+}
+
+/* On the way there. */
+static void
+links_of_other_users_on_the_way_are_refused(void **state)
+{
+	char real[96], way[96];
+
+	(void)state;
+	need_root();
+	snprintf(real, sizeof(real), "%s/real", base);
+	snprintf(way, sizeof(way), "%s/way", base);
+	make(real, USER, 0700);
+	assert_int_equal(symlink("real", way), 0);
+	snprintf(base + strlen(base), sizeof(base) - strlen(base), "/way");
+	assert_int_equal(lchown(way, USER, USER), 0);
+	eal_expect(eal_try(open_as_user, NULL), 0, "");
+	assert_int_equal(lchown(way, OTHER, OTHER), 0);
+	eal_expect(eal_try(open_as_user, NULL), -EACCES,
+		"is a link of another user");
+	base[strlen(base) - strlen("/way")] = '\0';
+}
+
+static void
 directories_that_all_can_write_to_are_refused(void **state)
 {
 	(void)state;
@@ -148,21 +184,6 @@ directories_that_all_can_write_to_are_refused(void **state)
 	assert_int_equal(chmod(base, 0777), 0);
 	eal_expect(try_as_user(FERRY_EAL_HUB), -EACCES,
 		"can be written to by other users");
-}
-
-static void
-open_as_user(struct eal_outcome *out, void *arg)
-{
-	int fd;
-
-	(void)arg;
-	if (setgroups(0, NULL) != 0 || setgid(USER) != 0 || setuid(USER) != 0)
-		return;
-	setenv("RUNTIME_DIRECTORY", base, 1);
-	snprintf(args.prefix, sizeof(args.prefix), "%s", ferry_test_prefix());
-	fd = eal_dir_open(&args, FERRY_EAL_HUB);
-	out->result = fd < 0 ? fd : 0;
-	snprintf(out->words, sizeof(out->words), "%s", args.error);
 }
 
 static void
@@ -256,6 +277,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_link_in_place_of_a_parent_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_link_in_place_of_the_runtime_directory_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_runtime_directory_of_another_user_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(links_of_other_users_on_the_way_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(directories_that_all_can_write_to_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_made_for_this_user_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(cleaning_up_follows_no_link, setup, teardown),
