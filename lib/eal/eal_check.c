@@ -166,21 +166,11 @@ check_unused(struct ferry_eal_args *args, int dir)
 	return ret;
 }
 
-static int
-check_hub(struct ferry_eal_args *args, int dir)
+int
+eal_check_mounts(struct ferry_eal_args *args)
 {
-	int writable = 0, mounts, ret;
-	unsigned int arrays;
-	struct pages pages;
-	char config[PATH_MAX + 8];
+	int writable = 0, mounts;
 
-	if (primary_alive(args, config, sizeof(config)))
-		return eal_refuse(args, -EBUSY, "a DPDK process with file "
-			"prefix '%s' runs already: end it, or give this one "
-			"another --file-prefix", args->prefix);
-	ret = check_unused(args, dir);
-	if (ret != 0)
-		return ret;
 	eal_pages_each_mount(count_writable, &writable, &mounts);
 	if (mounts == 0)
 		return eal_refuse(args, -ENODEV, "no hugetlbfs is mounted: as "
@@ -189,6 +179,24 @@ check_hub(struct ferry_eal_args *args, int dir)
 	if (writable == 0)
 		return eal_refuse(args, -EACCES, "no permission to use hugepages "
 			"(hugetlbfs is not writable): run as root");
+	return 0;
+}
+
+static int
+check_hub(struct ferry_eal_args *args, int dir)
+{
+	unsigned int arrays;
+	struct pages pages;
+	char config[PATH_MAX + 8];
+	int ret;
+
+	if (primary_alive(args, config, sizeof(config)))
+		return eal_refuse(args, -EBUSY, "a DPDK process with file "
+			"prefix '%s' runs already: end it, or give this one "
+			"another --file-prefix", args->prefix);
+	ret = check_unused(args, dir);
+	if (ret != 0)
+		return ret;
 	ret = eal_pages_check(args);
 	if (ret != 0)
 		return ret;

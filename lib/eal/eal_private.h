@@ -93,6 +93,8 @@ void eal_pages_remove(const char *prefix);
  * eal_dir_open() returned. */
 
 int eal_check(struct ferry_eal_args *args, enum ferry_eal_role role, int dir);
+/* A hub's, before there is a directory: whether it can have hugepages. */
+int eal_check_mounts(struct ferry_eal_args *args);
 
 /* eal_limits.c: the same, for limits of this process. */
 

@@ -118,6 +118,9 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	ret = eal_limits_path(args);
 	if (ret == 0)
 		ret = eal_limits_calls(args);
+	/* A start that fails here leaves no directory of this user. */
+	if (ret == 0 && role == FERRY_EAL_HUB)
+		ret = eal_check_mounts(args);
 	if (ret != 0)
 		return ret;
 	dir = eal_dir_open(args, role);
