@@ -9,6 +9,7 @@
  *            │──────> eal_dir.c      who owns the directories EAL works in
  *            │──────> eal_check.c    what EAL is going to need
  *            │──────> eal_lcore.c    lcore ids that no other process has
+ *            │──────> eal_names.c    names of files, of which EAL thinks the same
  *            │──────> eal_watch.c    a time limit around rte_eal_init()
  *            │──────> eal_words.c    why rte_eal_init() failed
  *            │──────> eal_fds.c      what a child must not inherit
@@ -158,6 +159,14 @@ bool eal_helper_busy(void);
  * wanted < 0: the id, or a negative errno with args->error set. */
 int eal_lcore_take(struct ferry_eal_args *args, int dir, int wanted);
 void eal_lcore_release(void);
+
+/* eal_names.c */
+
+/* A secondary is about to start EAL: take the names of its files, if a process of
+ * the same number in another pid namespace has them. A descriptor that is to be
+ * given to eal_names_leave() when EAL has started; or -1. */
+int eal_names_take(int dir);
+void eal_names_leave(int dir, int fd);
 
 /* eal_watch.c */
 

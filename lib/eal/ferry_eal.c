@@ -79,7 +79,7 @@ init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 {
 	char words[sizeof(args->error)];
 	struct eal_fds before;
-	int ret;
+	int ret, names = -1;
 
 	ret = number_lcore(args, dir);
 	if (ret != 0)
@@ -92,11 +92,13 @@ init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 		if (setenv("DSA_DEV_PATH", "", 1) != 0)
 			return eal_refuse(args, -errno, "no memory");
 		leave_out_vdevs();
+		names = eal_names_take(dir);
 	}
 	eal_fds_get(&before);
 	eal_words_begin();
 	ret = eal_watch(start, args, args->start_ms, words, sizeof(words));
 	eal_words_end();
+	eal_names_leave(dir, names);
 	eal_fds_close_on_exec(&before);
 	if (ret == -ETIMEDOUT && words[0] != '\0')
 		return eal_refuse(args, ret, "%s", words);
