@@ -97,18 +97,92 @@ run(struct fake_dma *fake)
 			return;
 		fake->ran_ns = now;
 	}
-	for (i = 0; i < fake->pace && !fake->hang; i++) {
+	for (i = 0; i < fake->pace && !fake->hang && !fake->halted; i++) {
 		struct fake_dma_op *op = &fake->ring[fake->ran % FAKE_RING];
 
 		if (fake->ran == fake->rung)
 			return;
 		op->code = fake->verdict != NULL ? fake->verdict(fake->ran) :
 			RTE_DMA_STATUS_SUCCESSFUL;
-		if (op->code == RTE_DMA_STATUS_SUCCESSFUL)
+		if (op->code == RTE_DMA_STATUS_SUCCESSFUL) {
 			memcpy(where(fake, op->dst), where(fake, op->src),
 				op->len);
+		} else if (fake->ioat) {
+			/* Until the driver restarts the channel. */
+			fake->halted = true;
+			return;
+		}
 		fake->ran++;
 	}
+}
+
+/*
+ * The driver of ioat meets the operation at which the channel halted: the
+ * channel goes on behind it, or it does not.
+ */
+static bool
+recover(struct fake_dma *fake)
+{
+	if (fake->unrecoverable)
+		return false;
+	fake->halted = false;
+	fake->ran++;
+	return true;
+}
+
+/* Good completions as the driver of ioat computes them, from ring positions. */
+static uint16_t
+ioat_count(const struct fake_dma *fake, uint16_t max)
+{
+	uint64_t count = (fake->ran - fake->told) % FAKE_RING;
+
+	return (uint16_t)RTE_MIN(count, max);
+}
+
+/* As ioat_completed() of DPDK 22.11 does it, with its faults. */
+static uint16_t
+ioat_completed(struct fake_dma *fake, uint16_t max, uint16_t *last_idx,
+		bool *has_error)
+{
+	uint16_t n;
+
+	if (fake->failure != RTE_DMA_STATUS_SUCCESSFUL) {
+		*has_error = true;
+		*last_idx = fake->told - 2;
+		return 0;
+	}
+	n = ioat_count(fake, max);
+	fake->told += n;
+	*last_idx = fake->told - 1;
+	if (n == max || !fake->halted)
+		return n;
+	*has_error = true;
+	fake->failure = fake->ring[fake->told++ % FAKE_RING].code;
+	return recover(fake) ? n : 0;
+}
+
+/* As ioat_completed_status() of DPDK 22.11 does it, with its faults. */
+static uint16_t
+ioat_completed_status(struct fake_dma *fake, uint16_t max, uint16_t *last_idx,
+		enum rte_dma_status_code *codes)
+{
+	uint16_t n = ioat_count(fake, max), i;
+
+	for (i = 0; i < RTE_MIN(n + 1, (int)max); i++)
+		codes[i] = RTE_DMA_STATUS_SUCCESSFUL;
+	fake->told += n;
+	if (n != max && fake->halted) {
+		codes[n++] = fake->ring[fake->told++ % FAKE_RING].code;
+		if (!recover(fake))
+			return 0;
+	}
+	if (fake->failure != RTE_DMA_STATUS_SUCCESSFUL) {
+		codes[0] = fake->failure;
+		n = RTE_MIN(n + 1, (int)max);
+		fake->failure = RTE_DMA_STATUS_SUCCESSFUL;
+	}
+	*last_idx = fake->told - 1;
+	return n;
 }
 
 static int
@@ -162,6 +236,8 @@ fake_completed(void *priv, uint16_t vchan, const uint16_t max,
 	assert_int_equal(vchan, 0);
 	assert_int_not_equal(max, 0);
 	run(fake);
+	if (fake->ioat)
+		return ioat_completed(fake, max, last_idx, has_error);
 	while (n < max && fake->told < fake->ran) {
 		if (fake->ring[fake->told % FAKE_RING].code !=
 				RTE_DMA_STATUS_SUCCESSFUL) {
@@ -172,7 +248,7 @@ fake_completed(void *priv, uint16_t vchan, const uint16_t max,
 		n++;
 	}
 	*last_idx = fake->told - 1;
-	return n + fake->lie_completed;
+	return n;
 }
 
 static uint16_t
@@ -185,10 +261,16 @@ fake_completed_status(void *priv, uint16_t vchan, const uint16_t max,
 	assert_int_equal(vchan, 0);
 	assert_int_not_equal(max, 0);
 	run(fake);
+	if (fake->ioat)
+		return ioat_completed_status(fake, max, last_idx, codes);
+	if (fake->lose > 0 && fake->told < fake->ran) {
+		fake->lose--;
+		fake->told++;
+	}
 	for (n = 0; n < max && fake->told < fake->ran; n++)
 		codes[n] = fake->ring[fake->told++ % FAKE_RING].code;
 	*last_idx = fake->told - 1;
-	return n;
+	return n + fake->lie_completed;
 }
 
 static uint16_t

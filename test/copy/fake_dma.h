@@ -39,8 +39,14 @@ struct fake_dma {
 	uint16_t lie_capacity;
 	/** Claims so many completions too many. */
 	uint16_t lie_completed;
+	/** Takes so many completions without reporting them. */
+	unsigned int lose;
 	/** Carries out nothing any more. */
 	bool hang;
+	/** Halts at each failure, under a driver like ioat of DPDK 22.11. */
+	bool ioat;
+	/** And cannot be restarted. */
+	bool unrecoverable;
 	/** Number of doorbells to fail. */
 	unsigned int bad_doorbells;
 	/** How operation number n (from 0) ends; NULL: well. */
@@ -56,6 +62,10 @@ struct fake_dma {
 	uint64_t rung;
 	unsigned int doorbells;
 	uint32_t longest;
+	/** As ioat: it halted at operation ran. */
+	bool halted;
+	/** As ioat: met by rte_dma_completed(), status not yet asked for. */
+	enum rte_dma_status_code failure;
 	/** When it last carried out something. */
 	uint64_t ran_ns;
 	/** All flags of all operations. */

@@ -22,8 +22,6 @@
 
 /* Design decision 13: one doorbell for so many operations. */
 #define DOORBELL_OPS 32
-/* Completions taken from the device in one poll, at least. */
-#define REAP_OPS UINT16_C(128)
 /* Nothing but arithmetic limits a job; this keeps sums of them far from 2^64. */
 #define MAX_JOB (UINT64_C(1) << 40)
 /* Default of ferry_copy_dmadev_config.close_wait_ms. */
@@ -59,6 +57,8 @@ struct dmadev_job {
 struct dmadev_flight {
 	uint32_t job;
 	uint32_t len;
+	/* Its number as rte_dma_copy() returned it. */
+	uint16_t idx;
 };
 
 /*
@@ -70,8 +70,7 @@ struct dmadev_flight {
  * jobs:  head (oldest not polled) <= cut (being cut up) <= tail
  * ops:   op_head (oldest in the device) <= op_tail
  *
- * The count a device returns is believed, not its last_idx: not every driver
- * of DPDK 22.11 fills that in as documented (cnxk starts again at 0).
+ * A completion is believed if the device counts as the lane does: see reap().
  */
 struct dmadev_lane {
 	int16_t dev_id;
@@ -159,43 +158,62 @@ op_retire(struct dmadev_lane *dl, enum ferry_copy_status status)
 		job->status = status;
 }
 
-static void
-break_lane(struct dmadev_lane *dl, uint32_t claimed, uint32_t possible)
+/*
+ * What is in the device may be done or not, and may still write: no operation
+ * is retired any more. The user of the lane sees it hang and closes it, which
+ * stops the device.
+ */
+static bool
+believable(struct dmadev_lane *dl, uint16_t n, uint32_t flying,
+		uint16_t last_idx)
 {
-	DMADEV_LOG(ERR, "device %d claims %u completions of %u operations",
-		dl->dev_id, claimed, possible);
-	dl->broken = true;
+	uint16_t last;
+
+	if (n > flying) {
+		DMADEV_LOG(ERR, "%s reports %u completions of %u operations: "
+			"the lane is given up", dl->name, n, flying);
+		return false;
+	}
+	last = dl->ops[(dl->op_head + n - 1) & dl->mask].idx;
+	if (last_idx != last) {
+		DMADEV_LOG(ERR, "%s reports operation %u as the last one done, "
+			"where it is %u: the lane is given up", dl->name,
+			last_idx, last);
+		return false;
+	}
+	return true;
 }
 
-/* Take completions from the device: at most limit of those without error. */
+/*
+ * Take all completions that the device has.
+ *
+ * Never with rte_dma_completed(), not even before rte_dma_completed_status().
+ * In DPDK 22.11 ioat restarts the channel in it, and if a second copy fails
+ * before the statuses are asked for, these are shifted by one: a copy that
+ * never took place is reported as done. And idxd reports copies that a batch
+ * did not come to as done if no descriptor says that it failed.
+ *
+ * Always with room for all that is in the device, because idxd loses track of a
+ * failed batch that is taken in pieces. There are no more than the lane's depth.
+ *
+ * The number of the last operation is checked, because ioat takes completions
+ * without reporting them if it cannot restart the channel, and reports all that
+ * is left as done the next time.
+ */
 static void
-reap(struct dmadev_lane *dl, uint16_t limit)
+reap(struct dmadev_lane *dl)
 {
 	uint32_t flying = dl->op_tail - dl->op_head;
-	bool failed = false;
-	uint16_t last_idx, i, n;
+	uint16_t last_idx = 0, i, n;
 
 	if (flying == 0 || dl->broken)
 		return;
-	n = rte_dma_completed(dl->dev_id, dl->vchan, RTE_MIN(flying, limit),
-		&last_idx, &failed);
-	if (n > flying) {
-		break_lane(dl, n, flying);
+	n = rte_dma_completed_status(dl->dev_id, dl->vchan, (uint16_t)flying,
+		&last_idx, dl->codes);
+	if (n == 0)
 		return;
-	}
-	for (i = 0; i < n; i++)
-		op_retire(dl, FERRY_COPY_OK);
-	flying -= n;
-	if (!failed || flying == 0)
-		return;
-	/*
-	 * Room for all at once: idxd of DPDK 22.11 loses track of a failed
-	 * batch that is taken in pieces.
-	 */
-	n = rte_dma_completed_status(dl->dev_id, dl->vchan, flying, &last_idx,
-		dl->codes);
-	if (n > flying) {
-		break_lane(dl, n, flying);
+	if (!believable(dl, n, flying, last_idx)) {
+		dl->broken = true;
 		return;
 	}
 	for (i = 0; i < n; i++)
@@ -255,6 +273,7 @@ job_cut(struct dmadev_lane *dl, struct dmadev_job *job)
 		dl->ops[dl->op_tail & dl->mask] = (struct dmadev_flight) {
 			.job = dl->cut,
 			.len = op.len,
+			.idx = (uint16_t)ret,
 		};
 		dl->op_tail++;
 		job->ops++;
@@ -356,7 +375,7 @@ dmadev_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 	struct dmadev_lane *dl = lane->priv;
 	uint16_t i;
 
-	reap(dl, RTE_MAX(n, REAP_OPS));
+	reap(dl);
 	dmadev_flush(lane);
 	for (i = 0; i < n && dl->head != dl->cut; i++) {
 		const struct dmadev_job *job = &dl->jobs[dl->head & dl->mask];
@@ -399,7 +418,7 @@ drain(struct ferry_lane *lane)
 			(dl->cut != dl->tail || dl->op_head != dl->op_tail)) {
 		uint32_t head = dl->op_head, cut = dl->cut;
 
-		reap(dl, REAP_OPS);
+		reap(dl);
 		dmadev_flush(lane);
 		if (dl->op_head != head || dl->cut != cut) {
 			since = rte_get_timer_cycles();
