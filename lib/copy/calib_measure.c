@@ -11,6 +11,7 @@
 #include "calib_fit.h"
 #include "calib_measure.h"
 #include "ferry_lane.h"
+#include "ferry_watch.h"
 
 #define LINE ((size_t)64)
 #define SIZES 3
@@ -170,9 +171,11 @@ finish(struct calib_rig *rig, struct ferry_lane *lane, uint16_t left,
 {
 	enum ferry_calib_state state = FERRY_CALIB_OK;
 	struct ferry_copy_done done[FERRY_CALIB_BATCH];
+	struct ferry_watch watch;
 	unsigned int empty = 0;
 	uint16_t i, n;
 
+	ferry_watch_begin(&watch, calib_now(rig), rig->patience);
 	while (left > 0) {
 		uint64_t then = calib_now(rig);
 
@@ -186,9 +189,11 @@ finish(struct calib_rig *rig, struct ferry_lane *lane, uint16_t left,
 				state = FERRY_CALIB_FAILED;
 		}
 		left -= RTE_MIN(n, left);
-		if (n > 0)
+		if (n > 0) {
+			ferry_watch_begin(&watch, then, rig->patience);
 			continue;
-		if (then > rig->deadline)
+		}
+		if (ferry_watch_over(&watch, then) && then > rig->deadline)
 			return FERRY_CALIB_HUNG;
 		/* There may be more threads than CPUs. */
 		rte_pause();

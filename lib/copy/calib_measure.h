@@ -29,8 +29,10 @@ struct calib_rig {
 	bool flushopt;
 	/** Nothing is begun after this, */
 	uint64_t last_start;
-	/** and nothing waited for after this. */
+	/** and nothing waited for after this, */
 	uint64_t deadline;
+	/** unless it was not watched for so long. */
+	uint64_t patience;
 };
 
 /** Now, in ns. */

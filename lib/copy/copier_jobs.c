@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <rte_bitops.h>
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 
 #include "copier_work.h"
@@ -8,6 +9,11 @@
 /* Of the time that copies take, so much may be lost by asking slow lanes. */
 #define PROBE_SHARE 0.01
 #define PROBE_MAX_NS 1e8
+/*
+ * Between two looks of a thread that does nothing else: in more ticks, a
+ * millisecond or two, others had the CPU, or the process was stopped.
+ */
+#define GAP_TICKS (UINT64_C(1) << 22)
 /* Small jobs are about if one came so recently. */
 #define SMALL_NS 100e3
 
@@ -261,10 +267,12 @@ unsigned int
 jobs_step(struct ferry_copier *c, uint64_t budget)
 {
 	struct ferry_copier_work *w = c->work;
+	uint64_t left = budget, now = rte_rdtsc();
 	unsigned int did;
-	uint64_t left = budget;
 
-	w->now = rte_rdtsc();
+	if (unlikely(now - w->now > GAP_TICKS))
+		w->away = true;
+	w->now = now;
 	lanes_flush(c, true, FERRY_MODE_LATENCY);
 	did = lanes_poll(c);
 	if (!fifo_empty(&w->quick) || !fifo_empty(&w->small) ||

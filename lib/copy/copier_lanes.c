@@ -118,8 +118,8 @@ lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len,
 	job->refused = 0;
 	w->flying++;
 	/* Being waited for, it has more time for more to do. */
-	if (l->deadline != 0)
-		l->deadline += patience(c, part->t0_ns + part->ns, 0);
+	if (l->silent.limit != 0)
+		l->silent.limit += patience(c, part->t0_ns + part->ns, 0);
 	if (l->unflushed++ == 0)
 		l->unflushed_since = part->since;
 	job->given |= RTE_BIT32(i);
@@ -205,10 +205,13 @@ learn(struct ferry_copier *c, const struct part *part, uint64_t now,
 		.slack_ns = ticks_ns(c, now - RTE_MAX(before, part->since)),
 	};
 
-	/* A slow lane may have become yet slower: that was lost as well. */
+	/*
+	 * A slow lane may have become yet slower: that was lost as well, but
+	 * not the time in which this thread did not look.
+	 */
 	if (part->probe)
-		c->work->probe_ns -= RTE_MAX(0.0, sample.ns - part->t0_ns -
-			part->ahead_ns - part->ns);
+		c->work->probe_ns -= RTE_MAX(0.0, sample.ns - sample.slack_ns -
+			part->t0_ns - part->ahead_ns - part->ns);
 	ferry_learn(&l->learn[job->place][job->heat],
 		&l->lane->cost[job->place][job->heat], &sample);
 	/* Better than thought: worth asking again soon. */
@@ -290,10 +293,10 @@ ferry_copier_drop(struct ferry_copier *copier, unsigned int i)
 static bool
 is_hung(const struct ferry_copier *c, struct ferry_copier_lane *l, uint64_t now)
 {
-	if (l->deadline != 0)
-		return now > l->deadline;
-	l->deadline = now + patience(c, l->t0_ns + l->queue_ns,
-		c->tune.hang_grace_ns);
+	if (l->silent.limit != 0)
+		return ferry_watch_over(&l->silent, now);
+	ferry_watch_begin(&l->silent, now, patience(c, l->t0_ns + l->queue_ns,
+		c->tune.hang_grace_ns));
 	return false;
 }
 
@@ -337,7 +340,7 @@ lane_poll(struct ferry_copier *c, unsigned int i)
 	}
 	l->polled = now;
 	if (mine > 0)
-		l->deadline = 0;
+		l->silent.limit = 0;
 	else if (is_hung(c, l, now))
 		drop(c, i);
 	return mine;

@@ -95,6 +95,9 @@ struct ferry_copier_work {
 	uint64_t passed;
 	/* The clock when it was last read: cheap, late by a call at most. */
 	uint64_t now;
+	/* The thread did not look for a while, though it had nothing else to
+	 * do: what it measured meanwhile is not to be learned from. */
+	bool away;
 	/* When a small job last came. */
 	uint64_t small_seen;
 	/* What asking slow lanes may cost. */

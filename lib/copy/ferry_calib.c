@@ -242,6 +242,7 @@ rig_deadline(struct work *work, unsigned int left)
 	uint64_t patience = RTE_MAX(share / 4, PATIENCE_NS);
 
 	work->rig.deadline = now + share;
+	work->rig.patience = patience;
 	work->rig.last_start = share > patience ? now + share - patience : 0;
 }
 

@@ -134,6 +134,8 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		uint16_t j;
 
 		/* The table may be full of this burst, or of others' jobs. */
+		if (w->nb_free_jobs == 0)
+			w->now = rte_rdtsc();
 		while (w->nb_free_jobs == 0 && w->sync_left > 0)
 			if (jobs_step(c, FERRY_COPIER_CHUNK) == 0)
 				rte_pause();
@@ -146,6 +148,7 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		job_begin(c, j, &budget);
 		lanes_flush(c, false, jobs[i].mode);
 	}
+	w->now = rte_rdtsc();
 	/* Also after an error: nothing may be written once this returns. */
 	while (w->sync_left > 0) {
 		/* With no device to look after, the core may take its time. */
@@ -153,6 +156,9 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 
 		if (jobs_step(c, alone ? UINT64_MAX : FERRY_COPIER_CHUNK) == 0)
 			rte_pause();
+		/* What it copied was no absence. */
+		if (alone)
+			w->now = rte_rdtsc();
 	}
 	return w->sync_ret;
 }
@@ -204,11 +210,13 @@ quick_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		return lanes_copy(c, jobs, n);
 	offload = ferry_route_offload(&w->route, len);
 	measure = offload || w->copies++ % MEASURE_EVERY == 0;
+	w->away = false;
 	if (measure)
 		t0 = rte_rdtsc();
 	ret = offload ? lanes_copy(c, jobs, n) :
 		cpu_copy(c->lanes[CORE].lane, jobs, n);
-	if (measure)
+	/* No device is to blame for what this thread missed. */
+	if (measure && !w->away)
 		ferry_route_learn(&w->route, len, offload,
 			(uint64_t)ticks_ns(c, rte_rdtsc() - t0));
 	return ret;

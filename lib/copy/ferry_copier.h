@@ -39,6 +39,7 @@
 #include "ferry_health.h"
 #include "ferry_learn.h"
 #include "ferry_sched.h"
+#include "ferry_watch.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -75,8 +76,8 @@ struct ferry_copier_lane {
 	double t0_ns;
 	/** When the first of the unflushed was given, in ticks. */
 	uint64_t unflushed_since;
-	/** When to give it up; 0 unless it is being waited for. */
-	uint64_t deadline;
+	/** How long it was silent, and may be, in ticks. */
+	struct ferry_watch silent;
 	/** When it was last polled. */
 	uint64_t polled;
 	/** When a part last completed and was not far better than predicted. */
@@ -92,8 +93,8 @@ struct ferry_copier_tune {
 	/** The scheduler's numbers. */
 	struct ferry_sched_policy policy;
 	/**
-	 * A lane hangs if nothing completes for this many times what all in it
-	 * was predicted to take ...
+	 * A lane hangs if nothing completes while it is watched (ferry_watch.h)
+	 * for this many times what all in it was predicted to take ...
 	 */
 	double hang_factor;
 	/** ... and so many nanoseconds. */

@@ -10,6 +10,7 @@
 #include <rte_malloc.h>
 
 #include "ferry_compat.h"
+#include "ferry_watch.h"
 #include "hub_engine.h"
 
 /* Descriptors of a virtual channel: two of the largest batches of a DSA. */
@@ -63,11 +64,11 @@ device_address(const struct rte_dma_info *info, const void *p)
 static int
 device_try(int16_t dev, const struct rte_dma_info *info)
 {
-	const uint64_t end = rte_get_timer_cycles() +
-		rte_get_timer_hz() / 1000 * TRY_MS;
+	enum rte_dma_status_code status = RTE_DMA_STATUS_SUCCESSFUL;
 	uint8_t *lines = rte_zmalloc("ferry_dma", 2 * LINE, LINE);
-	bool error = false;
+	struct ferry_watch watch;
 	uint16_t last;
+	uint64_t now;
 	int ret;
 
 	if (lines == NULL)
@@ -80,14 +81,21 @@ device_try(int16_t dev, const struct rte_dma_info *info)
 		rte_free(lines);
 		return ret;
 	}
-	while (rte_dma_completed(dev, 0, 1, &last, &error) == 0 && !error) {
+	ferry_watch_begin(&watch, rte_get_timer_cycles(),
+		rte_get_timer_hz() / 1000 * TRY_MS);
+	/* As a lane does, which says why. */
+	for (;;) {
+		now = rte_get_timer_cycles();
+		if (rte_dma_completed_status(dev, 0, 1, &last, &status) != 0)
+			break;
 		/* Not freed: the device may still write there. */
-		if (rte_get_timer_cycles() > end)
+		if (ferry_watch_over(&watch, now))
 			return -ETIMEDOUT;
 		rte_delay_us_sleep(TRY_NAP_US);
 	}
 	/* Believe what is there, not what is said. */
-	ret = error || memcmp(lines, lines + LINE, LINE) != 0 ? -EIO : 0;
+	ret = status != RTE_DMA_STATUS_SUCCESSFUL ||
+		memcmp(lines, lines + LINE, LINE) != 0 ? -EIO : 0;
 	rte_free(lines);
 	return ret;
 }

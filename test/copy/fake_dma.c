@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <rte_common.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 
 #include "fake_dma.h"
@@ -90,6 +91,11 @@ run(struct fake_dma *fake)
 {
 	unsigned int i;
 
+	if (fake->pauses > 0) {
+		fake->pauses--;
+		rte_delay_us_sleep(fake->pause_us);
+		return;
+	}
 	if (fake->nap_ns != 0) {
 		uint64_t now = ferry_test_now_ns();
 

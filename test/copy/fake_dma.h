@@ -33,6 +33,9 @@ struct fake_dma {
 	uint16_t pace;
 	/** Carries out nothing within so many nanoseconds of the last time. */
 	uint64_t nap_ns;
+	/** The thread sleeps so long in the next so many of these calls, in
+	 * which nothing is carried out. */
+	unsigned int pause_us, pauses;
 	/** Operations per doorbell beyond which it reports no capacity. */
 	uint16_t max_batch;
 	/** Reports so much capacity whatever it has. */

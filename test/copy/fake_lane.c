@@ -154,6 +154,8 @@ fake_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 	int k;
 
 	fake->polls++;
+	if (in_range(fake->polls, fake->pause_from, fake->pause_to))
+		rte_delay_us_sleep((unsigned int)(fake->pause_ns / 1000));
 	fake->poll_max = RTE_MAX(fake->poll_max, (uint64_t)n);
 	if (fake->polls <= fake->lazy_polls ||
 			ferry_test_now_ns() < fake->taken_at + fake->lazy_ns)

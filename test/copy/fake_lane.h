@@ -50,6 +50,9 @@ struct fake {
 	uint64_t lazy_ns;
 	/* Closing does not stop it; what it holds stays in the queue. */
 	bool unstoppable;
+	/* The thread sleeps so long in polls of these numbers, from 1 up. */
+	uint64_t pause_ns;
+	uint32_t pause_from, pause_to;
 	/* Completes one job at a time, and then is lazy again. */
 	bool one_by_one;
 	/* Also returns this cookie with every poll that returns something. */

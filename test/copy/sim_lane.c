@@ -93,6 +93,12 @@ sim_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 	uint16_t i;
 
 	sim_now += sim->poll_ns;
+	if (sim->nb > 0 && sim->stopped_in != 0 &&
+			sim->q[0].number == sim->stopped_in) {
+		sim->stopped_in = 0;
+		sim_now += 5e9;
+		sim->free_at = sim->q[0].ready = sim_now + 100e3;
+	}
 	for (i = 0; i < n && sim->nb > 0 && sim->q[0].ready <= sim_now; i++) {
 		const struct ferry_copy_job *job = &sim->q[0].job;
 

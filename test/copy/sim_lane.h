@@ -36,6 +36,9 @@ struct sim {
 	unsigned int refuse_from, hang_from;
 	/** Hung jobs end at this time; 0: never. */
 	double wakes_ns;
+	/** In this job (from 1; 0: none) everything is stopped for 5 s: the
+	 * lane, too, which then takes another 100 us. */
+	unsigned int stopped_in;
 
 	/** Jobs so far. */
 	unsigned int jobs;

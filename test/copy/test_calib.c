@@ -309,6 +309,36 @@ test_a_hanging_lane_does_not_stop_the_rest(void **state)
 	}
 }
 
+/* A lane that did not answer while nobody ran does not hang. */
+static void
+test_a_stop_is_no_hang(void **state)
+{
+	static const unsigned int when[] = { 1, 20, 100 };
+	struct ferry_lane *lanes[2];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(when); i++) {
+		struct sim core = sim_good("core", true, 20, 10);
+		struct sim device = sim_good("device", false, 1000, 30);
+
+		device.stopped_in = when[i];
+		lanes[0] = sim_open(&core);
+		lanes[1] = sim_open(&device);
+		assert_int_equal(ferry_calibrate(lanes, 2, &options, &calib),
+			0);
+		assert_int_equal(device.stopped_in, 0);
+		/* The time is over, and the lane is as good as before. */
+		assert_int_equal(calib.lanes[1].state, FERRY_CALIB_LATE);
+		assert_null(calib.lanes[1].held);
+		/* It was waited for, not found ready at the end. */
+		assert_int_equal(device.jobs, when[i]);
+		assert_int_equal(ferry_lane_inflight(lanes[1]), 0);
+		ferry_lane_close(lanes[0]);
+		ferry_lane_close(lanes[1]);
+	}
+}
+
 /* The lane says itself that it may still write, and has no jobs any more. */
 static void
 test_an_unsafe_lane_counts_as_hung(void **state)
@@ -559,6 +589,7 @@ main(void)
 		TEST(test_a_core_that_refuses_keeps_its_seeds),
 		TEST(test_a_lane_that_takes_nothing_has_failed),
 		TEST(test_a_hanging_lane_does_not_stop_the_rest),
+		TEST(test_a_stop_is_no_hang),
 		TEST(test_an_unsafe_lane_counts_as_hung),
 		TEST(test_no_time_no_result),
 		TEST(test_given_values_win),

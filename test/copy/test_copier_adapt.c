@@ -15,6 +15,7 @@
 #include <rte_common.h>
 #include <rte_cycles.h>
 
+#include "copier_work.h"
 #include "fake_lane.h"
 #include "ferry_copier.h"
 #include "ferry_lane.h"
@@ -122,7 +123,7 @@ test_probation_holds_nobody_up(void **state)
 	assert_int_equal(dev.accepted, 1);
 	assert_int_equal(ferry_copier_poll(&c, done, 32), 0);
 	c.tune.hang_grace_ns = 0;
-	c.lanes[1].deadline = 0;
+	c.lanes[1].silent.limit = 0;
 	while (got < b.n)
 		got += ferry_copier_poll(&c, done, 32);
 	assert_int_equal(c.lanes[1].health.state, FERRY_HEALTH_DROPPED);
@@ -269,6 +270,70 @@ test_latency_copies_go_to_a_better_lane(void **state)
 	burst_free(&b);
 }
 
+/* A thread that was away while it tried a lane tries it again. */
+static void
+test_a_pause_does_not_spoil_a_better_lane(void **state)
+{
+	struct burst b = burst_same(LEN, 1);
+	struct fake dev = fake_good(), cpu = fake_good();
+	struct ferry_copier c;
+	unsigned int i;
+
+	RTE_SET_USED(state);
+	start_adaptive(&c);
+	c.tune.route = true;
+	cpu.t0_ns = 20;
+	cpu.bytes_per_ns = 10;
+	cpu.lazy_ns = 100000;
+	replace_cpu(&c, &cpu);
+	dev.lazy_polls = 1;
+	dev.pause_ns = 300000000;
+	dev.pause_from = 1;
+	dev.pause_to = 2;
+	add_fake(&c, &dev);
+	for (i = 0; i < 5000 && dev.accepted < 100; i++)
+		assert_int_equal(ferry_copier_copy(&c, b.jobs, 1), 0);
+	assert_int_equal(dev.accepted, 100);
+	ferry_copier_fini(&c);
+	burst_free(&b);
+}
+
+/* A lane thought slow, of which nothing was heard for long, and a budget. */
+static void
+start_probing(struct ferry_copier *c, struct fake *dev, double budget_ns)
+{
+	start_adaptive(c);
+	c->tune.policy.share_min = UINT64_MAX;
+	dev->t0_ns = 1;
+	dev->bytes_per_ns = 0.1;
+	c->tune.policy.offload_min[FERRY_MODE_LATENCY] = 1024;
+	add_fake(c, dev);
+	c->lanes[1].sampled = 0;
+	c->work->probe_ns = budget_ns;
+}
+
+/* Nor does it use up what asking slow lanes may cost. */
+static void
+test_a_pause_is_not_lost_by_a_probe(void **state)
+{
+	struct burst b = burst_same(LEN, 1);
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start_probing(&c, &dev, 2e6);
+	dev.lazy_polls = 1;
+	dev.pause_ns = 200000000;
+	dev.pause_from = 1;
+	dev.pause_to = 2;
+	assert_int_equal(ferry_copier_copy(&c, b.jobs, 1), 0);
+	assert_int_equal(stats_of(&c).probes, 1);
+	assert_int_equal(dev.accepted, 1);
+	assert_true(c.work->probe_ns > 0 && c.work->probe_ns < 1.5e6);
+	ferry_copier_fini(&c);
+	burst_free(&b);
+}
+
 /* The core's own model is kept current, too. */
 static void
 test_the_core_learns_about_itself(void **state)
@@ -323,6 +388,8 @@ main(void)
 		cmocka_unit_test(test_nothing_is_learned_unless_asked),
 		cmocka_unit_test(test_latency_stays_inline_with_a_bad_lane),
 		cmocka_unit_test(test_latency_copies_go_to_a_better_lane),
+		cmocka_unit_test(test_a_pause_does_not_spoil_a_better_lane),
+		cmocka_unit_test(test_a_pause_is_not_lost_by_a_probe),
 		cmocka_unit_test(test_the_core_learns_about_itself),
 		cmocka_unit_test(test_splits_are_counted),
 	};

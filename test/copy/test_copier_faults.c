@@ -260,6 +260,44 @@ test_hang(void **state)
 	assert_int_equal(other.closes, 1);
 }
 
+/*
+ * What passes while the thread sleeps does not count, however long it is; but
+ * after sixteen looks in vain it does as far as it goes.
+ */
+static void
+test_pause_is_not_hung(void **state)
+{
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	c.tune.hang_grace_ns = 10e6;
+	dev.lazy_polls = 15;
+	dev.pause_ns = 30000000;
+	dev.pause_from = 2;
+	dev.pause_to = 16;
+	add_fake(&c, &dev);
+	copy_same(&c, 128, 4);
+	assert_int_equal(c.lanes[1].health.state, FERRY_HEALTH_USED);
+	assert_int_equal(dev.closes, 0);
+	/* The same between completions: each begins a wait of its own. */
+	dev.one_by_one = true;
+	dev.lazy_ns = 1;
+	dev.pause_to = dev.polls + 8;
+	copy_same(&c, 128, 8);
+	assert_int_equal(c.lanes[1].health.state, FERRY_HEALTH_USED);
+
+	dev.hang_to = UINT32_MAX;
+	dev.pause_to = UINT32_MAX;
+	dev.polls = 1;
+	copy_same(&c, 128, 4);
+	assert_int_equal(c.lanes[1].health.state, FERRY_HEALTH_DROPPED);
+	/* One look begins the wait, sixteen end it. */
+	assert_int_equal(dev.polls, 1 + 1 + FERRY_WATCH_LOOKS);
+	ferry_copier_fini(&c);
+}
+
 /* The only device: then the core alone is left, on its quick path. */
 static void
 test_hang_last(void **state)
@@ -563,6 +601,7 @@ main(void)
 		cmocka_unit_test(test_aborted),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_hang),
+		cmocka_unit_test(test_pause_is_not_hung),
 		cmocka_unit_test(test_hang_last),
 		cmocka_unit_test(test_hang_quarantined),
 		cmocka_unit_test(test_slow_is_not_hung),

@@ -13,6 +13,7 @@
 
 #include <rte_common.h>
 #include <rte_dmadev.h>
+#include <rte_memory.h>
 
 #include "faulty_lane.h"
 #include "ferry_test.h"
@@ -277,6 +278,33 @@ test_close_very_slow(void **state)
 	assert_copied(0, LEN);
 }
 
+/* The thread that closes is stopped again and again: the device is not. */
+static void
+test_close_paused(void **state)
+{
+	const struct ferry_copy_dmadev_config hasty = {
+		.dev_id = DEV, .max_transfer = MAX_TRANSFER, .nb_desc = DEPTH,
+		.close_wait_ms = 10,
+	};
+
+	(void)state;
+	ferry_test_need_eal();
+	ferry_lane_close(lane);
+	lane = NULL;
+	/* Opening waits in the same way for what an earlier user left. */
+	fake.rung = fake.made = 1;
+	fake.ring[0].len = 0;
+	fake.pause_us = 20000;
+	fake.pauses = 12;
+	assert_int_equal(ferry_lane_open(&lane, ferry_copy_dmadev(), &hasty,
+		SOCKET_ID_ANY), 0);
+	assert_int_equal(fake.told, 1);
+	assert_int_equal(submit(0, LEN), 1);
+	fake.pauses = 12;
+	assert_false(close_stops());
+	assert_copied(0, LEN);
+}
+
 static void
 test_too_many_completions(void **state)
 {
@@ -383,6 +411,7 @@ main(void)
 		TEST(test_hang),
 		TEST(test_close_no_room),
 		TEST(test_close_very_slow),
+		TEST(test_close_paused),
 		TEST(test_too_many_completions),
 		TEST(test_soak),
 	};

@@ -13,6 +13,7 @@
 #include "dmadev_log.h"
 #include "dmadev_probe.h"
 #include "dmadev_wq.h"
+#include "ferry_watch.h"
 
 /* The lane's queues are indexed by masks of these bounds. */
 #define DEPTH_MIN UINT32_C(2)
@@ -128,11 +129,13 @@ int
 dmadev_probe_idle(int16_t dev_id, uint16_t vchan,
 		enum rte_dma_status_code *codes, uint32_t n, uint32_t wait_ms)
 {
-	uint64_t start = rte_get_timer_cycles();
-	uint64_t wait = rte_get_timer_hz() / 1000 * wait_ms;
 	struct rte_dma_stats stats;
+	struct ferry_watch watch;
 
+	ferry_watch_begin(&watch, rte_get_timer_cycles(),
+		rte_get_timer_hz() / 1000 * wait_ms);
 	for (;;) {
+		uint64_t now = rte_get_timer_cycles();
 		/*
 		 * Not the channel's status: idxd says that a queue that was
 		 * never used is active. A driver without statistics is trusted.
@@ -144,7 +147,7 @@ dmadev_probe_idle(int16_t dev_id, uint16_t vchan,
 		take_left(dev_id, vchan, codes, n);
 		if (empty)
 			return 0;
-		if (rte_get_timer_cycles() - start > wait)
+		if (ferry_watch_over(&watch, now))
 			break;
 		rte_delay_us_sleep(IDLE_NAP_US);
 	}

@@ -17,6 +17,7 @@
 #include "dmadev_log.h"
 #include "dmadev_stop.h"
 #include "dmadev_wq.h"
+#include "ferry_watch.h"
 
 /* The state is looked at so often. */
 #define NAP_NS 200000
@@ -98,16 +99,19 @@ static int
 wq_disable(const char *name, uint32_t wait_ms)
 {
 	const struct timespec nap = { .tv_nsec = NAP_NS };
-	uint64_t end = now_ns() + (uint64_t)wait_ms * 1000000;
+	struct ferry_watch watch;
+	uint64_t now;
 
 	if (dmadev_wq_state(name) == DMADEV_WQ_DISABLED)
 		return 0;
 	unbind_start(name);
+	ferry_watch_begin(&watch, now_ns(), (uint64_t)wait_ms * 1000000);
 	do {
 		nanosleep(&nap, NULL);
+		now = now_ns();
 		if (dmadev_wq_state(name) == DMADEV_WQ_DISABLED)
 			return 0;
-	} while (now_ns() < end);
+	} while (!ferry_watch_over(&watch, now));
 	return -EBUSY;
 }
 

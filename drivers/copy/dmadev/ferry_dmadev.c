@@ -19,6 +19,7 @@
 #include "dmadev_probe.h"
 #include "dmadev_stop.h"
 #include "ferry_copy_driver.h"
+#include "ferry_watch.h"
 
 /* Design decision 13: one doorbell for so many operations. */
 #define DOORBELL_OPS 32
@@ -411,21 +412,21 @@ static bool
 drain(struct ferry_lane *lane)
 {
 	struct dmadev_lane *dl = lane->priv;
-	uint64_t since = rte_get_timer_cycles();
-	uint64_t limit = patience(dl);
+	struct ferry_watch watch;
 
+	ferry_watch_begin(&watch, rte_get_timer_cycles(), patience(dl));
 	while (!dl->broken &&
 			(dl->cut != dl->tail || dl->op_head != dl->op_tail)) {
 		uint32_t head = dl->op_head, cut = dl->cut;
+		uint64_t now = rte_get_timer_cycles();
 
 		reap(dl);
 		dmadev_flush(lane);
 		if (dl->op_head != head || dl->cut != cut) {
-			since = rte_get_timer_cycles();
-			limit = patience(dl);
+			ferry_watch_begin(&watch, now, patience(dl));
 			continue;
 		}
-		if (rte_get_timer_cycles() - since > limit)
+		if (ferry_watch_over(&watch, now))
 			break;
 		rte_delay_us_sleep(CLOSE_NAP_US);
 	}
