@@ -9,6 +9,7 @@ NAME: one of the tests below, or "all".
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -206,22 +207,50 @@ def test_the_watcher_holds_no_file_and_no_page_of_its_host():
 
 
 def test_what_a_dead_host_left_goes_at_the_next_start():
+    # Numbers of processes say nothing: the lock does.
+    stale = f'/run/ferry-softdsa.{os.getpid()}.stale0'
     with subprocess.Popen(['true']) as dead:
         dead.wait()
-    stale = f'/run/ferry-softdsa.{dead.pid}.stale0'
+    other = f'/run/ferry-softdsa.{dead.pid}.alive0'
     os.makedirs(f'{stale}/dev')
-    other = f'/run/ferry-softdsa.{os.getpid()}.alive0'
     os.makedirs(other)
-    space = os.stat('/proc/self/ns/pid').st_ino
-    with open(f'{stale}/owner', 'w', encoding='ascii') as f:
-        f.write(f'{dead.pid} 1 {space}\n')
-    try:
-        with host():
-            assert not os.path.exists(stale)
-            assert os.path.exists(other)
-    finally:
-        shutil.rmtree(stale, ignore_errors=True)
-        os.rmdir(other)
+    with open(f'{stale}/lock', 'w', encoding='ascii'):
+        pass
+    with open(f'{other}/lock', 'w', encoding='ascii') as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        try:
+            with host():
+                assert not os.path.exists(stale)
+                assert os.path.exists(other)
+        finally:
+            shutil.rmtree(stale, ignore_errors=True)
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def test_a_place_that_others_may_change_is_refused_in_words():
+    need_dpdk_test()
+    # /run and /tmp of a mount namespace of its own.
+    script = ('mount -t tmpfs -o mode=0755 none /mnt && '
+              'cp "$1" /mnt/plugin.so && shift && '
+              'mount -t tmpfs -o mode=0777 none /run && '
+              'mount -t tmpfs -o mode=0777 none /tmp && '
+              'exec "$@"')
+    with placed(PLUGIN) as plugin:
+        done = subprocess.run(
+            ['unshare', '-m', 'sh', '-c', script, 'sh', plugin, 'dpdk-test',
+             '-d', '/mnt/plugin.so', '--no-pci', '-m', str(MEMORY), f'--file-prefix={PREFIX}',
+             '--in-memory', '--no-telemetry', '--lcores', '0'],
+            input=b'quit\n', stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=environment(''), check=False,
+            timeout=SECONDS)
+    lines = re.split(r'[\r\n]+', done.stdout.decode(errors='replace'))
+    if has(lines, 'unshare: .*not permitted'):
+        raise outside.Skip('no mount namespace may be made here')
+    told = [line for line in lines if 'soft DSA: no device' in line]
+    assert len(told) == 1, lines
+    assert 'others may write to /run' in told[0], told
+    assert 'others may write to /tmp' in told[0], told
+    assert 'XDG_RUNTIME_DIR' in told[0], told
 
 
 def refused(config, *wanted):

@@ -4,37 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "softdsa_dir.h"
 
 #define PORTAL_SIZE 4096
-/* Deeper than anything that is made here. */
-#define DEPTH_MAX 8
-
-/* Who made a directory. A number of a process may come again: its start. */
-struct owner {
-	long pid;
-	uint64_t start;
-	/* Inode of the PID namespace, in which the numbers are valid. */
-	uint64_t space;
-};
-
-struct linux_dirent64 {
-	uint64_t ino;
-	int64_t off;
-	uint16_t len;
-	uint8_t type;
-	char name[];
-};
+/* Names tried for the directory. */
+#define TRIES 100
 
 void
 softdsa_dir_path(const struct softdsa_dir *dir, const char *name,
@@ -216,112 +197,102 @@ make_device(const struct softdsa_dir *dir, const struct softdsa_config *c)
 	return error != 0 ? error : put(dir, path, "0x100\n");
 }
 
-/* When a process started, in ticks since boot; 0: it is not there. */
-static uint64_t
-start_of(long pid)
+/* Make the directory in a place. Its file descriptor or -errno. */
+static int
+make_root_in(struct softdsa_dir *dir, const char *base, int place)
 {
-	char path[32], text[1024], *p;
-	uint64_t start = 0;
 	unsigned int i;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	/* Field 22; the second is a name that may have anything in it. */
-	p = strrchr(text, ')');
-	for (i = 2; p != NULL && i < 22; i++) {
-		p = strchr(p, ' ');
-		if (p != NULL)
-			p++;
-	}
-	if (p != NULL)
-		start = strtoull(p, NULL, 10);
-	return start;
-}
-
-static uint64_t
-pid_space(void)
-{
 	struct stat st;
+	uint32_t dice;
+	int fd, n;
 
-	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
-}
-
-static int
-put_owner(const struct softdsa_dir *dir)
-{
-	return put(dir, "owner", "%ld %" PRIu64 " %" PRIu64 "\n",
-		(long)getpid(), start_of(getpid()), pid_space());
-}
-
-static const char *
-place(unsigned int i)
-{
-	switch (i) {
-	case 0:
-		return "/run";
-	case 1:
-		return secure_getenv("XDG_RUNTIME_DIR");
-	default:
-		return "/tmp";
+	for (i = 0; i < TRIES; i++) {
+		if (getrandom(&dice, sizeof(dice), 0) != sizeof(dice))
+			return -EIO;
+		n = snprintf(dir->root, sizeof(dir->root), "%s/%s%ld.%08"
+			PRIx32, base, SOFTDSA_DIR_PREFIX, (long)getpid(), dice);
+		if (n >= (int)sizeof(dir->root))
+			return -ENAMETOOLONG;
+		if (mkdirat(place, dir->root + strlen(base) + 1, 0700) == 0)
+			break;
+		if (errno != EEXIST)
+			return -errno;
 	}
+	if (i == TRIES)
+		return -EEXIST;
+	fd = openat(place, dir->root + strlen(base) + 1, O_RDONLY |
+		O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Whatever the umask leaves of it. */
+	if (fchmod(fd, 0700) != 0 || fstat(fd, &st) != 0) {
+		n = -errno;
+		close(fd);
+		return n;
+	}
+	dir->dev = st.st_dev;
+	dir->ino = st.st_ino;
+	return fd;
 }
 
-#define PLACES 3
-
+/* In the first place that will do. Otherwise why says what is wrong with each. */
 static int
-make_root(struct softdsa_dir *dir)
+make_root(struct softdsa_dir *dir, char why[SOFTDSA_WHY_LEN])
 {
+	char words[SOFTDSA_WHY_LEN];
+	int fd = -ENOENT, place;
 	unsigned int i;
-	int error = -ENOENT;
+	size_t at = 0;
 
-	for (i = 0; i < PLACES; i++) {
-		const char *base = place(i);
+	for (i = 0; i < SOFTDSA_HOMES; i++) {
+		const char *base = softdsa_home_path(i);
 
-		if (base == NULL || base[0] != '/')
+		if (base == NULL)
 			continue;
-		if (snprintf(dir->root, sizeof(dir->root), "%s/"
-				SOFTDSA_DIR_PREFIX "%ld.XXXXXX", base,
-				(long)getpid()) >= (int)sizeof(dir->root)) {
-			error = -ENAMETOOLONG;
-			continue;
+		place = softdsa_home_open(base, words);
+		if (place >= 0) {
+			fd = make_root_in(dir, base, place);
+			close(place);
+			if (fd >= 0)
+				return fd;
+			snprintf(words, sizeof(words), "%.100s: %s", base,
+				strerror(-fd));
+		} else {
+			fd = place;
 		}
-		/* Mode 0700. */
-		if (mkdtemp(dir->root) != NULL)
-			return 0;
-		error = -errno;
+		at += (size_t)snprintf(why + at, SOFTDSA_WHY_LEN - at, "%s%s",
+			at > 0 ? "; " : "", words);
+		if (at >= SOFTDSA_WHY_LEN)
+			break;
 	}
 	dir->root[0] = '\0';
-	return error;
+	return fd;
 }
 
 int
 softdsa_dir_make(struct softdsa_dir *dir, const struct softdsa_config *c,
-		bool empty_portals)
+		bool empty_portals, char why[SOFTDSA_WHY_LEN])
 {
 	static const char *const parts[] = {
 		"dev", "bus", "bus/dsa", "bus/dsa/devices", "bus/dsa/drivers",
 		"bus/dsa/drivers/user",
 	};
 	unsigned int i;
-	int error;
+	int error, fd;
 
+	why[0] = '\0';
 	dir->empty_portals = empty_portals;
 	if (getrandom(&dir->cookie, sizeof(dir->cookie), 0) !=
-			sizeof(dir->cookie))
+			sizeof(dir->cookie)) {
+		snprintf(why, SOFTDSA_WHY_LEN, "no random numbers");
 		return -EIO;
-	error = make_root(dir);
-	if (error != 0)
-		return error;
-	error = put_owner(dir);
+	}
+	fd = make_root(dir, why);
+	if (fd < 0)
+		return fd;
+	dir->lock = softdsa_lock_take(fd);
+	close(fd);
+	error = dir->lock < 0 ? dir->lock : 0;
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]) && error == 0; i++)
 		error = make_dir(dir, parts[i]);
 	if (error == 0)
@@ -332,109 +303,76 @@ softdsa_dir_make(struct softdsa_dir *dir, const struct softdsa_config *c,
 		error = make_device(dir, c);
 	for (i = 0; i < c->wqs && error == 0; i++)
 		error = make_wq(dir, c, i);
-	if (error != 0)
-		softdsa_dir_remove(dir->root);
+	if (error != 0) {
+		snprintf(why, SOFTDSA_WHY_LEN, "%s: %s", dir->root,
+			strerror(-error));
+		softdsa_dir_remove(dir);
+		if (dir->lock >= 0)
+			close(dir->lock);
+	}
 	return error;
 }
 
-/* Empty the directory fd, and close it. */
-static void
-empty(int fd, unsigned int depth)
-{
-	char names[2048] __attribute__((aligned(8)));
-	long n, at;
-
-	while ((n = syscall(SYS_getdents64, fd, names, sizeof(names))) > 0) {
-		for (at = 0; at < n;) {
-			const struct linux_dirent64 *e = (void *)(names + at);
-			int sub;
-
-			at += e->len;
-			if (strcmp(e->name, ".") == 0 ||
-					strcmp(e->name, "..") == 0)
-				continue;
-			if (unlinkat(fd, e->name, 0) == 0 || depth == 0)
-				continue;
-			sub = openat(fd, e->name, O_RDONLY | O_DIRECTORY |
-				O_NOFOLLOW | O_CLOEXEC);
-			if (sub < 0)
-				continue;
-			empty(sub, depth - 1);
-			unlinkat(fd, e->name, AT_REMOVEDIR);
-		}
-	}
-	close(fd);
-}
-
 void
-softdsa_dir_remove(const char *root)
+softdsa_dir_remove(const struct softdsa_dir *dir)
 {
-	int fd = open(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int fd = open(dir->root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+		O_CLOEXEC);
 
 	if (fd < 0)
 		return;
-	empty(fd, DEPTH_MAX);
-	rmdir(root);
+	/* Only the one that was made. */
+	if (fstat(fd, &st) == 0 && st.st_dev == dir->dev &&
+			st.st_ino == dir->ino)
+		softdsa_home_remove(AT_FDCWD, dir->root, fd);
+	else
+		close(fd);
 }
 
-static bool
-read_owner(const char *root, struct owner *o)
+static void
+sweep(int place, DIR *d)
 {
-	char path[SOFTDSA_PATH_LEN + 8];
-	bool ok;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/owner", root);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return false;
-	ok = fscanf(f, "%ld %" SCNu64 " %" SCNu64, &o->pid, &o->start,
-		&o->space) == 3;
-	fclose(f);
-	return ok;
-}
-
-/* Whether the maker of a directory has certainly ended. */
-static bool
-orphaned(const char *root, const char *name)
-{
-	struct owner o;
+	struct dirent *e;
 	struct stat st;
+	int fd;
 
-	if (lstat(root, &st) != 0 || !S_ISDIR(st.st_mode) ||
-			st.st_uid != geteuid())
-		return false;
-	if (read_owner(root, &o))
-		return o.space == pid_space() && (start_of(o.pid) != o.start ||
-			o.start == 0);
-	/* It died in between, or is about to write it. */
-	o.pid = strtol(name + strlen(SOFTDSA_DIR_PREFIX), NULL, 10);
-	return o.pid > 0 && kill((pid_t)o.pid, 0) != 0 && errno == ESRCH;
+	while ((e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, SOFTDSA_DIR_PREFIX,
+				strlen(SOFTDSA_DIR_PREFIX)) != 0)
+			continue;
+		fd = openat(place, e->d_name, O_RDONLY | O_DIRECTORY |
+			O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
+				softdsa_lock_orphaned(fd))
+			softdsa_home_remove(place, e->d_name, fd);
+		else
+			close(fd);
+	}
 }
 
 void
 softdsa_dir_sweep(void)
 {
-	char root[SOFTDSA_PATH_LEN];
-	struct dirent *e;
+	char why[SOFTDSA_WHY_LEN];
 	unsigned int i;
+	int place;
 	DIR *d;
 
-	for (i = 0; i < PLACES; i++) {
-		const char *base = place(i);
+	for (i = 0; i < SOFTDSA_HOMES; i++) {
+		const char *base = softdsa_home_path(i);
 
-		d = base != NULL ? opendir(base) : NULL;
-		if (d == NULL)
+		place = base != NULL ? softdsa_home_open(base, why) : -1;
+		if (place < 0)
 			continue;
-		while ((e = readdir(d)) != NULL) {
-			if (strncmp(e->d_name, SOFTDSA_DIR_PREFIX,
-					strlen(SOFTDSA_DIR_PREFIX)) != 0 ||
-					snprintf(root, sizeof(root), "%s/%s",
-					base, e->d_name) >= (int)sizeof(root))
-				continue;
-			if (orphaned(root, e->d_name))
-				softdsa_dir_remove(root);
+		d = fdopendir(place);
+		if (d == NULL) {
+			close(place);
+			continue;
 		}
+		sweep(place, d);
 		closedir(d);
 	}
 }

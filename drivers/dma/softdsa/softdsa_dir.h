@@ -7,7 +7,7 @@
  * /run, $XDG_RUNTIME_DIR and /tmp that can be written to:
  *
  *   ferry-softdsa.<pid>.<random>/
- *     owner                         whose it is: see softdsa_dir_sweep()
+ *     lock                          whose it is: see softdsa_home.h
  *     dev/wq0.0                     portal of a work queue
  *     bus/dsa/devices/dsa0/...      attributes of the device
  *     bus/dsa/devices/wq0.0/...     attributes of a work queue, as its state
@@ -17,8 +17,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "softdsa_config.h"
+#include "softdsa_home.h"
 
 #define SOFTDSA_DIR_PREFIX "ferry-softdsa."
 #define SOFTDSA_ROOT_LEN 160
@@ -41,11 +43,17 @@ struct softdsa_dir {
 	uint64_t cookie;
 	/* Portals are files without a byte; otherwise they hold an id. */
 	bool empty_portals;
+	/* The directory itself: the path may come to lead elsewhere. */
+	dev_t dev;
+	ino_t ino;
+	/* File descriptor of its lock. */
+	int lock;
 };
 
-/* Make it. 0 or -errno, and then nothing is left of it. */
+/* Make it. 0 or -errno, and then nothing is left of it, and why has words. */
 int softdsa_dir_make(struct softdsa_dir *dir,
-		const struct softdsa_config *config, bool empty_portals);
+		const struct softdsa_config *config, bool empty_portals,
+		char why[SOFTDSA_WHY_LEN]);
 
 /* "enabled" or "disabled", at once for whoever reads it. */
 int softdsa_dir_set_state(const struct softdsa_dir *dir, unsigned int wq,
@@ -62,12 +70,12 @@ void softdsa_dir_wq_name(unsigned int wq, char name[SOFTDSA_NAME_LEN]);
  * Remove a directory with all in it. Uses system calls and the stack only, so
  * that it works in a child that another thread's process forked.
  */
-void softdsa_dir_remove(const char *root);
+void softdsa_dir_remove(const struct softdsa_dir *dir);
 
-/* Remove those of processes that are gone, in all places. */
+/* Remove those of this user's processes that are gone, in all places. */
 void softdsa_dir_sweep(void);
 
 /* Fork a process that removes the directory when this one has ended. */
-int softdsa_watch_start(const char *root);
+int softdsa_watch_start(const struct softdsa_dir *dir);
 
 #endif /* SOFTDSA_DIR_H */

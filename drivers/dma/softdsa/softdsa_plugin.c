@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* RTE_LOG_REGISTER_SUFFIX() puts this before the suffix. */
@@ -33,7 +34,8 @@ RTE_LOG_REGISTER_SUFFIX(softdsa_logtype, softdsa, NOTICE)
 
 /* A process has one. Set when it is complete, and never taken back. */
 static struct softdsa_dev *device;
-static pid_t owner;
+/* 1 in the process that has it. The kernel zeroes the page in its children. */
+static uint8_t *mine;
 
 static struct softdsa_dev *
 the_device(void)
@@ -90,17 +92,38 @@ make(const struct softdsa_config *config)
 }
 
 static int
-start(struct softdsa_dev *dev)
+mine_make(void)
+{
+	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	void *page;
+
+	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return -errno;
+	if (madvise(page, size, MADV_WIPEONFORK) != 0) {
+		munmap(page, size);
+		return -errno;
+	}
+	mine = page;
+	*mine = 1;
+	return 0;
+}
+
+static int
+start(struct softdsa_dev *dev, char why[SOFTDSA_WHY_LEN])
 {
 	char path[SOFTDSA_PATH_LEN];
 	int ret;
 
-	ret = softdsa_dir_make(&dev->dir, &dev->config,
-		softdsa_has_movdir64b());
+	ret = mine_make();
+	if (ret == 0)
+		ret = softdsa_dir_make(&dev->dir, &dev->config,
+			softdsa_has_movdir64b(), why);
 	if (ret != 0)
 		return ret;
 	/* Before there are threads of ours. */
-	ret = softdsa_watch_start(dev->dir.root);
+	ret = softdsa_watch_start(&dev->dir);
 	if (ret != 0)
 		SOFTDSA_LOG(WARNING, "%s will remain if the process is killed:"
 			" %s", dev->dir.root, strerror(-ret));
@@ -118,7 +141,7 @@ start(struct softdsa_dev *dev)
 		ret = setenv(SYSFS_VARIABLE, path, 1) == 0 ? 0 : -errno;
 	}
 	if (ret != 0)
-		softdsa_dir_remove(dev->dir.root);
+		softdsa_dir_remove(&dev->dir);
 	return ret;
 }
 
@@ -135,7 +158,7 @@ static int
 scan(void)
 {
 	struct softdsa_config config;
-	char error[SOFTDSA_ERROR_LEN];
+	char error[SOFTDSA_ERROR_LEN], why[SOFTDSA_WHY_LEN] = "";
 	struct softdsa_dev *dev;
 	const char *text;
 	int ret;
@@ -159,11 +182,12 @@ scan(void)
 	dev = make(&config);
 	if (dev == NULL)
 		return -ENOMEM;
-	owner = getpid();
-	ret = start(dev);
+	ret = start(dev, why);
 	if (ret != 0) {
 		/* Threads may have it already: it is not freed. */
-		SOFTDSA_LOG(ERR, "no device: %s", strerror(-ret));
+		SOFTDSA_LOG(ERR, "no device: %s%s", why[0] != '\0' ? why :
+			strerror(-ret), why[0] != '\0' ? ". Its folder goes "
+			"below /run, XDG_RUNTIME_DIR or /tmp" : "");
 		return ret;
 	}
 	/* P1 */
@@ -219,8 +243,8 @@ RTE_FINI(softdsa_unload)
 	const struct softdsa_dev *dev = the_device();
 
 	/* Threads and handlers are left: the process is about to end. */
-	if (dev != NULL && getpid() == owner)
-		softdsa_dir_remove(dev->dir.root);
+	if (dev != NULL && *mine == 1)
+		softdsa_dir_remove(&dev->dir);
 }
 
 int

@@ -28,7 +28,7 @@ close_others(void)
 
 /* In a child of the child. Other threads are not here: system calls only. */
 static void __attribute__((noreturn))
-watch(int pidfd, const char *root)
+watch(int pidfd, const struct softdsa_dir *dir)
 {
 	struct pollfd p = { .fd = WATCH_FD, .events = POLLIN };
 	struct sigaction sa;
@@ -50,12 +50,12 @@ watch(int pidfd, const char *root)
 	prctl(PR_SET_NAME, "softdsa-watch");
 	while (poll(&p, 1, -1) < 0 && errno == EINTR)
 		;
-	softdsa_dir_remove(root);
+	softdsa_dir_remove(dir);
 	_exit(0);
 }
 
 int
-softdsa_watch_start(const char *root)
+softdsa_watch_start(const struct softdsa_dir *dir)
 {
 	int pidfd, status, ret = 0;
 	pid_t child;
@@ -75,7 +75,7 @@ softdsa_watch_start(const char *root)
 		child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL,
 			NULL);
 		if (child == 0)
-			watch(pidfd, root);
+			watch(pidfd, dir);
 		_exit(child > 0 ? 0 : 1);
 	}
 	if (child < 0)

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Where the soft DSA's directory is made, whose it is, and what of others is
+ * left alone. Some of it needs root, to be another user for a while.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "softdsa_dir.h"
+
+/* Two users that are nobody's. */
+#define USER 61001
+#define OTHER 61002
+
+/* What tests make is below this; of root, and searchable. */
+static char top[] = "/tmp/ferry-home.XXXXXX";
+
+static const char *
+below(const char *name)
+{
+	static char path[8][PATH_MAX];
+	static unsigned int i;
+
+	i = (i + 1) % 8;
+	snprintf(path[i], sizeof(path[i]), "%s/%s", top, name);
+	return path[i];
+}
+
+static void
+directory(const char *name, uid_t uid, mode_t mode)
+{
+	assert_int_equal(mkdir(below(name), 0700), 0);
+	assert_int_equal(chown(below(name), uid, uid), 0);
+	assert_int_equal(chmod(below(name), mode), 0);
+}
+
+static void
+file(const char *name)
+{
+	int fd = open(below(name), O_WRONLY | O_CREAT | O_EXCL, 0644);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static bool
+there(const char *name)
+{
+	struct stat st;
+
+	return lstat(below(name), &st) == 0;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	strcpy(strrchr(top, '.'), ".XXXXXX");
+	return mkdtemp(top) == NULL || chmod(top, 0755) != 0;
+}
+
+static int
+teardown(void **state)
+{
+	char command[PATH_MAX];
+
+	(void)state;
+	unsetenv("XDG_RUNTIME_DIR");
+	snprintf(command, sizeof(command), "rm -rf %s", top);
+	return system(command);
+}
+
+#define need_root() do { \
+	if (geteuid() != 0) { \
+		print_message("skipped: needs root to be two users\n"); \
+		skip(); \
+	} \
+} while (0)
+
+/* Run as USER: what f returns, 0 to 100. */
+static int
+as_user(int (*f)(void *arg), void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (setgid(USER) != 0 || setuid(USER) != 0)
+			_exit(101);
+		_exit(f(arg));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_true(WEXITSTATUS(status) <= 100);
+	return WEXITSTATUS(status);
+}
+
+/* 0, or what is wrong as an errno; the words must have a name in them. */
+static int
+opens(void *path)
+{
+	char why[SOFTDSA_WHY_LEN] = "";
+	int fd = softdsa_home_open(path, why);
+
+	if (fd >= 0)
+		close(fd);
+	else if (why[0] == '\0')
+		return 100;
+	return fd >= 0 ? 0 : -fd;
+}
+
+static int
+opens_as_user(const char *name)
+{
+	return as_user(opens, (void *)(uintptr_t)below(name));
+}
+
+/* Each kind of directory that another user could lead elsewhere is refused. */
+static void
+test_who_may_change_a_path(void **state)
+{
+	(void)state;
+	need_root();
+	directory("own", USER, 0700);
+	directory("shared", 0, 01777);
+	directory("open", 0, 0777);
+	directory("group", USER, 0770);
+	directory("others", OTHER, 0755);
+	directory("open/own", USER, 0700);
+	directory("others/own", USER, 0700);
+	directory("shared/own", USER, 0700);
+	assert_int_equal(symlink(below("own"), below("link")), 0);
+	assert_int_equal(symlink(below("shared"), below("way")), 0);
+	file("file");
+	assert_int_equal(opens_as_user("own"), 0);
+	assert_int_equal(opens_as_user("own/"), 0);
+	assert_int_equal(opens_as_user(".//own/."), 0);
+	assert_int_equal(opens_as_user("shared"), 0);
+	assert_int_equal(opens_as_user("shared/own"), 0);
+	assert_int_equal(opens_as_user("open"), EPERM);
+	assert_int_equal(opens_as_user("group"), EPERM);
+	assert_int_equal(opens_as_user("others"), EPERM);
+	/* Not only the last part counts. */
+	assert_int_equal(opens_as_user("open/own"), EPERM);
+	assert_int_equal(opens_as_user("others/own"), EPERM);
+	assert_int_equal(opens_as_user("link"), ELOOP);
+	assert_int_equal(opens_as_user("way/own"), ELOOP);
+	assert_int_equal(opens_as_user("own/../own"), EINVAL);
+	assert_int_equal(opens_as_user("file"), ENOTDIR);
+	assert_int_equal(opens_as_user("none"), ENOENT);
+	assert_int_equal(opens((void *)(uintptr_t)"tmp"), EINVAL);
+	assert_int_equal(opens((void *)(uintptr_t)""), EINVAL);
+	assert_int_equal(opens((void *)(uintptr_t)"/"), 0);
+}
+
+static void
+test_words(void **state)
+{
+	char why[SOFTDSA_WHY_LEN];
+
+	(void)state;
+	need_root();
+	directory("others", OTHER, 0755);
+	directory("open", 0, 0777);
+	assert_int_equal(symlink("open", below("link")), 0);
+	assert_true(softdsa_home_open(below("others"), why) < 0);
+	assert_non_null(strstr(why, "others belongs to user 61002"));
+	assert_true(softdsa_home_open(below("open"), why) < 0);
+	assert_non_null(strstr(why, "open and rename what is in it"));
+	assert_non_null(strstr(why, "chmod +t"));
+	assert_true(softdsa_home_open(below("link"), why) < 0);
+	assert_non_null(strstr(why, "link is a symbolic link"));
+}
+
+static int
+make_and_go(void *arg)
+{
+	struct softdsa_config config;
+	char why[SOFTDSA_WHY_LEN];
+	struct softdsa_dir dir;
+	struct stat st;
+	int ok;
+
+	umask(0);
+	setenv("XDG_RUNTIME_DIR", arg, 1);
+	softdsa_config_default(&config);
+	if (softdsa_dir_make(&dir, &config, true, why) != 0)
+		return 1;
+	ok = strncmp(dir.root, arg, strlen(arg)) == 0;
+	if (lstat(dir.root, &st) != 0 || (st.st_mode & 07777) != 0700)
+		ok = 0;
+	softdsa_dir_remove(&dir);
+	if (lstat(dir.root, &st) == 0)
+		return 3;
+	return ok ? 0 : 2;
+}
+
+/* Made where only its user can change it, otherwise in the next place. */
+static void
+test_made_in_a_safe_place(void **state)
+{
+	(void)state;
+	need_root();
+	directory("own", USER, 0700);
+	directory("others", OTHER, 01777);
+	assert_int_equal(as_user(make_and_go, (void *)(uintptr_t)below("own")),
+		0);
+	/* In /tmp instead. */
+	assert_int_equal(as_user(make_and_go,
+		(void *)(uintptr_t)below("others")), 2);
+}
+
+/* A child with the lock of below(name), until its pipe is closed. */
+static pid_t
+keeper(const char *name, int *pipe_fd, pid_t *grandchild)
+{
+	int fds[2], ready[2], fd;
+	char c = 0;
+	pid_t pid, none;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		pid_t child = 0;
+
+		close(fds[1]);
+		fd = open(below(name), O_RDONLY | O_DIRECTORY);
+		if (softdsa_lock_take(fd) < 0)
+			_exit(1);
+		if (grandchild != NULL) {
+			/* Has the lock's file open for as long as it lives. */
+			child = fork();
+			if (child == 0)
+				for (;;)
+					pause();
+		}
+		if (write(ready[1], &child, sizeof(child)) !=
+				sizeof(child))
+			_exit(1);
+		_exit(read(fds[0], &c, 1) < 0);
+	}
+	close(fds[0]);
+	close(ready[1]);
+	if (grandchild == NULL)
+		grandchild = &none;
+	assert_int_equal(read(ready[0], grandchild, sizeof(*grandchild)),
+		sizeof(*grandchild));
+	close(ready[0]);
+	*pipe_fd = fds[1];
+	return pid;
+}
+
+static void
+keeper_end(pid_t pid, int pipe_fd)
+{
+	int status;
+
+	close(pipe_fd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static bool
+orphaned(const char *name)
+{
+	int fd = open(below(name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ret;
+
+	assert_true(fd >= 0);
+	ret = softdsa_lock_orphaned(fd);
+	close(fd);
+	return ret;
+}
+
+/* The lock ends with its process, not with the children of that. */
+static void
+test_lock(void **state)
+{
+	pid_t pid, child;
+	int fd;
+
+	(void)state;
+	directory("d", geteuid(), 0700);
+	/* Being made. */
+	assert_false(orphaned("d"));
+	pid = keeper("d", &fd, &child);
+	assert_false(orphaned("d"));
+	/* Looking at it does not take it away. */
+	assert_false(orphaned("d"));
+	keeper_end(pid, fd);
+	assert_int_equal(kill(child, 0), 0);
+	assert_true(orphaned("d"));
+	kill(child, SIGKILL);
+}
+
+/* What is no lock of ours says nothing, and holds nobody up. */
+static void
+test_odd_locks(void **state)
+{
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+
+	(void)state;
+	directory("fifo", geteuid(), 0700);
+	assert_int_equal(mkfifo(below("fifo/lock"), 0600), 0);
+	assert_false(orphaned("fifo"));
+	directory("link", geteuid(), 0700);
+	file("target");
+	assert_int_equal(symlink(below("target"), below("link/lock")), 0);
+	assert_false(orphaned("link"));
+	directory("dir", geteuid(), 0700);
+	directory("dir/lock", geteuid(), 0700);
+	assert_false(orphaned("dir"));
+	/* Its maker died before it made the lock, an hour ago. */
+	directory("half", geteuid(), 0700);
+	assert_false(orphaned("half"));
+	assert_int_equal(utimensat(AT_FDCWD, below("half"), old, 0), 0);
+	assert_true(orphaned("half"));
+}
+
+static int
+sweep_in(void *arg)
+{
+	setenv("XDG_RUNTIME_DIR", arg, 1);
+	softdsa_dir_sweep();
+	return 0;
+}
+
+/* What is swept, and what is not; nothing outside is touched. */
+static void
+test_sweep(void **state)
+{
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	need_root();
+	directory("p", 0, 01777);
+	directory("victim", USER, 0700);
+	file("victim/file");
+	assert_int_equal(chown(below("victim/file"), USER, USER), 0);
+	/* Dead, with a link that leads out of it. */
+	directory("p/ferry-softdsa.1.dead", USER, 0700);
+	directory("p/ferry-softdsa.1.dead/dev", USER, 0700);
+	file("p/ferry-softdsa.1.dead/dev/wq0.0");
+	file("p/ferry-softdsa.1.dead/lock");
+	assert_int_equal(chown(below("p/ferry-softdsa.1.dead/lock"), USER,
+		USER), 0);
+	assert_int_equal(symlink(below("victim"),
+		below("p/ferry-softdsa.1.dead/out")), 0);
+	/* Planted by another: a link to what is ours, and one of theirs. */
+	assert_int_equal(symlink(below("victim"),
+		below("p/ferry-softdsa.1.link")), 0);
+	directory("p/ferry-softdsa.1.other", OTHER, 0777);
+	file("p/ferry-softdsa.1.other/lock");
+	assert_int_equal(chmod(below("p/ferry-softdsa.1.other/lock"), 0666),
+		0);
+	/* Alive, whatever its name says. */
+	directory("p/ferry-softdsa.1.live", USER, 0700);
+	pid = keeper("p/ferry-softdsa.1.live", &fd, NULL);
+	assert_int_equal(chown(below("p/ferry-softdsa.1.live/lock"), USER,
+		USER), 0);
+	/* Not of this device. */
+	directory("p/ferry.1.x", USER, 0700);
+	assert_int_equal(as_user(sweep_in, (void *)(uintptr_t)below("p")), 0);
+	assert_false(there("p/ferry-softdsa.1.dead"));
+	assert_true(there("victim/file"));
+	assert_true(there("p/ferry-softdsa.1.link"));
+	assert_true(there("p/ferry-softdsa.1.other/lock"));
+	assert_true(there("p/ferry-softdsa.1.live/lock"));
+	assert_true(there("p/ferry.1.x"));
+	keeper_end(pid, fd);
+	assert_int_equal(as_user(sweep_in, (void *)(uintptr_t)below("p")), 0);
+	assert_false(there("p/ferry-softdsa.1.live"));
+}
+
+/* A place that others can lead elsewhere is not swept. */
+static void
+test_no_sweep_behind_a_link(void **state)
+{
+	(void)state;
+	need_root();
+	directory("p", USER, 0700);
+	directory("p/ferry-softdsa.1.dead", USER, 0700);
+	file("p/ferry-softdsa.1.dead/lock");
+	assert_int_equal(chown(below("p/ferry-softdsa.1.dead/lock"), USER,
+		USER), 0);
+	assert_int_equal(symlink(below("p"), below("link")), 0);
+	assert_int_equal(as_user(sweep_in, (void *)(uintptr_t)below("link")),
+		0);
+	assert_true(there("p/ferry-softdsa.1.dead/lock"));
+	assert_int_equal(as_user(sweep_in, (void *)(uintptr_t)below("p")), 0);
+	assert_false(there("p/ferry-softdsa.1.dead"));
+}
+
+/* Only the directory that was made is removed, not what came in its place. */
+static void
+test_removed_is_what_was_made(void **state)
+{
+	struct softdsa_config config;
+	char why[SOFTDSA_WHY_LEN], moved[SOFTDSA_PATH_LEN + 8];
+	struct softdsa_dir dir;
+	char path[SOFTDSA_PATH_LEN];
+
+	(void)state;
+	softdsa_config_default(&config);
+	assert_int_equal(softdsa_dir_make(&dir, &config, true, why), 0);
+	snprintf(moved, sizeof(moved), "%s.moved", dir.root);
+	assert_int_equal(rename(dir.root, moved), 0);
+	assert_int_equal(mkdir(dir.root, 0700), 0);
+	softdsa_dir_path(&dir, "mine", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	softdsa_dir_remove(&dir);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(dir.root), 0);
+	assert_int_equal(symlink(moved, dir.root), 0);
+	softdsa_dir_remove(&dir);
+	assert_int_equal(unlink(dir.root), 0);
+	assert_int_equal(rename(moved, dir.root), 0);
+	softdsa_dir_remove(&dir);
+	assert_int_equal(access(dir.root, F_OK), -1);
+	close(dir.lock);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_who_may_change_a_path),
+		TEST(test_words),
+		TEST(test_made_in_a_safe_place),
+		TEST(test_lock),
+		TEST(test_odd_locks),
+		TEST(test_sweep),
+		TEST(test_no_sweep_behind_a_link),
+		TEST(test_removed_is_what_was_made),
+	};
+
+	return cmocka_run_group_tests_name("softdsa_home", tests, NULL, NULL);
+}
