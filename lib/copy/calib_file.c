@@ -333,70 +333,84 @@ parse(struct ferry_calib *calib, char *text, const char *path)
 	return -EBADMSG;
 }
 
-/* A file's text, to be freed. */
+/* Only what a line may have, so that the rest can deal with strings. */
 static int
-read_text(struct ferry_calib *calib, const char *path, char **text)
+check_text(struct ferry_calib *calib, const char *text, size_t len,
+		const char *path)
 {
-	size_t n, i;
-	FILE *f;
-	int ret = 0;
+	size_t i;
 
-	f = fopen(path, "re");
-	if (f == NULL) {
-		ret = -errno;
-		calib_why(calib, "%s: %s", path, strerror(errno));
-		return ret;
-	}
-	*text = malloc(FILE_MAX + 1);
-	if (*text == NULL) {
-		fclose(f);
-		return -ENOMEM;
-	}
-	n = fread(*text, 1, FILE_MAX + 1, f);
-	if (ferror(f)) {
-		ret = -EIO;
-		calib_why(calib, "%s cannot be read", path);
-	} else if (n > FILE_MAX) {
-		ret = -EBADMSG;
+	if (len > FILE_MAX) {
 		calib_why(calib, "%s is too long", path);
+		return -EBADMSG;
 	}
-	fclose(f);
-	for (i = 0; i < n && ret == 0; i++) {
-		char c = (*text)[i];
-
-		if (c != '\n' && (c < ' ' || c > '~')) {
-			ret = -EBADMSG;
+	for (i = 0; i < len; i++) {
+		if (text[i] != '\n' && (text[i] < ' ' || text[i] > '~')) {
 			calib_why(calib, "%s is not plain text", path);
+			return -EBADMSG;
 		}
 	}
-	if (ret < 0)
-		free(*text);
-	else
-		(*text)[n] = '\0';
-	return ret;
+	return 0;
 }
 
 int
-ferry_calib_load(const char *path, struct ferry_calib *calib)
+calib_parse(const char *text, size_t len, const char *path,
+		struct ferry_calib *calib)
 {
-	char *text = NULL;
-	char why[sizeof(calib->why)];
+	char why[sizeof(calib->why)], *copy;
 	int ret;
 
-	if (path == NULL || calib == NULL)
-		return -EINVAL;
 	calib_clear(calib);
-	ret = read_text(calib, path, &text);
+	ret = check_text(calib, text, len, path);
 	if (ret < 0)
 		return ret;
-	ret = parse(calib, text, path);
-	free(text);
+	copy = malloc(len + 1);
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	ret = parse(calib, copy, path);
+	free(copy);
 	if (ret < 0) {
 		/* Nothing of a bad file but why it is bad. */
 		memcpy(why, calib->why, sizeof(why));
 		calib_clear(calib);
 		memcpy(calib->why, why, sizeof(why));
 	}
+	return ret;
+}
+
+int
+ferry_calib_load(const char *path, struct ferry_calib *calib)
+{
+	int ret = 0;
+	char *text;
+	size_t n;
+	FILE *f;
+
+	if (path == NULL || calib == NULL)
+		return -EINVAL;
+	calib_clear(calib);
+	f = fopen(path, "re");
+	if (f == NULL) {
+		ret = -errno;
+		calib_why(calib, "%s: %s", path, strerror(errno));
+		return ret;
+	}
+	text = malloc(FILE_MAX + 1);
+	if (text == NULL) {
+		fclose(f);
+		return -ENOMEM;
+	}
+	n = fread(text, 1, FILE_MAX + 1, f);
+	if (ferror(f)) {
+		ret = -EIO;
+		calib_why(calib, "%s cannot be read", path);
+	}
+	fclose(f);
+	if (ret == 0)
+		ret = calib_parse(text, n, path, calib);
+	free(text);
 	return ret;
 }
 

@@ -24,6 +24,23 @@ struct ferry_calib_lane *calib_find(struct ferry_calib *calib,
 /** Name this machine's CPU, on one line. */
 void calib_machine(char *text, size_t size);
 
+/**
+ * Read what a calibration file says. Uses nothing but its arguments.
+ *
+ * @param text
+ *   The file's bytes, any.
+ * @param len
+ *   How many.
+ * @param path
+ *   Its name, for why.
+ * @param[out] calib
+ *   What it says; after an error only why.
+ * @return
+ *   0, -EBADMSG or -ENOMEM.
+ */
+int calib_parse(const char *text, size_t len, const char *path,
+		struct ferry_calib *calib);
+
 /** A calibration without lanes, machine unknown. */
 void calib_clear(struct ferry_calib *calib);
 

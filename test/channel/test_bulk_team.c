@@ -134,6 +134,24 @@ trying_costs_about_a_hundredth(void **state)
 	assert_true(w.by[FERRY_BULK_RX] > 0);
 }
 
+/* Of 10000 messages: six for each half of a percent that a team is worse. */
+static void
+tries_are_as_rare_as_they_are_dear(void **state)
+{
+	struct world w = world_make(1, 2, 1.3);
+
+	(void)state;
+	pass(&w, 100, LEN, false, false);
+	pass(&w, 12000, LEN, false, false);
+	assert_in_range(w.by[FERRY_BULK_TX], 9 * 6, 11 * 6);
+	assert_in_range(w.by[FERRY_BULK_RX], 31 * 6, 34 * 6);
+	/* One that is as good is taken to be a twentieth worse. */
+	w = world_make(1, 1, 1.0001);
+	pass(&w, 100, LEN, false, false);
+	pass(&w, 12000, LEN, false, false);
+	assert_in_range(w.by[FERRY_BULK_RX], 160 * 6, 172 * 6);
+}
+
 static void
 it_follows_when_costs_change(void **state)
 {
@@ -228,6 +246,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_team_is_tried_and_the_cheapest_is_used),
 		cmocka_unit_test(trying_costs_about_a_hundredth),
+		cmocka_unit_test(tries_are_as_rare_as_they_are_dear),
 		cmocka_unit_test(it_follows_when_costs_change),
 		cmocka_unit_test(messages_that_are_late_do_not_mislead),
 		cmocka_unit_test(sizes_and_ways_of_sending_are_told_apart),

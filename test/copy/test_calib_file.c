@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -58,6 +59,29 @@ teardown(void **state)
 	free(mem);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	return system(command);
+}
+
+/* The file system fails, if it is told to, by errno. */
+static int fsync_error, rename_error;
+static unsigned int fsyncs;
+
+int
+fsync(int fd)
+{
+	(void)fd;
+	fsyncs++;
+	errno = fsync_error;
+	return fsync_error != 0 ? -1 : 0;
+}
+
+int
+rename(const char *from, const char *to)
+{
+	if (rename_error != 0) {
+		errno = rename_error;
+		return -1;
+	}
+	return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 /* Files in the folder. */
@@ -486,6 +510,40 @@ test_a_failed_save_changes_nothing(void **state)
 	assert_non_null(strstr(calib.why, nowhere));
 }
 
+/* The old file stays if the new one may not be on the disk. */
+static void
+test_a_disk_that_fails_changes_nothing(void **state)
+{
+	static const int errors[] = { EIO, ENOSPC, EDQUOT };
+	static char before[16384], after[16384];
+	struct sim core, device;
+	unsigned int i;
+
+	(void)state;
+	options.save = path;
+	assert_int_equal(measure(&core, &device), 0);
+	get(before, sizeof(before));
+	other = calib;
+	other.lanes[1].cost[0][0].t0_ns += 1;
+	for (i = 0; i < RTE_DIM(errors); i++) {
+		fsyncs = 0;
+		fsync_error = errors[i];
+		assert_int_equal(ferry_calib_save(&other, path), -errors[i]);
+		fsync_error = 0;
+		assert_int_equal(fsyncs, 1);
+		assert_int_equal(files(), 1);
+		rename_error = errors[i];
+		assert_int_equal(ferry_calib_save(&other, path), -errors[i]);
+		rename_error = 0;
+		assert_int_equal(files(), 1);
+		get(after, sizeof(after));
+		assert_string_equal(before, after);
+	}
+	assert_int_equal(ferry_calib_save(&other, path), 0);
+	get(after, sizeof(after));
+	assert_string_not_equal(before, after);
+}
+
 /* The decimal point is one wherever the application comes from. */
 static void
 test_locale_does_not_matter(void **state)
@@ -526,6 +584,7 @@ main(void)
 		TEST(test_files_that_are_none),
 		TEST(test_mutated_files),
 		TEST(test_a_failed_save_changes_nothing),
+		TEST(test_a_disk_that_fails_changes_nothing),
 		TEST(test_locale_does_not_matter),
 	};
 

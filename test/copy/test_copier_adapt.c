@@ -312,7 +312,91 @@ start_probing(struct ferry_copier *c, struct fake *dev, double budget_ns)
 	c->work->probe_ns = budget_ns;
 }
 
-/* Nor does it use up what asking slow lanes may cost. */
+/* Predicted of a whole job of LEN: by the device, and by the core. */
+#define SLOW_NS (1 + (double)LEN / 0.1)
+#define CORE_NS (20 + (double)LEN / 10)
+
+static bool
+is_about(double x, double y)
+{
+	return x > y - 1 && x < y + 1;
+}
+
+/* A probe costs what it is predicted to lose, and must be affordable. */
+static void
+test_a_probe_is_paid_for(void **state)
+{
+	static const double budgets[] = {
+		SLOW_NS - CORE_NS + 1, SLOW_NS - CORE_NS - 1, 5e6, 0, -1,
+	};
+	unsigned int i;
+
+	RTE_SET_USED(state);
+	for (i = 0; i < RTE_DIM(budgets); i++) {
+		bool afford = budgets[i] > SLOW_NS - CORE_NS;
+		struct burst b = burst_same(LEN, 1);
+		struct fake dev = fake_good();
+		struct ferry_copier c;
+
+		start_probing(&c, &dev, budgets[i]);
+		assert_int_equal(ferry_copier_copy(&c, b.jobs, 1), 0);
+		assert_int_equal(dev.accepted, afford);
+		assert_int_equal(stats_of(&c).probes, afford);
+		/* What the core copies earns a hundredth. */
+		assert_true(is_about(c.work->probe_ns, afford ?
+			budgets[i] - (SLOW_NS - CORE_NS) :
+			budgets[i] + 0.01 * (double)LEN / 10));
+		burst_check(&b);
+		ferry_copier_fini(&c);
+		burst_free(&b);
+	}
+}
+
+/* There is no saving up for a great many of them. */
+static void
+test_the_budget_is_bounded(void **state)
+{
+	struct burst b = burst_same(LEN, 1);
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start_probing(&c, &dev, 1e8 - 1);
+	/* Heard of just now: 100 ms are 1000 s. */
+	c.tsc_hz *= 10000;
+	c.lanes[1].sampled = rte_rdtsc();
+	assert_int_equal(ferry_copier_copy(&c, b.jobs, 1), 0);
+	assert_int_equal(dev.accepted, 0);
+	assert_true(c.work->probe_ns == 1e8);
+	ferry_copier_fini(&c);
+	burst_free(&b);
+}
+
+/* A lane that needs yet longer than predicted costs that, too. */
+static void
+test_a_probe_that_takes_longer_costs_more(void **state)
+{
+	struct burst b = burst_same(LEN, 1);
+	unsigned int i, seen = 0;
+
+	RTE_SET_USED(state);
+	/* Not seen if this thread does not run meanwhile. */
+	for (i = 0; i < 100 && seen == 0; i++) {
+		struct fake dev = fake_good();
+		struct ferry_copier c;
+
+		start_probing(&c, &dev, 2e6);
+		dev.lazy_ns = 4000000;
+		assert_int_equal(ferry_copier_copy(&c, b.jobs, 1), 0);
+		assert_int_equal(dev.accepted, 1);
+		seen += c.work->probe_ns < 0;
+		ferry_copier_fini(&c);
+	}
+	assert_int_equal(seen, 1);
+	burst_free(&b);
+}
+
+/* Nor does a pause use up what asking slow lanes may cost. */
 static void
 test_a_pause_is_not_lost_by_a_probe(void **state)
 {
@@ -389,6 +473,9 @@ main(void)
 		cmocka_unit_test(test_latency_stays_inline_with_a_bad_lane),
 		cmocka_unit_test(test_latency_copies_go_to_a_better_lane),
 		cmocka_unit_test(test_a_pause_does_not_spoil_a_better_lane),
+		cmocka_unit_test(test_a_probe_is_paid_for),
+		cmocka_unit_test(test_the_budget_is_bounded),
+		cmocka_unit_test(test_a_probe_that_takes_longer_costs_more),
 		cmocka_unit_test(test_a_pause_is_not_lost_by_a_probe),
 		cmocka_unit_test(test_the_core_learns_about_itself),
 		cmocka_unit_test(test_splits_are_counted),
