@@ -195,6 +195,18 @@ test_lost_last(void **state)
 	assert_given_up();
 }
 
+/* One more is said to be done than the device has come to. */
+static void
+test_one_too_early(void **state)
+{
+	RTE_SET_USED(state);
+	ferry_test_need_eal();
+	fake.pace = 1;
+	submit_short(3);
+	fake.lie_completed = 1;
+	assert_given_up();
+}
+
 static void
 copier_start(struct ferry_copier *c)
 {
@@ -319,6 +331,7 @@ main(void)
 		TEST(test_ioat_unrecoverable),
 		TEST(test_lost),
 		TEST(test_lost_last),
+		TEST(test_one_too_early),
 		TEST(test_copier_ioat),
 		TEST(test_copier_unrecoverable),
 		TEST(test_copier_lost),

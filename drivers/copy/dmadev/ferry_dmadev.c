@@ -195,7 +195,7 @@ believable(struct dmadev_lane *dl, uint16_t n, uint32_t flying,
  * did not come to as done if no descriptor says that it failed.
  *
  * Always with room for all that is in the device, because idxd loses track of a
- * failed batch that is taken in pieces. There are no more than the lane's depth.
+ * failed batch that is taken in pieces. The depth of the lane bounds it.
  *
  * The number of the last operation is checked, because ioat takes completions
  * without reporting them if it cannot restart the channel, and reports all that

@@ -235,7 +235,7 @@ make_root_in(struct softdsa_dir *dir, const char *base, int place)
 	return fd;
 }
 
-/* In the first place that will do. Otherwise why says what is wrong with each. */
+/* In the first place that will do; or why says what is wrong with each. */
 static int
 make_root(struct softdsa_dir *dir, char why[SOFTDSA_WHY_LEN])
 {
