@@ -309,7 +309,7 @@ parse(struct ferry_calib *calib, char *text, const char *path)
 		next = end + 1;
 		if (number == 1) {
 			if (strcmp(line, VERSION) != 0) {
-				calib_why(calib, "%s does not begin with '%s'",
+				calib_why(calib, "%.100s does not begin with '%s'",
 					path, VERSION);
 				return -EBADMSG;
 			}
@@ -322,14 +322,14 @@ parse(struct ferry_calib *calib, char *text, const char *path)
 			continue;
 		}
 		if (ended || !parse_line(calib, line)) {
-			calib_why(calib, "%s: line %u makes no sense", path,
+			calib_why(calib, "%.100s: line %u makes no sense", path,
 				number);
 			return -EBADMSG;
 		}
 	}
 	if (ended && *line == '\0')
 		return 0;
-	calib_why(calib, "%s does not end as it should", path);
+	calib_why(calib, "%.100s does not end as it should", path);
 	return -EBADMSG;
 }
 
@@ -341,12 +341,12 @@ check_text(struct ferry_calib *calib, const char *text, size_t len,
 	size_t i;
 
 	if (len > FILE_MAX) {
-		calib_why(calib, "%s is too long", path);
+		calib_why(calib, "%.100s is too long", path);
 		return -EBADMSG;
 	}
 	for (i = 0; i < len; i++) {
 		if (text[i] != '\n' && (text[i] < ' ' || text[i] > '~')) {
-			calib_why(calib, "%s is not plain text", path);
+			calib_why(calib, "%.100s is not plain text", path);
 			return -EBADMSG;
 		}
 	}
@@ -394,7 +394,7 @@ ferry_calib_load(const char *path, struct ferry_calib *calib)
 	f = fopen(path, "re");
 	if (f == NULL) {
 		ret = -errno;
-		calib_why(calib, "%s: %s", path, strerror(errno));
+		calib_why(calib, "%.100s: %s", path, strerror(errno));
 		return ret;
 	}
 	text = malloc(FILE_MAX + 1);
@@ -405,7 +405,7 @@ ferry_calib_load(const char *path, struct ferry_calib *calib)
 	n = fread(text, 1, FILE_MAX + 1, f);
 	if (ferror(f)) {
 		ret = -EIO;
-		calib_why(calib, "%s cannot be read", path);
+		calib_why(calib, "%.100s cannot be read", path);
 	}
 	fclose(f);
 	if (ret == 0)

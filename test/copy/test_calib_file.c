@@ -396,6 +396,11 @@ test_files_that_are_none(void **state)
 	unlink(path);
 	assert_int_equal(ferry_calib_load(path, &other), -ENOENT);
 	assert_string_not_equal(other.why, "");
+	/* A long name leaves room for the reason. */
+	memset(big, '/', 3000);
+	strcpy(big + 3000, dir);
+	assert_int_equal(ferry_calib_load(big, &other), -EIO);
+	assert_non_null(strstr(other.why, "cannot be read"));
 	assert_int_equal(ferry_calib_load(NULL, &other), -EINVAL);
 	assert_int_equal(ferry_calib_load(path, NULL), -EINVAL);
 	/* And none of them stops a calibration without a word. */

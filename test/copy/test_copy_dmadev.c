@@ -88,6 +88,11 @@ test_bad_config(void **state)
 	config.vchan = 0;
 	config.nb_desc = 8193;
 	assert_int_equal(ferry_lane_open(&lane, drv, &config, 0), -EINVAL);
+	/* The most that the device says it has. */
+	config.nb_desc = 8192;
+	assert_int_equal(ferry_lane_open(&lane, drv, &config, 0), 0);
+	assert_int_equal(ferry_lane_close(lane), 0);
+	lane = NULL;
 	config.nb_desc = 64;
 
 	fake_dma_secondary(true);

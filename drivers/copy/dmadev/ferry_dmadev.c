@@ -430,8 +430,11 @@ drain(struct ferry_lane *lane)
 			break;
 		rte_delay_us_sleep(CLOSE_NAP_US);
 	}
-	/* Jobs never given to the device may be dropped. */
-	return !dl->broken && dl->op_head == dl->op_tail;
+	/*
+	 * Jobs never given to the device may be dropped. In a broken lane
+	 * some operations are left.
+	 */
+	return dl->op_head == dl->op_tail;
 }
 
 static void
