@@ -18,6 +18,7 @@
 
 static uint64_t capa_add, capa_without;
 static const char *seem_name;
+static int seem_max_desc = -1;
 static const struct fake_dma *seem_stats;
 static bool seem_secondary;
 
@@ -32,6 +33,8 @@ rte_dma_info_get(int16_t dev_id, struct rte_dma_info *info)
 	ret = real(dev_id, info);
 	if (ret == 0)
 		info->dev_capa = (info->dev_capa | capa_add) & ~capa_without;
+	if (ret == 0 && seem_max_desc >= 0)
+		info->max_desc = (uint16_t)seem_max_desc;
 	if (ret == 0 && seem_name != NULL)
 		info->dev_name = seem_name;
 	return ret;
@@ -65,6 +68,12 @@ fake_dma_capa(uint64_t add, uint64_t without)
 {
 	capa_add = add;
 	capa_without = without;
+}
+
+void
+fake_dma_max_desc(int max_desc)
+{
+	seem_max_desc = max_desc;
 }
 
 void

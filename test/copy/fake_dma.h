@@ -92,6 +92,9 @@ void fake_dma_remove(struct fake_dma *fake);
 /** Capabilities that the device's info will additionally, or not, have. */
 void fake_dma_capa(uint64_t add, uint64_t without);
 
+/** Descriptors that the device's info will say it has; below 0: its own. */
+void fake_dma_max_desc(int max_desc);
+
 /** Name that every device's info will have; NULL: its own. */
 void fake_dma_name(const char *name);
 

@@ -123,6 +123,18 @@ test_unknown_depth(void **state)
 		&(struct ferry_copy_dmadev_config) { .dev_id = DEV },
 		SOCKET_ID_ANY), 0);
 	assert_int_equal(ferry_lane_info(lane)->depth, 8192);
+	ferry_lane_close(lane);
+	lane = NULL;
+	/* Nor does it say how long it could be: as short as can be. */
+	fake_dma_max_desc(0);
+	assert_int_equal(ferry_lane_open(&lane, ferry_copy_dmadev(),
+		&(struct ferry_copy_dmadev_config) { .dev_id = DEV },
+		SOCKET_ID_ANY), 0);
+	fake_dma_max_desc(-1);
+	assert_int_equal(ferry_lane_info(lane)->depth, 2);
+	fake.size = 64;
+	assert_int_equal(submit(0, LEN), 1);
+	take_ok(0, LEN, 2 * OPS);
 }
 
 /* No capacity until the batch begun is closed with a doorbell. */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -184,10 +185,14 @@ test_already_disabled(void **state)
 {
 	(void)state;
 	ferry_test_need_eal();
-	fake_wq_make(FAKE_WQ_NONE);
+	fake_wq_make(FAKE_WQ_USER);
+	fake_wq_serve(0);
 	fake_wq_set("state", "disabled\n");
 	assert_int_equal(stop(WQ, 0), 0);
 	assert_false(started());
+	/* The kernel is not asked for what it has done. */
+	usleep(SHORT_MS * 1000);
+	assert_string_equal(fake_wq_asked(), "");
 	fake_wq_remove();
 }
 

@@ -208,6 +208,39 @@ test_a_fixed_cost_can_grow_from_nothing(void **state)
 	assert_true(near(model.t0_ns, 500, 0.05));
 }
 
+/* What samples have driven to a bound, other samples bring back. */
+static void
+test_a_bound_is_no_trap(void **state)
+{
+	struct ferry_lane_model model = { 0.99e9, 30 };
+	struct ferry_learn_sample s = { .len = 0, .ns = 3e9 };
+	struct ferry_learn learn = { 0 };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 100; i++)
+		ferry_learn(&learn, &model, &s);
+	assert_true(model.t0_ns == 1e9);
+	s.ns = 1000;
+	for (i = 0; i < 1000; i++)
+		ferry_learn(&learn, &model, &s);
+	assert_true(near(model.t0_ns, 1000, 0.05));
+	/* The same of the bandwidth, at both ends. */
+	model = (struct ferry_lane_model) { 0, 1.001e-3 };
+	s = (struct ferry_learn_sample) { .len = 1000, .ns = 1e9 };
+	for (i = 0; i < 100; i++)
+		ferry_learn(&learn, &model, &s);
+	assert_true(near(model.bytes_per_ns, 1e-3, 1e-9));
+	s.ns = 0.05;
+	for (i = 0; i < 1000; i++)
+		ferry_learn(&learn, &model, &s);
+	assert_true(near(model.bytes_per_ns, 1e4, 1e-9));
+	s.ns = 100;
+	for (i = 0; i < 1000; i++)
+		ferry_learn(&learn, &model, &s);
+	assert_true(near(model.bytes_per_ns, 10, 0.05));
+}
+
 int
 main(void)
 {
@@ -219,6 +252,7 @@ main(void)
 		cmocka_unit_test(test_what_was_seen_late_may_teach_nothing),
 		cmocka_unit_test(test_no_sample_makes_a_model_no_lane_can_have),
 		cmocka_unit_test(test_a_fixed_cost_can_grow_from_nothing),
+		cmocka_unit_test(test_a_bound_is_no_trap),
 	};
 
 	return cmocka_run_group_tests_name("learn", tests, NULL, NULL);

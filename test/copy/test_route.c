@@ -193,6 +193,36 @@ test_interruptions_do_not_decide(void **state)
 	assert_true(o.offloads > 80000);
 }
 
+/* A way that used up its credit is proven anew, by as many tries. */
+static void
+test_a_bad_day_is_made_up_for_by_tries(void **state)
+{
+	const struct world w = { 10000, 1000, 0, 0 };
+	const struct ferry_route_class *c;
+	unsigned int i, tries = 0;
+	struct ferry_route r;
+
+	(void)state;
+	ferry_route_init(&r);
+	c = &r.classes[ferry_route_class(65536)];
+	live(&r, 65536, &w, 20000);
+	assert_true(c->proven);
+	for (i = 0; i < 3 && c->proven; i++)
+		ferry_route_learn(&r, 65536, true, 1000000);
+	assert_false(c->proven);
+	assert_false(ferry_route_offload(&r, 65536));
+	/* It is still thought to be better, which is not enough. */
+	assert_true(c->offload_ns < 0.9 * c->inline_ns);
+	for (i = 0; i < 10000 && !c->proven; i++) {
+		bool offload = ferry_route_offload(&r, 65536);
+
+		tries += offload;
+		ferry_route_learn(&r, 65536, offload, offload ? 1000 : 10000);
+	}
+	assert_true(c->proven);
+	assert_int_equal(tries, 4);
+}
+
 /* Even a try that takes for ever is paid for in the end. */
 static void
 test_a_terrible_try_is_made_up_for(void **state)
@@ -238,6 +268,7 @@ main(void)
 		cmocka_unit_test(test_each_size_has_its_own_answer),
 		cmocka_unit_test(test_it_changes_its_mind),
 		cmocka_unit_test(test_interruptions_do_not_decide),
+		cmocka_unit_test(test_a_bad_day_is_made_up_for_by_tries),
 		cmocka_unit_test(test_a_terrible_try_is_made_up_for),
 		cmocka_unit_test(test_zero_bytes_in_no_time),
 	};
