@@ -50,6 +50,7 @@ map(unsigned int wq, void *at)
 static int
 make(bool empty)
 {
+	char why[SOFTDSA_WHY_LEN];
 	unsigned int i;
 
 	dev = aligned_alloc(128, (sizeof(*dev) + 127) / 128 * 128);
@@ -57,7 +58,7 @@ make(bool empty)
 	memset(dev, 0, sizeof(*dev));
 	softdsa_config_default(&dev->config);
 	dev->config.wqs = WQS;
-	if (softdsa_dir_make(&dev->dir, &dev->config, empty) != 0)
+	if (softdsa_dir_make(&dev->dir, &dev->config, empty, why) != 0)
 		return -1;
 	dev->wqs = aligned_alloc(128, WQS * sizeof(*dev->wqs));
 	assert_non_null(dev->wqs);
@@ -92,7 +93,7 @@ teardown(void **state)
 	(void)state;
 	for (i = 0; i < WQS; i++)
 		munmap(portal[i], PAGE);
-	softdsa_dir_remove(dev->dir.root);
+	softdsa_dir_remove(&dev->dir);
 	assert_int_not_equal(access(dev->dir.root, F_OK), 0);
 	free(dev->wqs);
 	free(dev);
