@@ -208,6 +208,32 @@ test_a_fixed_cost_can_grow_from_nothing(void **state)
 	assert_true(near(model.t0_ns, 500, 0.05));
 }
 
+/* A sixteenth of what a sample says; from the fourth in a row on a quarter. */
+static void
+test_a_row_of_samples_weighs_more(void **state)
+{
+	struct ferry_learn_sample s = { .len = 1 << 20, .ns = 1e12 };
+	struct ferry_lane_model model = { 0, 30 };
+	struct ferry_learn learn = { 0 };
+	double per_byte = 1.0 / 30;
+	unsigned int i;
+
+	(void)state;
+	for (i = 1; i <= 6; i++) {
+		ferry_learn(&learn, &model, &s);
+		/* It says twice the time at most. */
+		per_byte *= i > 3 ? 1 + 1.0 / 4 : 1 + 1.0 / 16;
+		assert_true(near(model.bytes_per_ns, 1 / per_byte, 1e-9));
+	}
+	/* The other way: a row of its own. */
+	s.ns = 1;
+	for (i = 1; i <= 6; i++) {
+		ferry_learn(&learn, &model, &s);
+		per_byte *= i > 3 ? 1 - 1.0 / 8 : 1 - 1.0 / 32;
+		assert_true(near(model.bytes_per_ns, 1 / per_byte, 1e-9));
+	}
+}
+
 /* What samples have driven to a bound, other samples bring back. */
 static void
 test_a_bound_is_no_trap(void **state)
@@ -252,6 +278,7 @@ main(void)
 		cmocka_unit_test(test_what_was_seen_late_may_teach_nothing),
 		cmocka_unit_test(test_no_sample_makes_a_model_no_lane_can_have),
 		cmocka_unit_test(test_a_fixed_cost_can_grow_from_nothing),
+		cmocka_unit_test(test_a_row_of_samples_weighs_more),
 		cmocka_unit_test(test_a_bound_is_no_trap),
 	};
 
