@@ -11,11 +11,19 @@
 #include <cmocka.h>
 
 #include <rte_common.h>
-#include <rte_cycles.h>
 #include <rte_memory.h>
 
+#include "fake_clock.h"
 #include "fake_lane.h"
 #include "ferry_test.h"
+
+uint64_t fake_now_ns = 1;
+
+uint64_t
+fake_tsc(void)
+{
+	return fake_now_ns += FAKE_LOOK_NS;
+}
 
 static bool
 in_range(uint32_t x, uint32_t from, uint32_t to)
@@ -80,7 +88,7 @@ fake_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		fake->nb++;
 		if (fake->watched != NULL)
 			fake->watched_flushes = fake->watched->flushes;
-		fake->taken_at = ferry_test_now_ns();
+		fake->taken_at = fake_now_ns;
 		fake->longest_job = RTE_MAX(fake->longest_job, jobs[i].len);
 		fake->longest_queue = RTE_MAX(fake->longest_queue, fake->nb);
 		ferry_lane_account_in(lane, jobs[i].len);
@@ -94,13 +102,10 @@ fake_copy(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		uint16_t n)
 {
 	struct fake *fake = lane->priv;
-	uint64_t end;
 	uint16_t i;
 
 	fake->longest_queue = RTE_MAX(fake->longest_queue, (uint32_t)n);
-	for (end = ferry_test_now_ns() + fake->lazy_ns; fake->lazy_ns > 0;)
-		if (ferry_test_now_ns() >= end)
-			break;
+	fake_now_ns += fake->lazy_ns;
 	for (i = 0; i < n && !fake->deaf; i++) {
 		/* Not queued; kept to be looked at. */
 		fake->q[0].job = jobs[i];
@@ -112,6 +117,7 @@ fake_copy(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 			jobs[i].len / 2 : jobs[i].len);
 		if (fake->broken)
 			break;
+		fake_now_ns += (uint64_t)(fake->byte_ns * (double)jobs[i].len);
 		lane->stats.jobs++;
 		lane->stats.bytes += jobs[i].len;
 	}
@@ -158,8 +164,10 @@ fake_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 		rte_delay_us_sleep((unsigned int)(fake->pause_ns / 1000));
 	fake->poll_max = RTE_MAX(fake->poll_max, (uint64_t)n);
 	if (fake->polls <= fake->lazy_polls ||
-			ferry_test_now_ns() < fake->taken_at + fake->lazy_ns)
+			fake_now_ns < fake->taken_at + fake->lazy_ns) {
+		fake_now_ns += FAKE_POLL_NS;
 		return 0;
+	}
 	while (got + 1 < n && !(fake->one_by_one && got == 1) &&
 			(k = fake_next(fake)) >= 0) {
 		struct ferry_copy_job job = fake->q[k].job;
@@ -184,7 +192,7 @@ fake_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 		got++;
 		fake->nb--;
 		if (fake->one_by_one)
-			fake->taken_at = ferry_test_now_ns();
+			fake->taken_at = fake_now_ns;
 		memmove(&fake->q[k], &fake->q[k + 1],
 			(fake->nb - (uint32_t)k) * sizeof(fake->q[0]));
 	}
@@ -194,6 +202,8 @@ fake_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 		done[got].status = FERRY_COPY_OK;
 		got++;
 	}
+	if (got == 0)
+		fake_now_ns += FAKE_POLL_NS;
 	return got;
 }
 
@@ -242,19 +252,10 @@ start(struct ferry_copier *c)
 	static const struct ferry_lane_model slow = {
 		.t0_ns = 1e9, .bytes_per_ns = SLOW,
 	};
-	static uint64_t hz;
 
-	if (hz == 0) {
-		uint64_t t0 = ferry_test_now_ns(), c0 = rte_rdtsc(), t1;
-
-		do {
-			t1 = ferry_test_now_ns();
-		} while (t1 < t0 + 20000000);
-		hz = (rte_rdtsc() - c0) * 1000000000 / (t1 - t0);
-	}
 	assert_int_equal(ferry_copier_init(c, SOCKET_ID_ANY), 0);
 	assert_int_equal(ferry_lane_set_model(c->lanes[0].lane, &slow), 0);
-	c->tsc_hz = hz;
+	c->tsc_hz = FAKE_HZ;
 }
 
 void

@@ -8,6 +8,10 @@
  * late and out of order, take little, refuse, fail half-way, hang), and bursts
  * that tell whether exactly they were copied. A fake device copies (or damages)
  * only when it is polled or closed.
+ *
+ * The copier is compiled into these tests, with a clock of their own in place of
+ * the time stamp counter (fake_clock.h): how long the machine takes for a test
+ * changes nothing in it.
  */
 
 #include <stdbool.h>
@@ -21,6 +25,15 @@
 /** Bytes per nanosecond of lane 0 after start(), and of fake_good(). */
 #define SLOW 0.001
 #define FAST 1000.0
+
+/** Ticks in a second of the tests' clock: a tick is a nanosecond. */
+#define FAKE_HZ UINT64_C(1000000000)
+/** What a look at the clock takes, and a poll that finds nothing. */
+#define FAKE_LOOK_NS 20
+#define FAKE_POLL_NS 1000
+
+/** The tests' clock, in nanoseconds. */
+extern uint64_t fake_now_ns;
 
 /** A scripted device: what it shall do, and what was done to it. */
 struct fake {
@@ -48,6 +61,8 @@ struct fake {
 	/* Nothing completes before it was polled so often, or so long after. */
 	uint32_t lazy_polls;
 	uint64_t lazy_ns;
+	/* As lane 0: what it takes for a byte, beside lazy_ns for a call. */
+	double byte_ns;
 	/* Closing does not stop it; what it holds stays in the queue. */
 	bool unstoppable;
 	/* The thread sleeps so long in polls of these numbers, from 1 up. */
@@ -89,7 +104,7 @@ struct ferry_lane *fake_lane(struct fake *fake);
 /** The same, for the copier. */
 void add_fake(struct ferry_copier *c, struct fake *fake);
 
-/** Lane 0 slower than any fake, and the clock known without an EAL. */
+/** Lane 0 slower than any fake, and the clock FAKE_HZ. */
 void start(struct ferry_copier *c);
 
 /** Make lane 0 a fake. */
