@@ -40,9 +40,10 @@
  * or not; a message that nobody ends is whole in the end (assertions, and no
  * run ends otherwise); and none is endless (pan -l).
  *
- * -DDEATH: one of the three is killed between any two instructions, which the
- * others learn later and for certain. The server: what it had is FREE again,
- * all goes on. An end: the other one ends the message.
+ * -DDEATH=TX, RX or SERVER: that one is killed between any two instructions,
+ * which the others learn later and for certain. The server: what it had is FREE
+ * again, all goes on. An end: the other one ends the message. Each has a search
+ * of its own, because only one dies in a run; together they are as complete.
  *
  * -DFAILURE: the server may find that it cannot copy.
  *
@@ -104,6 +105,27 @@ bool dead[3];			/* known to be dead */
 #include "tso.inc"
 
 #define ALIVE(p)	(!dead[p])
+
+/*
+ * What a process does until it is killed. Only the one that may be killed has
+ * an "unless", because Spin has to try every order of statements inside of one,
+ * also where the order cannot matter.
+ */
+#if defined(DEATH) && DEATH == TX
+#define UNLESS_TX_DIES	unless { killed == TX }
+#else
+#define UNLESS_TX_DIES
+#endif
+#if defined(DEATH) && DEATH == RX
+#define UNLESS_RX_DIES	unless { killed == RX }
+#else
+#define UNLESS_RX_DIES
+#endif
+#if defined(DEATH) && DEATH == SERVER
+#define UNLESS_SERVER_DIES unless { killed == SERVER }
+#else
+#define UNLESS_SERVER_DIES
+#endif
 
 /* O1: only the first one counts, by compare-and-exchange */
 inline end_early(me, g)
@@ -339,8 +361,10 @@ inline message(me, g)
 	:: mem[OVER] != g && cancels > 0 ->	/* it may do so */
 		cancels--;
 		end_early(me, g)
+#ifndef NO_END_FOR_DEAD
 	:: mem[OVER] != g && dead[1 - me] ->	/* it has to */
 		end_early(me, g)
+#endif
 #ifndef NO_REPAIR
 	:: ANY(g, OF_DEAD, me) ->
 		repair(me, 0);
@@ -401,9 +425,7 @@ active proctype tx()
 			src = 0				/* O4 */
 		:: g == GENS -> break
 		od
-	} unless {
-		killed == TX
-	};
+	} UNLESS_TX_DIES;
 	fence(TX);
 	if
 	:: killed == TX -> atomic { hand[TX] = 0; dead[TX] = true }
@@ -460,9 +482,7 @@ active proctype rx()
 		:: g < GENS && mem[CELL] == g && dead[TX] -> break
 		:: g == GENS -> break
 		od
-	} unless {
-		killed == RX
-	};
+	} UNLESS_RX_DIES;
 	fence(RX);
 	if
 	:: killed == RX -> atomic { hand[RX] = 0; dead[RX] = true }
@@ -477,6 +497,8 @@ active proctype server()
 {
 	byte g, from, to, c, s, k;
 
+	/* Spin knows the outer label without the "unless", the inner with it. */
+end_waiting:
 	{
 end_idle:
 		do
@@ -560,9 +582,7 @@ end_idle:
 			fi
 		:: g != 0 && !FRESH -> atomic { g = 0; from = 0; to = 0 }
 		od
-	} unless {
-		killed == SERVER
-	};
+	} UNLESS_SERVER_DIES;
 	fence(SERVER);
 	atomic { hand[SERVER] = 0; dead[SERVER] = true };
 	atomic { g = 0; from = 0; to = 0; c = 0; s = 0; k = 0 }
@@ -571,11 +591,9 @@ end_idle:
 #ifdef DEATH
 active proctype kill()
 {
-	/* Or none, or too late. */
+	/* Or not at all, or too late. */
 	if
-	:: killed = TX
-	:: killed = RX
-	:: killed = SERVER
+	:: killed = DEATH
 	:: skip
 	fi
 }

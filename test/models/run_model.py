@@ -29,8 +29,8 @@ MEMORY = 1000
 COLLAPSED = ['claim']
 # Steps of the longest run; one that is longer cuts the search short.
 DEPTH = 100000
-# For each run of a program, of which the longest takes 5.
-SECONDS = 100
+# For each run of a program, of which the longest takes 10 with a CPU of its own.
+SECONDS = 1500
 
 # What holds, and each way of breaking it: "X" must fail by a state that no run
 # may end in or by an assertion, "X:endless" by a run without end. "X:large"
@@ -55,7 +55,9 @@ MODELS = {
          'GEN_LAST NO_BUSY NO_LAST_LOOK DONE_FIRST NO_CAS DROP_STORE '
          'OVER_STORE', 'WEAK_RMW'),
         ('FAILURE', 'END_AFTER_DROP:large', ''),
-        ('DEATH', 'GUESS NO_REPAIR', ''),
+        ('DEATH=TX', 'NO_END_FOR_DEAD', ''),
+        ('DEATH=RX', 'NO_END_FOR_DEAD', ''),
+        ('DEATH=SERVER', 'GUESS NO_REPAIR', ''),
     ],
     'engine_bulk': [
         ('', 'NO_E2 NO_P2 NO_BULK_IN_E3 NO_A A_FIRST CLEAR_LATE '
