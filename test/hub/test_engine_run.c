@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,7 +25,7 @@
 
 #define SLOT 65536
 #define SLOTS 16
-#define ANY_TIME UINT64_C(20000000000)
+#define ANY_TIME FERRY_TEST_HANG_NS
 #define SECOND UINT64_C(1000000000)
 
 static uint8_t payload[SLOT];
@@ -191,15 +191,6 @@ dma_devices_copy_for_an_engine(void **state)
 	}
 }
 
-static uint64_t
-cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
-}
-
 /* A consumer that sleeps until a message comes, and notes when it came. */
 struct sleeper {
 	struct stage *s;
@@ -250,16 +241,39 @@ by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-#define WAKES 101
+#define WAKES 31
+#define TRIES 40
+
+/* Let idle engine and consumer be woken some times: the median latency. */
+static uint64_t
+median_wake(struct stage *s, struct sleeper *z)
+{
+	struct ferry_buf buf = { .data = payload, .len = 9000 };
+	uint64_t took[WAKES], start, got;
+	unsigned int i;
+
+	for (i = 0; i < WAKES; i++) {
+		/* Not always at the same moment of a nap. */
+		usleep(5000 + i * 1000);
+		got = __atomic_load_n(&z->got, __ATOMIC_ACQUIRE);
+		start = ferry_test_now_ns();
+		assert_int_equal(ferry_tx_post(s->tx, &buf, 1), 1);
+		await(&z->got, got + 1);
+		took[i] = z->at - start;
+	}
+	qsort(took, WAKES, sizeof(took[0]), by_value);
+	return took[WAKES / 2];
+}
 
 static void
 an_idle_engine_and_its_ends_cost_nothing_and_wake_at_once(void **state)
 {
 	struct ferry_buf buf = { .data = payload, .len = 9000 };
 	struct sleeper z = { .s = NULL };
-	uint64_t before, used, took[WAKES];
+	uint64_t took = UINT64_MAX;
 	struct stage s;
 	unsigned int i;
+	double share;
 
 	(void)state;
 	ferry_test_need_eal();
@@ -271,42 +285,38 @@ an_idle_engine_and_its_ends_cost_nothing_and_wake_at_once(void **state)
 	/* Used once, then idle. */
 	assert_int_equal(ferry_tx_post(s.tx, &buf, 1), 1);
 	await(&z.got, 1);
-	usleep(200000);
-	before = cpu_ns();
-	/* The producer waits as well, for a slot that does not come. */
-	assert_int_equal(ferry_tx_finish(s.tx, 0, 0), 0);
-	usleep(2000000);
-	used = cpu_ns() - before;
-	print_message("%.3f %% of a core\n", (double)used / 2e9 * 100);
-	assert_true(used < 2 * SECOND / 50);
+	assert_int_equal(ferry_tx_finish(s.tx, 0, ANY_TIME), 0);
+	share = ferry_test_await_sleep();
+	print_message("%.3f %% of a fair share of a core\n", share * 100);
+	assert_true(share < 1);
 	assert_true(info_of(s.engine).sleeps > 0);
-	for (i = 0; i < WAKES; i++) {
-		uint64_t start;
-
-		usleep(5000);
-		start = ferry_test_now_ns();
-		assert_int_equal(ferry_tx_post(s.tx, &buf, 1), 1);
-		await(&z.got, i + 2);
-		took[i] = z.at - start;
-	}
-	qsort(took, WAKES, sizeof(took[0]), by_value);
-	print_message("a post of 4 KiB wakes engine and consumer in %.1f us "
-		"(median), %.1f us (9 of 10)\n",
-		(double)took[WAKES / 2] / 1e3,
-		(double)took[WAKES * 9 / 10] / 1e3);
-	/* A lost wake-up would show as the 100 ms of a nap. */
-	assert_true(took[WAKES / 2] < SECOND / 100);
+	/*
+	 * A lost wake-up would show as the 100 ms of a nap, half of them in the
+	 * median. On a busy machine it may take as long, but not each time.
+	 */
+	for (i = 0; i < TRIES && took >= SECOND / 100; i++)
+		took = median_wake(&s, &z);
+	print_message("a post of 9000 bytes wakes engine and consumer in %.1f "
+		"us (median)\n", (double)took / 1e3);
+	assert_true(took < SECOND / 100);
 	ferry_tx_close(s.tx);
 	pthread_join(z.thread, NULL);
 	assert_int_equal(z.result, FERRY_E_CLOSED);
 	stage_stop(&s);
 }
 
+static uint64_t
+cpu_of(const struct rusage *r)
+{
+	return (uint64_t)(r->ru_utime.tv_sec + r->ru_stime.tv_sec) * SECOND +
+		(uint64_t)(r->ru_utime.tv_usec + r->ru_stime.tv_usec) * 1000;
+}
+
 static void
 a_producer_that_finishes_sleeps_meanwhile(void **state)
 {
 	struct ferry_buf buf = { .data = payload, .len = SLOT };
-	uint64_t before, used;
+	struct rusage before, after;
 	struct stage s;
 
 	(void)state;
@@ -314,14 +324,28 @@ a_producer_that_finishes_sleeps_meanwhile(void **state)
 	stage_start(&s);
 	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
 	assert_int_equal(ferry_tx_post(s.tx, &buf, 1), 1);
-	before = cpu_ns();
+	getrusage(RUSAGE_THREAD, &before);
 	/* Nobody runs the engine. */
-	assert_int_equal(ferry_tx_finish(s.tx, 0, SECOND), -ETIMEDOUT);
-	used = cpu_ns() - before;
-	assert_true(used < SECOND / 50);
+	assert_int_equal(ferry_tx_finish(s.tx, 0, 3 * SECOND), -ETIMEDOUT);
+	getrusage(RUSAGE_THREAD, &after);
+	/* It slept, a nap at a time: more often than it was put off the CPU. */
+	assert_true(cpu_of(&after) - cpu_of(&before) < SECOND / 20);
+	assert_in_range(after.ru_nvcsw - before.ru_nvcsw, 1, 300);
 	assert_int_equal(ferry_engine_launch(s.engine, 1), 0);
 	assert_int_equal(ferry_tx_finish(s.tx, 0, ANY_TIME), 0);
 	stage_stop(&s);
+}
+
+/* Whether other threads use so much CPU time before this one has used a lot. */
+static bool
+others_use(uint64_t ns)
+{
+	uint64_t used = 0;
+	unsigned int i;
+
+	for (i = 0; i < 100 && used < ns; i++)
+		used += ferry_test_others_cpu_ns(SECOND / 50);
+	return used >= ns;
 }
 
 /* The other end is asleep when the mode changes; it is not afterwards. */
@@ -329,7 +353,6 @@ static void
 a_change_of_mode_wakes_who_sleeps(void **state)
 {
 	struct sleeper z = { .s = NULL };
-	uint64_t before, used;
 	struct stage s;
 	int i;
 
@@ -340,19 +363,11 @@ a_change_of_mode_wakes_who_sleeps(void **state)
 	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
 	assert_int_equal(pthread_create(&z.thread, NULL, sleep_main, &z), 0);
 	for (i = 0; i < 3; i++) {
-		usleep(150000);
-		before = cpu_ns();
-		usleep(300000);
-		used = cpu_ns() - before;
-		/* At most naps. */
-		assert_true(used < 300000000 / 20);
+		assert_true(ferry_test_await_sleep() < 1);
 		assert_int_equal(ferry_tx_set_mode(s.tx,
 			FERRY_MODE_LATENCY), 0);
-		before = cpu_ns();
-		usleep(300000);
-		used = cpu_ns() - before;
 		/* It spins, as far as others let it. */
-		assert_true(used > 300000000 / 10);
+		assert_true(others_use(SECOND / 25));
 		assert_int_equal(ferry_tx_set_mode(s.tx,
 			FERRY_MODE_EFFICIENCY), 0);
 	}

@@ -155,7 +155,7 @@ ferry_proc_kill(struct ferry_proc *proc)
 	if (proc->pid <= 0)
 		return;
 	kill(proc->pid, SIGKILL);
-	ferry_proc_wait(proc, 10000);
+	ferry_proc_wait(proc, 300000);
 }
 
 void

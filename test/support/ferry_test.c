@@ -127,6 +127,43 @@ ferry_test_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+static uint64_t
+cpu_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t
+ferry_test_others_cpu_ns(uint64_t spin_ns)
+{
+	const uint64_t all = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+	const uint64_t mine = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t spun;
+
+	do {
+		spun = cpu_ns(CLOCK_THREAD_CPUTIME_ID) - mine;
+	} while (spun < spin_ns);
+	return cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - all - spun;
+}
+
+double
+ferry_test_await_sleep(void)
+{
+	static const uint64_t window = 50000000;
+	unsigned int i;
+
+	for (i = 0; i < 200; i++) {
+		const uint64_t used = ferry_test_others_cpu_ns(window);
+
+		if (used < window / 20)
+			return (double)used / (double)window;
+	}
+	return 1;
+}
+
 unsigned int
 ferry_test_cpus(void)
 {

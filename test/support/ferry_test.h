@@ -50,6 +50,34 @@ int ferry_test_eal_setup(void **state);
 /** CLOCK_MONOTONIC in nanoseconds. */
 uint64_t ferry_test_now_ns(void);
 
+/**
+ * How long a test waits for what must happen, in nanoseconds, before it takes
+ * it for a hang: a thousand times and more what it takes on an idle machine.
+ */
+#define FERRY_TEST_HANG_NS UINT64_C(300000000000)
+
+/**
+ * CPU time that all other threads of the process use while the calling thread
+ * spins. A thread that does not sleep uses about as much as the caller does,
+ * unless it yields, whatever else runs on the machine.
+ *
+ * @param spin_ns
+ *   CPU time of the calling thread, in nanoseconds.
+ * @return
+ *   CPU time of the others, in nanoseconds.
+ */
+uint64_t ferry_test_others_cpu_ns(uint64_t spin_ns);
+
+/**
+ * Wait until all other threads of the process sleep: until they use less than a
+ * twentieth of the time for which the calling one spins. Naps of 100 ms are
+ * allowed.
+ *
+ * @return
+ *   The share that they use in the end; 1 or more if they do not fall asleep.
+ */
+double ferry_test_await_sleep(void);
+
 /** CPUs this process may run on. */
 unsigned int ferry_test_cpus(void);
 
