@@ -23,7 +23,6 @@
 #define BURST 32
 #define LONGEST (64 * 1024)
 /* A report that takes longer will not come. */
-#define REPORT_MS 60000
 
 static uint32_t
 length_of(const struct peer_order *o, uint64_t i)

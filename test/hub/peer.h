@@ -16,6 +16,11 @@
 #define HUB "hub"
 #define MIB (UINT64_C(1) << 20)
 #define SECONDS(n) ((n) * UINT64_C(1000000000))
+/* How long the test waits for a peer's report before it takes it for a hang. */
+#define REPORT_MS 600000
+/* What takes milliseconds on an idle machine takes less than this on any. It is
+ * less than the 3 s of a request that is not answered. */
+#define PEER_SOON_NS (SECONDS(5) / 2)
 
 enum peer_op {
 	/* A hub's. */

@@ -339,7 +339,7 @@ sender_thread(void *arg)
 			n = ferry_tx_send(tx, &buf, 1);
 		}
 		if (n == 0)
-			n = ferry_tx_wait(tx, UINT64_C(10000000000));
+			n = ferry_tx_wait(tx, FERRY_TEST_HANG_NS);
 		else
 			i++;
 		s->result = n;
@@ -347,7 +347,7 @@ sender_thread(void *arg)
 			return NULL;
 	}
 	s->failed_at = __LINE__;
-	s->result = ferry_tx_drain(tx, UINT64_C(10000000000));
+	s->result = ferry_tx_drain(tx, FERRY_TEST_HANG_NS);
 	ferry_detach(ep);
 	return NULL;
 }
@@ -362,7 +362,7 @@ receive(struct ferry_rx *rx, uint64_t n)
 	for (;;) {
 		got = ferry_rx_recv(rx, msgs, 8);
 		if (got == 0) {
-			got = ferry_rx_wait(rx, UINT64_C(10000000000));
+			got = ferry_rx_wait(rx, FERRY_TEST_HANG_NS);
 			assert_true(got == 0 || got == FERRY_E_CLOSED);
 			continue;
 		}

@@ -64,7 +64,7 @@ do_custom(struct peer *peer, int (*custom)(struct peer *peer))
 static void
 await_memory(struct peer *hub, uint64_t limbo, uint64_t endpoints)
 {
-	const uint64_t end = ferry_test_now_ns() + SECONDS(1);
+	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
 	struct peer_report rep = info_of(hub);
 
 	while (rep.info.memory_limbo != limbo ||

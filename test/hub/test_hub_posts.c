@@ -138,7 +138,7 @@ do_post(struct peer *peer)
 		ferry_test_fill(data, buf.len, plan->seed + i);
 		ret = ferry_tx_post(peer->tx, &buf, 1);
 		if (ret == 0) {
-			ret = ferry_tx_wait(peer->tx, SECONDS(30));
+			ret = ferry_tx_wait(peer->tx, FERRY_TEST_HANG_NS);
 		} else if (ret == 1) {
 			i++;
 			__atomic_store_n(&peer->progress->sent, i,
@@ -146,7 +146,7 @@ do_post(struct peer *peer)
 			ret = 0;
 		}
 	}
-	plan->finish = ferry_tx_finish(peer->tx, 0, SECONDS(30));
+	plan->finish = ferry_tx_finish(peer->tx, 0, FERRY_TEST_HANG_NS);
 	__atomic_store_n(&plan->finished, 1, __ATOMIC_RELEASE);
 	if (plan->private)
 		free(payloads);
@@ -184,7 +184,7 @@ do_take(struct peer *peer)
 	int ret;
 
 	while ((ret = take_all(peer)) == 0) {
-		ret = ferry_rx_wait(peer->rx, SECONDS(30));
+		ret = ferry_rx_wait(peer->rx, FERRY_TEST_HANG_NS);
 		if (ret == -ETIMEDOUT)
 			return ret;
 	}
@@ -214,7 +214,7 @@ custom_do(struct peer *peer, int (*fn)(struct peer *peer))
 static void
 await_above(const uint64_t *counter, uint64_t value)
 {
-	const uint64_t end = ferry_test_now_ns() + SECONDS(20);
+	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
 
 	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) <= value) {
 		assert_true(ferry_test_now_ns() < end);
@@ -512,7 +512,7 @@ posts_of_a_stopped_producer_arrive(void **state)
 			ferry_proc_signal(&a.proc, SIGSTOP);
 			usleep(1000);
 			sent = a.progress->sent;
-			end = ferry_test_now_ns() + SECONDS(10);
+			end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
 			while (__atomic_load_n(&b.progress->received,
 					__ATOMIC_ACQUIRE) < sent) {
 				assert_true(ferry_test_now_ns() < end);

@@ -37,8 +37,12 @@ stop_all(void **state)
 static void
 data_flows_whole_and_in_order_whoever_opens_first(void **state)
 {
-	struct peer_order send = { .op = PEER_SEND, .timeout_ns = SECONDS(50) };
-	struct peer_order recv = { .op = PEER_RECV, .timeout_ns = SECONDS(50) };
+	struct peer_order send = {
+		.op = PEER_SEND, .timeout_ns = FERRY_TEST_HANG_NS,
+	};
+	struct peer_order recv = {
+		.op = PEER_RECV, .timeout_ns = FERRY_TEST_HANG_NS,
+	};
 	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
 	struct peer_report rep;
 	int round;
@@ -97,7 +101,7 @@ data_flows_whole_and_in_order_whoever_opens_first(void **state)
 static void
 await_above(const uint64_t *counter, uint64_t value)
 {
-	const uint64_t end = ferry_test_now_ns() + SECONDS(10);
+	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
 
 	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) <= value) {
 		assert_true(ferry_test_now_ns() < end);
@@ -135,7 +139,7 @@ kill_one(struct peer *hub, struct peer *survivor, struct peer *victim,
 		.burst = round / 4 % 2 ? 32 : 4,
 		.longest = config->slot_size,
 		.wait = round / 8 % 2 ? FERRY_WAIT_YIELD : FERRY_WAIT_SLEEP,
-		.timeout_ns = SECONDS(20),
+		.timeout_ns = FERRY_TEST_HANG_NS,
 	};
 	struct peer_report rep;
 	uint64_t killed_at, sent;
@@ -193,7 +197,7 @@ a_hundred_killed_secondaries_lose_nothing_and_cost_nothing(void **state)
 				(double)(ferry_test_now_ns() - start) / 1e9,
 				(double)longest / 1e6);
 	}
-	assert_true(longest < SECONDS(2));
+	assert_true(longest < PEER_SOON_NS);
 	peer_exit(&survivor);
 	peer_exit_hub(&hub);
 }
@@ -203,7 +207,7 @@ a_stopped_process_is_not_dead(void **state)
 {
 	struct peer_order send = {
 		.op = PEER_SEND, .n = 300000, .burst = 8, .longest = 256,
-		.wait = FERRY_WAIT_SLEEP, .timeout_ns = SECONDS(30),
+		.wait = FERRY_WAIT_SLEEP, .timeout_ns = FERRY_TEST_HANG_NS,
 	};
 	struct peer_order recv = send;
 	struct peer hub = { 0 }, a = { 0 }, b = { 0 };

@@ -166,7 +166,7 @@ a_hub_that_is_shut_gives_nothing_and_takes_back(void **state)
 static void
 await_limbo(struct ferry_hub *hub, uint64_t bytes)
 {
-	const uint64_t end = ferry_test_now_ns() + UINT64_C(1000000000);
+	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
 
 	while (info_of(hub).memory_limbo != bytes) {
 		assert_true(ferry_test_now_ns() < end);
