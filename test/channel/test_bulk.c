@@ -427,7 +427,7 @@ private_memory_that_cannot_be_read_ends_the_message(void **state)
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(data != MAP_FAILED);
 	stranger = stranger_start(data + len / 2, len / 2);
-	alarm(20);
+	alarm(600);
 	rig_start(&rig, 256, 4);
 	rig.memory.is_shared = is_not_shared;
 	rig_set_process(&rig.ch->tx, &stranger);

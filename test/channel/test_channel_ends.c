@@ -399,7 +399,7 @@ a_wait_ends_when_its_time_is_over(void **state)
 		start = ferry_test_now_ns();
 		assert_int_equal(ferry_rx_wait(rig.rx, 130 * MS), -ETIMEDOUT);
 		took = ferry_test_now_ns() - start;
-		assert_true(took >= 129 * MS && took < 5000 * MS);
+		assert_in_range(took, 129 * MS, 20000 * MS);
 		assert_int_equal(ferry_tx_cancel(rig.tx, &loan, 1), 0);
 		/* What is there already is found without looking at a clock. */
 		assert_int_equal(ferry_tx_wait(rig.tx, 1), 0);

@@ -21,7 +21,7 @@
 #include "step_child.h"
 
 /* Long enough to tell a wake-up from none. */
-#define NAP_NS UINT64_C(300000000)
+#define NAP_NS UINT64_C(1000000000)
 
 /* Of the steps into a sleep, hundreds for each of the acts. */
 #define SLEEP_EVERY (3 * STEP_EVERY)

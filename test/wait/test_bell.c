@@ -152,7 +152,7 @@ a_sleep_ends_when_its_time_is_over(void **state)
 	assert_int_equal(ferry_bell_sleep(&bell, wait_never, NULL, 30 * MS),
 		-ETIMEDOUT);
 	took = ferry_test_now_ns() - start;
-	assert_in_range(took, 30 * MS, 1000 * MS);
+	assert_in_range(took, 30 * MS, 20000 * MS);
 	assert_int_equal(bell.state, FERRY_BELL_AWAKE);
 }
 

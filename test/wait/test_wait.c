@@ -180,7 +180,7 @@ every_policy_keeps_its_deadline(void **state)
 			} while (ret == 0);
 			took = ferry_test_now_ns() - start;
 			assert_int_equal(ret, -ETIMEDOUT);
-			assert_in_range(took, 29 * MS, 1000 * MS);
+			assert_in_range(took, 29 * MS, 20000 * MS);
 			/* It stays past. */
 			assert_int_equal(ferry_wait_idle(&w, &bell, wait_never,
 				NULL, deadline), -ETIMEDOUT);
@@ -403,15 +403,20 @@ a_policy_can_be_changed_while_waiting(void **state)
 {
 	static struct switched s;
 	struct timespec nap = { .tv_nsec = (long)MS };
-	unsigned int slow = 0;
-	uint64_t start, took;
+	uint64_t start, took, since;
 	pthread_t thread;
-	unsigned int i, tries;
+	unsigned int i, quick = 0;
+	bool asleep = false;
 
 	RTE_SET_USED(state);
 	ferry_bell_init(&s.bell);
 	assert_int_equal(pthread_create(&thread, NULL, switched_main, &s), 0);
-	for (i = 1; i <= 24; i++) {
+	/*
+	 * The shout ends a sleep: without it the sleeper would be late by almost
+	 * the nap of 100 ms each time, as it has only begun. It may be late by
+	 * that on a busy machine, but not each time.
+	 */
+	for (i = 1; i <= 24 || (quick < 4 && i <= 500); i++) {
 		enum ferry_wait_policy policy =
 			all_policies[i % RTE_DIM(all_policies)];
 
@@ -423,16 +428,16 @@ a_policy_can_be_changed_while_waiting(void **state)
 			took = ferry_test_now_ns() - start;
 			assert_true(took < LOST_NS);
 		} while (__atomic_load_n(&s.now, __ATOMIC_ACQUIRE) != policy);
-		/* Late by a nap: not by the shout. */
-		slow += took > FERRY_BELL_NAP_NS / 2;
-		if (policy != FERRY_WAIT_SLEEP)
-			continue;
-		for (tries = 0; !wait_is_blocked(s.tid); tries++) {
-			assert_true(tries < 1000);
+		quick += asleep && took < FERRY_BELL_NAP_NS / 2;
+		asleep = policy == FERRY_WAIT_SLEEP;
+		since = ferry_test_now_ns();
+		while (asleep && !wait_is_blocked(s.tid)) {
+			assert_true(ferry_test_now_ns() - since <
+				FERRY_TEST_HANG_NS);
 			nanosleep(&nap, NULL);
 		}
 	}
-	assert_true(slow < 3);
+	assert_true(quick >= 4);
 	__atomic_store_n(&s.stop, 1, __ATOMIC_RELEASE);
 	ferry_bell_shout(&s.bell);
 	assert_int_equal(pthread_join(thread, NULL), 0);

@@ -20,7 +20,7 @@
 #include "ferry_wait.h"
 
 /* Far above any scheduling delay: a sleep this long was not woken. */
-#define LOST_NS UINT64_C(3000000000)
+#define LOST_NS UINT64_C(60000000000)
 
 /* Enough of it: on busy CPUs a handover takes a time slice. */
 #define HANDOVER_NS UINT64_C(4000000000)
