@@ -20,7 +20,7 @@
 #include "ferry_test.h"
 #include "soft_rig.h"
 
-#define WAIT_NS UINT64_C(20000000000)
+#define WAIT_NS FERRY_TEST_HANG_NS
 
 int16_t rig_dev[RIG_WQS];
 struct ferry_softdsa_stats rig_before[RIG_WQS];

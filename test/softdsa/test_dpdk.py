@@ -26,7 +26,7 @@ PLUGIN = None
 PREFIX = f'ferry-test-{os.getpid()}'
 MEMORY = 64
 PAGES_NEEDED = MEMORY // 2 + 8
-SECONDS = 120
+SECONDS = 600
 
 
 def need_dpdk_test():

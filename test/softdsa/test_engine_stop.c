@@ -30,8 +30,9 @@
 #define SLOTS 8
 #define HUB_BYTES (UINT64_C(8) << 20)
 #define MS UINT64_C(1000000)
-/* The device sleeps so long; all is decided well before that. */
-#define SLEEP_MS 4000
+/* The device sleeps so long; all is decided well before that, in half a second
+ * on an idle machine. */
+#define SLEEP_MS 8000
 /* And a lane is given up after so long, and then as long again twice. */
 #define PATIENCE_MS 100
 

@@ -228,8 +228,8 @@ test_order_is_reversed_across_descriptors(void **state)
 
 	(void)state;
 	rig_begin();
-	/* While it hangs they gather. */
-	set("reorder=8,hang=1:100");
+	/* While it hangs they gather, also if this thread gets no CPU. */
+	set("reorder=8,hang=1:2000");
 	for (i = 0; i < N; i++)
 		assert_true(rte_dma_copy(rig_dev[0], 0, (uintptr_t)(a + i),
 			(uintptr_t)dst, 1, RTE_DMA_OP_FLAG_SUBMIT) >= 0);
@@ -265,7 +265,7 @@ test_a_short_queue_drops_what_it_cannot_hold(void **state)
 
 	(void)state;
 	rig_begin();
-	set("full=4,hang=1:100");
+	set("full=4,hang=1:2000");
 	for (i = 0; i < 10; i++)
 		copy(0, i, LEN, RTE_DMA_OP_FLAG_SUBMIT);
 	assert_int_equal(rig_wait(0, 4, NULL), 4);
@@ -281,8 +281,8 @@ static void
 test_timing_delays_completions(void **state)
 {
 	const uint64_t ms = 1000000;
-	uint64_t start;
-	unsigned int i;
+	uint64_t start, took = UINT64_MAX;
+	unsigned int i, tries;
 
 	(void)state;
 	rig_begin();
@@ -292,12 +292,19 @@ test_timing_delays_completions(void **state)
 	copy(0, 0, 1000000, RTE_DMA_OP_FLAG_SUBMIT);
 	assert_int_equal(rig_wait(0, 1, NULL), 1);
 	assert_true(ferry_test_now_ns() - start >= 40 * ms);
-	/* The bandwidth is shared, t0 is not. */
-	start = ferry_test_now_ns();
-	for (i = 0; i < 10; i++)
-		copy(0, i, 100000, RTE_DMA_OP_FLAG_SUBMIT);
-	assert_int_equal(rig_wait(0, 10, NULL), 10);
-	assert_in_range(ferry_test_now_ns() - start, 40 * ms, 180 * ms);
+	/*
+	 * The bandwidth is shared, t0 is not: that would be 220 ms each time. A
+	 * busy machine may take as long, but not each time.
+	 */
+	for (tries = 0; tries < 50 && took >= 180 * ms; tries++) {
+		start = ferry_test_now_ns();
+		for (i = 0; i < 10; i++)
+			copy(0, i, 100000, RTE_DMA_OP_FLAG_SUBMIT);
+		assert_int_equal(rig_wait(0, 10, NULL), 10);
+		took = ferry_test_now_ns() - start;
+		assert_true(took >= 40 * ms);
+	}
+	assert_true(took < 180 * ms);
 }
 
 /* What was queued, in work or hung leaves no completion and no byte. */
@@ -369,12 +376,12 @@ test_a_completion_that_is_not_due_is_dropped(void **state)
 {
 	(void)state;
 	rig_begin();
-	set("t0_ns=300000000");
+	set("t0_ns=2000000000");
 	copy(0, 0, LEN, RTE_DMA_OP_FLAG_SUBMIT);
 	copy(1, 1, LEN, RTE_DMA_OP_FLAG_SUBMIT);
 	usleep(20000);
 	rig_bind(0, false);
-	assert_true(rig_silent(0, 400));
+	assert_true(rig_silent(0, 2200));
 	assert_int_equal(rig_wait(1, 1, NULL), 1);
 	assert_int_equal(rig_grown(0, aborted), 1);
 }

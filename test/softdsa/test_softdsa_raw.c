@@ -25,7 +25,7 @@
 
 #define N 64
 #define PAGE 4096
-#define WAIT_NS UINT64_C(20000000000)
+#define WAIT_NS FERRY_TEST_HANG_NS
 #define RECORD (SOFTDSA_F_RECORD_VALID | SOFTDSA_F_RECORD)
 
 static void *portal;

@@ -24,7 +24,7 @@
 #include "ferry_test.h"
 #include "soft_rig.h"
 
-#define TIMEOUT_MS 60000
+#define TIMEOUT_MS 300000
 #define COPIES 200
 
 /* From the primary, when it is ready and after each order. */

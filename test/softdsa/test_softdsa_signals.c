@@ -24,7 +24,7 @@
 #include "soft_rig.h"
 
 #define PAGE 4096
-#define TIMEOUT_MS 60000
+#define TIMEOUT_MS 300000
 /* Exit codes of a child. */
 #define GOOD 0
 #define BAD 1
