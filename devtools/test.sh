@@ -17,6 +17,8 @@ cd "$(dirname "$0")/.."
 
 # 2 MiB pages for the tests.
 pages=512
+# Tests at a time. Each may need a hundred pages.
+at_once=$(($(nproc) > 1 ? 2 : 1))
 fast=false
 case ${1-} in
 '') ;;
@@ -93,8 +95,9 @@ build()
 	fi
 }
 
-# run NAME [MESON TEST OPTIONS]: the tests of a build, one at a time, since
-# several of them measure or want both cores.
+# run NAME [MESON TEST OPTIONS]: the tests of a build, two at a time: none
+# asserts who is quick. Those that need files, processes or both cores for
+# themselves run alone (is_parallel: false).
 run()
 {
 	local name=$1 dir=build-test-$1
@@ -102,7 +105,7 @@ run()
 	shift
 	# Its failures are counted from its log.
 	step "$name: test" meson test -C "$dir" --no-rebuild \
-		--num-processes 1 --print-errorlogs "$@" || true
+		--num-processes $at_once --print-errorlogs "$@" || true
 	if [ -s "$dir/meson-logs/testlog.json" ]; then
 		runs+=("$name=$dir/meson-logs/testlog.json")
 	else
@@ -142,7 +145,7 @@ if ! $fast; then
 	export LSAN_OPTIONS=suppressions=$PWD/devtools/lsan.supp:print_suppressions=0
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	if build asan gcc -Db_sanitize=address,undefined; then
-		run asan --suite fast --timeout-multiplier 4
+		run asan --suite fast
 	fi
 	# clang: gcc's knows no fences. It links its runtime to programs only,
 	# hence b_lundef.
@@ -151,7 +154,7 @@ if ! $fast; then
 			-Dc11_mem_model=true; then
 		meson introspect --tests build-test-tsan > $logs/tsan.json
 		! grep -q '"ferry:tsan"' $logs/tsan.json ||
-			run tsan --suite tsan --timeout-multiplier 10
+			run tsan --suite tsan
 	fi
 fi
 

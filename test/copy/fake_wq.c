@@ -19,7 +19,7 @@
 #include "fake_wq.h"
 
 /* How long the thread waits for somebody to ask. */
-#define ASK_MS 10000
+#define ASK_MS 300000
 
 static char root[64], fifo[128];
 static char asked[64];

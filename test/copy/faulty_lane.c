@@ -13,7 +13,7 @@
 #include "faulty_lane.h"
 #include "ferry_test.h"
 
-#define CLOSE_NS UINT64_C(5000000000)
+#define CLOSE_NS FERRY_TEST_HANG_NS
 
 static const struct ferry_copy_dmadev_config config = {
 	.dev_id = DEV, .max_transfer = MAX_TRANSFER, .nb_desc = DEPTH,

@@ -25,7 +25,7 @@
 /* Left unconfigured. */
 #define DEV_IDLE 1
 #define GUARD 64
-#define WAIT_NS UINT64_C(10000000000)
+#define WAIT_NS FERRY_TEST_HANG_NS
 
 static struct ferry_lane *
 lane_open(uint16_t nb_desc, uint32_t max_transfer)

@@ -25,7 +25,7 @@ MEMORY = 16
 BLOCK_MEMORY = 64
 # The hub's 16 MiB and what EALs take.
 PAGES_NEEDED = 24
-SECONDS = 60
+SECONDS = 300
 
 
 def start(command, *args, **kwargs):
