@@ -409,6 +409,23 @@ a_wait_ends_when_its_time_is_over(void **state)
 	rig_stop(&rig);
 }
 
+/* An end that sleeps is to go by the new mode now, not when its nap ends. */
+static void
+a_change_of_mode_rings_the_other_end(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 200, 4);
+	rig.bells[RIG_RX].state = FERRY_BELL_ASLEEP;
+	assert_int_equal(ferry_tx_set_mode(rig.tx, FERRY_MODE_LATENCY), 0);
+	assert_int_equal(rig.bells[RIG_RX].state, FERRY_BELL_AWAKE);
+	rig.bells[RIG_TX].state = FERRY_BELL_ASLEEP;
+	assert_int_equal(ferry_rx_set_mode(rig.rx, FERRY_MODE_EFFICIENCY), 0);
+	assert_int_equal(rig.bells[RIG_TX].state, FERRY_BELL_AWAKE);
+	rig_stop(&rig);
+}
+
 /* What the other thread does after a while. */
 struct later {
 	struct rig *rig;
@@ -594,6 +611,7 @@ main(void)
 		cmocka_unit_test(a_wait_is_for_what_the_last_call_lacked),
 		cmocka_unit_test(nothing_asked_for_is_nothing_received),
 		cmocka_unit_test(a_number_that_nobody_expects_is_corrupt),
+		cmocka_unit_test(a_change_of_mode_rings_the_other_end),
 		cmocka_unit_test(a_wait_ends_when_its_time_is_over),
 		cmocka_unit_test(
 			a_consumer_that_waits_for_ever_wakes_for_everything),
