@@ -426,7 +426,7 @@ model_run(uint32_t slot_size, uint32_t n_slots, uint64_t messages)
 	assert_int_equal(ferry_tx_set_mode(m->rig.tx, FERRY_MODE_EFFICIENCY),
 		0);
 	while (m->received < messages || (all && !saw_all(m, messages) &&
-			m->received < 20 * messages)) {
+			m->received < 5 * messages)) {
 		step(m);
 		model_check(m);
 	}

@@ -2,10 +2,12 @@
 
 /* Who may run an engine, with which lanes, and what it costs when idle. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -244,6 +246,37 @@ by_value(const void *a, const void *b)
 #define WAKES 31
 #define TRIES 40
 
+/* Whether all other threads of the process sleep, and are not only kept off the
+ * CPU by others. */
+static bool
+others_are_blocked(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	const struct dirent *e;
+	bool blocked = true;
+
+	assert_non_null(dir);
+	while ((e = readdir(dir)) != NULL) {
+		char path[300], state = 'S';
+		FILE *f;
+
+		if (e->d_name[0] == '.' || atoi(e->d_name) == gettid())
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/stat",
+			e->d_name);
+		f = fopen(path, "r");
+		if (f == NULL)
+			continue;
+		/* The name in brackets has none itself. */
+		if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = 'R';
+		fclose(f);
+		blocked = blocked && state == 'S';
+	}
+	closedir(dir);
+	return blocked;
+}
+
 /* Let idle engine and consumer be woken some times: the median latency. */
 static uint64_t
 median_wake(struct stage *s, struct sleeper *z)
@@ -253,8 +286,12 @@ median_wake(struct stage *s, struct sleeper *z)
 	unsigned int i;
 
 	for (i = 0; i < WAKES; i++) {
-		/* Not always at the same moment of a nap. */
-		usleep(5000 + i * 1000);
+		const uint64_t end = ferry_test_now_ns() + ANY_TIME;
+
+		while (!others_are_blocked()) {
+			assert_true(ferry_test_now_ns() < end);
+			usleep(1000);
+		}
 		got = __atomic_load_n(&z->got, __ATOMIC_ACQUIRE);
 		start = ferry_test_now_ns();
 		assert_int_equal(ferry_tx_post(s->tx, &buf, 1), 1);
