@@ -147,6 +147,14 @@ if ! $fast; then
 	if build asan gcc -Db_sanitize=address,undefined; then
 		run asan --suite fast
 	fi
+	# A minute for each target, two at a time: counted from their log.
+	rm -rf build-fuzz
+	step "fuzz: build and run" devtools/fuzz.sh 60 || true
+	if [ -s build-fuzz/testlog.json ]; then
+		runs+=("fuzz=build-fuzz/testlog.json")
+	else
+		failed_steps=$((failed_steps + 1))
+	fi
 	# clang: gcc's knows no fences. It links its runtime to programs only,
 	# hence b_lundef.
 	export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1

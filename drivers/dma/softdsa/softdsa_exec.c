@@ -29,6 +29,12 @@ struct touch {
 	bool stream;
 };
 
+static void *
+ptr(uint64_t addr)
+{
+	return (void *)(uintptr_t)addr;
+}
+
 static void
 touch_copy(void *arg)
 {
@@ -52,17 +58,12 @@ touch_record(void *arg)
 	const struct softdsa_record *from = t->src;
 	struct softdsa_record *to = t->dst;
 
-	softdsa_copy((char *)to + 1, (const char *)from + 1,
+	/* The first byte last; as a number, since there may be nothing. */
+	softdsa_copy(ptr((uintptr_t)to + 1), (const char *)from + 1,
 		sizeof(*to) - 1, false);
 	/* Publishes the rest of the record, and what was copied. */
 	__asm__ volatile("movb %1, %0" : "=m" (to->status) :
 		"q" (from->status) : "memory");
-}
-
-static void *
-ptr(uint64_t addr)
-{
-	return (void *)(uintptr_t)addr;
 }
 
 /*
@@ -108,8 +109,9 @@ touch_from(struct touch *t, struct softdsa_access *fault)
 			fault->addr = base;
 		if (skip >= t->n)
 			return 0;
-		t->dst = (char *)t->dst + skip;
-		t->src = (const char *)t->src + skip;
+		/* As numbers: an area may end where addresses do. */
+		t->dst = ptr((uintptr_t)t->dst + skip);
+		t->src = ptr((uintptr_t)t->src + skip);
 		t->n -= skip;
 	}
 	return t->n;
