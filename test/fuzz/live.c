@@ -13,6 +13,12 @@
 #include "live.h"
 
 #define PAGE UINT64_C(4096)
+/* Of an end, without what keeps it apart from the next one. */
+#define END_BYTES (offsetof(struct ferry_channel_end, token_at) + 8)
+
+/* The number and the token of the process that both ends are said to be of. */
+#define STRANGER -1
+static const uint64_t stranger_token = UINT64_C(0x5eed5eed5eed5eed);
 
 static struct live live;
 /* The mapping of the rig, and the boards, as they were before the first end was
@@ -50,22 +56,31 @@ __wrap_process_vm_readv(pid_t pid, const struct iovec *to, unsigned long n_to,
 		const struct iovec *from, unsigned long n_from,
 		unsigned long flags)
 {
-	const uint8_t *base;
-	size_t n;
+	const uint8_t *at;
+	uint8_t *out;
+	size_t n, i, sum = 0;
 
 	(void)flags;
-	if (n_to != 1 || n_from != 1 || pid >= 0) {
-		errno = pid >= 0 ? ESRCH : EINVAL;
+	/* A token and bytes: as many pieces here as there. */
+	if (pid != STRANGER || n_to != n_from) {
+		errno = pid != STRANGER ? ESRCH : EINVAL;
 		return -1;
 	}
-	base = from[0].iov_base;
-	n = to[0].iov_len < from[0].iov_len ? to[0].iov_len : from[0].iov_len;
-	if (!in_area(base, n) && !is_own(base, n)) {
-		errno = EFAULT;
-		return -1;
+	for (i = 0; i < n_to; i++) {
+		at = from[i].iov_base;
+		out = to[i].iov_base;
+		n = from[i].iov_len;
+		fuzz_check(n == to[i].iov_len);
+		if (!in_area(at, n) && !is_own(at, n) &&
+				!(at == (const uint8_t *)&stranger_token &&
+				n <= sizeof(stranger_token))) {
+			errno = EFAULT;
+			return sum > 0 ? (ssize_t)sum : -1;
+		}
+		memcpy(out, at, n);
+		sum += n;
 	}
-	memcpy(to[0].iov_base, base, n);
-	return (ssize_t)n;
+	return (ssize_t)sum;
 }
 
 long __real_syscall(long number, long a, long b, long c, long d, long e,
@@ -173,6 +188,11 @@ make(void)
 struct live *
 live_begin(void)
 {
+	const struct ferry_process stranger = {
+		.token = stranger_token,
+		.token_at = (uintptr_t)&stranger_token,
+		.pid = STRANGER,
+	};
 	struct ferry_channel_attach attach;
 	struct rig *rig = &live.rig;
 	const size_t bells = RIG_BELLS * sizeof(rig->bells[0]);
@@ -197,8 +217,8 @@ live_begin(void)
 	attach = rig_attach(rig, RIG_RX);
 	attach.local = false;
 	fuzz_check(ferry_rx_start(&rig->rx, &attach) == 0);
-	rig->ch->tx.pid = -1;
-	rig->ch->rx.pid = -1;
+	rig_set_process(&rig->ch->tx, &stranger);
+	rig_set_process(&rig->ch->rx, &stranger);
 	return &live;
 }
 
@@ -257,9 +277,9 @@ part_at(struct live *l, enum live_part part, uint32_t *size)
 	case LIVE_HEAD:
 		return BETWEEN(0, offsetof(struct ferry_channel_shared, tx));
 	case LIVE_TX:
-		return FIELD(tx, 24);
+		return FIELD(tx, END_BYTES);
 	case LIVE_RX:
-		return FIELD(rx, 24);
+		return FIELD(rx, END_BYTES);
 	case LIVE_SERVICE:
 		return FIELD(service, 20);
 	case LIVE_WISH:
