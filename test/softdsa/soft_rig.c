@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include <rte_common.h>
 #include <rte_dmadev.h>
 
 #include "ferry_test.h"
@@ -208,6 +209,22 @@ rig_silent(unsigned int wq, unsigned int ms)
 		usleep(1000);
 	}
 	return true;
+}
+
+void
+rig_fault(uint64_t *rng, char *text, size_t size)
+{
+	static const char *const faults[] = { "fail=%u", "fail=%u+:0x10",
+		"fail=%u+:0x03", "fault=%u", "fault=%u+:100", "hang=%u:5",
+		"hang=%u:60", "hang=%u", "reorder=%u", "full=%u",
+		"t0_ns=%u0000", "gbps=%u" };
+	const unsigned int wq = ferry_test_random(rng) % RIG_WQS;
+	const char *fault = faults[ferry_test_random(rng) % RTE_DIM(faults)];
+	size_t used;
+
+	used = (size_t)snprintf(text, size, "wq=%u,", wq);
+	snprintf(text + used, size - used, fault,
+		(unsigned int)(1 + ferry_test_random(rng) % 9));
 }
 
 const char *

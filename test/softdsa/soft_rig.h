@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <rte_dmadev.h>
@@ -91,6 +92,9 @@ bool rig_silent(unsigned int wq, unsigned int ms);
 
 /** Write a work queue's name to bind or unbind, and wait for its state. */
 void rig_bind(unsigned int wq, bool on);
+
+/** Text of a fault of a work queue at random: none that damages data. */
+void rig_fault(uint64_t *rng, char *text, size_t size);
 
 /** Content of an attribute of a work queue. */
 const char *rig_attribute(unsigned int wq, const char *name);

@@ -59,17 +59,10 @@ tally_engine(struct tally *t, struct fleet *f, unsigned int i)
 static void
 fault_one(uint64_t *rng)
 {
-	static const char *const faults[] = { "fail=%u", "fail=%u+:0x10",
-		"fail=%u+:0x03", "fault=%u", "fault=%u+:100", "hang=%u:5",
-		"hang=%u:60", "hang=%u", "reorder=%u", "full=%u",
-		"t0_ns=%u0000", "gbps=%u" };
-	const unsigned int wq = ferry_test_random(rng) % RIG_WQS;
 	char text[40];
 
-	snprintf(text, sizeof(text), faults[ferry_test_random(rng) %
-		RTE_DIM(faults)], (unsigned int)(1 + ferry_test_random(rng) %
-		9));
-	fleet_set("wq=%u,%s", wq, text);
+	rig_fault(rng, text, sizeof(text));
+	fleet_set("%s", text);
 }
 
 /* Give an engine back the device it lost; it cannot have many. */

@@ -110,8 +110,8 @@ ferry_proc_read(int fd, void *packet, size_t len, uint32_t timeout_ms)
 	ssize_t n;
 
 	n = poll(&pfd, 1, (int)timeout_ms);
-	if (n == 0)
-		return -ETIMEDOUT;
+	if (n <= 0)
+		return n == 0 ? -ETIMEDOUT : -errno;
 	n = recv(fd, packet, len, MSG_TRUNC);
 	if (n < 0)
 		return -errno;

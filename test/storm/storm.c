@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ferry_test.h"
+#include "storm.h"
+
+/* A ring of three, a pair, and a thread of the hub between two of the ring. */
+const struct storm_route storm_routes[STORM_ROUTES] = {
+	{ 0, 1 }, { 1, 2 }, { 2, 0 }, { 3, 4 }, { 0, STORM_LOCAL },
+	{ STORM_LOCAL, 2 },
+};
+
+const char *const storm_place_names[STORM_PLACES] = {
+	"init", "attach", "open", "send", "loan", "post", "finish",
+	"bulk send", "bulk wait", "bulk cancel", "tx wait", "drain", "mode",
+	"recv", "rx wait", "release", "bulk accept", "bulk await",
+	"bulk release", "alloc", "close", "detach", "exit", "elsewhere",
+};
+
+const char *const storm_count_names[STORM_COUNTS] = {
+	"sent in cells", "sent in bursts", "loaned", "posted",
+	"bulk, private", "bulk, shared", "bulk, cancelled", "bulk, refused",
+	"bulk, ended early", "received", "bytes received", "bulk received",
+	"bulk bytes received", "pairings", "drains", "mode changes",
+	"attaches", "closes", "requests timed out", "refused for no memory",
+	"refused for no descriptor", "memory taken away",
+	"device faults set", "lanes given back", "engines made anew",
+	"channels moved",
+};
+
+const char *const storm_wrong_names[STORM_WRONGS] = {
+	"lost", "doubled", "misordered", "damaged", "invented", "unexpected",
+	"crashed", "hung", "leaked",
+};
+
+struct storm *storm;
+static __thread struct storm_worker *self;
+
+void
+storm_count(enum storm_count what, uint64_t n)
+{
+	__atomic_fetch_add(&storm->counts[what], n, __ATOMIC_RELAXED);
+}
+
+void
+storm_complain(enum storm_wrong what, const char *format, ...)
+{
+	char text[256];
+	va_list ap;
+
+	__atomic_fetch_add(&storm->wrongs[what], 1, __ATOMIC_RELAXED);
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	fprintf(stderr, "storm: %s: %s (pid %d, seed %" PRIu64 ")\n",
+		storm_wrong_names[what], text, (int)getpid(), storm->seed);
+}
+
+uint64_t
+storm_wrong(void)
+{
+	uint64_t n = 0;
+	unsigned int i;
+
+	for (i = 0; i < STORM_WRONGS; i++)
+		n += __atomic_load_n(&storm->wrongs[i], __ATOMIC_RELAXED);
+	return n;
+}
+
+void
+storm_is(unsigned int worker)
+{
+	self = &storm->workers[worker];
+}
+
+/* Be killed in so many nanoseconds, wherever the process is by then. */
+static void
+trap(uint32_t ns)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL,
+	};
+	const struct itimerspec when = {
+		.it_value = { ns / 1000000000, ns % 1000000000 + 1 },
+	};
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 ||
+			timer_settime(timer, 0, &when, NULL) != 0)
+		raise(SIGKILL);
+}
+
+void
+storm_at(enum storm_place place)
+{
+	__atomic_store_n(&self->place, place, __ATOMIC_RELAXED);
+	/* The conductor wrote when before. */
+	if (__atomic_load_n(&self->trap, __ATOMIC_ACQUIRE) != place)
+		return;
+	__atomic_store_n(&self->trap, STORM_PLACES, __ATOMIC_RELAXED);
+	trap(self->trap_ns);
+}
+
+uint64_t
+storm_mix(uint64_t a, uint64_t b)
+{
+	uint64_t state = a * UINT64_C(0x9e3779b97f4a7c15) + b;
+
+	return ferry_test_random(&state);
+}
