@@ -184,7 +184,8 @@ worker_ended(struct conductor *c, unsigned int worker, int code)
 	} else if (code == STORM_EXIT_NO_EAL && c->tainted) {
 		c->tally.eal_refused++;
 		c->give_up = true;
-	} else if ((code == STORM_EXIT_NO_EAL || code == STORM_EXIT_NO_HUB) &&
+	} else if ((code == STORM_EXIT_NO_EAL || code == STORM_EXIT_NO_HUB ||
+			(code == STORM_EXIT_HUB_GONE && c->hub_limited)) &&
 			(!c->hub_alive || c->hub_limited || p->limited)) {
 		c->tally.refused++;
 	} else {

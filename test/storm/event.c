@@ -188,7 +188,7 @@ faults_off(struct conductor *c)
 static void
 few_fds(const struct ferry_proc *proc, uint64_t *rng)
 {
-	struct rlimit few;
+	struct rlimit few = { 0, 0 };
 	char path[64];
 	FILE *f;
 	int n;
@@ -200,8 +200,8 @@ few_fds(const struct ferry_proc *proc, uint64_t *rng)
 		n = 32;
 	if (f != NULL)
 		pclose(f);
+	getrlimit(RLIMIT_NOFILE, &few);
 	few.rlim_cur = (rlim_t)n + ferry_test_random(rng) % 3;
-	few.rlim_max = 4096;
 	prlimit(proc->pid, RLIMIT_NOFILE, &few, NULL);
 }
 

@@ -34,7 +34,10 @@ heeded(struct conductor *c, uint32_t number, bool freeze)
 		}
 		if (n == STORM_WORKERS)
 			return true;
-	} while (ferry_test_now_ns() < end && storm_wrong() == 0);
+		/* What went wrong has been told. */
+		if (storm_wrong() != 0 || !c->hub_alive || c->give_up)
+			return false;
+	} while (ferry_test_now_ns() < end);
 	for (i = 0; i < STORM_LOCAL; i++)
 		if ((freeze ? storm->workers[i].frozen :
 				storm->workers[i].drained) != number)

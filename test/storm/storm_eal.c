@@ -17,6 +17,8 @@ storm_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 	char *argv[] = {
 		TEXT("storm"), prefix, TEXT("-m"), TEXT(STORM_EAL_MB),
 		TEXT("--no-telemetry"), TEXT("--log-level=error"),
+		/* It complains of what is done to it on purpose. */
+		TEXT("--log-level=lib.eal:critical"),
 		TEXT("--no-pci"), TEXT("-d"), TEXT(plugin),
 	};
 	int argc = plugin != NULL ? RTE_DIM(argv) : RTE_DIM(argv) - 2;
