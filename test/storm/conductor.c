@@ -175,6 +175,9 @@ worker_ended(struct conductor *c, unsigned int worker, int code)
 		c->tally.kills_stopped += p->stopped;
 		c->round_kills++;
 		c->tainted |= at == STORM_INIT || at == STORM_EXIT;
+	} else if (p->ending && at == STORM_INIT &&
+			(code == 128 + SIGTERM || code == 128 + SIGINT)) {
+		/* before it had a handler */
 	} else if (code > 128) {
 		storm_complain(STORM_CRASHED, "worker %u ended by signal %d in "
 			"%s", worker, code - 128, storm_place_names[at]);
@@ -239,13 +242,13 @@ watch(struct conductor *c, unsigned int worker, uint64_t now)
 		c->give_up = true;
 		p->doomed = p->in_eal = true;
 		ferry_proc_signal(&p->proc, SIGKILL);
-	} else if (now - since > c->hang_ns) {
+	} else if (now - since > c->hang_ns && !p->doomed) {
 		char text[80];
 
 		snprintf(text, sizeof(text), "worker %u does not get on in %s",
 			worker, storm_place_names[at]);
 		conductor_hung(p->proc.pid, text);
-		p->doomed = true;
+		p->doomed = p->in_eal = true;
 		ferry_proc_signal(&p->proc, SIGKILL);
 	}
 }

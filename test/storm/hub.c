@@ -193,6 +193,8 @@ obey(const struct hub_order *o, struct hub_told *told)
 	switch (o->op) {
 	case HUB_ALONE:
 		local_end();
+		if (storm_spoils(STORM_SPOIL_LEAK))
+			told->result = dup(0) < 0 ? -errno : 0;
 		/* fall through */
 	case HUB_LOOK:
 		ferry_hub_info(hub, &told->info);

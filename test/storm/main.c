@@ -5,6 +5,8 @@
  *
  *     storm kills N [SEED]       N kills in each mode, faults and moves
  *     storm minutes M [SEED]     everything that can happen
+ *     storm spoil 1 [SEED]       no kills; each wrong is done once on purpose:
+ *                                does the storm notice?
  *
  * FERRY_STORM_WITHOUT names events that shall not happen, with commas between
  * them. Exit code 77: it cannot work here.
@@ -158,6 +160,45 @@ each_mode(uint64_t n)
 		check_effect(n * FERRY_MODES);
 }
 
+/* What is to be noticed, and nothing else of what is not a consequence. */
+static const enum storm_wrong noticed[STORM_SPOILS] = {
+	[STORM_SPOIL_DOUBLE] = STORM_DOUBLED,
+	[STORM_SPOIL_SKIP] = STORM_MISORDERED,
+	[STORM_SPOIL_DAMAGE] = STORM_DAMAGED,
+	[STORM_SPOIL_PROMISE] = STORM_LOST,
+	[STORM_SPOIL_INVENT] = STORM_INVENTED,
+	[STORM_SPOIL_CRASH] = STORM_CRASHED,
+	[STORM_SPOIL_HANG] = STORM_HUNG,
+	[STORM_SPOIL_LEAK] = STORM_LEAKED,
+};
+
+static int
+spoil_each(void)
+{
+	unsigned int spoil, missed = 0;
+
+	conductor.weights[EVENT_MOVE] = 1;
+	conductor.gap_ns = 100 * MS;
+	conductor.rest_every = UINT32_MAX;
+	conductor.kills_goal = UINT64_MAX;
+	storm->mode = FERRY_MODE_THROUGHPUT;
+	for (spoil = 1; spoil < STORM_SPOILS; spoil++) {
+		memset(storm->wrongs, 0, sizeof(storm->wrongs));
+		storm->spoil = spoil;
+		conductor.hang_ns = (spoil == STORM_SPOIL_HANG ? 5 : 60) *
+			SECOND;
+		conductor.until_ns = ferry_test_now_ns() +
+			(spoil == STORM_SPOIL_LEAK ? 1 : 60) * SECOND;
+		conductor_round(&conductor);
+		printf("%s was %s\n", storm_wrong_names[noticed[spoil]],
+			storm->wrongs[noticed[spoil]] != 0 ? "noticed" :
+			"NOT NOTICED");
+		fflush(stdout);
+		missed += storm->wrongs[noticed[spoil]] == 0;
+	}
+	return missed != 0;
+}
+
 static void
 forget(const char *names)
 {
@@ -218,9 +259,10 @@ main(int argc, char **argv)
 	uint64_t n;
 
 	if (argc < 3 || (strcmp(argv[1], "kills") != 0 &&
-			strcmp(argv[1], "minutes") != 0) ||
+			strcmp(argv[1], "minutes") != 0 &&
+			strcmp(argv[1], "spoil") != 0) ||
 			(n = strtoull(argv[2], NULL, 0)) == 0) {
-		fprintf(stderr, "usage: storm {kills|minutes} N [SEED]\n");
+		fprintf(stderr, "usage: storm {kills|minutes|spoil} N [SEED]\n");
 		return 2;
 	}
 	if (getenv("FERRY_TEST_PLUGIN") == NULL) {
@@ -243,6 +285,8 @@ main(int argc, char **argv)
 	fflush(stdout);
 	/* Whoever is left by a process that ended becomes a child. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (strcmp(argv[1], "spoil") == 0)
+		return spoil_each();
 	if (strcmp(argv[1], "kills") == 0)
 		each_mode(n);
 	else

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 
@@ -16,6 +18,8 @@
 #define LOANS 8
 /* A bulk message that is looked at is cancelled one time in so many. */
 #define CANCEL_ONE_IN 2000
+/* Messages before something is done wrong on purpose. */
+#define SPOIL_FROM 100
 /* What is the producer's again is overwritten: who still reads it shows. */
 #define SCRIBBLE 0xee
 /* Messages after which a producer of all modes takes the next one. */
@@ -133,6 +137,36 @@ make(struct producer *p, struct ferry_buf *buf, uint8_t *data, uint64_t seq,
 	buf->tag = (uint32_t)seq;
 }
 
+/* Do wrong what is to be done wrong. */
+static void
+spoil(struct producer *p, struct ferry_buf *bufs, uint16_t n)
+{
+	if (p->seq < SPOIL_FROM || n < 2 || ferry_tx_peer(p->tx) !=
+			FERRY_END_OPEN)
+		return;
+	if (storm_spoils(STORM_SPOIL_DOUBLE))
+		bufs[1].tag = bufs[0].tag;
+	if (storm_spoils(STORM_SPOIL_SKIP))
+		bufs[0].tag = bufs[1].tag;
+	if (storm_spoils(STORM_SPOIL_DAMAGE))
+		*(p->scratch + BURST_LEN) ^= 1;
+	if (storm_spoils(STORM_SPOIL_INVENT)) {
+		ledger_begin(p->page, p->seq);
+		ferry_tx_send(p->tx, bufs, n);
+		/* Until its consumer has got it. */
+		sleep(1);
+	}
+	if (storm_spoils(STORM_SPOIL_PROMISE)) {
+		ledger_begin(p->page, p->seq + 1000);
+		ledger_promise(p->page, p->seq + 1000);
+		raise(SIGKILL);
+	}
+	if (storm_spoils(STORM_SPOIL_CRASH))
+		raise(SIGSEGV);
+	if (storm_spoils(STORM_SPOIL_HANG))
+		pause();
+}
+
 static int
 send(struct producer *p, uint16_t n, uint64_t most)
 {
@@ -144,6 +178,7 @@ send(struct producer *p, uint16_t n, uint64_t most)
 		make(p, &bufs[i], p->scratch + i * BURST_LEN, p->seq + i,
 			content_len(&p->rng, most));
 	ledger_begin(p->page, p->seq + n);
+	spoil(p, bufs, n);
 	storm_at(STORM_SEND);
 	ret = ferry_tx_send(p->tx, bufs, n);
 	ret = took(p, ret, n <= 4 ? STORM_N_CELLS : STORM_N_BURSTS);
@@ -183,7 +218,10 @@ post(struct producer *p)
 {
 	const unsigned int at = p->posted % PRODUCER_POSTS;
 	uint8_t *mem = p->mem[ferry_test_random(&p->rng) % 4 != 0];
-	const uint64_t len = content_len(&p->rng, STORM_SLOT);
+	/* Long enough for an engine, mostly. */
+	const uint64_t len = ferry_test_random(&p->rng) % 4 == 0 ?
+		content_len(&p->rng, STORM_SLOT) :
+		1 + ferry_test_random(&p->rng) % STORM_SLOT;
 	struct ferry_buf buf = { 0 };
 	int ret;
 

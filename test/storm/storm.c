@@ -62,6 +62,17 @@ storm_complain(enum storm_wrong what, const char *format, ...)
 		storm_wrong_names[what], text, (int)getpid(), storm->seed);
 }
 
+bool
+storm_spoils(enum storm_spoil what)
+{
+	uint32_t is = what;
+
+	return what == __atomic_load_n(&storm->spoil, __ATOMIC_RELAXED) &&
+		__atomic_compare_exchange_n(&storm->spoil, &is,
+			STORM_SPOIL_NOTHING, false, __ATOMIC_RELAXED,
+			__ATOMIC_RELAXED);
+}
+
 uint64_t
 storm_wrong(void)
 {

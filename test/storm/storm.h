@@ -130,6 +130,28 @@ enum storm_wrong {
 };
 extern const char *const storm_wrong_names[STORM_WRONGS];
 
+/** What a worker does wrong on purpose, to see that it is noticed. */
+enum storm_spoil {
+	STORM_SPOIL_NOTHING,
+	/** A message is sent twice. */
+	STORM_SPOIL_DOUBLE,
+	/** A message is left out. */
+	STORM_SPOIL_SKIP,
+	/** A byte is another one. */
+	STORM_SPOIL_DAMAGE,
+	/** More is promised than was sent. */
+	STORM_SPOIL_PROMISE,
+	/** A message is sent that was not begun. */
+	STORM_SPOIL_INVENT,
+	/** A process ends by itself. */
+	STORM_SPOIL_CRASH,
+	/** A call does not return. */
+	STORM_SPOIL_HANG,
+	/** The hub has a descriptor more than at first. */
+	STORM_SPOIL_LEAK,
+	STORM_SPOILS,
+};
+
 /** How a worker's process ends. */
 enum storm_exit {
 	STORM_EXIT_DONE = 0,
@@ -169,6 +191,8 @@ struct storm {
 	uint32_t mode;
 	/** Ends are closed, endpoints detached, one time in so many turns. */
 	uint32_t churn;
+	/** enum storm_spoil. */
+	uint32_t spoil;
 	/** Not 0: producers drain and send no more. */
 	uint32_t rest;
 	/** Equal to rest: everybody keeps still. */
@@ -188,6 +212,9 @@ void storm_count(enum storm_count what, uint64_t n);
 /** Something is wrong: count it and say it. */
 void storm_complain(enum storm_wrong what, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/** Whether the caller is to do this wrong, now and once. */
+bool storm_spoils(enum storm_spoil what);
 
 /** How much is wrong. */
 uint64_t storm_wrong(void);
