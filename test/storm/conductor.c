@@ -144,7 +144,7 @@ worker_start(struct conductor *c, unsigned int worker)
 	s->end = s->hog = s->settled = s->drained = s->frozen = 0;
 	s->place = STORM_INIT;
 	s->trap = STORM_PLACES;
-	if (clock && clock_begin(seed % 2 != 0 ? 3600 : -1) != 0) {
+	if (clock && clock_begin(seed % 2 != 0 ? 3600 : -60) != 0) {
 		fprintf(stderr, "storm: no time namespaces: %m\n");
 		c->weights[EVENT_CLOCK] = 0;
 	}
@@ -235,14 +235,16 @@ watch(struct conductor *c, unsigned int worker, uint64_t now)
 		p->beat_ns = now;
 	}
 	since = p->beat_ns > c->calm_ns ? p->beat_ns : c->calm_ns;
-	if (c->tainted && (at == STORM_INIT || at == STORM_EXIT) &&
+	if (p->doomed && p->in_eal) {
+		return; /* it is dying */
+	} else if (c->tainted && (at == STORM_INIT || at == STORM_EXIT) &&
 			now - since > INIT_NS) {
 		/* EAL's locks are known to stay held. */
 		c->tally.eal_stuck++;
 		c->give_up = true;
 		p->doomed = p->in_eal = true;
 		ferry_proc_signal(&p->proc, SIGKILL);
-	} else if (now - since > c->hang_ns && !p->doomed) {
+	} else if (now - since > c->hang_ns) {
 		char text[80];
 
 		snprintf(text, sizeof(text), "worker %u does not get on in %s",

@@ -74,6 +74,7 @@ static int
 report(uint64_t seconds)
 {
 	const struct tally *t = &conductor.tally;
+	const uint64_t eal = t->eal_refused + t->eal_stuck + t->eal_hub_stuck;
 	const uint64_t wrong = storm_wrong();
 	char name[64];
 	unsigned int i;
@@ -102,7 +103,7 @@ report(uint64_t seconds)
 	row("refused", t->refused);
 	row("slowest end of a worker, ms", t->slowest_end_ns / MS);
 	row("slowest end of a hub, ms", t->slowest_hub_end_ns / MS);
-	if (t->eal_refused + t->eal_stuck + t->eal_hub_stuck > 0) {
+	if (eal > 0) {
 		printf("after a kill inside EAL's start or end, whose locks "
 			"then stay held\n");
 		row("newcomers refused", t->eal_refused);
@@ -114,9 +115,10 @@ report(uint64_t seconds)
 		snprintf(name, sizeof(name), "%s", storm_wrong_names[i]);
 		printf("  %-32s %12" PRIu64 "\n", name, storm->wrongs[i]);
 	}
-	printf("%s: %" PRIu64 " kills, %" PRIu64 " messages, %" PRIu64
+	printf("%s%s: %" PRIu64 " kills, %" PRIu64 " messages, %" PRIu64
 		" bulk messages, %" PRIu64 " device faults in %" PRIu64
 		" s; seed %" PRIu64 "\n", wrong == 0 ? "clean" : "NOT CLEAN",
+		eal == 0 ? "" : ", but for EAL's locks",
 		kills(t), storm->counts[STORM_N_RECEIVED],
 		storm->counts[STORM_N_BULK_RECEIVED], t->device_faults, seconds,
 		storm->seed);
