@@ -175,9 +175,6 @@ worker_ended(struct conductor *c, unsigned int worker, int code)
 		c->tally.kills_stopped += p->stopped;
 		c->round_kills++;
 		c->tainted |= at == STORM_INIT || at == STORM_EXIT;
-	} else if (p->ending && at == STORM_INIT &&
-			(code == 128 + SIGTERM || code == 128 + SIGINT)) {
-		/* before it had a handler */
 	} else if (code > 128) {
 		storm_complain(STORM_CRASHED, "worker %u ended by signal %d in "
 			"%s", worker, code - 128, storm_place_names[at]);
@@ -494,11 +491,12 @@ hub_end(struct conductor *c)
 static void
 round_end(struct conductor *c)
 {
-	bool whole = conductor_settle(c);
+	/* Where something is wrong, nothing is to be expected. */
+	bool whole = storm_wrong() == 0 && conductor_settle(c);
 
 	if (whole) {
 		oracle_rest(c);
-	} else if (!c->give_up && c->hub_alive) {
+	} else if (storm_wrong() == 0 && !c->give_up && c->hub_alive) {
 		storm_complain(STORM_HUNG, "the workers do not settle");
 	}
 	workers_end(c, true);
@@ -536,6 +534,7 @@ conductor_round(struct conductor *c)
 		storm_complain(STORM_HUNG, "the workers do not settle");
 	while (!c->give_up && c->hub_alive && storm_wrong() == 0 &&
 			c->round_kills < c->kills_goal &&
+			!storm_is_asked_to_end() &&
 			ferry_test_now_ns() < c->until_ns) {
 		conductor_pump(c);
 		replace(c);

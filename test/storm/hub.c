@@ -282,8 +282,7 @@ storm_hub_main(int fd, void *arg)
 	unsigned int i;
 
 	storm_is(STORM_LOCAL);
-	signal(SIGTERM, on_end);
-	signal(SIGINT, on_end);
+	storm_on_end(on_end);
 	told.result = hub_open(&args);
 	told.fds = fds();
 	if (told.result == 0) {

@@ -153,12 +153,13 @@ each_mode(uint64_t n)
 	conductor.kills_goal = n;
 	conductor.until_ns = UINT64_MAX;
 	storm->churn = 3000;
-	for (mode = 0; mode < FERRY_MODES && storm_wrong() == 0; mode++) {
+	for (mode = 0; mode < FERRY_MODES && storm_wrong() == 0 &&
+			!storm_is_asked_to_end(); mode++) {
 		storm->mode = mode;
 		if (conductor_round(&conductor) != 0)
 			break;
 	}
-	if (storm_wrong() == 0)
+	if (storm_wrong() == 0 && !storm_is_asked_to_end())
 		check_effect(n * FERRY_MODES);
 }
 
@@ -234,7 +235,8 @@ everything(uint64_t minutes)
 	conductor.kills_goal = UINT64_MAX;
 	storm->churn = 3000;
 	storm->mode = STORM_MODE_ALL;
-	while ((now = ferry_test_now_ns()) < end && storm_wrong() == 0) {
+	while ((now = ferry_test_now_ns()) < end && storm_wrong() == 0 &&
+			!storm_is_asked_to_end()) {
 		conductor.until_ns = RTE_MIN(end, now + ROUND_NS);
 		/* The last hub ends in good order, so that what is left shows. */
 		if (end - now < 2 * ROUND_NS) {
@@ -249,7 +251,7 @@ everything(uint64_t minutes)
 			kills(&conductor.tally));
 		fflush(stdout);
 	}
-	if (storm_wrong() == 0)
+	if (storm_wrong() == 0 && !storm_is_asked_to_end())
 		check_effect(0);
 }
 
@@ -285,6 +287,7 @@ main(int argc, char **argv)
 		(uint64_t)time(NULL);
 	printf("storm: seed %" PRIu64 "\n", storm->seed);
 	fflush(stdout);
+	storm_hold_end();
 	/* Whoever is left by a process that ended becomes a child. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (strcmp(argv[1], "spoil") == 0)

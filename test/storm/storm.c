@@ -90,6 +90,43 @@ storm_is(unsigned int worker)
 	self = &storm->workers[worker];
 }
 
+static void
+end_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+}
+
+void
+storm_hold_end(void)
+{
+	sigset_t set;
+
+	end_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+bool
+storm_is_asked_to_end(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) == 1 ||
+		sigismember(&set, SIGINT) == 1);
+}
+
+void
+storm_on_end(void (*handler)(int signal))
+{
+	sigset_t set;
+
+	signal(SIGTERM, handler);
+	signal(SIGINT, handler);
+	end_signals(&set);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* Be killed in so many nanoseconds, wherever the process is by then. */
 static void
 trap(uint32_t ns)

@@ -225,6 +225,14 @@ void storm_at(enum storm_place place);
 /** This thread is that worker from now on. */
 void storm_is(unsigned int worker);
 
+/**
+ * SIGINT and SIGTERM. The conductor holds them back and looks; its processes
+ * inherit that, so that none is lost before they have a handler.
+ */
+void storm_hold_end(void);
+bool storm_is_asked_to_end(void);
+void storm_on_end(void (*handler)(int signal));
+
 /** A decision that depends on the seed and the numbers only. */
 uint64_t storm_mix(uint64_t a, uint64_t b);
 

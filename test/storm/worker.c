@@ -362,8 +362,7 @@ storm_worker_main(int fd, void *arg)
 	int ret;
 
 	storm_is(worker);
-	signal(SIGTERM, on_end);
-	signal(SIGINT, on_end);
+	storm_on_end(on_end);
 	if (ferry_proc_read(fd, &seed, sizeof(seed), 60000) != 0)
 		return 1;
 	storm_at(STORM_INIT);
