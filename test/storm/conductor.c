@@ -19,6 +19,9 @@
 #define INIT_NS (8 * SECOND)
 #define TAINTED_END_MS 5000
 #define ANSWER_MS 60000
+/* Clocks of time namespaces, in seconds. */
+#define CLOCK_BEHIND -60
+#define CLOCK_AHEAD 3600
 #define PUMP_US 500
 
 static struct storm_worker *
@@ -144,7 +147,8 @@ worker_start(struct conductor *c, unsigned int worker)
 	s->end = s->hog = s->settled = s->drained = s->frozen = 0;
 	s->place = STORM_INIT;
 	s->trap = STORM_PLACES;
-	if (clock && clock_begin(seed % 2 != 0 ? 3600 : -60) != 0) {
+	if (clock && clock_begin(++c->tally.clocks % 2 != 0 ?
+			CLOCK_BEHIND : CLOCK_AHEAD) != 0) {
 		fprintf(stderr, "storm: no time namespaces: %m\n");
 		c->weights[EVENT_CLOCK] = 0;
 	}

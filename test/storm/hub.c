@@ -282,6 +282,8 @@ storm_hub_main(int fd, void *arg)
 	unsigned int i;
 
 	storm_is(STORM_LOCAL);
+	/* Ctrl-C is for the conductor. */
+	setpgid(0, 0);
 	storm_on_end(on_end);
 	told.result = hub_open(&args);
 	told.fds = fds();

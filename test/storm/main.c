@@ -98,6 +98,7 @@ report(uint64_t seconds)
 	printf("processes\n");
 	row("hubs", t->rounds);
 	row("workers started", t->starts);
+	row("of these, with other clocks", t->clocks);
 	row("rests", t->rests);
 	row("stale sockets, at most", t->stale_sockets);
 	row("refused", t->refused);
@@ -115,10 +116,11 @@ report(uint64_t seconds)
 		snprintf(name, sizeof(name), "%s", storm_wrong_names[i]);
 		printf("  %-32s %12" PRIu64 "\n", name, storm->wrongs[i]);
 	}
-	printf("%s%s: %" PRIu64 " kills, %" PRIu64 " messages, %" PRIu64
+	printf("%s%s%s: %" PRIu64 " kills, %" PRIu64 " messages, %" PRIu64
 		" bulk messages, %" PRIu64 " device faults in %" PRIu64
 		" s; seed %" PRIu64 "\n", wrong == 0 ? "clean" : "NOT CLEAN",
 		eal == 0 ? "" : ", but for EAL's locks",
+		storm_is_asked_to_end() ? ", ended early" : "",
 		kills(t), storm->counts[STORM_N_RECEIVED],
 		storm->counts[STORM_N_BULK_RECEIVED], t->device_faults, seconds,
 		storm->seed);

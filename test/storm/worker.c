@@ -362,6 +362,8 @@ storm_worker_main(int fd, void *arg)
 	int ret;
 
 	storm_is(worker);
+	/* Ctrl-C is for the conductor. */
+	setpgid(0, 0);
 	storm_on_end(on_end);
 	if (ferry_proc_read(fd, &seed, sizeof(seed), 60000) != 0)
 		return 1;
