@@ -19,6 +19,7 @@ storm_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 		TEXT("--no-telemetry"), TEXT("--log-level=error"),
 		/* It complains of what is done to it on purpose. */
 		TEXT("--log-level=lib.eal:critical"),
+		TEXT("--log-level=ferry.hub:critical"),
 		TEXT("--no-pci"), TEXT("-d"), TEXT(plugin),
 	};
 	int argc = plugin != NULL ? RTE_DIM(argv) : RTE_DIM(argv) - 2;
