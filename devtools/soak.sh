@@ -37,4 +37,4 @@ ninja -C $dir test/storm/storm drivers/dma/softdsa/libferry_softdsa.so \
 need_hugepages $pages
 export FERRY_TEST_PLUGIN=$PWD/$dir/drivers/dma/softdsa/libferry_softdsa.so
 trap - ERR
-$dir/test/storm/storm minutes "$@" 2>&1 | tee $dir/soak.log
+$dir/test/storm/storm minutes "$@" 2>&1 | tee -i $dir/soak.log

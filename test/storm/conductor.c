@@ -524,6 +524,17 @@ round_end_killed(struct conductor *c)
 	oracle_gone(c, true);
 }
 
+/* Until something goes wrong; or, where that is to be noticed, just that. */
+static bool
+goes_on(const struct conductor *c)
+{
+	if (c->give_up || !c->hub_alive || storm_is_asked_to_end())
+		return false;
+	if (c->awaited != STORM_WRONGS && storm->wrongs[c->awaited] == 0)
+		return true;
+	return storm_wrong() == 0;
+}
+
 int
 conductor_round(struct conductor *c)
 {
@@ -536,9 +547,7 @@ conductor_round(struct conductor *c)
 		return ret;
 	if (!conductor_settle(c) && !c->give_up)
 		storm_complain(STORM_HUNG, "the workers do not settle");
-	while (!c->give_up && c->hub_alive && storm_wrong() == 0 &&
-			c->round_kills < c->kills_goal &&
-			!storm_is_asked_to_end() &&
+	while (goes_on(c) && c->round_kills < c->kills_goal &&
 			ferry_test_now_ns() < c->until_ns) {
 		conductor_pump(c);
 		replace(c);

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What makes a storm: a schedule of events, drawn from a seed, and the processes
+ * What makes a storm: a schedule of events, drawn from a seed, and processes
  * that they happen to. A round is the life of one hub.
  */
 
@@ -123,6 +123,8 @@ struct conductor {
 	uint64_t hang_ns;
 	/** A process that was told to end does so in that time. */
 	uint64_t end_limit_ns;
+	/** What is to be noticed, or STORM_WRONGS. */
+	enum storm_wrong awaited;
 	/** Ends the round when reached. */
 	uint64_t kills_goal;
 	uint64_t until_ns;

@@ -44,12 +44,13 @@ static const unsigned int all_events[EVENTS] = {
 	[EVENT_FAULT] = 20, [EVENT_FAULTS_OFF] = 5, [EVENT_UNBIND] = 3,
 	[EVENT_REPAIR] = 12, [EVENT_REBUILD] = 4, [EVENT_MOVE] = 15,
 	[EVENT_MODE] = 10, [EVENT_HOG] = 4, [EVENT_FDS_WORKER] = 3,
-	[EVENT_FDS_HUB] = 2, [EVENT_CLOCK] = 3, [EVENT_KILL_HUB] = 2,
+	[EVENT_FDS_HUB] = 2, [EVENT_CLOCK] = 3, [EVENT_KILL_HUB] = 1,
 };
 
 static struct conductor conductor = {
 	.hang_ns = 60 * SECOND,
 	.end_limit_ns = 60 * SECOND,
+	.awaited = STORM_WRONGS,
 };
 
 static void
@@ -190,10 +191,11 @@ spoil_each(void)
 	for (spoil = 1; spoil < STORM_SPOILS; spoil++) {
 		memset(storm->wrongs, 0, sizeof(storm->wrongs));
 		storm->spoil = spoil;
+		conductor.awaited = noticed[spoil];
 		conductor.hang_ns = (spoil == STORM_SPOIL_HANG ? 5 : 60) *
 			SECOND;
 		conductor.until_ns = ferry_test_now_ns() +
-			(spoil == STORM_SPOIL_LEAK ? 1 : 60) * SECOND;
+			(spoil == STORM_SPOIL_LEAK ? 1 : 120) * SECOND;
 		conductor_round(&conductor);
 		printf("%s was %s\n", storm_wrong_names[noticed[spoil]],
 			storm->wrongs[noticed[spoil]] != 0 ? "noticed" :
