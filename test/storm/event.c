@@ -165,6 +165,9 @@ order(struct conductor *c, enum hub_order_op op, uint64_t *rng)
 	struct hub_order o = { .op = op };
 	struct hub_told told;
 
+	/* To set up a device takes descriptors. */
+	if (c->hub_limited && op != HUB_MOVE)
+		return;
 	o.which = ferry_test_random(rng) %
 		(op == HUB_MOVE ? STORM_ROUTES : HUB_ENGINES);
 	o.to = ferry_test_random(rng) % (2 * HUB_ENGINES + 1) / 2;
@@ -221,6 +224,8 @@ fds_worker(struct conductor *c, uint64_t *rng)
 static void
 fds_hub(struct conductor *c, uint64_t *rng)
 {
+	/* Nor could one that hangs be stopped, which is a fault of its own. */
+	faults_off(c);
 	few_fds(&c->hub, rng);
 	c->hub_limited = true;
 	c->hub_relief_ns = ferry_test_now_ns() + FDS_NS;
