@@ -344,6 +344,45 @@ a_quiet_channel_costs_its_engine_nothing_until_a_post(void **state)
 	bench_stop(&b);
 }
 
+/* The engine polls the channel until it has nothing to do for it. */
+static void
+let_be_quiet(struct bench *b)
+{
+	int i;
+
+	for (i = 0; i < 100 && (b->engine.server.n_active > 0 || i == 0); i++)
+		ferry_server_poll(&b->engine.server);
+	assert_int_equal(b->engine.server.n_active, 0);
+	assert_false(ferry_board_any(b->rig.boards.base, 1));
+}
+
+static void
+a_quiet_channel_tells_its_engine_of_a_change_of_mode(void **state)
+{
+	const struct ferry_board *board;
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, 8);
+	board = b.rig.boards.base;
+	/* Without an engine there is none to tell. */
+	assert_int_equal(ferry_tx_set_mode(b.rig.tx, FERRY_MODE_LATENCY), 0);
+	assert_false(ferry_board_any(board, 1));
+	bench_serve(&b);
+	let_be_quiet(&b);
+	assert_int_equal(ferry_tx_set_mode(b.rig.tx, FERRY_MODE_THROUGHPUT), 0);
+	assert_true(ferry_board_any(board, 1));
+	let_be_quiet(&b);
+	assert_int_equal(ferry_rx_set_mode(b.rig.rx, FERRY_MODE_EFFICIENCY), 0);
+	assert_true(ferry_board_any(board, 1));
+	let_be_quiet(&b);
+	/* Not of one that was refused. */
+	assert_int_equal(ferry_rx_set_mode(b.rig.rx, FERRY_MODES), -EINVAL);
+	assert_int_equal(ferry_tx_set_mode(b.rig.tx, FERRY_MODES), -EINVAL);
+	assert_false(ferry_board_any(board, 1));
+	bench_stop(&b);
+}
+
 static void
 a_producer_says_what_it_sleeps_for(void **state)
 {
@@ -394,6 +433,8 @@ main(void)
 		cmocka_unit_test(jobs_are_done_even_if_nobody_receives_them),
 		cmocka_unit_test(
 			a_quiet_channel_costs_its_engine_nothing_until_a_post),
+		cmocka_unit_test(
+			a_quiet_channel_tells_its_engine_of_a_change_of_mode),
 		cmocka_unit_test(a_producer_says_what_it_sleeps_for),
 	};
 

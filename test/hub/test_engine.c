@@ -560,6 +560,66 @@ sends_wait_for_a_running_engine(void **state)
 	stage_stop(&s);
 }
 
+#define ENGINES 3
+
+/* Channels that each engine has. */
+static void
+engines_check(struct ferry_engine *const *e, uint32_t a, uint32_t b, uint32_t c)
+{
+	const uint32_t want[ENGINES] = { a, b, c };
+	struct ferry_engine_info info;
+	unsigned int i;
+
+	for (i = 0; i < ENGINES; i++) {
+		ferry_engine_info(e[i], &info);
+		assert_int_equal(info.channels, want[i]);
+	}
+}
+
+static void
+a_new_channel_gets_the_engine_with_the_fewest(void **state)
+{
+	const struct ferry_channel_config config = {
+		.slot_size = 64, .n_slots = 4,
+	};
+	struct ferry_engine *e[ENGINES] = { NULL };
+	struct ferry_hub_channel list[8];
+	struct ferry_tx *tx[8] = { NULL };
+	struct ferry_endpoint *ep;
+	struct ferry_hub *hub;
+	unsigned int i;
+	char name[8];
+
+	(void)state;
+	hub = hub_make(HUB, 4 * MIB, 0, 0);
+	ep = hub_join(HUB, "a");
+	for (i = 0; i < ENGINES; i++)
+		assert_int_equal(ferry_engine_create(&e[i], hub, NULL), 0);
+	for (i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "ch%u", i);
+		assert_int_equal(ferry_tx_open(&tx[i], ep, name, &config), 0);
+	}
+	engines_check(e, 2, 2, 2);
+	/* All to the last one: the first of those that have none is next. */
+	assert_int_equal(ferry_hub_channels(hub, list, 8), 6);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(ferry_hub_move(hub, list[i].id, e[2]), 0);
+	engines_check(e, 0, 0, 6);
+	assert_int_equal(ferry_tx_open(&tx[6], ep, "ch6", &config), 0);
+	engines_check(e, 1, 0, 6);
+	assert_int_equal(ferry_tx_open(&tx[7], ep, "ch7", &config), 0);
+	engines_check(e, 1, 1, 6);
+	/* Those of an engine that goes are dealt out alike. */
+	ferry_engine_destroy(e[2]);
+	e[2] = e[1];
+	engines_check(e, 4, 4, 4);
+	ferry_detach(ep);
+	hub_check_empty(hub);
+	ferry_engine_destroy(e[0]);
+	ferry_engine_destroy(e[1]);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
 int
 main(void)
 {
@@ -572,6 +632,7 @@ main(void)
 		cmocka_unit_test(moving_between_engines_keeps_order),
 		cmocka_unit_test(one_turn_does_a_bounded_part),
 		cmocka_unit_test(sends_wait_for_a_running_engine),
+		cmocka_unit_test(a_new_channel_gets_the_engine_with_the_fewest),
 	};
 
 	return cmocka_run_group_tests(tests, hub_eal_start, NULL);

@@ -283,6 +283,32 @@ a_damaged_or_foreign_channel_is_refused_and_nothing_else_changes(void **state)
 	assert_int_equal(ferry_hub_destroy(hub), 0);
 }
 
+static void
+a_stray_pointer_to_a_channel_that_is_gone_finds_none(void **state)
+{
+	struct ferry_channel_shared *ch;
+	struct ferry_endpoint *a;
+	struct ferry_hub *hub;
+	struct ferry_tx *tx;
+	uint64_t size;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 8 * MIB, 0, 0);
+	a = hub_join(HUB, "a");
+	assert_int_equal(ferry_tx_open(&tx, a, "c", &sized), 0);
+	ch = (struct ferry_channel_shared *)(uintptr_t)ferry_tx_channel(tx);
+	size = ch->size;
+	assert_int_equal(ferry_channel_valid(ch, size), 0);
+	ferry_tx_close(tx);
+	assert_int_equal(ferry_hub_channels(hub, NULL, 0), 0);
+	/* The memory is the hub's still, and was not used again. */
+	assert_int_equal(ferry_channel_valid(ch, size), FERRY_E_CORRUPT);
+	ferry_detach(a);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
 /* A sender in a thread of its own. Threads report, main asserts. */
 struct sender {
 	enum ferry_wait_policy wait;
@@ -518,6 +544,8 @@ main(void)
 		cmocka_unit_test(a_survivor_keeps_its_messages_beside_a_new_channel_of_the_name),
 		cmocka_unit_test(detaching_closes_all_channels_for_the_other_side),
 		cmocka_unit_test(a_damaged_or_foreign_channel_is_refused_and_nothing_else_changes),
+		cmocka_unit_test(
+			a_stray_pointer_to_a_channel_that_is_gone_finds_none),
 		cmocka_unit_test(data_flows_between_endpoints_of_two_threads),
 		cmocka_unit_test(threads_that_open_and_close_at_random_leave_nothing),
 	};
