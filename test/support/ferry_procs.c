@@ -25,6 +25,9 @@ static pid_t alive[FERRY_PROCS_MAX];
 static pid_t owner;
 static char prefix[32];
 
+/* Only in the build of devtools/coverage.sh: writes the counters. */
+void ferry_coverage_dump(void) __attribute__((weak));
+
 static void
 at_exit(void)
 {
@@ -60,8 +63,8 @@ ferry_proc_start(struct ferry_proc *proc, ferry_proc_main_t main, void *arg)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
 	unsigned int i;
+	int fds[2], status;
 	pid_t *place;
-	int fds[2];
 
 	own();
 	place = place_of(0);
@@ -87,7 +90,10 @@ ferry_proc_start(struct ferry_proc *proc, ferry_proc_main_t main, void *arg)
 		for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 			signal(faults[i], SIG_DFL);
 		close(fds[0]);
-		_exit(main(fds[1], arg));
+		status = main(fds[1], arg);
+		if (ferry_coverage_dump != NULL)
+			ferry_coverage_dump();
+		_exit(status);
 	}
 	close(fds[1]);
 	proc->fd = fds[0];
