@@ -100,28 +100,22 @@ def selected(opt):
 
 
 def equivalents():
-    """{(file, old, new): reason}. Blocks of lines that begin with the file, -,
-    + and =, one of each."""
-    found, entry = {}, {}
-    if not os.path.exists(EQUIVALENT):
-        return found
+    """{(file, function, old line, new line)} of the list."""
+    found, entry = set(), []
     with open(EQUIVALENT, encoding='utf-8') as f:
         for number, line in enumerate(f, 1):
             line = line.rstrip('\n')
-            if not line or line.startswith('#'):
+            if not line or line[0] in '#\t':
                 continue
-            if line[:2] in ('- ', '+ ', '= '):
-                entry[line[0]] = line[2:]
-            elif line[0] == '\t' and '=' in entry:
-                entry['='] += ' ' + line.strip()
-                continue
+            if line[:2] not in ('- ', '+ ', '= '):
+                entry = line.split()
+            elif line[0] != '=':
+                entry.append(line[2:])
+            elif len(entry) == 4:
+                found.add(tuple(entry))
             else:
-                entry = {'file': line}
-            if '=' in entry:
-                if len(entry) != 4:
-                    raise SystemExit('%s:%d: file, -, + and = are wanted'
-                                     % (EQUIVALENT, number))
-                found[entry['file'], entry['-'], entry['+']] = entry
+                raise SystemExit('%s:%d: before the reason, "FILE FUNCTION", -'
+                                 ' and + are wanted' % (EQUIVALENT, number))
     return found
 
 
@@ -213,8 +207,9 @@ def summary(results):
 def survivors(results):
     for r in results:
         if r['status'] in ('survived', 'uncovered'):
-            say('%s:%d: %s (%s, %s)' % (r['file'], r['line'], r['status'],
-                                        r['kind'], r['id']))
+            say('%s:%d: %s(): %s (%s, %s)' % (
+                r['file'], r['line'], r.get('function'), r['status'],
+                r['kind'], r['id']))
             say('    - ' + r['old'])
             say('    + ' + r['new'])
 
@@ -261,8 +256,9 @@ class Run:
     def _one(self, judge, m):
         begin = time.monotonic()
         result = {'id': m.id, 'file': m.path, 'line': m.line, 'kind': m.kind,
-                  'old': m.old_line, 'new': m.new_line}
-        if (m.path, m.old_line, m.new_line) in self.same:
+                  'function': m.function, 'old': m.old_line,
+                  'new': m.new_line}
+        if (m.path, m.function, m.old_line, m.new_line) in self.same:
             result['status'] = 'equivalent'
         else:
             result.update(judge.judge(m))

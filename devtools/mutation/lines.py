@@ -18,12 +18,11 @@ from . import run
 BUILD = 'build-coverage'
 
 
-def digest(folders):
+def digest(paths):
     h = hashlib.sha1()
-    for folder in folders:
-        for path in sorted(glob.glob(folder + '/**/*', recursive=True)):
-            if os.path.isfile(path) and '__pycache__' not in path:
-                h.update(path.encode() + b'\0' + run.read(path))
+    for path in sorted(paths):
+        if os.path.isfile(path):
+            h.update(path.encode() + b'\0' + run.read(path))
     return h.hexdigest()
 
 
@@ -45,24 +44,22 @@ class Lines:
 
     def refresh(self, say):
         """Run what has changed since the map was made."""
-        source = digest(['lib', 'drivers'])
+        source = digest(glob.glob('lib/**', recursive=True) +
+                        glob.glob('drivers/**', recursive=True))
         if self.data['source'] != source:
             self.data = {'source': source, 'objects': {}, 'tests': {}}
         tests = run.tests_of(BUILD)
-        self.names = {out[:-2]: name for name, (out, _) in
-                      run.objects_of(BUILD, os.getcwd()).items()}
+        objects = run.objects_of(BUILD, os.getcwd())
+        self.names = {out[:-2]: name for name, (out, _) in objects.items()}
         for name in set(self.data['tests']) - set(tests):
             del self.data['tests'][name]
-        keys = {}
         todo = []
         for name, test in tests.items():
-            folder = test_folder(test)
-            if folder not in keys:
-                keys[folder] = digest([folder, 'test/support', 'apps'])
+            key = digest(sources_of(test, objects))
             last = self.data['tests'].get(name, {})
-            if last.get('key') != keys[folder] or \
+            if last.get('key') != key or \
                     last['verdict'] in ('failed', 'timeout'):
-                todo.append((test, keys[folder]))
+                todo.append((test, key))
         if not todo:
             return
         say('map of lines: %d tests to run once' % len(todo))
@@ -139,12 +136,19 @@ class Lines:
         return (max(before), last) if before else (first, last)
 
 
-def test_folder(test):
+def sources_of(test, objects):
+    """What a test is made of, but for lib/ and drivers/."""
+    found = {name.split(':')[1] for name in objects
+             if run.target_of(name) in test.targets}
     for arg in test.cmd:
         at = arg.find('/test/')
-        if at >= 0:
-            return 'test/' + arg[at + 6:].split('/')[0]
-    return 'test'
+        if at >= 0 and arg.endswith('.py'):
+            found.add(arg[at + 1:])
+    found = {f for f in found if not f.startswith(('lib/', 'drivers/'))}
+    # Headers and modules beside them.
+    for folder in {os.path.dirname(f) for f in found} | {'test/support'}:
+        found.update(glob.glob(folder + '/*.h'), glob.glob(folder + '/*.py'))
+    return found
 
 
 def merge(into, lines):

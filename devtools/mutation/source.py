@@ -70,7 +70,7 @@ class Mutant:
         squeeze = lambda s: ' '.join(s.split())
         self.old_line = squeeze(text[begin:stop])
         self.new_line = squeeze(text[begin:start] + new + text[end:stop])
-        self.id = None
+        self.id = self.function = None
 
     def apply(self, text):
         # Lines keep their numbers.
@@ -106,7 +106,7 @@ class Parser:
         self.path, self.text = path, text
         self.tok = tokens_of(text)
         self.pair = self._pairs()
-        self.out = []
+        self.out, self.function = [], None
 
     def _pairs(self):
         pair, stack = {}, []
@@ -126,6 +126,7 @@ class Parser:
             if t == '{':
                 end = self.pair.get(i, n)
                 if i > 0 and self.tok[i - 1].text == ')':
+                    self._name(i - 1)
                     self._block(i, end, end)
                 # Not those of extern "C".
                 if i == 0 or self.tok[i - 1].kind != 'str':
@@ -142,10 +143,16 @@ class Parser:
             seen[key] += 1
         return self.out
 
+    def _name(self, close):
+        """Of the function whose arguments end here."""
+        opening = {b: a for a, b in self.pair.items()}[close]
+        self.function = self.tok[opening - 1].text
+
     def _emit(self, kind, start, end, new, span):
         if self.text[start:end] != new:
             self.out.append(Mutant(self.path, self.text, kind, start, end, new,
                                    span))
+            self.out[-1].function = self.function
 
     def _block(self, i, end, func_end):
         """Statements between the braces i and end."""

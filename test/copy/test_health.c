@@ -153,6 +153,20 @@ test_dropped_is_for_good(void **state)
 	}
 }
 
+static void
+test_each_state_has_a_name(void **state)
+{
+	(void)state;
+	assert_string_equal(ferry_health_name(FERRY_HEALTH_USED), "used");
+	assert_string_equal(ferry_health_name(FERRY_HEALTH_QUARANTINED),
+		"quarantined");
+	assert_string_equal(ferry_health_name(FERRY_HEALTH_PROBATION),
+		"probation");
+	assert_string_equal(ferry_health_name(FERRY_HEALTH_DROPPED),
+		"dropped");
+	assert_string_equal(ferry_health_name(99), "unknown");
+}
+
 int
 main(void)
 {
@@ -163,6 +177,7 @@ main(void)
 		cmocka_unit_test(test_time_doubles_up_to_ten_seconds),
 		cmocka_unit_test(test_one_that_fails_again_soon_waits_longer),
 		cmocka_unit_test(test_dropped_is_for_good),
+		cmocka_unit_test(test_each_state_has_a_name),
 	};
 
 	return cmocka_run_group_tests_name("health", tests, NULL, NULL);

@@ -163,6 +163,44 @@ test_model(void **state)
 }
 
 static void
+test_each_kind_of_copy_has_its_cost(void **state)
+{
+	const struct ferry_lane_model all = { 100, 2 }, one = { 7, 3 };
+	const struct ferry_lane_model bad = { 7, 0 };
+	struct ferry_lane_model model;
+	struct fake fake = { 0 };
+	struct ferry_lane *lane;
+	unsigned int place, heat;
+
+	(void)state;
+	assert_int_equal(ferry_lane_open(&lane, &driver, &fake, 0), 0);
+	assert_int_equal(ferry_lane_set_model(lane, &all), 0);
+	assert_int_equal(ferry_lane_set_cost(lane, FERRY_PLACE_AUTO,
+		FERRY_HEAT_COLD, &one), 0);
+	assert_int_equal(ferry_lane_set_cost(NULL, FERRY_PLACE_AUTO,
+		FERRY_HEAT_COLD, &all), -EINVAL);
+	assert_int_equal(ferry_lane_set_cost(lane, FERRY_PLACE_AUTO,
+		FERRY_HEAT_COLD, NULL), -EINVAL);
+	assert_int_equal(ferry_lane_set_cost(lane, FERRY_PLACE_AUTO,
+		FERRY_HEAT_COLD, &bad), -EINVAL);
+	assert_int_equal(ferry_lane_set_cost(lane, FERRY_PLACES,
+		FERRY_HEAT_COLD, &all), -EINVAL);
+	assert_int_equal(ferry_lane_set_cost(lane, FERRY_PLACE_AUTO,
+		FERRY_HEATS, &all), -EINVAL);
+	for (place = 0; place < FERRY_PLACES; place++)
+	for (heat = 0; heat < FERRY_HEATS; heat++) {
+		model = ferry_lane_cost(lane, place, heat);
+		assert_true(model.t0_ns == (place == FERRY_PLACE_AUTO &&
+			heat == FERRY_HEAT_COLD ? one.t0_ns : all.t0_ns));
+	}
+	/* What is asked for all is so for each. */
+	assert_int_equal(ferry_lane_set_model(lane, &all), 0);
+	model = ferry_lane_cost(lane, FERRY_PLACE_AUTO, FERRY_HEAT_COLD);
+	assert_true(model.bytes_per_ns == all.bytes_per_ns);
+	ferry_lane_close(lane);
+}
+
+static void
 test_accounts(void **state)
 {
 	const struct ferry_copy_job jobs[] = {
@@ -210,6 +248,7 @@ main(void)
 		cmocka_unit_test(test_open_close),
 		cmocka_unit_test(test_open_bad),
 		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_each_kind_of_copy_has_its_cost),
 		cmocka_unit_test(test_accounts),
 	};
 

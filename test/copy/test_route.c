@@ -137,6 +137,31 @@ test_a_better_way_is_found(void **state)
 }
 
 static void
+test_a_few_good_tries_prove_nothing(void **state)
+{
+	const struct ferry_route_class *c;
+	struct ferry_route r;
+	unsigned int i;
+
+	(void)state;
+	ferry_route_init(&r);
+	c = &r.classes[ferry_route_class(4096)];
+	for (i = 0; i < 1000; i++)
+		ferry_route_learn(&r, 4096, false, 1000);
+	for (i = 0; i < 3; i++) {
+		ferry_route_learn(&r, 4096, true, 100);
+		assert_false(c->proven);
+	}
+	ferry_route_learn(&r, 4096, true, 100);
+	assert_true(c->proven);
+	/* Once it is not any more, it has to be proven anew. */
+	for (i = 0; i < 1000 && c->proven; i++)
+		ferry_route_learn(&r, 4096, true, 10000);
+	assert_false(c->proven);
+	assert_int_equal(c->offloads, 0);
+}
+
+static void
 test_each_size_has_its_own_answer(void **state)
 {
 	const struct world small = { 100, 2000, 0, 0 };
@@ -265,6 +290,7 @@ main(void)
 		cmocka_unit_test(test_classes_are_powers_of_two),
 		cmocka_unit_test(test_a_worse_way_costs_a_hundredth),
 		cmocka_unit_test(test_a_better_way_is_found),
+		cmocka_unit_test(test_a_few_good_tries_prove_nothing),
 		cmocka_unit_test(test_each_size_has_its_own_answer),
 		cmocka_unit_test(test_it_changes_its_mind),
 		cmocka_unit_test(test_interruptions_do_not_decide),

@@ -242,6 +242,26 @@ test_latency_does_not_wait_for_the_busy(void **state)
 	check(ask(64 * KIB, LATENCY), 0, FERRY_SCHED_BEST, 64 * KIB);
 }
 
+/*
+ * Two devices would each get less than is worth it, but either gets more if the
+ * other is left out: that is the one that begins last.
+ */
+static void
+test_who_begins_last_is_left_out_first(void **state)
+{
+	const struct ferry_lane_model late = { 1000, 30 }, early = { 833, 10 };
+
+	(void)state;
+	setup(2);
+	/* 4000 and 3000 bytes; without the late one 5000. */
+	lanes[1].model = late;
+	lanes[2].model = early;
+	check(ask(18130, LATENCY), 2, FERRY_SCHED_SPLIT, 4992);
+	lanes[1].model = early;
+	lanes[2].model = late;
+	check(ask(18130, LATENCY), 1, FERRY_SCHED_SPLIT, 4992);
+}
+
 static void
 test_throughput_prefers_devices(void **state)
 {
@@ -546,6 +566,7 @@ main(void)
 		cmocka_unit_test(test_latency_divides_where_it_pays),
 		cmocka_unit_test(test_latency_divides_among_devices),
 		cmocka_unit_test(test_latency_does_not_wait_for_the_busy),
+		cmocka_unit_test(test_who_begins_last_is_left_out_first),
 		cmocka_unit_test(test_throughput_prefers_devices),
 		cmocka_unit_test(test_throughput_queues_where_devices_are_full),
 		cmocka_unit_test(test_efficiency_leaves_the_core_alone),
