@@ -162,6 +162,30 @@ test_a_few_good_tries_prove_nothing(void **state)
 }
 
 static void
+test_the_purse_pays_what_a_try_took_longer(void **state)
+{
+	const struct ferry_route_class *c;
+	struct ferry_route r;
+	unsigned int i;
+	double before;
+
+	(void)state;
+	ferry_route_init(&r);
+	c = &r.classes[ferry_route_class(4096)];
+	for (i = 0; i < 200; i++)
+		ferry_route_learn(&r, 4096, false, 1000);
+	/* A hundredth of each. */
+	before = c->purse_ns;
+	assert_true(before > 1999 && before < 2001);
+	ferry_route_learn(&r, 4096, true, 1500);
+	assert_true(c->purse_ns > before - 501 && c->purse_ns < before - 499);
+	/* One that was shorter costs nothing, and earns nothing yet. */
+	before = c->purse_ns;
+	ferry_route_learn(&r, 4096, true, 10);
+	assert_true(c->purse_ns == before);
+}
+
+static void
 test_each_size_has_its_own_answer(void **state)
 {
 	const struct world small = { 100, 2000, 0, 0 };
@@ -291,6 +315,7 @@ main(void)
 		cmocka_unit_test(test_a_worse_way_costs_a_hundredth),
 		cmocka_unit_test(test_a_better_way_is_found),
 		cmocka_unit_test(test_a_few_good_tries_prove_nothing),
+		cmocka_unit_test(test_the_purse_pays_what_a_try_took_longer),
 		cmocka_unit_test(test_each_size_has_its_own_answer),
 		cmocka_unit_test(test_it_changes_its_mind),
 		cmocka_unit_test(test_interruptions_do_not_decide),

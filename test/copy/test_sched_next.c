@@ -452,6 +452,33 @@ test_lanes_beyond_the_last_are_not_used(void **state)
 	check(ask(64 * KIB, EFFICIENCY), 0, FERRY_SCHED_ALONE, 64 * KIB);
 }
 
+/* What a plan gives to a device counts when it goes on. */
+static void
+test_a_plan_fills_a_device_with_bulk_to_its_limit(void **state)
+{
+	const struct ferry_sched_job job = {
+		.len = 8 * MIB, .whole = 8 * MIB, .mode = EFFICIENCY,
+	};
+	/* 50 us at 30 GB/s. */
+	const uint64_t limit = 1500000;
+	struct ferry_sched_part parts[32];
+	unsigned int got, i;
+	uint64_t sum = 0;
+
+	(void)state;
+	setup(1);
+	got = ferry_sched_plan(&policy, &job, lanes, n, &others, parts,
+		RTE_DIM(parts));
+	assert_in_range(got, 4, RTE_DIM(parts) - 1);
+	for (i = 0; i < got - 1; i++) {
+		assert_int_equal(parts[i].lane, 1);
+		sum += parts[i].len;
+	}
+	check(parts[i], FERRY_SCHED_QUEUE, FERRY_SCHED_FULL, 0);
+	assert_int_equal(parts[i].len, 8 * MIB - sum);
+	assert_in_range(sum, limit - parts[0].len + 1, limit);
+}
+
 static void
 test_a_plan_is_the_decisions_in_a_row(void **state)
 {
@@ -576,6 +603,8 @@ main(void)
 		cmocka_unit_test(test_slow_lanes_are_asked_again_within_bounds),
 		cmocka_unit_test(test_lanes_beyond_the_last_are_not_used),
 		cmocka_unit_test(test_a_plan_is_the_decisions_in_a_row),
+		cmocka_unit_test(
+			test_a_plan_fills_a_device_with_bulk_to_its_limit),
 		cmocka_unit_test(test_any_plan_keeps_the_rules),
 	};
 
