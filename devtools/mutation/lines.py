@@ -74,11 +74,12 @@ class Lines:
                 sum(len(v) for v in entry['lines'].values())))
 
     def _one(self, test, seen):
-        where = os.path.abspath(BUILD + '-counters')
+        where = os.path.abspath('%s-counters-%d' % (BUILD, os.getpid()))
         shutil.rmtree(where, ignore_errors=True)
         os.makedirs(where)
-        out = run.run(test, 1800, BUILD + '-test.log', stop_early=False,
+        out = run.run(test, 1800, where + '.log', stop_early=False,
                       env={'GCOV_PREFIX': where})
+        os.unlink(where + '.log')
         lines = {}
         root = os.path.abspath(BUILD)
         for top, _, names in os.walk(where):
