@@ -244,6 +244,61 @@ a_producer_goes_on_where_its_engine_left(void **state)
 	bench_stop(&b);
 }
 
+/* As an endpoint does it for its producers when it sees that its hub has died. */
+static void
+hub_dies(struct bench *b)
+{
+	ferry_server_remove(&b->engine.server, 0);
+	b->rig.ch->service.server = FERRY_SERVER_NONE;
+	rig_set_state(&b->rig.ch->rx, FERRY_END_HUB_GONE);
+}
+
+static void
+what_a_dead_hub_has_left_its_producer_carries_out(void **state)
+{
+	struct late own = { .seed = 5 };
+	const uint32_t *server;
+	struct bench b;
+	int i;
+
+	(void)state;
+	bench_start(&b, 8);
+	server = &b.rig.ch->service.server;
+	bench_serve(&b);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(bench_post(&b, LONG), 1);
+	/* Not while somebody else may be at it. */
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 5);
+	assert_true(*server >= FERRY_SERVER_ENGINE);
+	hub_dies(&b);
+	/* Without lanes of its own, all at once; then it lets go. */
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX), 0);
+	assert_int_equal(*server, FERRY_SERVER_NONE);
+	assert_false(b.rig.tx->post->self);
+	assert_int_equal(bench_receive(&b), 0);
+	assert_int_equal(b.received, 5);
+	bench_stop(&b);
+
+	/* With a lane, it stays the server for as long as that takes. */
+	bench_start(&b, 8);
+	late_add(&b.rig.copier, &own);
+	bench_serve(&b);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(bench_post(&b, LONG), 1);
+	own.hold = true;
+	hub_dies(&b);
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 3);
+	assert_int_equal(*server, FERRY_SERVER_SELF);
+	assert_true(b.rig.tx->post->self);
+	own.hold = false;
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX), 0);
+	assert_int_equal(own.ended, 3);
+	assert_int_equal(bench_receive(&b), 0);
+	assert_int_equal(b.received, 3);
+	bench_stop(&b);
+}
+
 static void
 a_stopped_producer_has_ended_its_jobs(void **state)
 {
@@ -429,6 +484,8 @@ main(void)
 			jobs_wait_for_an_engine_however_old_its_last_message_is),
 		cmocka_unit_test(what_is_published_is_not_published_again),
 		cmocka_unit_test(a_producer_goes_on_where_its_engine_left),
+		cmocka_unit_test(
+			what_a_dead_hub_has_left_its_producer_carries_out),
 		cmocka_unit_test(a_stopped_producer_has_ended_its_jobs),
 		cmocka_unit_test(jobs_are_done_even_if_nobody_receives_them),
 		cmocka_unit_test(
