@@ -257,12 +257,14 @@ static void
 what_a_dead_hub_has_left_its_producer_carries_out(void **state)
 {
 	struct late own = { .seed = 5 };
+	struct ferry_server *own_server;
 	const uint32_t *server;
 	struct bench b;
 	int i;
 
 	(void)state;
 	bench_start(&b, 8);
+	own_server = b.rig.tx->post->server;
 	server = &b.rig.ch->service.server;
 	bench_serve(&b);
 	for (i = 0; i < 5; i++)
@@ -271,6 +273,14 @@ what_a_dead_hub_has_left_its_producer_carries_out(void **state)
 	assert_int_equal(ferry_tx_pending(b.rig.tx), 5);
 	assert_true(*server >= FERRY_SERVER_ENGINE);
 	hub_dies(&b);
+	/* Nor without a server, nor if the channel is broken. */
+	b.rig.tx->post->server = NULL;
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 5);
+	b.rig.tx->post->server = own_server;
+	b.rig.ch->service.failed = FERRY_E_CORRUPT;
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 5);
+	b.rig.ch->service.failed = 0;
+	assert_int_equal(*server, FERRY_SERVER_NONE);
 	/* Without lanes of its own, all at once; then it lets go. */
 	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
 	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX), 0);
