@@ -265,14 +265,22 @@ class Parser:
         self._tokens(i, j, span)
         return i, j
 
-    def _calls(self, i, j):
-        return any(self.tok[k].kind == 'id' and self.tok[k + 1].text == '('
-                   for k in range(i, j))
+    def _target(self, i, j):
+        """What a statement assigns to, or None."""
+        for k in range(i, j):
+            if self.tok[k].text == '(' or self.tok[k].text in ('++', '--'):
+                return None
+            if self.tok[k].text in ('=', '+=', '-=', '|=', '&='):
+                return ''.join(t.text for t in self.tok[i:k])
+        return None
 
     def _swap(self, a, b):
-        """Where one of the two calls or stores for others: the order of plain
-        assignments is seen by no test."""
-        if not (self._calls(*a) or self._calls(*b)):
+        """Unless both assign, and neither to what the other names: their order
+        is seen by no test."""
+        one, two = self._target(*a), self._target(*b)
+        if one and two and \
+                one not in ''.join(t.text for t in self.tok[b[0]:b[1]]) and \
+                two not in ''.join(t.text for t in self.tok[a[0]:a[1]]):
             return
         start, end = self.tok[a[0]].start, self.tok[b[1]].end
         one = self.text[start:self.tok[a[1]].end]

@@ -79,6 +79,8 @@ a_message_arrives_whole(void **state)
 		assert_int_equal(ferry_test_check(ferry_bulk_data(in), lens[i],
 			i), -1);
 		assert_int_equal(ferry_bulk_poll(out), 1);
+		/* No engine was told of it: there is none. */
+		assert_int_equal(rig.ch->service.bulk, 0);
 		assert_int_equal(ferry_bulk_wait(out, 0), 0);
 		assert_int_equal(rig.n_holds, 0);
 		assert_int_equal(ferry_tx_drain(rig.tx, 0), -ETIMEDOUT);
