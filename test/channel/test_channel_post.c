@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <rte_cycles.h>
+
 #include "chan_parts.h"
 #include "ferry_post.h"
 #include "ferry_test.h"
@@ -449,6 +451,36 @@ a_quiet_channel_tells_its_engine_of_a_change_of_mode(void **state)
 }
 
 static void
+a_producer_knows_how_fast_its_server_was(void **state)
+{
+	const uint32_t n = 100;
+	struct ferry_post *p;
+	uint64_t before;
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	bench_start(&b, 128);
+	bench_serve(&b);
+	p = b.rig.tx->post;
+	before = rte_rdtsc();
+	for (i = 0; i < n; i++)
+		assert_int_equal(bench_post(&b, LONG), 1);
+	assert_int_equal(p->bytes, n * LONG);
+	assert_true(p->rate == 0);
+	bench_serve_all(&b);
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+	/* At least as fast as all of this was. */
+	assert_true(p->rate >= (double)(n * LONG) /
+		(double)(rte_rdtsc() - before + 1));
+	assert_int_equal(p->bytes, 0);
+	assert_int_equal(p->since_bytes, 0);
+	assert_in_range(p->since, before, rte_rdtsc());
+	assert_int_equal(bench_receive(&b), 0);
+	bench_stop(&b);
+}
+
+static void
 a_producer_says_what_it_sleeps_for(void **state)
 {
 	const struct ferry_channel_wish *wish;
@@ -502,6 +534,7 @@ main(void)
 			a_quiet_channel_costs_its_engine_nothing_until_a_post),
 		cmocka_unit_test(
 			a_quiet_channel_tells_its_engine_of_a_change_of_mode),
+		cmocka_unit_test(a_producer_knows_how_fast_its_server_was),
 		cmocka_unit_test(a_producer_says_what_it_sleeps_for),
 	};
 
