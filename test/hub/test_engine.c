@@ -190,6 +190,43 @@ posts_wait_for_the_engine(void **state)
 }
 
 static void
+an_engine_counts_what_it_does(void **state)
+{
+	struct ferry_engine_info info;
+	struct ferry_engine *e;
+	struct stage s;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	stage_start(&s);
+	e = engine_make(&s);
+	ferry_engine_info(e, &info);
+	assert_string_equal(info.name, "engine0");
+	assert_int_equal(info.channels, 1);
+	assert_int_equal(info.lanes, 1);
+	assert_int_equal(info.turns, 0);
+	assert_int_equal(info.busy, 0);
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
+	for (i = 0; i < 4; i++)
+		assert_true(post_one(&s));
+	while (ferry_tx_pending(s.tx) > 0)
+		ferry_engine_poll(e);
+	ferry_engine_info(e, &info);
+	/* 17 and 64 bytes are not worth a job. */
+	assert_int_equal(info.msgs, 2);
+	assert_int_equal(info.bytes, len_of(0) + len_of(2));
+	assert_int_equal(info.bulk_bytes, 0);
+	assert_int_equal(info.active, 1);
+	assert_in_range(info.busy, 1, info.turns);
+	assert_int_equal(info.bad, 0);
+	assert_int_equal(info.unsafe, 0);
+	assert_int_equal(receive(&s), 4);
+	ferry_engine_destroy(e);
+	stage_stop(&s);
+}
+
+static void
 without_an_engine_a_post_is_a_send(void **state)
 {
 	struct stage s;
@@ -625,6 +662,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(posts_wait_for_the_engine),
+		cmocka_unit_test(an_engine_counts_what_it_does),
 		cmocka_unit_test(without_an_engine_a_post_is_a_send),
 		cmocka_unit_test(jobs_of_an_engine_that_goes_are_done_first),
 		cmocka_unit_test(an_end_closes_though_nobody_runs_its_engine),
