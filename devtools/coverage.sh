@@ -18,7 +18,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=devtools/lib.sh
 . devtools/lib.sh
 
-build=build-coverage
+build="build-coverage"
 pages=512
 missing=
 do_run=true

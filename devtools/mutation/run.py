@@ -47,11 +47,11 @@ def tests_of(build):
         if suites & {'models', 'perf-smoke'} or t['name'] in (
                 'readme', 'doc_names'):
             continue
-        files = [os.path.realpath(a) for a in t['cmd']]
+        files = [os.path.realpath(os.path.join(root, a)) for a in t['cmd']]
         for dep in t['depends']:
             files += [os.path.realpath(f) for f in targets.get(dep, [])]
         found[t['name']] = Test(
-            t['name'], t['cmd'], t['env'], t['workdir'],
+            t['name'], t['cmd'], t['env'], t['workdir'] or root,
             sorted({f[len(root):] for f in files if f.startswith(root)}))
     return found
 
