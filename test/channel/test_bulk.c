@@ -489,6 +489,35 @@ more_than_four_gib_arrive(void **state)
 }
 
 static void
+who_copies_the_last_of_it_wakes_a_producer_that_may_sleep(void **state)
+{
+	static uint8_t data[300000];
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_bell *bell;
+	struct rig rig;
+	unsigned int may;
+
+	(void)state;
+	for (may = 0; may < 2; may++) {
+		rig_start(&rig, 256, 4);
+		bell = &rig.bells[rig.ch->tx.endpoint];
+		out = send_one(&rig, data, sizeof(data), 1);
+		in = accept_one(&rig, sizeof(data), 1);
+		rig.ch->tx.may_sleep = may;
+		bell->state = FERRY_BELL_WATCHED;
+		assert_int_equal(ferry_bulk_await(in, UINT64_MAX, UINT64_MAX),
+			0);
+		assert_int_equal(bell->state,
+			may ? FERRY_BELL_AWAKE : FERRY_BELL_WATCHED);
+		assert_int_equal(ferry_bulk_poll(out), 1);
+		ferry_bulk_close(out);
+		assert_int_equal(ferry_bulk_release(in, 0), 0);
+		rig_stop(&rig);
+	}
+}
+
+static void
 eight_may_be_under_way(void **state)
 {
 	struct ferry_bulk_out *out[FERRY_BULK_BLOCKS], *more;
@@ -582,6 +611,8 @@ main(void)
 		cmocka_unit_test(
 			private_memory_that_cannot_be_read_ends_the_message),
 		cmocka_unit_test(more_than_four_gib_arrive),
+		cmocka_unit_test(
+			who_copies_the_last_of_it_wakes_a_producer_that_may_sleep),
 		cmocka_unit_test(eight_may_be_under_way),
 		cmocka_unit_test(impossible_calls_are_refused),
 	};
