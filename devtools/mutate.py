@@ -249,7 +249,11 @@ class Run:
                 except queue.Empty:
                     return
                 self._one(judge, mutant)
-        except BaseException as e:  # pylint: disable=broad-except
+        except SystemExit as e:
+            # In a thread it would end that without a word.
+            self.failure = e
+            print('mutate.py:', e, file=sys.stderr)
+        except Exception as e:
             self.failure = e
             raise
 

@@ -83,8 +83,9 @@ class Lines:
         lines = {}
         root = os.path.abspath(BUILD)
         for top, _, names in os.walk(where):
+            folder = os.path.relpath(top[len(where):] or '/', root)
             self._folder(top, [n[:-5] for n in names if n.endswith('.gcda')],
-                         os.path.relpath(top[len(where):] or '/', root), seen, lines)
+                         folder, seen, lines)
         shutil.rmtree(where, ignore_errors=True)
         return {'verdict': out.verdict, 'seconds': out.seconds,
                 'lines': {f: sorted(n) for f, n in lines.items()}}

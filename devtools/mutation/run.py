@@ -24,7 +24,8 @@ FAILED = re.compile(rb'^\[\s*FAILED\s*\] (\S+)$', re.M)
 
 
 def isolated(keep_tmp):
-    tmp = '' if keep_tmp else 'mount -t tmpfs -o mode=1777 none /tmp || exit 99'
+    tmp = '' if keep_tmp else \
+        'mount -t tmpfs -o mode=1777 none /tmp || exit 99'
     os.makedirs('/run/dpdk', exist_ok=True)
     return ['unshare', '--pid', '--fork', '--kill-child', '--mount',
             '--mount-proc', 'sh', '-c', INSIDE % tmp, 'sh']
@@ -106,7 +107,8 @@ def run(test, limit, log, env=None, keep_tmp=False, stop_early=True):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     text = read(log)
-    if b'mount: ' in text[:200] and process.returncode == 99:
+    if process.returncode == 99 and b'mount: ' in text[:200] or \
+            text.startswith(b'unshare: '):
         raise SystemExit('cannot isolate the tests: run as root; see ' + log)
     name = FAILED.search(text)
     return Outcome(verdict, time.monotonic() - begin,

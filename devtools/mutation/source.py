@@ -26,7 +26,7 @@ UNSEEN = re.compile(r'^(rte_log|RTE_LOG|\w*LOG\w*|\w+_log|RTE_SET_USED'
                     r'|_Static_assert|static_assert)$')
 
 # Orders of memory: models and ThreadSanitizer judge them, hardly a test.
-FENCE = re.compile(r'^(rte_atomic_thread_fence|__atomic_\w+_fence|rte_\w*[rw]?mb'
+FENCE = re.compile(r'^(rte_atomic_thread_fence|__atomic_\w+_fence|rte_\w*mb'
                    r'|rte_compiler_barrier|_mm_[lsm]fence)$')
 
 BINARY = {
@@ -63,7 +63,7 @@ class Mutant:
         self.line = text.count('\n', 0, start) + 1
         self.first = text.count('\n', 0, span[0]) + 1
         self.last = text.count('\n', 0, span[1]) + 1
-        # The lines that differ, as people and the list of equivalents see them.
+        # The lines that differ, as people see them and the list has them.
         begin = text.rfind('\n', 0, start) + 1
         stop = text.find('\n', end)
         stop = len(text) if stop < 0 else stop
@@ -249,15 +249,12 @@ class Parser:
         if word in ('return', 'goto', 'break', 'continue'):
             if not last:
                 self._emit('dropped jump', *whole, '', span)
-            if word == 'return' and j > i + 2 and (
-                    tok[i + 1].text == '-' and tok[i + 2].kind == 'id' or
-                    tok[i + 1].text.startswith('FERRY_E_')):
-                self._emit('dropped error', tok[i + 1].start, tok[j].start,
-                           '0', span)
-            if word == 'return' and i + 2 == j and \
-                    tok[i + 1].text.startswith('FERRY_E_'):
-                self._emit('dropped error', tok[i + 1].start, tok[j].start,
-                           '0', span)
+            value = tok[i + 1]
+            if word == 'return' and (value.text.startswith('FERRY_E_') or
+                                     value.text == '-' and
+                                     tok[i + 2].kind == 'id'):
+                self._emit('dropped error', value.start, tok[j].start, '0',
+                           span)
             self._tokens(i + 1, j, span)
             return None
         self._emit('order' if FENCE.match(word) else 'dropped statement',
@@ -287,7 +284,8 @@ class Parser:
         two = self.text[self.tok[b[0]].start:end]
         between = self.text[self.tok[a[1]].end:self.tok[b[0]].start]
         fence = any(FENCE.match(self.tok[x[0]].text) for x in (a, b))
-        self._emit('order' if fence else 'swapped', start, end, two + between + one, (start, end))
+        self._emit('order' if fence else 'swapped', start, end,
+                   two + between + one, (start, end))
 
     def _tokens(self, i, j, span=None):
         """Changes of single tokens."""
