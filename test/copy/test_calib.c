@@ -549,6 +549,17 @@ test_the_table_says_it_all(void **state)
 	lanes[1] = sim_open(&slow);
 	lanes[2] = sim_open(&bad);
 	assert_int_equal(ferry_calibrate(lanes, 3, &options, &calib), 0);
+	calib.lanes[0].cost[0][FERRY_HEAT_HOT] =
+		(struct ferry_lane_model) { 20, 10 };
+	calib.lanes[0].cost[0][FERRY_HEAT_COLD] =
+		(struct ferry_lane_model) { 30, 4.5 };
+	calib.lanes[0].source[0][FERRY_HEAT_HOT] = FERRY_CALIB_MEASURED;
+	calib.lanes[0].source[0][FERRY_HEAT_COLD] = FERRY_CALIB_GIVEN;
+	calib.lanes[0].cost[1][FERRY_HEAT_HOT] =
+		calib.lanes[0].cost[1][FERRY_HEAT_COLD] =
+		(struct ferry_lane_model) { 7, 1 };
+	calib.lanes[0].source[1][FERRY_HEAT_HOT] =
+		calib.lanes[0].source[1][FERRY_HEAT_COLD] = FERRY_CALIB_LOADED;
 	f = open_memstream(&text, &size);
 	assert_non_null(f);
 	assert_int_equal(ferry_calib_print(&calib, f), 0);
@@ -559,6 +570,10 @@ test_the_table_says_it_all(void **state)
 	assert_non_null(strstr(text, "failed"));
 	assert_non_null(strstr(text, "never"));
 	assert_non_null(strstr(text, "memory"));
+	assert_non_null(strstr(text, "        20     10.0  "
+		"        30      4.5  measured, given\n"));
+	assert_non_null(strstr(text, "         7      1.0  "
+		"         7      1.0  loaded\n"));
 	free(text);
 
 	f = fopen("/dev/full", "w");
