@@ -276,17 +276,14 @@ static void
 test_a_pause_does_not_spoil_a_better_lane(void **state)
 {
 	struct burst b = burst_same(LEN, 1);
-	struct fake dev = fake_good(), cpu = fake_good();
+	struct fake dev = fake_good(), cpu;
 	struct ferry_copier c;
 	unsigned int i;
 
 	RTE_SET_USED(state);
-	start_adaptive(&c);
+	start_adaptive(&c, &cpu);
 	c.tune.route = true;
-	cpu.t0_ns = 20;
-	cpu.bytes_per_ns = 10;
 	cpu.lazy_ns = 100000;
-	replace_cpu(&c, &cpu);
 	dev.lazy_polls = 1;
 	dev.pause_ns = 300000000;
 	dev.pause_from = 1;
@@ -303,7 +300,9 @@ test_a_pause_does_not_spoil_a_better_lane(void **state)
 static void
 start_probing(struct ferry_copier *c, struct fake *dev, double budget_ns)
 {
-	start_adaptive(c);
+	static struct fake cpu;
+
+	start_adaptive(c, &cpu);
 	c->tune.policy.share_min = UINT64_MAX;
 	dev->t0_ns = 1;
 	dev->bytes_per_ns = 0.1;
