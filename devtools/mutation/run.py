@@ -27,7 +27,9 @@ def isolated(keep_tmp):
     tmp = '' if keep_tmp else \
         'mount -t tmpfs -o mode=1777 none /tmp || exit 99'
     os.makedirs('/run/dpdk', exist_ok=True)
-    return ['unshare', '--pid', '--fork', '--kill-child', '--mount',
+    # Who kills this program ends the test, too.
+    return ['setpriv', '--pdeathsig', 'KILL',
+            'unshare', '--pid', '--fork', '--kill-child', '--mount',
             '--mount-proc', 'sh', '-c', INSIDE % tmp, 'sh']
 
 
