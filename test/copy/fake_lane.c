@@ -161,7 +161,7 @@ fake_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 
 	fake->polls++;
 	if (in_range(fake->polls, fake->pause_from, fake->pause_to))
-		rte_delay_us_sleep((unsigned int)(fake->pause_ns / 1000));
+		fake_now_ns += fake->pause_ns;
 	fake->poll_max = RTE_MAX(fake->poll_max, (uint64_t)n);
 	if (fake->polls <= fake->lazy_polls ||
 			fake_now_ns < fake->taken_at + fake->lazy_ns) {
