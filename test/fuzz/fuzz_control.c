@@ -74,11 +74,16 @@ documented(int result)
 	case -ENOTSUP:
 	case -EPERM:
 	case -EBUSY:
+	case -EUSERS:
+	case FERRY_E_NO_PIDFD:
 		return true;
 	default:
 		return false;
 	}
 }
+
+/* A thread of the hub's process. */
+static const struct hub_asker local = { .pidfd = -1 };
 
 static void
 request(struct fuzz_in *in)
@@ -88,6 +93,7 @@ request(struct fuzz_in *in)
 	struct hub_reply rep;
 	const uint8_t how = fuzz_u8(in);
 	const uint32_t ep = fuzz_u8(in) % KNOWN;
+	struct hub_asker asker = local;
 
 	memset(&req, 0, sizeof(req));
 	/* All bytes from the input, or a request that makes sense. */
@@ -118,7 +124,9 @@ request(struct fuzz_in *in)
 	} else if (how & 64) {
 		req.incarnation = hub->incarnation;
 	}
-	hub_serve(hub, &req, -1, &rep);
+	/* Some requests come from a process that the hub does not know. */
+	asker.remote = fuzz_u8(in) % 8 == 7;
+	hub_serve(hub, &req, &asker, &rep);
 	fuzz_check(documented(rep.result));
 	if (rep.result != 0)
 		return;
@@ -155,7 +163,7 @@ check_empty(void)
 		req.incarnation = hub->incarnation;
 		req.endpoint = i;
 		req.epoch = hub->endpoints[i].epoch;
-		hub_serve(hub, &req, -1, &rep);
+		hub_serve(hub, &req, &local, &rep);
 		fuzz_check(rep.result == 0);
 	}
 	hub_sweep(hub);
