@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ static pthread_t thread;
 static bool serving;
 static unsigned int delay;
 static int fifo_fd = -1;
+/* Readable: the thread is not to wait any more. */
+static int enough_fd = -1;
 
 static void
 folder(const char *path)
@@ -88,10 +91,13 @@ fake_wq_make(enum fake_wq_file file)
 static void *
 serve(void *arg)
 {
-	struct pollfd p = { .fd = fifo_fd, .events = POLLIN };
+	struct pollfd p[] = {
+		{ .fd = fifo_fd, .events = POLLIN },
+		{ .fd = enough_fd, .events = POLLIN },
+	};
 	ssize_t n;
 
-	if (poll(&p, 1, ASK_MS) != 1)
+	if (poll(p, 2, ASK_MS) < 1 || p[0].revents == 0)
 		return arg;
 	n = read(fifo_fd, asked, sizeof(asked) - 1);
 	if (n <= 0)
@@ -107,6 +113,8 @@ void
 fake_wq_serve(unsigned int delay_ms)
 {
 	delay = delay_ms;
+	enough_fd = eventfd(0, EFD_CLOEXEC);
+	assert_true(enough_fd >= 0);
 	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
 	serving = true;
 }
@@ -114,10 +122,19 @@ fake_wq_serve(unsigned int delay_ms)
 const char *
 fake_wq_asked(void)
 {
-	if (serving)
+	if (serving) {
 		pthread_join(thread, NULL);
+		close(enough_fd);
+	}
 	serving = false;
 	return asked;
+}
+
+const char *
+fake_wq_asked_so_far(void)
+{
+	assert_int_equal(eventfd_write(enough_fd, 1), 0);
+	return fake_wq_asked();
 }
 
 void

@@ -33,6 +33,8 @@ void fake_wq_set(const char *attribute, const char *text);
 
 /** What was written to the FIFO; "" if nothing. Ends the thread. */
 const char *fake_wq_asked(void);
+/** The same without waiting until somebody asks. */
+const char *fake_wq_asked_so_far(void);
 
 /** Remove the tree. */
 void fake_wq_remove(void);

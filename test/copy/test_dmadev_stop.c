@@ -192,7 +192,7 @@ test_already_disabled(void **state)
 	assert_false(started());
 	/* The kernel is not asked for what it has done. */
 	usleep(SHORT_MS * 1000);
-	assert_string_equal(fake_wq_asked(), "");
+	assert_string_equal(fake_wq_asked_so_far(), "");
 	fake_wq_remove();
 }
 
