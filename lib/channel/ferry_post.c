@@ -100,6 +100,7 @@ self_begin(struct ferry_tx *tx)
 		.config = { tx->slot_size, tx->n_slots },
 		.number = tx->boards.number,
 		.local = true,
+		.key = p->key,
 		.bells = tx->bells,
 		.n_bells = tx->n_bells,
 	};

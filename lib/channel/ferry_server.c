@@ -223,7 +223,7 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 	ch->number = serve->number;
 	ch->local = serve->local;
 	ferry_process_self(&self);
-	ch->key = self.token;
+	ch->key = serve->key != 0 ? serve->key : self.token;
 	ch->memory = serve->memory;
 	ch->descs = calloc(p.jobs_count, sizeof(*ch->descs));
 	ch->state = calloc(p.jobs_count, sizeof(*ch->state));

@@ -61,6 +61,8 @@ struct ferry_serve {
 	uint32_t number;
 	/** The producer is in this process: its payloads may be anywhere. */
 	bool local;
+	/** What its jobs are sealed with then; 0: this process's token. */
+	uint64_t key;
 	/**
 	 * Says by is_shared() what is at the same address here and at the ends;
 	 * outlives the service. NULL: DPDK's own memory.
