@@ -6,7 +6,8 @@ usage: test_names.py SOURCE-DIR
 
 - files behind links, and paths in literals that begin with a folder of ours;
 - functions, types and constants of ferry's own;
-- pages named in a toctree or a :doc: role, and that each page is in a toctree.
+- pages named in a toctree or a :doc: role, and that each page is in a toctree;
+- tests named in the contract, and that each row of its tables names one.
 """
 
 import glob
@@ -15,6 +16,9 @@ import re
 import sys
 
 FOLDERS = r'(?:lib|drivers|apps|test|doc|usertools|devtools)'
+CONTRACT = 'doc/guides/prog_guide/contract.rst'
+# What happens, what holds, who reclaims, what is told, and the tests.
+COLUMNS = 5
 # Plans of later issues may be named as plans.
 LATER = {'lib/call', 'drivers/dma/softdsa'}
 
@@ -92,6 +96,54 @@ def pages(guides):
         yield '%s.rst is in no toctree' % page
 
 
+def tests_of(root, program):
+    """Names of the test functions that a program has and runs, or None."""
+    paths = glob.glob(os.path.join(root, 'test/*', program + '.c'))
+    if len(paths) != 1:
+        return None
+    text = re.sub(r'/\*.*?\*/|//[^\n]*', '', read(paths[0]), flags=re.S)
+    # Defined is not enough: the table of tests or a loop has to name it, too.
+    return {name for name in re.findall(
+                r'^(\w+)\(\s*void \*\*\w+\)\n\{', text, re.M)
+            if len(re.findall(r'\b%s\b' % name, text)) > 1}
+
+
+def rows(text):
+    """The rows of the list-tables, each a list of cells, without headers."""
+    for table in re.findall(r'^\.\. list-table::.*\n((?:[ \t].*\n|\n)*)', text,
+                            re.M):
+        for row in re.split(r'^ +\* - ', table, flags=re.M)[2:]:
+            yield [' '.join(cell.split())
+                   for cell in re.split(r'^ +-(?: |$)', row, flags=re.M)]
+
+
+def contract(page, root):
+    """That each sentence of the contract names a test that is there."""
+    text = read(os.path.join(root, page))
+    known = {}
+    checked = 0
+    for row in rows(text):
+        if len(row) != COLUMNS:
+            yield '%s: "%s" has %d columns' % (page, row[0], len(row))
+        named = re.findall(r'``(\w+): (\w+)``', row[-1])
+        if not named and 'no test yet' not in row[-1]:
+            yield '%s: "%s" names no test' % (page, row[0])
+        # All that stands in the column is looked up.
+        rest = re.sub(r'``\w+: \w+``|[\s,.]|and', '', row[-1])
+        if rest and 'no test yet' not in row[-1]:
+            yield '%s: "%s": what is "%s"?' % (page, row[0], rest)
+        for program, test in named:
+            if program not in known:
+                known[program] = tests_of(root, program)
+            if known[program] is None:
+                yield '%s: there is no program %s' % (page, program)
+            elif test not in known[program]:
+                yield '%s: %s runs no test %s' % (page, program, test)
+            checked += 1
+    if checked == 0:
+        yield '%s: names no tests' % page
+
+
 def main():
     root = sys.argv[1]
     code = sources(root)
@@ -109,6 +161,7 @@ def main():
         text = read(os.path.join(root, name))
         found += list(names(name, text, code))
         found += list(paths(name, text, root))
+    found += list(contract(CONTRACT, root))
     print('\n'.join(found))
     print(len(files), 'files,', len(found), 'faults')
     return 1 if found else 0

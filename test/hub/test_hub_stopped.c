@@ -337,6 +337,82 @@ time_in_which_nobody_ran_is_nobodys_fault(void **state)
 	peer_exit_hub(&hub);
 }
 
+/* A hub and both ends of a channel. */
+static void
+start_pair(struct peer *hub, struct peer *rx, struct peer *tx)
+{
+	peer_start_hub(hub, 8 * MIB);
+	peer_start_endpoint(rx);
+	peer_start_endpoint(tx);
+	assert_int_equal(peer_open(rx, PEER_OPEN_RX, CHANNEL, &small), 0);
+	assert_int_equal(peer_open(tx, PEER_OPEN_TX, CHANNEL, &small), 0);
+}
+
+static void
+messages_flow_beside_a_stopped_hub(void **state)
+{
+	struct peer_order order = {
+		.op = PEER_SEND, .n = 100000, .burst = 8, .longest = 256,
+		.wait = FERRY_WAIT_SLEEP, .timeout_ns = FERRY_TEST_HANG_NS,
+	};
+	struct peer hub = { 0 }, rx = { 0 }, tx = { 0 };
+	struct peer_report rep;
+
+	(void)state;
+	ferry_procs_need();
+	start_pair(&hub, &rx, &tx);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	peer_order(&tx, &order);
+	order.op = PEER_RECV;
+	peer_order(&rx, &order);
+	rep = peer_report(&tx);
+	assert_int_equal(rep.result, 0);
+	assert_int_equal(rep.count, order.n);
+	/* Its end is told by the producer itself. */
+	assert_int_equal(peer_simple(&tx, PEER_CLOSE), 0);
+	rep = peer_report(&rx);
+	assert_int_equal(rep.result, FERRY_E_CLOSED);
+	assert_int_equal(rep.count, order.n);
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	assert_int_equal(peer_simple(&rx, PEER_CLOSE), 0);
+	peer_check_hub(&hub, 2);
+	peer_exit(&rx);
+	peer_exit(&tx);
+	peer_exit_hub(&hub);
+}
+
+static void
+a_death_beside_a_stopped_hub_is_told_when_it_goes_on(void **state)
+{
+	const struct peer_order wait = {
+		.op = PEER_WAIT_RX, .wait = FERRY_WAIT_SLEEP,
+		.timeout_ns = UINT64_MAX,
+	};
+	struct peer hub = { 0 }, rx = { 0 }, tx = { 0 };
+	struct peer_report rep;
+	uint64_t since;
+
+	(void)state;
+	ferry_procs_need();
+	start_pair(&hub, &rx, &tx);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(100000); /* all its threads */
+	peer_order(&rx, &wait);
+	ferry_proc_kill(&tx.proc);
+	assert_int_equal(ferry_proc_read(rx.proc.fd, &rep, sizeof(rep), 500),
+		-ETIMEDOUT);
+	since = ferry_test_now_ns();
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	rep = peer_report(&rx);
+	assert_int_equal(rep.result, FERRY_E_PEER_GONE);
+	assert_true(rep.at_ns - since < PEER_SOON_NS);
+	assert_int_equal(peer_simple(&rx, PEER_CLOSE), 0);
+	peer_check_hub(&hub, 1);
+	peer_exit(&rx);
+	peer_exit_hub(&hub);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -347,6 +423,8 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(a_stopped_hub_takes_back_later_what_was_given_back, stop_all),
 		cmocka_unit_test_teardown(a_hub_that_is_killed_during_a_request_is_missed_at_once, stop_all),
 		cmocka_unit_test_teardown(time_in_which_nobody_ran_is_nobodys_fault, stop_all),
+		cmocka_unit_test_teardown(messages_flow_beside_a_stopped_hub, stop_all),
+		cmocka_unit_test_teardown(a_death_beside_a_stopped_hub_is_told_when_it_goes_on, stop_all),
 	};
 
 	if (argc > 1) /* one of them, by name */
