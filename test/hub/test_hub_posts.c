@@ -534,6 +534,74 @@ posts_of_a_stopped_producer_arrive(void **state)
 	peer_exit_hub(&hub);
 }
 
+static void
+posts_wait_for_a_stopped_hub(void **state)
+{
+	const struct peer_order info = { .op = PEER_INFO };
+	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 32 * MIB);
+	assert_int_equal(custom_do(&hub, engine_start), 0);
+	peer_start_endpoint(&a);
+	peer_start_endpoint(&b);
+	plan_make(9, 40000, FERRY_MODE_EFFICIENCY);
+	open_both(&a, &b);
+	custom(&b, do_take);
+	custom(&a, do_post);
+	await_above(&b.progress->received, 100);
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	usleep(300000);
+	/* The ends wait for the copies, and for nothing else. */
+	assert_true(b.progress->received < plan->n);
+	ferry_proc_signal(&hub.proc, SIGCONT);
+	assert_int_equal(peer_report(&a).result, 0);
+	assert_int_equal(plan->finish, 0);
+	close_both(&a, &b);
+	assert_int_equal(b.progress->received, plan->n);
+	assert_int_equal(peer_do(&hub, &info).info.deaths, 0);
+	peer_check_hub(&hub, 2);
+	peer_exit(&a);
+	peer_exit(&b);
+	assert_int_equal(custom_do(&hub, engine_end), 0);
+	peer_exit_hub(&hub);
+}
+
+static void
+what_neither_hub_nor_producer_has_done_is_lost_and_told(void **state)
+{
+	struct peer hub = { 0 }, victim = { 0 }, b = { 0 };
+	uint64_t before;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 32 * MIB);
+	peer_start_endpoint(&b);
+	peer_start_endpoint(&victim);
+	assert_int_equal(custom_do(&hub, engine_start), 0);
+	plan_make(7, FOR_EVER, FERRY_MODE_EFFICIENCY);
+	open_both(&victim, &b);
+	custom(&b, do_take);
+	custom(&victim, do_post);
+	await_above(&b.progress->received, 100);
+	assert_int_equal(custom_do(&hub, engine_halt), 0);
+	usleep(20000);
+	before = __atomic_load_n(&b.progress->received, __ATOMIC_ACQUIRE);
+	/* It does not learn of the producer's death. */
+	ferry_proc_signal(&hub.proc, SIGSTOP);
+	ferry_proc_kill(&victim.proc);
+	ferry_proc_kill(&hub.proc);
+	__atomic_store_n(&plan->go_on, 1, __ATOMIC_RELEASE);
+	/* What it receives is right, and then it is told. */
+	assert_int_equal(peer_report(&b).result, FERRY_E_HUB_GONE);
+	assert_int_equal(b.progress->wrong, 0);
+	assert_in_range(b.progress->received, before,
+		victim.progress->sent + 1);
+	assert_int_equal(peer_simple(&b, PEER_CLOSE), 0);
+	peer_exit(&b);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -544,6 +612,8 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(a_producer_survives_killed_consumers, stop_all),
 		cmocka_unit_test_teardown(a_producer_does_what_a_killed_hub_has_not_done, stop_all),
 		cmocka_unit_test_teardown(posts_of_a_stopped_producer_arrive, stop_all),
+		cmocka_unit_test_teardown(posts_wait_for_a_stopped_hub, stop_all),
+		cmocka_unit_test_teardown(what_neither_hub_nor_producer_has_done_is_lost_and_told, stop_all),
 	};
 
 	if (argc > 1) /* one of them, by name */
