@@ -63,11 +63,13 @@
  * 256 KiB, which take 10 to 20 us to copy, about 0.3 us.
  */
 
+#include <errno.h>
 #include <stdint.h>
 
 #include <rte_common.h>
 
 #include "ferry_channel_layout.h"
+#include "ferry_errno.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -181,7 +183,8 @@ struct ferry_bulk_block {
 
 	/**
 	 * Why a message ended early: its gen in the upper half, the result in
-	 * the lower one. By compare-and-exchange from another gen's: once.
+	 * the lower one. By compare-and-exchange from another gen's: once. What
+	 * stands there is read by ferry_bulk_why().
 	 */
 	uint64_t over __rte_aligned(FERRY_APART);
 	/**
@@ -273,6 +276,35 @@ ferry_cells_bulk(struct ferry_cell *cells)
 		FERRY_APART))
 
 /**
+ * The result that a block's "over" holds. Applications are given it, so that
+ * it has to be one of those that an end, the engine or the hub writes.
+ *
+ * @param over
+ *   "over" of the message's gen, read once.
+ * @return
+ *   Negative; FERRY_E_CORRUPT in place of what no party of the channel writes.
+ */
+static inline int
+ferry_bulk_why(uint64_t over)
+{
+	const int why = (int)(int32_t)over;
+
+	switch (why) {
+	case FERRY_E_CANCELLED:
+	case FERRY_E_REFUSED:
+	case FERRY_E_CLOSED:
+	case FERRY_E_PEER_GONE:
+	case FERRY_E_HUB_GONE:
+	case FERRY_E_CORRUPT:
+	case -EIO:
+		return why;
+	default:
+		/* Also 0: no party could say any more that it is over. */
+		return FERRY_E_CORRUPT;
+	}
+}
+
+/**
  * Why a message is over.
  *
  * @param b
@@ -280,7 +312,8 @@ ferry_cells_bulk(struct ferry_cell *cells)
  * @param gen
  *   Its number.
  * @return
- *   What ferry_bulk_end() was given; 0: it is not over.
+ *   What ferry_bulk_end() was given, as ferry_bulk_why() says; 0: it is not
+ *   over.
  */
 static inline int
 ferry_bulk_over(const struct ferry_bulk_block *b, uint32_t gen)
@@ -288,7 +321,7 @@ ferry_bulk_over(const struct ferry_bulk_block *b, uint32_t gen)
 	/* Ordered after a claim's compare-and-exchange: see above. */
 	const uint64_t over = __atomic_load_n(&b->over, __ATOMIC_SEQ_CST);
 
-	return (uint32_t)(over >> 32) == gen ? (int)(int32_t)over : 0;
+	return (uint32_t)(over >> 32) == gen ? ferry_bulk_why(over) : 0;
 }
 
 /**
@@ -299,7 +332,7 @@ ferry_bulk_over(const struct ferry_bulk_block *b, uint32_t gen)
  * @param gen
  *   Its number.
  * @param why
- *   What both ends are to return, negative.
+ *   What both ends are to return: one of those that ferry_bulk_why() knows.
  * @return
  *   Why it is over: what was said first.
  */
@@ -315,7 +348,7 @@ ferry_bulk_end(struct ferry_bulk_block *b, uint32_t gen, int why)
 				(uint64_t)gen << 32 | (uint32_t)why, false,
 				__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 			return why;
-	return (uint32_t)(was >> 32) == gen ? (int)(int32_t)was : why;
+	return (uint32_t)(was >> 32) == gen ? ferry_bulk_why(was) : why;
 }
 
 /**

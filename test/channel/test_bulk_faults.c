@@ -52,6 +52,22 @@ pick(struct bench *b, uint64_t n)
 	return ferry_test_random(&b->seed) % n;
 }
 
+static void
+area_map(struct bench *b)
+{
+	b->map = mmap(NULL, PAGE + AREA + PAGE, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(b->map != MAP_FAILED);
+	assert_int_equal(mprotect(b->map + PAGE, AREA, PROT_READ | PROT_WRITE),
+		0);
+}
+
+static void
+area_unmap(struct bench *b)
+{
+	munmap(b->map, PAGE + AREA + PAGE);
+}
+
 static void *
 area_alloc(void *arg, uint64_t size)
 {
@@ -181,6 +197,18 @@ take(struct bench *b)
 	}
 }
 
+/* What no party says of a message. */
+static const int reasons[] = { 0, 1, 2, -1, -ETIMEDOUT, -EINVAL, FERRY_E_FULL,
+	FERRY_E_NO_ROOM, FERRY_E_LCORE, INT32_MIN, INT32_MAX };
+
+static void
+over_write(struct bench *b, int why)
+{
+	struct ferry_bulk_block *block = chan_bulk(b->rig.ch);
+
+	block->over = (uint64_t)block->gen << 32 | (uint32_t)why;
+}
+
 /* Write nonsense: a byte, or a word that looks like something. */
 static void
 scribble(struct bench *b)
@@ -192,6 +220,10 @@ scribble(struct bench *b)
 
 	if (pick(b, 20) == 0) {
 		b->rig.ch->service.bulk = (uint32_t)ferry_test_random(&b->seed);
+		return;
+	}
+	if (pick(b, 40) == 0) {
+		over_write(b, reasons[pick(b, RTE_DIM(reasons))]);
 		return;
 	}
 	switch (pick(b, 5)) {
@@ -295,6 +327,53 @@ bench_end(struct bench *b)
 	rig_stop(&b->rig);
 }
 
+/* A message whose "over" is scribbled before, or after, it is taken. */
+static void
+ended_so(struct bench *b, int why, bool taken)
+{
+	struct ferry_msg msg;
+	int state = 0;
+
+	bench_make(b);
+	send(b);
+	if (!taken)
+		over_write(b, why);
+	assert_int_equal(ferry_rx_recv(b->rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(b->rig.rx, &msg, NULL, 0, &b->in),
+		0);
+	if (taken)
+		over_write(b, why);
+	/* The first one to look, and the one that comes after it. */
+	if (pick(b, 2) == 0)
+		assert_int_equal(ferry_bulk_poll(b->out), FERRY_E_CORRUPT);
+	ferry_server_poll(&b->engine.server);
+	ferry_bulk_ready(b->in, &state);
+	assert_int_equal(state, FERRY_E_CORRUPT);
+	assert_int_equal(ferry_bulk_await(b->in, b->len, 0), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_bulk_wait(b->out, 0), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_bulk_poll(b->out), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_bulk_cancel(b->out, 0), -EALREADY);
+	assert_int_equal(ferry_bulk_release(b->in, 0), 0);
+	bench_end(b);
+}
+
+/* An application is told no result that no party gives, and does not wait for one
+ * for ever. */
+static void
+a_reason_that_none_gives_is_corrupt(void **state)
+{
+	struct bench b = { .seed = 5 };
+	unsigned int i;
+
+	(void)state;
+	alarm(SECONDS);
+	area_map(&b);
+	for (i = 0; i < 2 * RTE_DIM(reasons); i++)
+		ended_so(&b, reasons[i / 2], i % 2 != 0);
+	area_unmap(&b);
+	alarm(0);
+}
+
 static void
 nonsense_harms_nobody(void **state)
 {
@@ -303,11 +382,7 @@ nonsense_harms_nobody(void **state)
 
 	(void)state;
 	alarm(SECONDS);
-	b.map = mmap(NULL, PAGE + AREA + PAGE, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_true(b.map != MAP_FAILED);
-	assert_int_equal(mprotect(b.map + PAGE, AREA, PROT_READ | PROT_WRITE),
-		0);
+	area_map(&b);
 	for (i = 0; i < CASES; i++) {
 		bench_make(&b);
 		send(&b);
@@ -315,7 +390,7 @@ nonsense_harms_nobody(void **state)
 			step(&b);
 		bench_end(&b);
 	}
-	munmap(b.map, PAGE + AREA + PAGE);
+	area_unmap(&b);
 	alarm(0);
 }
 
@@ -323,6 +398,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reason_that_none_gives_is_corrupt),
 		cmocka_unit_test(nonsense_harms_nobody),
 	};
 
