@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -350,6 +352,72 @@ test_unbinding_ends_whatever_is_going_on(void **state)
 	}
 }
 
+/* A FIFO of the driver, as one that writes to it opens it. */
+static int
+open_driver(const char *name)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/../drivers/user/%s",
+		getenv("DSA_SYSFS_PATH"), name);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* Whether the state of wq0.0 becomes a word: told by its length alone. */
+static bool
+comes_to(const char *word)
+{
+	const uint64_t end = ferry_test_now_ns() + WAIT_NS;
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/wq0.0/state",
+		getenv("DSA_SYSFS_PATH"));
+	while (stat(path, &st) != 0 || (size_t)st.st_size != strlen(word) + 1) {
+		if (ferry_test_now_ns() > end)
+			return false;
+		usleep(200);
+	}
+	return true;
+}
+
+static void
+test_a_state_is_told_when_no_descriptor_is_left(void **state)
+{
+	struct rlimit limit, none;
+	bool off = true, on = true;
+	int bind, unbind, i;
+
+	(void)state;
+	rig_begin();
+	bind = open_driver("bind");
+	unbind = open_driver("unbind");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	/* Standard input and output and errors are open. Below that, poll() of
+	 * two descriptors would fail, too. */
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	/* Twice the same one, too. */
+	for (i = 0; i < 4; i++) {
+		off = off && write(unbind, "wq0.0", 5) == 5 &&
+			comes_to("disabled");
+		if (i == 2)
+			continue;
+		on = on && off && write(bind, "wq0.0", 5) == 5 &&
+			comes_to("enabled");
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	close(bind);
+	close(unbind);
+	assert_true(off);
+	assert_true(on);
+	assert_string_equal(rig_attribute(0, "state"), "enabled");
+}
+
 int
 main(void)
 {
@@ -367,6 +435,7 @@ main(void)
 		TEST(test_the_cache_flag_changes_no_byte),
 		TEST(test_a_drain_ends_last),
 		TEST(test_unbinding_ends_whatever_is_going_on),
+		TEST(test_a_state_is_told_when_no_descriptor_is_left),
 	};
 
 	return cmocka_run_group_tests_name("softdsa_raw", tests,

@@ -98,23 +98,35 @@ make_portal(const struct softdsa_dir *dir, unsigned int wq)
 	return error;
 }
 
+/* Files with the words, which become a queue's state by link(). */
+static int
+make_states(const struct softdsa_dir *dir)
+{
+	int error = put(dir, "enabled", "enabled\n");
+
+	return error != 0 ? error : put(dir, "disabled", "disabled\n");
+}
+
 int
 softdsa_dir_set_state(const struct softdsa_dir *dir, unsigned int wq,
 		const char *state)
 {
 	char name[SOFTDSA_NAME_LEN], path[64], to[SOFTDSA_PATH_LEN];
-	char from[SOFTDSA_PATH_LEN];
+	char from[SOFTDSA_PATH_LEN], word[SOFTDSA_PATH_LEN];
 	int error;
 
 	softdsa_dir_wq_name(wq, name);
-	/* Not in the work queue's directory, where nobody expects it. */
-	error = put(dir, "state.new", "%s\n", state);
-	if (error != 0)
-		return error;
 	snprintf(path, sizeof(path), "bus/dsa/devices/%s/state", name);
 	softdsa_dir_path(dir, path, to);
+	/* Not in the work queue's directory, where nobody expects it. */
 	softdsa_dir_path(dir, "state.new", from);
-	return rename(from, to) == 0 ? 0 : -errno;
+	softdsa_dir_path(dir, state, word);
+	if (link(word, from) != 0)
+		return -errno;
+	error = rename(from, to) == 0 ? 0 : -errno;
+	/* It stays where the state was that word before. */
+	unlink(from);
+	return error;
 }
 
 static int
@@ -299,6 +311,8 @@ softdsa_dir_make(struct softdsa_dir *dir, const struct softdsa_config *c,
 		error = make_fifo(dir, "bus/dsa/drivers/user/bind");
 	if (error == 0)
 		error = make_fifo(dir, "bus/dsa/drivers/user/unbind");
+	if (error == 0)
+		error = make_states(dir);
 	if (error == 0)
 		error = make_device(dir, c);
 	for (i = 0; i < c->wqs && error == 0; i++)

@@ -8,6 +8,7 @@
  *
  *   ferry-softdsa.<pid>.<random>/
  *     lock                          whose it is: see softdsa_home.h
+ *     enabled, disabled             words that a state is a link to
  *     dev/wq0.0                     portal of a work queue
  *     bus/dsa/devices/dsa0/...      attributes of the device
  *     bus/dsa/devices/wq0.0/...     attributes of a work queue, as its state
@@ -55,7 +56,11 @@ int softdsa_dir_make(struct softdsa_dir *dir,
 		const struct softdsa_config *config, bool empty_portals,
 		char why[SOFTDSA_WHY_LEN]);
 
-/* "enabled" or "disabled", at once for whoever reads it. */
+/*
+ * "enabled" or "disabled", at once for every reader of the file. Takes no
+ * descriptor, because a process that has none left must not leave a state in
+ * the file that the work queue is not in.
+ */
 int softdsa_dir_set_state(const struct softdsa_dir *dir, unsigned int wq,
 		const char *state);
 
