@@ -102,7 +102,6 @@ struct tally {
 	uint64_t refused;
 	/** Workers started with a monotonic clock of their own. */
 	uint64_t clocks;
-	uint64_t stale_sockets;
 	uint64_t slowest_end_ns;
 	uint64_t slowest_hub_end_ns;
 	uint64_t engine_msgs;

@@ -181,11 +181,24 @@ look(struct conductor *c)
 	}
 }
 
+/* The hub removes those of the dead, once all workers are attached at last. */
+static void
+look_for_sockets(void)
+{
+	const uint64_t end = ferry_test_now_ns() + SOON_NS;
+	unsigned int n;
+
+	while ((n = stale_sockets()) > 0 && ferry_test_now_ns() < end)
+		usleep(10000);
+	if (n > 0)
+		storm_complain(STORM_LEAKED, "%u sockets of EAL's whose "
+			"processes are gone", n);
+}
+
 void
 oracle_rest(struct conductor *c)
 {
 	static uint32_t number;
-	unsigned int stale;
 
 	c->tally.rests++;
 	number++;
@@ -195,9 +208,7 @@ oracle_rest(struct conductor *c)
 		if (heeded(c, number, true))
 			look(c);
 	}
-	stale = stale_sockets();
-	if (stale > c->tally.stale_sockets)
-		c->tally.stale_sockets = stale;
+	look_for_sockets();
 	__atomic_store_n(&storm->freeze, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&storm->rest, 0, __ATOMIC_RELEASE);
 }
