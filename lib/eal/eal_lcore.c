@@ -133,16 +133,18 @@ no_answer(const struct rte_mp_msg *msg, const void *peer)
 	return -1;
 }
 
-/* Whether EAL has other processes at all; it says so of nothing else. */
-static bool
+/* Whether EAL has other processes at all; it says so of nothing else. 1, 0, or
+ * a negative errno if it has no memory for the answer. */
+static int
 is_shared(void)
 {
-	bool shared = rte_mp_action_register("ferry_lcores", no_answer) == 0 ||
-		rte_errno != ENOTSUP;
-
-	if (shared)
+	if (rte_mp_action_register("ferry_lcores", no_answer) == 0) {
 		rte_mp_action_unregister("ferry_lcores");
-	return shared;
+		return 1;
+	}
+	if (rte_errno == EEXIST) /* another thread asks in this moment */
+		return 1;
+	return rte_errno == ENOTSUP ? 0 : -rte_errno;
 }
 
 static int
@@ -231,9 +233,15 @@ ferry_eal_adopt(char *words, uint32_t len)
 		return FERRY_E_FORKED;
 	}
 	eal_fds_guard(rte_eal_get_runtime_dir());
-	if (!is_shared())
+	ret = is_shared();
+	if (ret == 0)
 		return 0;
-	ret = take_all_from(rte_eal_get_runtime_dir(), text, sizeof(text));
+	if (ret > 0)
+		ret = take_all_from(rte_eal_get_runtime_dir(), text,
+				sizeof(text));
+	else
+		snprintf(text, sizeof(text), "cannot ask EAL about other "
+			"processes: %s", strerror(-ret));
 	if (ret != 0)
 		EAL_LOG(ERR, "%s", text);
 	if (words != NULL && len > 0)
