@@ -131,35 +131,72 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg)
 }
 
 #define FREE_MAX 4
+/* As much as is kept for a later call. */
+#define LEFT_MAX 64
+
+struct batch {
+	uint32_t n;
+	void *mem[LEFT_MAX];
+};
+
+/* What could not be given back: there was no thread, no memory for the call, or
+ * the call before did not end. The next call gives it back, too. */
+static struct batch left;
+static pthread_mutex_t left_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+left_add(void *const pointers[], uint32_t n)
+{
+	uint32_t i;
+
+	pthread_mutex_lock(&left_lock);
+	for (i = 0; i < n; i++) {
+		if (pointers[i] == NULL)
+			continue;
+		if (left.n < LEFT_MAX)
+			left.mem[left.n++] = pointers[i];
+		else
+			EAL_LOG(ERR, "EAL does not get %p back until the "
+				"process ends: too much waits for that",
+				pointers[i]);
+	}
+	pthread_mutex_unlock(&left_lock);
+}
 
 static void
 free_all(void *arg)
 {
-	void **pointers = arg;
-	int i;
+	struct batch *batch = arg;
+	uint32_t i;
 
-	for (i = 0; i < FREE_MAX; i++)
-		rte_free(pointers[i]);
-	free(pointers);
+	for (i = 0; i < batch->n; i++)
+		rte_free(batch->mem[i]);
+	free(batch);
 }
 
 int
 ferry_eal_free(void *const pointers[], uint32_t n)
 {
-	void **copy;
+	struct batch *batch;
 	int ret;
 
 	if (n > FREE_MAX)
 		return -EINVAL;
+	left_add(pointers, n);
 	/* It would wait behind the one before. */
 	if (eal_helper_busy())
 		return -ETIMEDOUT;
-	copy = calloc(FREE_MAX, sizeof(*copy));
-	if (copy == NULL)
+	batch = malloc(sizeof(*batch));
+	if (batch == NULL)
 		return -EAGAIN;
-	memcpy(copy, pointers, n * sizeof(*copy));
-	ret = eal_helper_call("giving memory back to EAL", free_all, copy);
-	if (ret == -EAGAIN)
-		free(copy);
+	pthread_mutex_lock(&left_lock);
+	*batch = left;
+	left.n = 0;
+	pthread_mutex_unlock(&left_lock);
+	ret = eal_helper_call("giving memory back to EAL", free_all, batch);
+	if (ret == -EAGAIN) {
+		left_add(batch->mem, batch->n);
+		free(batch);
+	}
 	return ret;
 }

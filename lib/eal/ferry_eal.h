@@ -139,7 +139,8 @@ int ferry_eal_adopt(char *words, uint32_t len);
  * @param n
  *   How many, up to 4.
  * @return
- *   0 if all is given back; -ETIMEDOUT or -EAGAIN if it may never be.
+ *   0 if all is given back; -EAGAIN if there was no memory or no thread for
+ *   that: the next call gives it back, too; -ETIMEDOUT if it may never be.
  */
 int ferry_eal_free(void *const pointers[], uint32_t n);
 
