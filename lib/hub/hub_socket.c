@@ -63,9 +63,9 @@ hub_socket_init(struct hub_socket *s)
 
 /*
  * Whether other processes can find this one's EAL: only then does it keep its
- * configuration file open, which it locks.
+ * configuration file open, which it locks. 1, 0, or a negative errno.
  */
-static bool
+static int
 eal_is_shared(int dir)
 {
 	struct stat config, st;
@@ -74,14 +74,15 @@ eal_is_shared(int dir)
 	DIR *fds;
 
 	if (fstatat(dir, "config", &config, 0) != 0)
-		return false;
+		return errno == ENOENT ? 0 : -errno;
 	fds = opendir("/proc/self/fd");
-	while (fds != NULL && !found && (e = readdir(fds)) != NULL)
+	if (fds == NULL)
+		return -errno;
+	while (!found && (e = readdir(fds)) != NULL)
 		found = fstatat(dirfd(fds), e->d_name, &st, 0) == 0 &&
 			st.st_dev == config.st_dev &&
 			st.st_ino == config.st_ino;
-	if (fds != NULL)
-		closedir(fds);
+	closedir(fds);
 	return found;
 }
 
@@ -172,9 +173,10 @@ hub_socket_open(struct ferry_hub *hub)
 			O_CLOEXEC);
 	if (s->dir < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (!eal_is_shared(s->dir)) {
+	ret = eal_is_shared(s->dir);
+	if (ret <= 0) {
 		fds_close(s);
-		return 0;
+		return ret;
 	}
 	ret = listen_at(s, hub->name);
 	if (ret == 0)
