@@ -39,6 +39,8 @@ struct region {
 };
 
 #define N_REGIONS 9
+/* Its number among them. */
+#define JOB_RING 4
 
 static void
 regions_of(const struct ferry_channel_shared *ch, struct region *r)
@@ -232,8 +234,9 @@ garbage_anywhere_kills_nobody_and_is_told(void **state)
 		print_message("%s: told in %u of %u channels\n",
 			regions[region].name, told, ROUNDS);
 		/* What is in the head was read at the start: it changes
-		 * nothing. Elsewhere garbage is found. */
-		if (region > 1)
+		 * nothing. Elsewhere garbage is found; but jobs that the engine
+		 * took at once are not read again. */
+		if (region > 1 && region != JOB_RING)
 			assert_true(told > 0);
 		if (region == 0)
 			assert_int_equal(told, 0);
