@@ -14,10 +14,26 @@
 #define FIRST_PART(n, parties) ((n) * 15 / (16 * (parties)))
 #define NEXT_PART(left, parties) ((left) / (2 * (parties)))
 
+/* Its place tells a message's source from its destination, and from others'. */
+static uint32_t
+side_seal(const struct bulk_side *side, const struct ferry_bulk_side *at,
+		uint32_t gen, uint64_t key)
+{
+	uint32_t i, seal = ferry_process_seal(key ^ (uintptr_t)at,
+			(uint64_t)gen << 32 | (uint32_t)side->window,
+			(uint64_t)side->n << 32 | side->flags);
+
+	for (i = 0; i < side->n; i++)
+		seal = ferry_process_seal(key ^ (uint64_t)seal << 32,
+				side->segs[i].addr, side->segs[i].len);
+	return seal;
+}
+
 bool
 bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
-		uint64_t len, bool exact)
+		uint64_t len, bool exact, uint32_t gen, uint64_t key)
 {
+	const uint32_t seal = __atomic_load_n(&from->seal, __ATOMIC_RELAXED);
 	uint64_t sum = 0;
 	uint32_t i;
 
@@ -39,18 +55,24 @@ bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
 			return false;
 		sum += seg->len;
 	}
+	if (key != 0 && unlikely(seal != side_seal(side, from, gen, key)))
+		return false;
+	side->sealed = key != 0;
 	return exact ? sum == len : sum >= len;
 }
 
 void
-bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side)
+bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side,
+		uint32_t gen, uint64_t key)
 {
 	uint32_t i;
 
 	/* A server that comes late may be reading what was there before. */
 	__atomic_store_n(&to->n_segs, side->n, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->flags, side->flags, __ATOMIC_RELAXED);
-	__atomic_store_n(&to->window, side->window, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->window, (uint32_t)side->window, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->seal, side_seal(side, to, gen, key),
+			__ATOMIC_RELAXED);
 	for (i = 0; i < side->n; i++) {
 		__atomic_store_n(&to->segs[i].addr, side->segs[i].addr,
 				__ATOMIC_RELAXED);
@@ -99,7 +121,7 @@ bulk_view_init(struct bulk_view *v, struct ferry_bulk_block *block,
 
 bool
 bulk_view_read(struct bulk_view *v, struct ferry_bulk_block *block,
-		uint32_t gen)
+		uint32_t gen, uint64_t key)
 {
 	bulk_view_init(v, block, gen);
 	v->len = __atomic_load_n(&block->len, __ATOMIC_RELAXED);
@@ -110,22 +132,24 @@ bulk_view_read(struct bulk_view *v, struct ferry_bulk_block *block,
 	v->place = (enum ferry_placement)__atomic_load_n(&block->place,
 			__ATOMIC_RELAXED);
 	return (unsigned int)v->place < FERRY_PLACES &&
-		bulk_side_read(&v->src, &block->src, v->len, true);
+		bulk_side_read(&v->src, &block->src, v->len, true, gen, key);
 }
 
 bool
-bulk_view_dst(struct bulk_view *v)
+bulk_view_dst(struct bulk_view *v, uint64_t key)
 {
 	const struct ferry_bulk_side *from = &v->block->dst;
-	const uint64_t window = __atomic_load_n(&from->window,
+	const uint32_t window = __atomic_load_n(&from->window,
 			__ATOMIC_RELAXED);
 
 	if ((__atomic_load_n(&from->flags, __ATOMIC_RELAXED) &
 			FERRY_BULK_WINDOW) == 0)
-		return bulk_side_read(&v->dst, from, v->len, false) &&
+		return bulk_side_read(&v->dst, from, v->len, false, v->gen,
+				key) &&
 			(v->dst.flags & FERRY_BULK_WINDOW) == 0;
 	return window > 0 && window <= v->n_units &&
-		bulk_side_read(&v->dst, from, window * v->unit, false) &&
+		bulk_side_read(&v->dst, from, window * v->unit, false, v->gen,
+				key) &&
 		(v->dst.flags & FERRY_BULK_WINDOW) != 0 &&
 		v->dst.window == window;
 }

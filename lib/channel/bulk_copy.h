@@ -7,7 +7,10 @@
  * how to copy units. Protocol and states: ferry_bulk_layout.h.
  *
  * A view is read from the block once and checked; from then on a corrupt peer
- * can spoil the payload, but not make anybody read or write elsewhere.
+ * can spoil the payload, but not make anybody read or write elsewhere. Memory
+ * that is everybody's is looked up before it is used. An address of private
+ * memory cannot be looked up: it is followed by its own process only, and there
+ * only with the seal that this process has put beside it.
  */
 
 #include <stdbool.h>
@@ -26,6 +29,9 @@ struct bulk_side {
 	uint32_t n;
 	uint32_t flags;
 	uint64_t window;
+	/* It was read, and this process had written it: what is private there
+	 * may be followed. */
+	bool sealed;
 	struct ferry_bulk_seg segs[FERRY_BULK_SEGS];
 };
 
@@ -54,12 +60,22 @@ struct bulk_cursor {
 };
 
 /* Read a side; false if it cannot be one of len bytes or, for a destination,
- * more. */
+ * more. key: the token of this process, which wrote it for message gen: false
+ * if it is not as it was written. 0: another process may have written it. */
 bool bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
-		uint64_t len, bool exact);
+		uint64_t len, bool exact, uint32_t gen, uint64_t key);
 
-/* Write one. */
-void bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side);
+/* Write one; key: this process's token. */
+void bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side,
+		uint32_t gen, uint64_t key);
+
+/* The seal of a grant. */
+static inline uint32_t
+bulk_grant_seal(const struct ferry_bulk_grant *at, uint64_t addr, uint64_t len,
+		uint64_t key)
+{
+	return ferry_process_seal(key ^ (uintptr_t)at, addr, len);
+}
 
 /* Make one of an iov: 0, or -EINVAL. *len: its bytes. */
 int bulk_side_make(struct bulk_side *side, const struct iovec *iov,
@@ -78,12 +94,12 @@ bulk_view_shape(struct bulk_view *v)
 }
 
 /* Read shape and source of a message that is announced; false if they are
- * impossible. */
+ * impossible. key: as for bulk_side_read(). */
 bool bulk_view_read(struct bulk_view *v, struct ferry_bulk_block *block,
-		uint32_t gen);
+		uint32_t gen, uint64_t key);
 
 /* Read the destination of one that has begun; false if it is impossible. */
-bool bulk_view_dst(struct bulk_view *v);
+bool bulk_view_dst(struct bulk_view *v, uint64_t key);
 
 /* The place in a side that is so far from its start. */
 struct bulk_cursor bulk_cursor_at(const struct bulk_side *side, uint64_t off);

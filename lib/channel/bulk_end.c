@@ -39,6 +39,7 @@ bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
 	e->n_bells = n_bells;
 	e->boards = *boards;
 	e->peer_fd = -1;
+	ferry_process_self(&e->self);
 	return copier != NULL ? 0 : -ENOTSUP;
 }
 
@@ -69,7 +70,6 @@ static bool
 peer_know(struct bulk_end *e)
 {
 	const struct ferry_channel_end *other = e->other;
-	struct ferry_process self;
 
 	if (likely(e->known))
 		return true;
@@ -81,8 +81,7 @@ peer_know(struct bulk_end *e)
 	e->peer.token = __atomic_load_n(&other->process, __ATOMIC_RELAXED);
 	e->peer.token_at = __atomic_load_n(&other->token_at, __ATOMIC_RELAXED);
 	e->peer.pid = __atomic_load_n(&other->pid, __ATOMIC_RELAXED);
-	ferry_process_self(&self);
-	e->local = ferry_process_same(&e->peer, &self);
+	e->local = ferry_process_same(&e->peer, &e->self);
 	e->known = true;
 	return true;
 }
@@ -115,7 +114,7 @@ bulk_reaches(struct bulk_end *e, const struct bulk_side *side)
 {
 	/* Private memory is where its owner says, in the same process only. */
 	if ((side->flags & FERRY_BULK_SHARED) == 0)
-		return bulk_is_local(e);
+		return side->sealed && bulk_is_local(e);
 	/* Each endpoint knows what it has registered itself. */
 	return bulk_is_shared(e, side) ||
 		(bulk_is_local(e) && is_mapped(e, side));

@@ -30,6 +30,8 @@ struct bulk_end {
 	struct ferry_boards boards;
 	struct ferry_bulk_stats stats;
 	struct ferry_reach_cache reach;
+	/* This process: its sides are sealed with its token. */
+	struct ferry_process self;
 	/* The process at the other end, read once: what others write there
 	 * later is not looked at. known: it has been read; local: it is this
 	 * process. */
@@ -94,6 +96,14 @@ bool bulk_reaches(struct bulk_end *e, const struct bulk_side *side);
 
 /* Whether both ends are in this process. */
 bool bulk_is_local(struct bulk_end *e);
+
+/* What the other end has sealed its sides with, if it is in this process; 0: it
+ * is not. */
+static inline uint64_t
+bulk_key(struct bulk_end *e)
+{
+	return bulk_is_local(e) ? e->self.token : 0;
+}
 
 /* Say that a side is in use, or no more. */
 void bulk_hold(const struct bulk_end *e, const struct bulk_side *side,

@@ -294,7 +294,7 @@ in_make(struct ferry_rx *rx, const struct ferry_bulk_note *note,
 	if (in == NULL)
 		return -ENOMEM;
 	if (!bulk_view_read(&in->m.v, &rx->bulk->end.blocks[note->block],
-			note->gen) ||
+			note->gen, bulk_key(&rx->bulk->end)) ||
 			in->m.v.len != note->len || (note->grant != 0 &&
 			(rx->bulk->lent[note->grant - 1].iov_base == NULL ||
 			 rx->bulk->lent[note->grant - 1].iov_len <
@@ -323,7 +323,8 @@ in_start(struct bulk_rx *b, struct ferry_bulk_in *in, bool begun)
 	struct bulk_view *v = &in->m.v;
 
 	if (!begun) {
-		bulk_side_write(&v->block->dst, &v->dst);
+		bulk_side_write(&v->block->dst, &v->dst, v->gen,
+				b->end.self.token);
 		__atomic_store_n(&v->block->dst_gen, v->gen, __ATOMIC_RELEASE);
 		bulk_announce(&b->end, &in->m);
 		wake_producer(in->rx);
@@ -651,6 +652,8 @@ ferry_bulk_lend(struct ferry_rx *rx, void *buf, uint64_t len)
 	g = grant_at(rx, i);
 	g->addr = (uintptr_t)buf;
 	__atomic_store_n(&g->len, len, __ATOMIC_RELAXED);
+	g->seal = bulk_grant_seal(g, (uintptr_t)buf, len,
+			rx->bulk->end.self.token);
 	/* L */
 	__atomic_store_n(&g->state, FERRY_GRANT_OFFERED, __ATOMIC_RELEASE);
 	return 0;

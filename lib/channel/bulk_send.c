@@ -134,7 +134,8 @@ block_find(const struct ferry_tx *tx)
 
 /* Fill in a block that nobody looks at, but who comes late. */
 static void
-block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m)
+block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m,
+		uint64_t key)
 {
 	const struct bulk_view *v = &m->v;
 	uint32_t i;
@@ -148,7 +149,7 @@ block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m)
 	__atomic_store_n(&block->n_units, v->n_units, __ATOMIC_RELAXED);
 	__atomic_store_n(&block->by, m->by, __ATOMIC_RELAXED);
 	__atomic_store_n(&block->place, v->place, __ATOMIC_RELAXED);
-	bulk_side_write(&block->src, &v->src);
+	bulk_side_write(&block->src, &v->src, v->gen, key);
 	__atomic_store_n(&block->next, 0, __ATOMIC_RELAXED);
 	for (i = 0; i < v->n_units; i++)
 		__atomic_store_n(&block->units[i], FERRY_UNIT_FREE,
@@ -160,6 +161,7 @@ static uint32_t
 grant_take(struct ferry_tx *tx, struct bulk_msg *m)
 {
 	struct ferry_bulk_grant *grants = tx->bulk->end.grants;
+	uint64_t addr, len, key;
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
@@ -174,17 +176,21 @@ grant_take(struct ferry_tx *tx, struct bulk_msg *m)
 				FERRY_GRANT_TAKEN, false, __ATOMIC_ACQUIRE,
 				__ATOMIC_RELAXED))
 			continue;
+		key = bulk_key(&tx->bulk->end);
+		addr = __atomic_load_n(&g->addr, __ATOMIC_RELAXED);
+		len = __atomic_load_n(&g->len, __ATOMIC_RELAXED);
 		/* It may have been taken back, and a shorter one lent in its
-		 * place, between the look and the exchange. */
-		if (unlikely(__atomic_load_n(&g->len, __ATOMIC_RELAXED) <
-				m->v.len)) {
+		 * place, between the look and the exchange. Or it is not what a
+		 * consumer of this process has lent. */
+		if (unlikely(len < m->v.len || (key != 0 && g->seal !=
+				bulk_grant_seal(g, addr, len, key)))) {
 			__atomic_store_n(&g->state, FERRY_GRANT_OFFERED,
 					__ATOMIC_RELEASE);
 			continue;
 		}
 		m->v.dst.n = 1;
 		m->v.dst.flags = FERRY_BULK_SHARED;
-		m->v.dst.segs[0].addr = g->addr;
+		m->v.dst.segs[0].addr = addr;
 		m->v.dst.segs[0].len = m->v.len;
 		return i + 1;
 	}
@@ -311,9 +317,10 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 		return ret;
 	}
 	grant = grant_take(tx, &out->m);
-	block_fill(block, &out->m);
+	block_fill(block, &out->m, tx->bulk->end.self.token);
 	if (grant != 0) {
-		bulk_side_write(&block->dst, &out->m.v.dst);
+		bulk_side_write(&block->dst, &out->m.v.dst, out->m.v.gen,
+				tx->bulk->end.self.token);
 		__atomic_store_n(&block->dst_gen, out->m.v.gen,
 				__ATOMIC_RELEASE);
 	}
@@ -385,7 +392,7 @@ out_work(struct bulk_tx *b, struct ferry_bulk_out *out, enum ferry_mode mode)
 	if (m->ended != 0)
 		return false;
 	if (!m->v.started && ferry_bulk_started(m->v.block, m->v.gen)) {
-		if (bulk_view_dst(&m->v))
+		if (bulk_view_dst(&m->v, bulk_key(&b->end)))
 			bulk_started(&b->end, m);
 		else
 			bulk_over(&b->end, m, FERRY_E_CORRUPT);

@@ -43,8 +43,9 @@ struct bulk_serve {
 	struct ferry_bulk_block *blocks;
 	struct ferry_bell *bells;
 	uint32_t n_bells;
-	/* The producer is in this process. */
-	bool local;
+	/* The producer is in this process, and seals its sources with this
+	 * token; 0: it is not. */
+	uint64_t key;
 	const struct ferry_channel_memory *memory;
 	/* Upper half of its cookies. */
 	uint64_t cookie;
@@ -60,7 +61,7 @@ struct bulk_serve {
 struct bulk_serve *
 bulk_serve_make(struct ferry_channel_shared *shared,
 		struct ferry_bulk_block *blocks, struct ferry_bell *bells,
-		uint32_t n_bells, bool local,
+		uint32_t n_bells, uint64_t key,
 		const struct ferry_channel_memory *memory, uint64_t cookie)
 {
 	struct bulk_serve *s = calloc(1, sizeof(*s));
@@ -71,7 +72,7 @@ bulk_serve_make(struct ferry_channel_shared *shared,
 	s->blocks = blocks;
 	s->bells = bells;
 	s->n_bells = n_bells;
-	s->local = local;
+	s->key = key;
 	s->memory = memory;
 	s->cookie = cookie | BULK_SERVE_COOKIE;
 	return s;
@@ -126,10 +127,13 @@ msg_useful(struct bulk_serve *s, uint32_t i)
 		return m->v.gen == gen && m->useful;
 	m->by = __atomic_load_n(&block->by, __ATOMIC_RELAXED);
 	m->useful = (m->by & FERRY_BULK_ENGINE) != 0 &&
-		bulk_view_read(&m->v, block, gen) && bulk_view_dst(&m->v) &&
+		bulk_view_read(&m->v, block, gen, s->key) &&
+		bulk_view_dst(&m->v, 0) &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0 &&
-		/* What its owner calls private is where it says. */
-		((s->local && (m->v.src.flags & FERRY_BULK_SHARED) == 0) ||
+		/* What its owner, in this process, calls private is where it
+		 * says. */
+		((m->v.src.sealed &&
+		  (m->v.src.flags & FERRY_BULK_SHARED) == 0) ||
 		 reaches(s, &m->v.src, &s->src_reach)) &&
 		reaches(s, &m->v.dst, &s->dst_reach);
 	m->v.block = block;

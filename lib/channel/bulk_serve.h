@@ -14,9 +14,10 @@
 
 struct bulk_serve;
 
+/* key: this process's token, if the producer is in it; else 0. */
 struct bulk_serve *bulk_serve_make(struct ferry_channel_shared *shared,
 		struct ferry_bulk_block *blocks, struct ferry_bell *bells,
-		uint32_t n_bells, bool local,
+		uint32_t n_bells, uint64_t key,
 		const struct ferry_channel_memory *memory, uint64_t cookie);
 void bulk_serve_free(struct bulk_serve *s);
 

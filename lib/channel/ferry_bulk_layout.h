@@ -147,7 +147,13 @@ struct ferry_bulk_side {
 	/** FERRY_BULK_SHARED, FERRY_BULK_WINDOW. */
 	uint32_t flags;
 	/** Of a destination with FERRY_BULK_WINDOW: units in it. */
-	uint64_t window;
+	uint32_t window;
+	/**
+	 * A seal on all that is used here and the message's gen, by the token
+	 * of the process that wrote it: see ferry_process_seal(). A party of
+	 * that same process follows the addresses only if the seal is right.
+	 */
+	uint32_t seal;
 	/** The bytes, in this order. */
 	struct ferry_bulk_seg segs[FERRY_BULK_SEGS];
 };
@@ -215,8 +221,8 @@ struct ferry_bulk_grant {
 	uint64_t len;
 	/** FERRY_GRANT_*; from OFFERED by compare-and-exchange. */
 	uint32_t state;
-	/** 0. */
-	uint32_t reserved;
+	/** As ferry_bulk_side.seal, on addr and len. Written with them. */
+	uint32_t seal;
 };
 
 /** What a cell with FERRY_CELL_BULK holds. */

@@ -152,7 +152,11 @@ ferry_channel_layout_hash(void)
 		offsetof(struct ferry_bulk_block, over),
 		offsetof(struct ferry_bulk_block, units),
 		FERRY_BULK_BLOCKS,
+		sizeof(struct ferry_bulk_side),
+		offsetof(struct ferry_bulk_side, seal),
+		offsetof(struct ferry_bulk_side, segs),
 		sizeof(struct ferry_bulk_grant),
+		offsetof(struct ferry_bulk_grant, seal),
 		/* The rings are DPDK's; their layout is part of ours. */
 		sizeof(struct rte_ring),
 		offsetof(struct rte_ring, prod),

@@ -51,7 +51,8 @@ struct ferry_served {
 	uint32_t taken;
 	uint32_t copying;
 	uint32_t quiet;
-	/* What the jobs of a producer in this process are sealed with. */
+	/* What the jobs and the sources of bulk messages of a producer in this
+	 * process are sealed with. */
 	uint64_t key;
 	uint8_t mode;
 	bool local;
@@ -416,8 +417,8 @@ help(struct ferry_server *server, struct ferry_served *ch)
 		return 0;
 	if (ch->bulk == NULL)
 		ch->bulk = bulk_serve_make(ch->shared, ch->blocks, ch->bells,
-				ch->n_bells, ch->local, ch->memory,
-				(uint64_t)ch->number << 32);
+				ch->n_bells, ch->local ? ch->key : 0,
+				ch->memory, (uint64_t)ch->number << 32);
 	/* Without memory it helps next time, or not. */
 	if (ch->bulk == NULL)
 		return 0;

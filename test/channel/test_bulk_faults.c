@@ -38,6 +38,8 @@
 struct bench {
 	struct rig rig;
 	struct rig_engine engine;
+	/* Both ends and the engine are in one process, of which all know. */
+	bool local;
 	uint8_t *map;
 	uint64_t used;
 	uint64_t seed;
@@ -98,15 +100,17 @@ area_is_shared(void *arg, const void *mem, uint64_t len)
 	return at < AREA && len <= AREA - at;
 }
 
-/* Private memory of the consumer's. */
+/* Private memory of the consumer's, and of the producer's. */
 static uint8_t own[LONGEST];
+static uint8_t source[LONGEST];
 
 static void
 area_hold(void *arg, const void *mem, uint64_t len)
 {
 	/* What is held is what an end has given, whatever stands in the block. */
 	assert_true(area_is_shared(arg, mem, len) ||
-		(mem == own && len == sizeof(own)));
+		(mem == own && len == sizeof(own)) ||
+		(mem == source && len <= sizeof(source)));
 }
 
 static void
@@ -124,14 +128,18 @@ bench_make(struct bench *b)
 	b->in = NULL;
 	rig_start_post(&b->rig, 256, 4, 1);
 	b->rig.memory = memory;
-	/* In processes of their own: neither trusts the other's addresses. */
-	rig_be_stranger(&b->rig.ch->tx);
-	rig_be_stranger(&b->rig.ch->rx);
-	b->rig.tx->post->local = false;
+	if (!b->local) {
+		/* In processes of their own: neither trusts the other's
+		 * addresses. */
+		rig_be_stranger(&b->rig.ch->tx);
+		rig_be_stranger(&b->rig.ch->rx);
+		b->rig.tx->post->local = false;
+	}
 	rig_engine_make(&b->rig, &b->engine, 0);
 	serve = (struct ferry_serve) {
 		.shared = b->rig.ch,
 		.config = { b->rig.ch->slot_size, b->rig.ch->n_slots },
+		.local = b->local,
 		.memory = &b->rig.memory,
 		.bells = b->rig.bells,
 		.n_bells = RIG_BELLS,
@@ -374,6 +382,230 @@ a_reason_that_none_gives_is_corrupt(void **state)
 	alarm(0);
 }
 
+/* Which side is spoiled, before or after the message is taken. */
+enum when {
+	SRC_BEFORE,
+	SRC_AFTER,
+	DST_AFTER,
+};
+
+/* Each word of a side, wrong: an address that kills whoever follows it, and so
+ * on. */
+#define SPOILS 9
+
+static void
+side_spoil(const struct bench *b, struct ferry_bulk_side *side, unsigned int i)
+{
+	const uint64_t wild = (uintptr_t)b->map;
+
+	switch (i) {
+	case 0: side->segs[0].addr = wild; break;
+	case 1: side->segs[0].addr += 64; break;
+	case 2:
+		/* The right bytes, and others in their middle. */
+		side->n_segs = 3;
+		side->segs[2].addr = side->segs[0].addr;
+		side->segs[2].len = side->segs[0].len - 2;
+		side->segs[1] = (struct ferry_bulk_seg) { wild, 1 };
+		side->segs[0].len = 1;
+		break;
+	case 3: side->seal ^= 1; break;
+	case 4: side->flags ^= FERRY_BULK_SHARED; break;
+	case 5: side->flags ^= 0x80; break;
+	case 6: side->window ^= 1; break;
+	case 7: memset(side, 0, sizeof(*side)); break;
+	default: memset(side, 0xa5, sizeof(*side)); break;
+	}
+}
+
+/* The message's other side, with the seal that it has there. */
+static void
+side_confuse(const struct bench *b, struct ferry_bulk_side *side)
+{
+	const struct ferry_bulk_block *block = chan_bulk(b->rig.ch);
+
+	*side = side == &block->dst ? block->src : block->dst;
+}
+
+static void
+bench_send_own(struct bench *b, uint32_t by)
+{
+	const struct ferry_bulk_options options = { .by = by };
+	const struct iovec iov = { source, LONGEST };
+
+	b->local = true;
+	bench_make(b);
+	b->len = LONGEST;
+	memset(own, 0, sizeof(own));
+	ferry_test_fill(source, LONGEST, 3);
+	assert_int_equal(ferry_bulk_send(b->rig.tx, &iov, 1, &options,
+		&b->out), 1);
+}
+
+static void
+bench_end_own(struct bench *b)
+{
+	ferry_bulk_close(b->out);
+	if (b->in != NULL)
+		assert_int_equal(ferry_bulk_release(b->in, 0), 0);
+	assert_int_equal(ferry_server_remove(&b->engine.server, 0), 0);
+	b->rig.ch->service.server = FERRY_SERVER_NONE;
+	rig_engine_free(&b->engine);
+	rig_stop(&b->rig);
+}
+
+/* Private memory to private memory, in one process. */
+static void
+spoiled(struct bench *b, enum when when, unsigned int spoil)
+{
+	const struct iovec iov = { own, sizeof(own) };
+	struct ferry_bulk_block *block;
+	struct ferry_bulk_side *side;
+	struct ferry_msg msg;
+	int ret;
+
+	bench_send_own(b, FERRY_BULK_TX | FERRY_BULK_RX);
+	block = chan_bulk(b->rig.ch);
+	side = when == DST_AFTER ? &block->dst : &block->src;
+	assert_int_equal(ferry_rx_recv(b->rig.rx, &msg, 1), 1);
+	if (when == SRC_BEFORE)
+		side_spoil(b, side, spoil);
+	ret = ferry_bulk_accept(b->rig.rx, &msg, &iov, 1, &b->in);
+	if (when == SRC_BEFORE) {
+		assert_int_equal(ret, FERRY_E_CORRUPT);
+		ferry_rx_release(b->rig.rx, &msg, 1);
+		assert_int_equal(ferry_bulk_wait(b->out, UINT64_MAX),
+			FERRY_E_REFUSED);
+		bench_end_own(b);
+		return;
+	}
+	assert_int_equal(ret, 0);
+	if (spoil == SPOILS)
+		side_confuse(b, side);
+	else
+		side_spoil(b, side, spoil);
+	if (when == DST_AFTER) {
+		assert_int_equal(ferry_bulk_wait(b->out, UINT64_MAX),
+			FERRY_E_CORRUPT);
+		assert_int_equal(ferry_bulk_await(b->in, b->len, UINT64_MAX),
+			FERRY_E_CORRUPT);
+		assert_int_equal(own[0], 0);
+	} else {
+		/* Whoever copies has read it already. */
+		ferry_server_poll(&b->engine.server);
+		assert_int_equal(ferry_bulk_await(b->in, b->len, UINT64_MAX),
+			0);
+		assert_int_equal(ferry_bulk_wait(b->out, UINT64_MAX), 0);
+		assert_memory_equal(own, source, b->len);
+	}
+	bench_end_own(b);
+}
+
+static void
+ends_in_one_process_follow_what_they_wrote(void **state)
+{
+	struct bench b = { .seed = 5 };
+	unsigned int i;
+
+	(void)state;
+	alarm(SECONDS);
+	area_map(&b);
+	for (i = 0; i < SPOILS; i++) {
+		spoiled(&b, SRC_BEFORE, i);
+		spoiled(&b, SRC_AFTER, i);
+		spoiled(&b, DST_AFTER, i);
+	}
+	spoiled(&b, DST_AFTER, SPOILS);
+	area_unmap(&b);
+	alarm(0);
+}
+
+/* The engine reads a producer's private memory, in one process, as it was told. */
+static void
+an_engine_follows_what_its_own_process_wrote(void **state)
+{
+	struct bench b = { .seed = 5 };
+	struct ferry_bulk_block *block;
+	struct ferry_msg msg;
+	unsigned int i, k;
+
+	(void)state;
+	alarm(SECONDS);
+	area_map(&b);
+	for (i = 0; i <= SPOILS + 1; i++) {
+		bench_send_own(&b, FERRY_BULK_ENGINE);
+		block = chan_bulk(b.rig.ch);
+		assert_int_equal(ferry_rx_recv(b.rig.rx, &msg, 1), 1);
+		/* The destination is everybody's. */
+		assert_int_equal(ferry_bulk_accept(b.rig.rx, &msg, NULL, 0,
+			&b.in), 0);
+		if (i < SPOILS)
+			side_spoil(&b, &block->src, i);
+		else if (i == SPOILS)
+			side_confuse(&b, &block->src);
+		for (k = 0; k < 100; k++)
+			ferry_server_poll(&b.engine.server);
+		assert_int_equal(block->units[0], i <= SPOILS ?
+			FERRY_UNIT_FREE : FERRY_UNIT_DONE);
+		/* The ends do it, as it does not come. */
+		assert_int_equal(ferry_bulk_await(b.in, b.len, UINT64_MAX), 0);
+		assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), 0);
+		assert_memory_equal(ferry_bulk_data(b.in), source, b.len);
+		bench_end_own(&b);
+	}
+	area_unmap(&b);
+	alarm(0);
+}
+
+/* A producer writes to no buffer that a consumer of its process has not lent. */
+static void
+a_lent_buffer_without_its_seal_is_left(void **state)
+{
+	struct bench b = { .seed = 5 };
+	struct ferry_bulk_grant *g;
+	struct ferry_msg msg;
+	uint8_t *lent, *other;
+	unsigned int i;
+
+	(void)state;
+	alarm(SECONDS);
+	area_map(&b);
+	lent = b.map + PAGE;
+	other = b.map + PAGE + AREA / 2;
+	for (i = 0; i < 4; i++) {
+		b.local = true;
+		bench_make(&b);
+		memset(other, 0, LONGEST);
+		ferry_test_fill(source, LONGEST, 3);
+		assert_int_equal(ferry_bulk_lend(b.rig.rx, lent, LONGEST), 0);
+		g = chan_grants(b.rig.ch);
+		switch (i) {
+		case 0: g->addr = (uintptr_t)other; break;
+		case 1: g->len++; break;
+		case 2: g->seal++; break;
+		default: break;
+		}
+		assert_int_equal(ferry_bulk_send(b.rig.tx,
+			&(struct iovec){ source, LONGEST }, 1, NULL, &b.out),
+			1);
+		assert_int_equal(g->state, i < 3 ? FERRY_GRANT_OFFERED :
+			FERRY_GRANT_TAKEN);
+		assert_int_equal(ferry_rx_recv(b.rig.rx, &msg, 1), 1);
+		assert_int_equal(ferry_bulk_accept(b.rig.rx, &msg, NULL, 0,
+			&b.in), 0);
+		assert_int_equal(ferry_bulk_await(b.in, LONGEST, UINT64_MAX),
+			0);
+		assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), 0);
+		/* The consumer knows what it has lent. */
+		assert_ptr_equal(ferry_bulk_data(b.in), lent);
+		assert_memory_equal(lent, source, LONGEST);
+		assert_int_equal(other[0], 0);
+		bench_end_own(&b);
+	}
+	area_unmap(&b);
+	alarm(0);
+}
+
 static void
 nonsense_harms_nobody(void **state)
 {
@@ -399,6 +631,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reason_that_none_gives_is_corrupt),
+		cmocka_unit_test(ends_in_one_process_follow_what_they_wrote),
+		cmocka_unit_test(an_engine_follows_what_its_own_process_wrote),
+		cmocka_unit_test(a_lent_buffer_without_its_seal_is_left),
 		cmocka_unit_test(nonsense_harms_nobody),
 	};
 
