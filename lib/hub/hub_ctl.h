@@ -99,6 +99,14 @@ hub_op_makes(uint32_t op)
 	return op == HUB_OP_ATTACH || op == HUB_OP_OPEN || op == HUB_OP_ALLOC;
 }
 
+/* Whether a request gives something back, that is lost if the hub is not told. */
+static inline bool
+hub_op_gives(uint32_t op)
+{
+	return op == HUB_OP_DETACH || op == HUB_OP_CLOSE ||
+		op == HUB_OP_CANCEL || op == HUB_OP_FREE;
+}
+
 /* Whether a request can be meant as it is, for this hub and in this version: 0,
  * or what the reply says. */
 int hub_check(const struct ferry_hub *hub, const struct hub_request *req,

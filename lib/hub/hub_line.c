@@ -149,9 +149,10 @@ reply_read(int conn, struct hub_reply *rep, int *fd_in)
 	n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0 && errno == ECONNRESET) /* said once, before what came */
 		n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	/* Asked anew, the hub would do it twice: a reply that cannot be taken for
+	 * lack of memory is there yet. */
 	if (n <= 0)
-		return n < 0 && (errno == EAGAIN || errno == EINTR) ? -EAGAIN :
-			AGAIN;
+		return n < 0 && errno != ECONNRESET ? -EAGAIN : AGAIN;
 	c = CMSG_FIRSTHDR(&msg);
 	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
 			c->cmsg_type == SCM_RIGHTS)
@@ -237,6 +238,11 @@ ask_remote(struct hub_line *line, const struct hub_request *req, int fd_out,
 
 	for (;;) {
 		ret = ask_once(line, req, fd_out, rep, fd_in, left);
+		/* What is lacking now may be there soon. */
+		if (hub_op_gives(req->op) && (ret == -ENOMEM ||
+				ret == -ENOBUFS || ret == -EMFILE ||
+				ret == -ENFILE))
+			ret = AGAIN;
 		if (ret != AGAIN)
 			return ret;
 		if (*left == 0)

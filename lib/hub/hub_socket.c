@@ -69,8 +69,8 @@ static int
 eal_is_shared(int dir)
 {
 	struct stat config, st;
-	bool found = false;
 	struct dirent *e;
+	int ret = 0;
 	DIR *fds;
 
 	if (fstatat(dir, "config", &config, 0) != 0)
@@ -78,12 +78,17 @@ eal_is_shared(int dir)
 	fds = opendir("/proc/self/fd");
 	if (fds == NULL)
 		return -errno;
-	while (!found && (e = readdir(fds)) != NULL)
-		found = fstatat(dirfd(fds), e->d_name, &st, 0) == 0 &&
-			st.st_dev == config.st_dev &&
-			st.st_ino == config.st_ino;
+	while (ret == 0 && (errno = 0, e = readdir(fds)) != NULL) {
+		if (fstatat(dirfd(fds), e->d_name, &st, 0) != 0)
+			ret = errno == ENOENT ? 0 : -errno;
+		else
+			ret = st.st_dev == config.st_dev &&
+				st.st_ino == config.st_ino;
+	}
+	if (ret == 0)
+		ret = -errno;
 	closedir(fds);
-	return found;
+	return ret;
 }
 
 /* Whether somebody listens at a socket file: 0; -ECONNREFUSED if its process
@@ -167,7 +172,7 @@ int
 hub_socket_open(struct ferry_hub *hub)
 {
 	struct hub_socket *s = &hub->socket;
-	int ret;
+	int ret, error;
 
 	s->dir = open(rte_eal_get_runtime_dir(), O_RDONLY | O_DIRECTORY |
 			O_CLOEXEC);
@@ -178,19 +183,27 @@ hub_socket_open(struct ferry_hub *hub)
 		fds_close(s);
 		return ret;
 	}
-	ret = listen_at(s, hub->name);
-	if (ret == 0)
-		ret = hub_monitor_add(hub, s->listener, HUB_EVENT_LISTENER);
+	s->self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	error = s->self < 0 ? errno : 0;
+	/* What is lacking now may be there the next time. */
+	if (error == EMFILE || error == ENFILE || error == ENOMEM)
+		ret = -error;
+	else
+		ret = listen_at(s, hub->name);
 	if (ret != 0) {
 		fds_close(s);
 		return ret;
 	}
+	ret = hub_monitor_add(hub, s->listener, HUB_EVENT_LISTENER);
+	if (ret != 0) {
+		hub_socket_close(hub);
+		return ret;
+	}
 	reserve_fill(s);
-	s->self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	if (s->self < 0)
+	if (error != 0)
 		HUB_LOG(WARNING, "%s: other processes cannot attach: "
 			"pidfd_open: %s (a seccomp profile must allow it)",
-			hub->name, strerror(errno));
+			hub->name, strerror(error));
 	s->sweep = true;
 	return 0;
 }
