@@ -448,7 +448,7 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 		/* With process_vm_readv() the producer may be able to, if it
 		 * reaches the destination. That it died others tell. */
 		if (!m->vm || ((v->dst.flags & FERRY_BULK_SHARED) == 0 &&
-				ret != -ESRCH))
+				ret != -ESRCH && ret != -ESTALE))
 			ferry_bulk_end(v->block, v->gen, -EIO);
 		ferry_claim_drop(v->block, e->party, first, n);
 		/* It may have found nothing left to do, and sleep. */

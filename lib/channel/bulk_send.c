@@ -211,7 +211,8 @@ announce(struct ferry_tx *tx, const struct bulk_msg *m, uint32_t tag,
 		.grant = grant,
 	};
 
-	cell->len = FERRY_CELL_BULK;
+	/* The census may be looking at the cell's last message. */
+	__atomic_store_n(&cell->len, FERRY_CELL_BULK, __ATOMIC_RELAXED);
 	cell->tag = tag;
 	memcpy(cell->data, &note, sizeof(note));
 	ferry_tx_stamp(tx, cell, 0);
@@ -306,7 +307,7 @@ ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 	if (block == NULL || !ferry_tx_has_cells(tx, 1)) {
 		tx->stats.empty++;
 		tx->cell_will_do = true;
-		return 0;
+		return ferry_tx_none(tx);
 	}
 	out = out_make(tx);
 	if (out == NULL)
@@ -595,7 +596,8 @@ tx_room_wake(void *handle)
 	struct ferry_tx *tx = handle;
 	struct ferry_bulk_out *out;
 
-	if (tx_has_room(tx) || ferry_end_result(&tx->shared->rx) != 0 ||
+	if (tx_has_room(tx) || tx->broken ||
+			ferry_end_result(&tx->shared->rx) != 0 ||
 			ferry_channel_mode(tx->shared) != tx->mode)
 		return true;
 	TAILQ_FOREACH(out, &tx->bulk->outs, next)
@@ -619,6 +621,8 @@ ferry_bulk_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
 			return ret;
 		if (tx_has_room(tx))
 			return 0;
+		if (tx->broken)
+			return FERRY_E_CORRUPT;
 		if (timed != 0 || timeout_ns == 0)
 			return -ETIMEDOUT;
 		ferry_tx_take_mode(tx);

@@ -142,11 +142,12 @@ struct ferry_channel_attach {
 	/** The maker's own pointer, kept in the handle. */
 	void *owner;
 	/**
-	 * A producer has waited for its engine for long: have the hub carry out
-	 * its jobs, or say that there is no engine. Called with owner. NULL: the
-	 * producer goes on waiting.
+	 * A producer has waited for its engine for long: have the hub see to it
+	 * that there is one, or that the channel says that there is none. Called
+	 * with owner by the producer's thread. NULL: the producer goes on
+	 * waiting.
 	 */
-	void (*finish)(void *owner);
+	void (*stalled)(void *owner);
 };
 
 /** @name Handles

@@ -166,6 +166,9 @@ tx_ready(void *handle)
 {
 	const struct ferry_tx *tx = handle;
 
+	/* There is something to be told. */
+	if (unlikely(tx->broken))
+		return true;
 	/* To look for cells that a loan cannot use would be to spin. */
 	if (tx->cell_will_do && tx->cell_head < FERRY_N_CELLS +
 			__atomic_load_n(&tx->shared->cells_freed,
@@ -394,7 +397,7 @@ tx_jobs_wake(void *handle)
 	return (int32_t)(tx->post->jobs.at - ferry_ring_left(&tx->post->jobs) -
 			tx->post->wish) >= 0 ||
 		ferry_post_server(tx) == FERRY_SERVER_NONE ||
-		ferry_post_failed(tx) != 0 ||
+		ferry_post_over(tx) != 0 ||
 		ferry_channel_mode(tx->shared) != tx->mode;
 }
 
@@ -412,9 +415,9 @@ ask_hub(struct ferry_tx *tx, uint32_t *seen, uint64_t *since)
 	if (p->done != *seen) {
 		*seen = p->done;
 		*since = now;
-	} else if (p->finish != NULL && !p->self && (double)(now - *since) *
+	} else if (p->stalled != NULL && !p->self && (double)(now - *since) *
 			p->ns_per_tick > ASK_NS) {
-		p->finish(tx->owner);
+		p->stalled(tx->owner);
 		*since = rte_rdtsc();
 	}
 }
@@ -439,7 +442,7 @@ ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 	for (;;) {
 		/* Whoever ends meanwhile: if nobody else carries them out any
 		 * more, this end does. */
-		ret = ferry_post_failed(tx);
+		ret = ferry_post_over(tx);
 		if (ret != 0)
 			return ret;
 		if (timeout_ns == 0)
@@ -457,7 +460,9 @@ ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 		ferry_post_progress(tx);
 		if ((int32_t)(p->done - target) >= 0)
 			return 0;
-		ask_hub(tx, &seen, &since);
+		/* A stopped hub answers late: not beyond a caller's limit. */
+		if (timeout_ns == UINT64_MAX)
+			ask_hub(tx, &seen, &since);
 		if (ret != 0)
 			return ret;
 	}

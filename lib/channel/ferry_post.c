@@ -54,7 +54,7 @@ ferry_post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach,
 	p->key = self.token;
 	p->local = attach->local;
 	p->server = attach->server;
-	p->finish = attach->finish;
+	p->stalled = attach->stalled;
 	/* Without an EAL a guess will do: all is compared, nothing stated. */
 	p->ns_per_tick = rte_get_tsc_hz() != 0 ?
 		1e9 / (double)rte_get_tsc_hz() : 0.5;
@@ -94,7 +94,7 @@ self_begin(struct ferry_tx *tx)
 {
 	struct ferry_post *p = tx->post;
 	uint32_t *server = &tx->shared->service.server;
-	uint32_t none = FERRY_SERVER_NONE;
+	uint32_t was = __atomic_load_n(server, __ATOMIC_RELAXED);
 	const struct ferry_serve serve = {
 		.shared = tx->shared,
 		.config = { tx->slot_size, tx->n_slots },
@@ -106,9 +106,10 @@ self_begin(struct ferry_tx *tx)
 	};
 	int ret;
 
-	/* O */
-	if (p->server == NULL || ferry_channel_failed(tx->shared) != 0 ||
-			!__atomic_compare_exchange_n(server, &none,
+	/* O. SELF: only this end writes that, and it did not. */
+	if (p->server == NULL || ferry_post_over(tx) != 0 ||
+			was >= FERRY_SERVER_ENGINE ||
+			!__atomic_compare_exchange_n(server, &was,
 			FERRY_SERVER_SELF, false, __ATOMIC_ACQUIRE,
 			__ATOMIC_RELAXED))
 		return;
@@ -117,8 +118,9 @@ self_begin(struct ferry_tx *tx)
 		p->self = true;
 		return;
 	}
-	/* Nor can any other server: the channel is not what it was. */
-	tx->broken |= ret != -ENOMEM;
+	/* Nor can any other server: the channel is not what it was. Its jobs
+	 * are read by none. */
+	p->lost |= ret != -ENOMEM;
 	__atomic_store_n(server, FERRY_SERVER_NONE, __ATOMIC_RELEASE);
 }
 
@@ -144,12 +146,10 @@ account(struct ferry_tx *tx)
 	const uint32_t left = ferry_ring_left(&p->jobs);
 	uint64_t now;
 
-	/* More than was to be done: the index is nobody's who serves. Payloads
-	 * are not given back for it. */
-	if (unlikely(left > p->jobs.at - p->done)) {
-		tx->broken = true;
+	/* More than was to be done: not a server's index. No payload is given
+	 * back for it; the server says it again. */
+	if (unlikely(left > p->jobs.at - p->done))
 		return;
-	}
 	while (p->jobs.at - p->done != left) {
 		const uint32_t len = p->lens[p->done++ & p->mask];
 
@@ -172,16 +172,18 @@ ferry_post_progress(struct ferry_tx *tx)
 
 	if (p->jobs.at == p->done)
 		return 0;
-	if (!p->self && unlikely(ferry_post_server(tx) == FERRY_SERVER_NONE))
+	if (!p->self && unlikely(ferry_post_server(tx) < FERRY_SERVER_ENGINE))
 		self_begin(tx);
 	/* Without lanes of its own it only fills a gap between engines: all at
 	 * once, so that the next engine need not wait for its next call. */
 	do {
-		if (p->self)
-			ferry_server_poll(p->server);
+		if (p->self && ferry_server_poll(p->server) == 0 &&
+				!ferry_server_pending(p->server,
+					tx->boards.number, true))
+			ferry_server_retell(p->server, tx->boards.number);
 		account(tx);
 	} while (p->self && p->jobs.at != p->done && tx->copier->nb_open <= 1 &&
-			ferry_post_failed(tx) == 0);
+			ferry_post_over(tx) == 0);
 	if (p->self && p->jobs.at == p->done && tx->copier->nb_open <= 1)
 		self_end(tx);
 	return p->jobs.at - p->done;
@@ -234,6 +236,9 @@ batch_put(struct ferry_tx *tx, struct batch *b)
 
 	if (b->n == 0)
 		return 0;
+	/* Lengths are kept of as many jobs as the ring has places. */
+	if (unlikely(p->jobs.at - p->done + b->n > p->mask))
+		account(tx);
 	if (p->jobs.at == p->done) {
 		p->begun = rte_rdtsc();
 		p->since = p->begun;

@@ -62,12 +62,14 @@ struct ferry_post {
 	bool local;
 	/** This end stands in service.server. */
 	bool self;
+	/** No server takes the channel. */
+	bool lost;
 	/** Times that this end looked after its own jobs while it waited. */
 	uint32_t turns;
 	/** The endpoint's own server; NULL: it has none. */
 	struct ferry_server *server;
 	/** See ferry_channel_attach. */
-	void (*finish)(void *owner);
+	void (*stalled)(void *owner);
 	struct ferry_reach_cache reach;
 
 	/** Messages taken by ferry_tx_post() so far. */
@@ -132,11 +134,21 @@ void ferry_end_shout(const struct ferry_channel_end *end,
 /** ferry_tx_finish() but for what it learns from it. */
 int ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
 
-/** Why nothing can be posted or is carried out: 0, FERRY_E_CORRUPT or -EIO. */
+/** Why no job is carried out nor read any more: 0, FERRY_E_CORRUPT or -EIO. */
+static inline int
+ferry_post_over(const struct ferry_tx *tx)
+{
+	const int ret = ferry_channel_failed(tx->shared);
+
+	return likely(ret == 0) && unlikely(tx->post->lost) ? FERRY_E_CORRUPT :
+		ret;
+}
+
+/** Why nothing can be posted: the same, or that the consumer is corrupt. */
 static inline int
 ferry_post_failed(const struct ferry_tx *tx)
 {
-	const int ret = ferry_channel_failed(tx->shared);
+	const int ret = ferry_post_over(tx);
 
 	return likely(ret == 0) ? ferry_tx_none(tx) : ret;
 }

@@ -302,11 +302,13 @@ ferry_server_pending(const struct ferry_server *server, uint32_t number,
 void
 ferry_server_finish(struct ferry_server *server, uint32_t number)
 {
-	const struct ferry_served *ch = served_of(server, number);
+	struct ferry_served *ch = served_of(server, number);
 	uint32_t last;
 
 	if (ch == NULL)
 		return;
+	/* It may be at rest, and its producer may have died before it told. */
+	activate(server, ch);
 	/* Not those that a producer adds meanwhile: this call comes to an
 	 * end. */
 	last = jobs_tail(ch);
@@ -314,6 +316,17 @@ ferry_server_finish(struct ferry_server *server, uint32_t number)
 			(int32_t)(last - ch->jobs.at) > 0)
 		if (ferry_server_poll(server) == 0)
 			sched_yield();
+}
+
+void
+ferry_server_retell(struct ferry_server *server, uint32_t number)
+{
+	struct ferry_served *ch = served_of(server, number);
+
+	if (ch == NULL)
+		return;
+	let_go(ch, 0);
+	activate(server, ch);
 }
 
 void

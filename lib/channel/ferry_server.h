@@ -179,6 +179,17 @@ bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 void ferry_server_finish(struct ferry_server *server, uint32_t number);
 
 /**
+ * Say in a channel's job ring again how far its jobs are done, and look at the
+ * channel in the next turns: another process may have written over either.
+ *
+ * @param server
+ *   The server.
+ * @param number
+ *   The channel's number; one that is not served is accepted.
+ */
+void ferry_server_retell(struct ferry_server *server, uint32_t number);
+
+/**
  * Wait until a server is not at work on any bulk message of a channel, for which
  * it makes as many turns as it takes. The caller has ended these messages, so
  * that it begins with none anew. What a device that cannot be stopped may still

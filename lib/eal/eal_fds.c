@@ -94,16 +94,18 @@ path_of(int fd, struct eal_path *path)
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* "/dpdk/PREFIX" of EAL's runtime directory: what comes before may be a link,
- * as /var/run is. */
-static const char *
-tail_of(const char *runtime_dir)
+/* Whether a file is in EAL's runtime directory; the way there may be a link, as
+ * /var/run is. */
+static bool
+is_in(const char *path, const char *runtime_dir)
 {
-	const char *base = strrchr(runtime_dir, '/');
+	char real[PATH_MAX];
+	size_t n;
 
-	while (base != NULL && base > runtime_dir && *--base != '/')
-		;
-	return base != NULL ? base : runtime_dir;
+	if (realpath(runtime_dir, real) == NULL)
+		return false;
+	n = strlen(real);
+	return strncmp(path, real, n) == 0 && path[n] == '/';
 }
 
 /* Files of EAL that are known by their path. */
@@ -118,7 +120,7 @@ close_known(int fd, void *arg)
 		return;
 	base = strrchr(path.text, '/');
 	if (base != NULL && (eal_pages_is_name(base + 1, prefix + 1) ||
-			strstr(path.text, tail_of(runtime_dir)) != NULL))
+			is_in(path.text, runtime_dir)))
 		close_on_exec(fd);
 }
 

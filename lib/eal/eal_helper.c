@@ -82,15 +82,16 @@ used_ms(pthread_t thread)
 /* Wait for the thread: whether it has ended. One that is merely late, because
  * other processes want the CPUs, is given more time than one that polls. */
 static bool
-join(pthread_t thread)
+join(pthread_t thread, long work_ms)
 {
 	struct timespec end;
 	long waited;
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	for (waited = 0; waited < EAL_PATIENCE_MAX_MS; waited += STEP_MS) {
-		if (waited >= EAL_PATIENCE_MS && used_ms(thread) >=
-				EAL_POLLED_MS)
+	for (waited = 0; waited < EAL_PATIENCE_MAX_MS + work_ms;
+			waited += STEP_MS) {
+		if (waited >= EAL_PATIENCE_MS + work_ms && used_ms(thread) >=
+				EAL_POLLED_MS + work_ms)
 			return false;
 		end.tv_nsec += STEP_MS * 1000000L;
 		end.tv_sec += end.tv_nsec / 1000000000;
@@ -103,7 +104,8 @@ join(pthread_t thread)
 }
 
 int
-eal_helper_call(const char *what, void (*fn)(void *arg), void *arg)
+eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
+		long work_ms)
 {
 	const struct sched_param none = { 0 };
 	struct call *call = malloc(sizeof(*call));
@@ -119,7 +121,7 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg)
 			what);
 		return -EAGAIN;
 	}
-	if (join(thread))
+	if (join(thread, work_ms))
 		return 0;
 	/* It polls if it waits for a lock: only when a CPU has nothing else. */
 	pthread_setschedparam(thread, SCHED_IDLE, &none);
@@ -174,6 +176,20 @@ free_all(void *arg)
 	free(batch);
 }
 
+/* How long EAL may take to clear memory that it gets back: a millisecond for a
+ * MiB, which is a tenth of what a core does. */
+static long
+work_of(const struct batch *batch)
+{
+	size_t bytes, sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < batch->n; i++)
+		if (rte_malloc_validate(batch->mem[i], &bytes) == 0)
+			sum += bytes;
+	return (long)(sum >> 20);
+}
+
 int
 ferry_eal_free(void *const pointers[], uint32_t n)
 {
@@ -193,7 +209,8 @@ ferry_eal_free(void *const pointers[], uint32_t n)
 	*batch = left;
 	left.n = 0;
 	pthread_mutex_unlock(&left_lock);
-	ret = eal_helper_call("giving memory back to EAL", free_all, batch);
+	ret = eal_helper_call("giving memory back to EAL", free_all, batch,
+			work_of(batch));
 	if (ret == -EAGAIN) {
 		left_add(batch->mem, batch->n);
 		free(batch);

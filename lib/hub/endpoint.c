@@ -403,11 +403,11 @@ end_tell(struct ferry_endpoint *ep, enum hub_op op, enum hub_role role,
 
 /* See ferry_channel_attach. */
 static void
-end_finish(void *owner)
+end_stalled(void *owner)
 {
 	const struct end_handle *h = owner;
 
-	end_tell(h->ep, HUB_OP_FINISH, h->role, h->id);
+	end_tell(h->ep, HUB_OP_SERVER, h->role, h->id);
 }
 
 static int
@@ -455,7 +455,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		.boards = ep->registry.boards,
 		.local = rte_eal_process_type() == RTE_PROC_PRIMARY,
 		.owner = h,
-		.finish = end_finish,
+		.stalled = end_stalled,
 	};
 	attach.boards.number = rep.number;
 	if (!endpoint_mapped(rep.addr, rep.size))
@@ -529,7 +529,7 @@ ferry_tx_close(struct ferry_tx *tx)
 	/* If nobody runs the engine, or this very thread does, the hub makes its
 	 * turns: a stopped hub is waited for in ferry_tx_stop(). */
 	if (ferry_tx_finish(tx, 0, CLOSE_PATIENCE_NS) == -ETIMEDOUT)
-		end_finish(h);
+		end_tell(h->ep, HUB_OP_FINISH, HUB_TX, h->id);
 	ferry_tx_stop(tx);
 	end_close(h);
 }

@@ -106,8 +106,9 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req,
 				FERRY_END_ABSENT);
 		break;
 	case HUB_OP_FINISH:
+	case HUB_OP_SERVER:
 		rep->result = hub_finish(hub, req->endpoint, req->epoch,
-				req->id);
+				req->id, req->op == HUB_OP_FINISH);
 		break;
 	case HUB_OP_ALLOC:
 		rep->result = hub_alloc(hub, req->endpoint, req->epoch,

@@ -33,7 +33,10 @@ enum hub_op {
 	/* Before ATTACH: a pidfd of the hub's process, so that nothing has to
 	 * be undone if the requester has no descriptor for it. */
 	HUB_OP_HELLO,
-	HUB_OP_LAST = HUB_OP_HELLO,
+	/* See to it that the channel says who serves it, and how far its jobs
+	 * are done: its producer has waited in vain. */
+	HUB_OP_SERVER,
+	HUB_OP_LAST = HUB_OP_SERVER,
 };
 
 struct hub_request {
@@ -51,7 +54,7 @@ struct hub_request {
 	uint32_t role;
 	/* OPEN: not 0: a producer with lanes of its own. */
 	uint32_t alone;
-	/* CLOSE, CANCEL, FINISH: the channel. LIST: list the one after it. */
+	/* CLOSE, CANCEL, FINISH, SERVER: the channel. LIST: list the one after it. */
 	uint64_t id;
 	/* FREE, REGISTER, UNREGISTER: where. All and ALLOC but FREE: bytes. */
 	uint64_t addr;

@@ -107,9 +107,16 @@ void engine_take(struct ferry_hub *hub, struct hub_channel *c);
  */
 void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
 
-/* Carry out the jobs in a channel's ring, if it has an engine. Its producer
+/* Carry out the jobs in the ring of a channel that has an engine. Its producer
  * posts none meanwhile. */
 void engine_finish(struct hub_channel *c);
+
+/* A channel has no engine: it does not say either that it has one. */
+void engine_none(struct hub_channel *c);
+
+/* A channel has one: that says again how far the jobs are done, and looks for
+ * more. */
+void engine_retell(struct hub_channel *c);
 
 /* The engine, if a channel has one, leaves off its bulk messages, which are
  * over: it reads and writes the memory of its ends no more, but for what a

@@ -193,9 +193,11 @@ int hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 /* to: CLOSED, or ABSENT if the end was not started, which leaves no trace. */
 int hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		enum hub_role role, uint64_t id, enum ferry_end_state to);
-/* Carry out the jobs of a producer, whoever runs the engine, or nobody. */
+/* A producer waits for its jobs. If the channel has no engine, say so in it. If it
+ * has one: all: carry the jobs out, whoever runs the engine; else have the engine
+ * say again how far they are done. */
 int hub_finish(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
-		uint64_t id);
+		uint64_t id, bool all);
 /* The first channel with an id above `after`: 0 or -ENOENT. total: of all. */
 int hub_list(struct ferry_hub *hub, uint64_t after,
 		struct ferry_hub_channel *entry, uint32_t *total);

@@ -123,21 +123,34 @@ serve_end(struct hub_channel *c, bool all)
 }
 
 void
+engine_none(struct hub_channel *c)
+{
+	uint32_t was = __atomic_load_n(server_word(c), __ATOMIC_RELAXED);
+
+	/* Then another process has written that there is an engine. From now on
+	 * the producer carries out its jobs itself. */
+	if (was >= FERRY_SERVER_ENGINE)
+		__atomic_compare_exchange_n(server_word(c), &was,
+				FERRY_SERVER_NONE, false, __ATOMIC_RELEASE,
+				__ATOMIC_RELAXED);
+}
+
+void
+engine_retell(struct hub_channel *c)
+{
+	struct ferry_engine *e = c->engine;
+
+	engine_lock(e);
+	ferry_server_retell(&e->server, channel_number(e->hub, c));
+	engine_unlock(e);
+	engine_look(e, channel_number(e->hub, c));
+}
+
+void
 engine_finish(struct hub_channel *c)
 {
 	struct ferry_engine *e = c->engine;
-	uint32_t was = __atomic_load_n(server_word(c), __ATOMIC_RELAXED);
 
-	if (e == NULL) {
-		/* The producer waits for an engine that there is not: another
-		 * process has written that there is one. From now on the
-		 * producer carries out its jobs itself. */
-		if (was >= FERRY_SERVER_ENGINE)
-			__atomic_compare_exchange_n(server_word(c), &was,
-					FERRY_SERVER_NONE, false,
-					__ATOMIC_RELEASE, __ATOMIC_RELAXED);
-		return;
-	}
 	engine_lock(e);
 	ferry_server_finish(&e->server, channel_number(e->hub, c));
 	engine_unlock(e);

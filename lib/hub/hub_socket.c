@@ -413,17 +413,23 @@ packet_serve(struct ferry_hub *hub, int conn, struct packet *p)
 		hub_undo(hub, &p->req, &rep);
 }
 
-/* Answer a connection's request and end it: false if none came yet. */
+/* Answer a connection's request and end it: false if none came yet. watched: the
+ * monitor waits for one. */
 static bool
-conn_serve(struct ferry_hub *hub, int conn)
+conn_serve(struct ferry_hub *hub, int conn, bool watched)
 {
 	struct packet p;
 
 	if (!packet_take(conn, &p))
 		return false;
-	/* 0: it is closed. */
+	/* Not left to close(): a forked child may have the same file open. */
+	if (watched)
+		hub_monitor_forget(hub, conn);
+	/* 0: it is closed, or the packet is empty. */
 	if (p.len > 0)
 		packet_serve(hub, conn, &p);
+	else if (p.fd >= 0)
+		close(p.fd);
 	close(conn);
 	return true;
 }
@@ -432,8 +438,10 @@ static void
 conn_drop(struct ferry_hub *hub, struct hub_conn *c)
 {
 	/* Its request may have come in this moment. */
-	if (!conn_serve(hub, c->fd))
+	if (!conn_serve(hub, c->fd, true)) {
+		hub_monitor_forget(hub, c->fd);
 		close(c->fd);
+	}
 	c->fd = -1;
 }
 
@@ -459,7 +467,7 @@ conn_begin(struct ferry_hub *hub, int fd)
 	struct hub_conn *c = NULL;
 	unsigned int i;
 
-	if (conn_serve(hub, fd))
+	if (conn_serve(hub, fd, false))
 		return;
 	for (i = 0; i < HUB_CONNS && c == NULL; i++)
 		if (s->conns[i].fd < 0)
@@ -546,7 +554,7 @@ hub_socket_ready(struct ferry_hub *hub, uint32_t conn)
 {
 	struct hub_conn *c = &hub->socket.conns[conn];
 
-	if (c->fd >= 0 && conn_serve(hub, c->fd))
+	if (c->fd >= 0 && conn_serve(hub, c->fd, true))
 		c->fd = -1;
 }
 

@@ -387,14 +387,18 @@ hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 
 int
 hub_finish(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
-		uint64_t id)
+		uint64_t id, bool all)
 {
 	struct hub_channel *c;
 
 	pthread_mutex_lock(&hub->lock);
 	c = end_find(hub, endpoint, epoch, HUB_TX, id);
-	if (c != NULL)
+	if (c != NULL && c->engine == NULL)
+		engine_none(c);
+	else if (c != NULL && all)
 		engine_finish(c);
+	else if (c != NULL)
+		engine_retell(c);
 	pthread_mutex_unlock(&hub->lock);
 	return c != NULL ? 0 : -ENOENT;
 }

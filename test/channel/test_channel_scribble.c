@@ -150,12 +150,12 @@ engine_turns(void *arg)
 	return NULL;
 }
 
-/* What the hub does if a producer asks for its jobs: its books say who serves,
- * and not the channel. */
+/* What the hub does if a producer waits in vain: its books say who serves, and
+ * not the channel. */
 static bool served;
 
 static void
-hub_finish(void *owner)
+hub_says(void *owner)
 {
 	struct rig *rig = owner;
 
@@ -177,7 +177,7 @@ round_one(unsigned int region)
 	int ret;
 
 	bench_start(&b, N_SLOTS);
-	b.rig.tx->post->finish = hub_finish;
+	b.rig.tx->post->stalled = hub_says;
 	regions_of(b.rig.ch, regions);
 	served = chance(4) > 0;
 	if (served)
@@ -351,7 +351,8 @@ a_consumer_does_not_wait_for_a_spoilt_cell(void **state)
 	}
 }
 
-/* A job ring whose consumer claims what cannot be gives no payload back. */
+/* A job ring whose consumer claims what cannot be gives no payload back, and the
+ * server says again what is true. */
 static void
 a_servers_index_is_checked(void **state)
 {
@@ -363,10 +364,66 @@ a_servers_index_is_checked(void **state)
 	assert_int_equal(bench_post(&b, LONG), 1);
 	chan_jobs(b.rig.ch)->cons.tail += 7;
 	assert_int_equal(ferry_tx_pending(b.rig.tx), 1);
-	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX),
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, 1000), -ETIMEDOUT);
+	bench_serve_all(&b);
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, 0), 0);
+	/* When there is nothing more to do, too: the hub has it said again. */
+	assert_int_equal(bench_post(&b, LONG), 1);
+	bench_serve_all(&b);
+	chan_jobs(b.rig.ch)->cons.tail--;
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 1);
+	ferry_server_retell(&b.engine.server, 0);
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+	bench_stop(&b);
+}
+
+/* The consumer's nonsense does not end a wait for payloads that are read. */
+static void
+payloads_are_waited_for_whatever_the_consumer_wrote(void **state)
+{
+	struct ferry_buf buf = { .data = "x", .len = 1 };
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	assert_int_equal(bench_post(&b, LONG), 1);
+	chan_back(b.rig.ch)->prod.tail += 1000;
+	while (ferry_tx_send(b.rig.tx, &buf, 1) == 1)
+		;
+	b.rig.tx->free_head = b.rig.tx->free_tail;
+	assert_int_equal(ferry_tx_loan(b.rig.tx, &(struct ferry_msg) { 0 }, 1),
 		FERRY_E_CORRUPT);
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, 1000), -ETIMEDOUT);
+	bench_serve_all(&b);
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, 0), 0);
 	assert_int_equal(bench_post(&b, LONG), FERRY_E_CORRUPT);
 	bench_stop(&b);
+}
+
+/* A producer that died before it told the engine of its job: the hub has it
+ * carried out all the same, though the engine has left off looking. */
+static void
+a_job_that_nobody_told_of_is_carried_out(void **state)
+{
+	struct bench b;
+	unsigned int i;
+
+	(void)state;
+	alarm(HANGS_S);
+	bench_start(&b, 8);
+	bench_serve(&b);
+	for (i = 0; i < 1000 && b.engine.server.n_active > 0; i++)
+		ferry_server_poll(&b.engine.server);
+	assert_int_equal(b.engine.server.n_active, 0);
+	/* The announcement is what is missing. */
+	b.rig.ch->service.watch = 0;
+	assert_int_equal(bench_post(&b, LONG), 1);
+	assert_int_equal(ferry_server_poll(&b.engine.server), 0);
+	ferry_server_finish(&b.engine.server, 0);
+	assert_int_equal(b.engine.server.stats.msgs, 1);
+	bench_stop(&b);
+	alarm(0);
 }
 
 /* A producer's own process follows no address that another one wrote. */
@@ -409,6 +466,9 @@ main(void)
 		cmocka_unit_test(a_producer_does_not_wait_for_what_cannot_come),
 		cmocka_unit_test(a_consumer_does_not_wait_for_a_spoilt_cell),
 		cmocka_unit_test(a_servers_index_is_checked),
+		cmocka_unit_test(
+			payloads_are_waited_for_whatever_the_consumer_wrote),
+		cmocka_unit_test(a_job_that_nobody_told_of_is_carried_out),
 		cmocka_unit_test(an_address_without_its_seal_is_not_followed),
 	};
 
