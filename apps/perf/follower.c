@@ -135,12 +135,16 @@ start_process(struct follower *f, const char *file_prefix)
 {
 	char prefix[96], lcores[32];
 	cpu_set_t set = rte_lcore_cpuset(f->lcore);
+	unsigned int id = RTE_MAX_LCORE - 1;
 	int cpu;
 
 	for (cpu = 0; cpu < CPU_SETSIZE && !CPU_ISSET(cpu, &set); cpu++)
 		;
 	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
-	snprintf(lcores, sizeof(lcores), "--lcores=1@%d", cpu);
+	/* An id that this process does not have: see eal_safety.rst. */
+	while (id > 0 && rte_lcore_is_enabled(id))
+		id--;
+	snprintf(lcores, sizeof(lcores), "--lcores=%u@%d", id, cpu);
 	f->pid = fork();
 	if (f->pid == 0)
 		become_process(f, prefix, lcores);

@@ -33,8 +33,8 @@ ferry_strerror(int result)
 	case FERRY_E_REFUSED:
 		return "the consumer refused the message";
 	case FERRY_E_FORKED:
-		return "this process was forked from the one that started: "
-			"fork, or become a daemon, before EAL starts";
+		return "this process was forked, as daemon() does, after EAL "
+			"had started: fork first, then start EAL";
 	case FERRY_E_NO_PIDFD:
 		return "pidfd_open() is refused to this process or to the hub: "
 			"the container's seccomp profile must allow it";
