@@ -120,8 +120,9 @@ run(struct fake_dma *fake)
 		op->code = fake->verdict != NULL ? fake->verdict(fake->ran) :
 			RTE_DMA_STATUS_SUCCESSFUL;
 		if (op->code == RTE_DMA_STATUS_SUCCESSFUL) {
-			memcpy(where(fake, op->dst), where(fake, op->src),
-				op->len);
+			if (op->len > 0)
+				memcpy(where(fake, op->dst),
+					where(fake, op->src), op->len);
 		} else if (fake->ioat) {
 			/* Until the driver restarts the channel. */
 			fake->halted = true;
