@@ -18,7 +18,6 @@
 
 #include "eal_private.h"
 
-#define STEP_MS 20
 /* A thread that has used a CPU for so long polls. */
 #define EAL_POLLED_MS 100
 
@@ -28,6 +27,8 @@ static unsigned int busy;
 struct call {
 	void (*fn)(void *arg);
 	void *arg;
+	/* Either side is done with it; the second one frees it. */
+	uint32_t over;
 };
 
 static void *
@@ -36,9 +37,11 @@ helper(void *arg)
 	struct call *call = arg;
 
 	call->fn(call->arg);
-	free(call);
 	/* A: after the call, whose memory may then go. */
 	__atomic_sub_fetch(&busy, 1, __ATOMIC_RELEASE);
+	/* B: pairs with B in join(). */
+	if (__atomic_exchange_n(&call->over, 1, __ATOMIC_ACQ_REL) != 0)
+		free(call);
 	return NULL;
 }
 
@@ -82,25 +85,32 @@ used_ms(pthread_t thread)
 /* Wait for the thread: whether it has ended. One that is merely late, because
  * other processes want the CPUs, is given more time than one that polls. */
 static bool
-join(pthread_t thread, long work_ms)
+join(pthread_t thread, struct call *call, long work_ms)
 {
-	struct timespec end;
-	long waited;
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	struct timespec now;
+	uint64_t begun, waited = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	for (waited = 0; waited < EAL_PATIENCE_MAX_MS + work_ms;
-			waited += STEP_MS) {
-		if (waited >= EAL_PATIENCE_MS + work_ms && used_ms(thread) >=
-				EAL_POLLED_MS + work_ms)
-			return false;
-		end.tv_nsec += STEP_MS * 1000000L;
-		end.tv_sec += end.tv_nsec / 1000000000;
-		end.tv_nsec %= 1000000000;
-		if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &end)
-				== 0)
-			return true;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	begun = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	/* B */
+	while (__atomic_load_n(&call->over, __ATOMIC_ACQUIRE) == 0) {
+		if (waited >= (uint64_t)(EAL_PATIENCE_MAX_MS + work_ms) ||
+				(waited >= (uint64_t)(EAL_PATIENCE_MS +
+					work_ms) && used_ms(thread) >=
+					EAL_POLLED_MS + work_ms))
+			break;
+		nanosleep(&nap, NULL);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		waited = (uint64_t)now.tv_sec * 1000 +
+			(uint64_t)now.tv_nsec / 1000000 - begun;
 	}
-	return false;
+	/* B: the thread frees it if it is late. */
+	if (__atomic_exchange_n(&call->over, 1, __ATOMIC_ACQ_REL) == 0)
+		return false;
+	pthread_join(thread, NULL);
+	free(call);
+	return true;
 }
 
 int
@@ -115,13 +125,14 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
 		return -EAGAIN;
 	call->fn = fn;
 	call->arg = arg;
+	call->over = 0;
 	if (start(&thread, call) != 0) {
 		free(call);
 		EAL_LOG(ERR, "%s is left out: there is no thread to be had",
 			what);
 		return -EAGAIN;
 	}
-	if (join(thread, work_ms))
+	if (join(thread, call, work_ms))
 		return 0;
 	/* It polls if it waits for a lock: only when a CPU has nothing else. */
 	pthread_setschedparam(thread, SCHED_IDLE, &none);
@@ -176,8 +187,18 @@ free_all(void *arg)
 	free(batch);
 }
 
-/* How long EAL may take to clear memory that it gets back: a millisecond for a
- * MiB, which is a tenth of what a core does. */
+/* Milliseconds in which EAL clears a MiB that it gets back. A core needs a tenth of
+ * one; under ThreadSanitizer it needs many. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MIB_MS 100
+#endif
+#endif
+#ifndef MIB_MS
+#define MIB_MS 1
+#endif
+
+/* How long EAL may take to clear memory that it gets back. */
 static long
 work_of(const struct batch *batch)
 {
@@ -187,7 +208,7 @@ work_of(const struct batch *batch)
 	for (i = 0; i < batch->n; i++)
 		if (rte_malloc_validate(batch->mem[i], &bytes) == 0)
 			sum += bytes;
-	return (long)(sum >> 20);
+	return (long)(sum >> 20) * MIB_MS;
 }
 
 int
