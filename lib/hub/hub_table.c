@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,9 +183,6 @@ hub_attach(struct ferry_hub *hub, const char *name, int32_t pid, int pidfd,
 		ep->local = pidfd < 0;
 		ep->pid = pid;
 		ep->pidfd = pidfd;
-		/* It came through a socket, open on exec(). */
-		if (pidfd >= 0)
-			fcntl(pidfd, F_SETFD, FD_CLOEXEC);
 		ep->epoch = *epoch;
 		strcpy(ep->name, name);
 		/* Its last owner may have died on it. */
