@@ -90,26 +90,7 @@ line_connect(const struct hub_line *line, int conn)
 static int
 request_send(int conn, const struct hub_request *req, int fd)
 {
-	struct iovec iov = {
-		.iov_base = (void *)(uintptr_t)req,
-		.iov_len = sizeof(*req),
-	};
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		memset(&control, 0, sizeof(control));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-	}
-	if (sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+	if (hub_packet_send(conn, req, sizeof(*req), fd) >= 0)
 		return 0;
 	switch (errno) {
 	case EPIPE:	/* the hub has dropped the connection, or died */

@@ -283,19 +283,18 @@ peer_check(int conn, int32_t *pid)
 	return cred.uid == geteuid() || cred.uid == 0 ? 0 : -EACCES;
 }
 
-static int
-reply_send(int conn, const struct hub_reply *rep, int fd)
+ssize_t
+hub_packet_send(int conn, const void *packet, size_t len, int fd)
 {
 	struct iovec iov = {
-		.iov_base = (void *)(uintptr_t)rep,
-		.iov_len = sizeof(*rep),
+		.iov_base = (void *)(uintptr_t)packet,
+		.iov_len = len,
 	};
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
 
 	if (fd >= 0) {
 		memset(&control, 0, sizeof(control));
@@ -306,8 +305,16 @@ reply_send(int conn, const struct hub_reply *rep, int fd)
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
 	}
+	return sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static int
+reply_send(int conn, const struct hub_reply *rep, int fd)
+{
+	ssize_t n;
+
 	do {
-		n = sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = hub_packet_send(conn, rep, sizeof(*rep), fd);
 	} while (n < 0 && errno == EINTR);
 	return n == (ssize_t)sizeof(*rep) ? 0 : -EPIPE;
 }
