@@ -440,6 +440,21 @@ ferry_rx_accept(struct ferry_rx *rx, struct ferry_msg *msg, uint32_t slot,
 	return 0;
 }
 
+/**
+ * Whether a stamp can stand in the cell of the next message: that message's, or
+ * what the lap before left there.
+ */
+static inline bool
+ferry_rx_stamp_sane(const struct ferry_rx *rx, uint64_t stamp)
+{
+	const uint32_t cell = (uint32_t)(stamp >> 32);
+	const uint32_t next = (uint32_t)(rx->cell_tail + 1);
+
+	if (unlikely(rx->cell_tail < FERRY_N_CELLS))
+		return cell == next || stamp == 0;
+	return cell == next || cell == next - FERRY_N_CELLS;
+}
+
 /** Take the next message if it is in a cell: 1, 0, or FERRY_E_CORRUPT. */
 static inline int
 ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
@@ -451,9 +466,10 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 	/* The second line is fetched while the first one is awaited. */
 	rte_prefetch0(&cell->data[RTE_CACHE_LINE_SIZE -
 			offsetof(struct ferry_cell, data)]);
-	/* C1 */
-	if (__atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) !=
-			ferry_cell_stamp(rx->cell_tail, rx->seq))
+	/* C1. Kept, because the line is about to be written: to load it once
+	 * more would take it from the producer. */
+	rx->stamp = __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE);
+	if (rx->stamp != ferry_cell_stamp(rx->cell_tail, rx->seq))
 		return 0;
 	len = __atomic_load_n(&cell->len, __ATOMIC_RELAXED);
 	if (len & FERRY_CELL_SLOT) {
@@ -481,23 +497,6 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 	__atomic_store_n(&rx->shared->cells_taken, ++rx->cell_tail,
 			__ATOMIC_RELEASE);
 	return 1;
-}
-
-/**
- * Whether the cell of the next message holds what a producer can have left
- * there: the next message, or that of the lap before.
- */
-static inline bool
-ferry_rx_cell_sane(const struct ferry_rx *rx)
-{
-	const uint64_t stamp = __atomic_load_n(&rx->cells[rx->cell_tail %
-			FERRY_N_CELLS].stamp, __ATOMIC_RELAXED);
-	const uint32_t cell = (uint32_t)(stamp >> 32);
-	const uint32_t next = (uint32_t)(rx->cell_tail + 1);
-
-	if (unlikely(rx->cell_tail < FERRY_N_CELLS))
-		return cell == next || stamp == 0;
-	return cell == next || cell == next - FERRY_N_CELLS;
 }
 
 /**
@@ -621,7 +620,7 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 	int ended;
 
 	if (unlikely(got == 0 && n > 0)) {
-		if (unlikely(!ferry_rx_cell_sane(rx)))
+		if (unlikely(!ferry_rx_stamp_sane(rx, rx->stamp)))
 			return FERRY_E_CORRUPT;
 		rx->stats.empty++;
 		if (unlikely(rx->owed))

@@ -109,6 +109,8 @@ struct ferry_rx {
 	/** Cells received so far, and how many of them are given back. */
 	uint64_t cell_tail;
 	uint64_t cell_freed;
+	/** What the next cell's stamp was when it was last looked at. */
+	uint64_t stamp;
 	/** Cells in the application's hands, one bit each. */
 	uint64_t cells_held;
 	/** Longest message in a cell: that of the channel, if it is shorter. */

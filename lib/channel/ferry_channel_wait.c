@@ -104,13 +104,14 @@ rx_ready(void *handle)
 	const struct ferry_rx *rx = handle;
 	const struct ferry_cell *cell =
 		&rx->cells[rx->cell_tail % FERRY_N_CELLS];
+	uint64_t stamp;
 
 	rte_prefetch0(&cell->data[RTE_CACHE_LINE_SIZE -
 			offsetof(struct ferry_cell, data)]);
-	return __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE) ==
-		ferry_cell_stamp(rx->cell_tail, rx->seq) ||
+	stamp = __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE);
+	return stamp == ferry_cell_stamp(rx->cell_tail, rx->seq) ||
 		rx_is_next(rx, &rx->fwd) || rx_is_next(rx, &rx->out) ||
-		!ferry_rx_cell_sane(rx);
+		!ferry_rx_stamp_sane(rx, stamp);
 }
 
 void
