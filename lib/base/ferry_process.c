@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "ferry_errno.h"
 #include "ferry_process.h"
 
 /* The page that holds the token; made once, of the process and its children. */
@@ -68,6 +69,22 @@ ferry_process_self(struct ferry_process *self)
 	self->token = at != NULL ? token_of(at) : 0;
 	self->token_at = (uintptr_t)at;
 	self->pid = getpid();
+}
+
+uint64_t
+ferry_process_token(void)
+{
+	struct ferry_process self;
+
+	ferry_process_self(&self);
+	return self.token;
+}
+
+int
+ferry_process_check(uint64_t token)
+{
+	return token != 0 && token == ferry_process_token() ? 0 :
+		FERRY_E_FORKED;
 }
 
 /* Read the token and what follows: bytes behind the token, or negative errno. */

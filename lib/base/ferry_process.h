@@ -22,7 +22,12 @@
  *
  * The token belongs to the process, so it is the one thing here that is not kept
  * in a handle. It is made at its first use. A child made by fork() has another
- * one: the kernel clears the token's page for it (MADV_WIPEONFORK).
+ * one: the kernel clears the token's page for it (MADV_WIPEONFORK). So a handle
+ * that keeps its process's token can tell in whose hands it is:
+ *
+ *     the process                 a child made by fork()
+ *     handle: token A  ──copy──>  handle: token A
+ *     page:   token A  ──zero──>  page:   token B, made at its first use
  *
  * The token is no secret, because every process of a hub can read it in the hub's
  * memory. It keeps honest processes apart, it does not stop a forger.
@@ -55,6 +60,27 @@ struct ferry_process {
  *   numbers. Then no other process recognises this one.
  */
 void ferry_process_self(struct ferry_process *self);
+
+/**
+ * The token of the calling process, to be kept in what belongs to it alone.
+ *
+ * @return
+ *   The token; 0 if the kernel gives neither memory nor random numbers.
+ */
+uint64_t ferry_process_token(void);
+
+/**
+ * Whether what keeps a token belongs to the calling process. It does not in a
+ * child made by fork(), which has a copy of it: threads that serve it are not
+ * in the child, and what it shares with others is the parent's. No system call,
+ * but for the first one in a process. May be called in signal handlers.
+ *
+ * @param token
+ *   From ferry_process_token(); 0 belongs to no process.
+ * @return
+ *   0 or FERRY_E_FORKED.
+ */
+int ferry_process_check(uint64_t token);
 
 /**
  * Whether a process is the one that another description means.

@@ -23,6 +23,7 @@
 
 #include "eal_private.h"
 #include "ferry_errno.h"
+#include "ferry_process.h"
 
 /* Who holds an id, for people: the bytes that its lock covers. */
 #define RECORD 64
@@ -200,37 +201,45 @@ take_all_from(const char *dir, char *words, size_t len)
 }
 
 /*
- * Whether this process is a fork of the one that started EAL. EAL's threads are
- * not in it, and its locks on lcore ids are those of both.
+ * Whether EAL is this process's: 0, FERRY_E_FORKED if it is that of a process
+ * that this one was forked from, or -ENOMEM.
  */
-static bool
-is_fork(void)
+static int
+check_owner(void)
 {
-	static pid_t self;
-	pid_t known = __atomic_load_n(&self, __ATOMIC_RELAXED);
+	/* EAL is one per process: the token of the one that started it. */
+	static uint64_t owner;
+	const uint64_t known = __atomic_load_n(&owner, __ATOMIC_RELAXED);
+	const uint64_t self = ferry_process_token();
 	struct stat st;
 
-	if (known == 0) {
-		/* A directory for each thread: EAL has some of its own. */
-		if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
-			return true;
-		__atomic_store_n(&self, getpid(), __ATOMIC_RELAXED);
-	}
-	return known != 0 && known != getpid();
+	if (self == 0)
+		return -ENOMEM;
+	if (known != 0)
+		return ferry_process_check(known);
+	/*
+	 * If the application called rte_eal_init() itself, and forked before it
+	 * called ferry, no token tells that. But EAL's threads are missing then:
+	 * there is a directory for each thread.
+	 */
+	if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
+		return FERRY_E_FORKED;
+	/* Relaxed: a process that is forked from now on has it. */
+	__atomic_store_n(&owner, self, __ATOMIC_RELAXED);
+	return 0;
 }
 
 int
 ferry_eal_adopt(char *words, uint32_t len)
 {
 	char text[256] = "";
-	int ret;
+	int ret = check_owner();
 
-	if (is_fork()) {
-		EAL_LOG(ERR, "%s", ferry_strerror(FERRY_E_FORKED));
+	if (ret != 0) {
+		EAL_LOG(ERR, "%s", ferry_strerror(ret));
 		if (words != NULL && len > 0)
-			snprintf(words, len, "%s",
-				ferry_strerror(FERRY_E_FORKED));
-		return FERRY_E_FORKED;
+			snprintf(words, len, "%s", ferry_strerror(ret));
+		return ret;
 	}
 	eal_fds_guard(rte_eal_get_runtime_dir());
 	ret = is_shared();

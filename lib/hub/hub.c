@@ -12,6 +12,7 @@
 
 #include "eal_private.h"
 #include "ferry_errno.h"
+#include "ferry_process.h"
 #include "hub_ctl.h"
 #include "hub_engine.h"
 
@@ -174,8 +175,12 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 		return -ENOMEM;
 	pthread_mutex_init(&hub->lock, NULL);
 	hub_socket_init(&hub->socket);
-	hub->process = getpid();
+	hub->process = ferry_process_token();
 	strcpy(hub->name, name);
+	if (hub->process == 0) {
+		hub_free(hub);
+		return -ENOMEM;
+	}
 	if (getrandom(&hub->incarnation, sizeof(hub->incarnation), 0) < 0) {
 		ret = -errno;
 		hub_free(hub);
@@ -203,12 +208,13 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 int
 ferry_hub_destroy(struct ferry_hub *hub)
 {
-	int i;
+	int i, ret;
 
 	if (hub == NULL)
 		return 0;
-	if (hub->process != getpid())
-		return FERRY_E_FORKED;
+	ret = ferry_process_check(hub->process);
+	if (ret != 0)
+		return ret;
 	for (i = 0; i < FERRY_ENGINES_MAX; i++)
 		if (hub->engines[i] != NULL)
 			return -EBUSY;

@@ -15,9 +15,6 @@ RTE_LOG_REGISTER(ferry_hub_logtype, ferry.hub, NOTICE);
  */
 static TAILQ_HEAD(, ferry_hub) hubs = TAILQ_HEAD_INITIALIZER(hubs);
 static pthread_mutex_t hubs_lock = PTHREAD_MUTEX_INITIALIZER;
-/* The process that made hubs; 0: none did. In a process that was forked from
- * it, the hubs' books are copies, and their memory is not. */
-static pid_t hubs_process;
 
 /* hubs_lock is held. */
 static struct ferry_hub *
@@ -149,29 +146,15 @@ hub_undo(struct ferry_hub *hub, const struct hub_request *req,
 		hub_free_piece(hub, req->endpoint, req->epoch, rep->addr);
 }
 
-bool
-hub_is_forked(void)
-{
-	const pid_t process = __atomic_load_n(&hubs_process, __ATOMIC_RELAXED);
-
-	return process != 0 && process != getpid();
-}
-
 int
 hub_publish(struct ferry_hub *hub)
 {
 	int ret;
 
-	/* Before the lock, which a thread that is not here may hold. */
-	if (hub_is_forked())
-		return FERRY_E_FORKED;
 	pthread_mutex_lock(&hubs_lock);
 	ret = hub_find(hub->name) != NULL ? -EEXIST : hub_socket_open(hub);
-	if (ret == 0) {
-		/* Relaxed: who was forked has it from before the fork. */
-		__atomic_store_n(&hubs_process, getpid(), __ATOMIC_RELAXED);
+	if (ret == 0)
 		TAILQ_INSERT_TAIL(&hubs, hub, next);
-	}
 	pthread_mutex_unlock(&hubs_lock);
 	return ret;
 }
@@ -209,8 +192,6 @@ hub_ask_here(const char *name, const struct hub_request *req,
 	const struct hub_asker asker = { .pid = getpid(), .pidfd = -1 };
 	struct ferry_hub *hub;
 
-	if (hub_is_forked())
-		return FERRY_E_FORKED;
 	pthread_mutex_lock(&hubs_lock);
 	hub = hub_find(name);
 	if (hub != NULL)

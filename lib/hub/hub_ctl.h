@@ -123,8 +123,11 @@ void hub_serve(struct ferry_hub *hub, const struct hub_request *req,
 void hub_undo(struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_reply *rep);
 
-/* Whether this process was forked from the one that made the hubs it knows. */
-bool hub_is_forked(void);
+/*
+ * What follows takes a lock, which a thread that is not in a forked process may
+ * hold there. So it is called in the process that started EAL only, which
+ * ferry_eal_adopt() or hub_line_check() has found out.
+ */
 
 /* Make the hub known in this process and to secondaries, and undo that. */
 int hub_publish(struct ferry_hub *hub);
@@ -136,8 +139,7 @@ unsigned int hub_each(const char *name,
 		void (*fn)(struct ferry_hub *hub, void *arg), void *arg);
 
 /* Have a request carried out by the hub of that name in this process: 0 (look
- * at the reply's result), -ENOENT, or FERRY_E_FORKED if this process was
- * forked from the one whose hubs these are. */
+ * at the reply's result) or -ENOENT. */
 int hub_ask_here(const char *hub, const struct hub_request *req,
 		struct hub_reply *rep);
 

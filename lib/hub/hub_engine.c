@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ferry_errno.h"
+#include "ferry_process.h"
 #include "hub_engine.h"
 
 void
@@ -58,8 +59,9 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 	if (out == NULL || hub == NULL || (config->name != NULL &&
 			ferry_name_check(config->name) != 0))
 		return -EINVAL;
-	if (hub->process != getpid())
-		return FERRY_E_FORKED;
+	ret = ferry_process_check(hub->process);
+	if (ret != 0)
+		return ret;
 	e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		return -ENOMEM;

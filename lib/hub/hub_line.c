@@ -9,6 +9,7 @@
 #include <rte_eal.h>
 
 #include "ferry_errno.h"
+#include "ferry_process.h"
 #include "hub_line.h"
 
 /* A wait is made of such pieces, to notice that this process did not run:
@@ -262,9 +263,11 @@ hub_line_open(struct hub_line *line, const char *hub, uint64_t *left)
 
 	memset(line, 0, sizeof(*line));
 	snprintf(line->hub, sizeof(line->hub), "%s", hub);
-	line->process = getpid();
+	line->process = ferry_process_token();
 	line->dir = line->spare = line->pidfd = -1;
 	line->local = rte_eal_process_type() == RTE_PROC_PRIMARY;
+	if (line->process == 0)
+		return -ENOMEM;
 	if (line->local)
 		return 0;
 	line->dir = open(rte_eal_get_runtime_dir(), O_PATH | O_DIRECTORY |
@@ -294,7 +297,7 @@ hub_line_close(struct hub_line *line)
 int
 hub_line_check(const struct hub_line *line)
 {
-	return line->process == getpid() ? 0 : FERRY_E_FORKED;
+	return ferry_process_check(line->process);
 }
 
 int

@@ -18,8 +18,8 @@ struct hub_line {
 	char hub[FERRY_NAME_MAX];
 	/* In the hub's process: no descriptors. */
 	bool local;
-	/* That it was made in. Who was forked from it may not use it. */
-	pid_t process;
+	/* That it was made in, by its token: see ferry_process_check(). */
+	uint64_t process;
 	/* EAL's runtime directory. */
 	int dir;
 	/* A socket for a moment without descriptors, in which an endpoint may

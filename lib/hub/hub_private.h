@@ -138,8 +138,8 @@ struct ferry_hub {
 	uint32_t max_endpoints;
 	struct hub_channel *channels;
 	uint32_t max_channels;
-	/* That it was made in: not one that was forked from it. */
-	pid_t process;
+	/* That it was made in, by its token: see ferry_process_check(). */
+	uint64_t process;
 	/* Random: tells this hub from an earlier one of the same name. */
 	uint64_t incarnation;
 	uint32_t last_epoch;

@@ -8,6 +8,7 @@
 
 #include "ferry_channel.h"
 #include "ferry_errno.h"
+#include "ferry_process.h"
 #include "ferry_reach.h"
 #include "hub_engine.h"
 
@@ -307,11 +308,13 @@ engine_move(struct ferry_hub *hub, struct hub_channel *c,
 int
 ferry_hub_move(struct ferry_hub *hub, uint64_t id, struct ferry_engine *engine)
 {
-	int ret = -ENOENT;
 	uint32_t i;
+	int ret;
 
-	if (hub->process != getpid())
-		return FERRY_E_FORKED;
+	ret = ferry_process_check(hub->process);
+	if (ret != 0)
+		return ret;
+	ret = -ENOENT;
 	pthread_mutex_lock(&hub->lock);
 	for (i = 0; i < hub->max_channels; i++) {
 		struct hub_channel *c = &hub->channels[i];

@@ -14,8 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,6 +26,7 @@
 
 #include "ferry_bulk.h"
 #include "ferry_engine.h"
+#include "ferry_errno.h"
 #include "peer.h"
 
 #define CHANNEL "pidns"
@@ -310,6 +313,74 @@ without_a_hub_nobody_waits_for_a_namesake(void **state)
 	ferry_proc_kill(&rx.proc);
 }
 
+/* What a fork of a hub may not do, if its number is the hub's: 0, or the line. */
+static int
+act_as_namesake(struct peer *peer)
+{
+	struct ferry_endpoint *ep;
+	struct ferry_engine *engine;
+
+	if (getpid() != 1)
+		return __LINE__;
+	if (ferry_attach(&ep, HUB, "child") != FERRY_E_FORKED)
+		return __LINE__;
+	if (ferry_engine_create(&engine, peer->hub, NULL) != FERRY_E_FORKED ||
+			ferry_hub_move(peer->hub, 1, NULL) != FERRY_E_FORKED)
+		return __LINE__;
+	if (ferry_hub_destroy(peer->hub) != FERRY_E_FORKED)
+		return __LINE__;
+	return 0;
+}
+
+/* In a child of the hub, which is number 1: a namespace whose first process is
+ * number 1, too. */
+static int
+make_namesake(struct peer *peer)
+{
+	int status, line;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWPID) != 0)
+		return __LINE__;
+	pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		line = act_as_namesake(peer);
+		if (line != 0)
+			fprintf(stderr, "line %d\n", line);
+		_exit(line != 0);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : __LINE__;
+}
+
+static int
+fork_namesake(struct peer *peer)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(make_namesake(peer) != 0);
+	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : -EPROTO;
+}
+
+static void
+a_fork_of_the_same_number_is_told(void **state)
+{
+	struct peer hub = { 0 }, ep = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	namespace_need();
+	start_alone(&hub, true);
+	assert_int_equal(do_custom(&hub, fork_namesake), 0);
+	/* The hub goes on. */
+	peer_start_endpoint(&ep);
+	peer_check_hub(&hub, 1);
+	peer_exit(&ep);
+	peer_exit_hub(&hub);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -317,6 +388,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(two_processes_of_the_same_number_exchange_messages, stop_all),
 		cmocka_unit_test_teardown(a_hub_of_the_same_number_takes_nothing_for_its_own, stop_all),
 		cmocka_unit_test_teardown(without_a_hub_nobody_waits_for_a_namesake, stop_all),
+		cmocka_unit_test_teardown(a_fork_of_the_same_number_is_told, stop_all),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -100,6 +100,9 @@ struct softdsa_bell {
 };
 
 struct softdsa_dev {
+	/* Whose it is, by its token: processes that are forked from it have no
+	 * engines. */
+	uint64_t process;
 	struct softdsa_config config;
 	struct softdsa_limits limits;
 	struct softdsa_dir dir;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* RTE_LOG_REGISTER_SUFFIX() puts this before the suffix. */
@@ -15,6 +14,7 @@
 #include <rte_log.h>
 #include <rte_version.h>
 
+#include "ferry_process.h"
 #include "ferry_softdsa.h"
 #include "softdsa_bus.h"
 #include "softdsa_dev.h"
@@ -34,8 +34,6 @@ RTE_LOG_REGISTER_SUFFIX(softdsa_logtype, softdsa, NOTICE)
 
 /* A process has one. Set when it is complete, and never taken back. */
 static struct softdsa_dev *device;
-/* 1 in the process that has it. The kernel zeroes the page in its children. */
-static uint8_t *mine;
 
 static struct softdsa_dev *
 the_device(void)
@@ -92,34 +90,14 @@ make(const struct softdsa_config *config)
 }
 
 static int
-mine_make(void)
-{
-	const size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	void *page;
-
-	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		MAP_ANONYMOUS, -1, 0);
-	if (page == MAP_FAILED)
-		return -errno;
-	if (madvise(page, size, MADV_WIPEONFORK) != 0) {
-		munmap(page, size);
-		return -errno;
-	}
-	mine = page;
-	*mine = 1;
-	return 0;
-}
-
-static int
 start(struct softdsa_dev *dev, char why[SOFTDSA_WHY_LEN])
 {
 	char path[SOFTDSA_PATH_LEN];
 	int ret;
 
-	ret = mine_make();
-	if (ret == 0)
-		ret = softdsa_dir_make(&dev->dir, &dev->config,
-			softdsa_has_movdir64b(), why);
+	dev->process = ferry_process_token();
+	ret = dev->process != 0 ? softdsa_dir_make(&dev->dir, &dev->config,
+			softdsa_has_movdir64b(), why) : -ENOMEM;
 	if (ret != 0)
 		return ret;
 	/* Before there are threads of ours. */
@@ -243,7 +221,7 @@ RTE_FINI(softdsa_unload)
 	const struct softdsa_dev *dev = the_device();
 
 	/* Threads and handlers are left: the process is about to end. */
-	if (dev != NULL && *mine == 1)
+	if (dev != NULL && ferry_process_check(dev->process) == 0)
 		softdsa_dir_remove(&dev->dir);
 }
 

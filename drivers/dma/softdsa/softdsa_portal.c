@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ferry_process.h"
 #include "softdsa_dev.h"
 #include "softdsa_guard.h"
 #include "softdsa_insn.h"
@@ -24,7 +25,6 @@ static struct trap {
 	{ .signal = SIGSEGV },
 };
 
-/* NULL in a process that was forked: it has no engines. */
 static struct softdsa_dev *device;
 
 /*
@@ -166,7 +166,7 @@ ours(int signal, ucontext_t *uc)
 		return false;
 	/* Set before the handlers were. */
 	dev = __atomic_load_n(&device, __ATOMIC_RELAXED);
-	if (dev == NULL)
+	if (dev == NULL || ferry_process_check(dev->process) != 0)
 		return false;
 	/* Of the two ways, only that which this processor takes. */
 	if ((signal == SIGBUS) != dev->dir.empty_portals)
@@ -242,25 +242,12 @@ on_signal(int signal, siginfo_t *info, void *context)
 	errno = error;
 }
 
-/* In a forked child. */
-static void
-forget(void)
-{
-	__atomic_store_n(&device, NULL, __ATOMIC_RELAXED);
-}
-
 int
 softdsa_portal_start(struct softdsa_dev *dev)
 {
-	static bool watching_fork;
 	struct sigaction sa, before;
 	unsigned int i;
 
-	if (!watching_fork) {
-		if (pthread_atfork(NULL, NULL, forget) != 0)
-			return -ENOMEM;
-		watching_fork = true;
-	}
 	__atomic_store_n(&device, dev, __ATOMIC_RELAXED);
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = on_signal;
