@@ -14,6 +14,7 @@
 #include <rte_log.h>
 
 #include "eal_private.h"
+#include "ferry_process.h"
 
 RTE_LOG_REGISTER(ferry_eal_logtype, ferry.eal, NOTICE);
 
@@ -77,10 +78,15 @@ start(void *arg)
 static int
 init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 {
+	const uint64_t self = ferry_process_token();
 	char words[sizeof(args->error)];
 	struct eal_fds before;
 	int ret, names = -1;
 
+	/* Before EAL is there, whose end needs it. */
+	if (self == 0)
+		return eal_refuse(args, -ENOMEM, "no memory for this process's "
+			"token");
 	ret = number_lcore(args, dir);
 	if (ret != 0)
 		return ret;
@@ -104,6 +110,7 @@ init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 		return eal_refuse(args, ret, "%s", words);
 	if (ret != 0)
 		return eal_words_why(args, ret);
+	args->process = self;
 	ret = ferry_eal_adopt(words, sizeof(words));
 	if (ret != 0) {
 		ferry_eal_cleanup(args, role);
@@ -117,6 +124,12 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 {
 	int dir, ret;
 
+	/* The looks below would give up a running primary's lock: the kernel
+	 * drops those of a process when it closes any descriptor of the file. */
+	if (rte_eal_get_runtime_dir()[0] != '\0')
+		return eal_refuse(args, -EALREADY, "EAL has been started in this "
+			"process before, or in the one that it was forked from: "
+			"it can be once: start a new program");
 	ret = eal_limits_path(args);
 	if (ret == 0)
 		ret = eal_limits_calls(args);
@@ -148,12 +161,16 @@ cleanup(void *arg)
 }
 
 void
-ferry_eal_cleanup(const struct ferry_eal_args *args, enum ferry_eal_role role)
+ferry_eal_cleanup(struct ferry_eal_args *args, enum ferry_eal_role role)
 {
 	struct eal_names own;
 	bool ended = false;
 	int16_t dev;
 
+	/* The files and locks are those of the process that started EAL. */
+	if (ferry_process_check(args->process) != 0)
+		return;
+	args->process = 0;
 	eal_fds_own_names(&own);
 	/* What must be done, whatever comes of EAL's end. */
 	if (role == FERRY_EAL_HUB) {

@@ -56,6 +56,11 @@ struct ferry_eal_args {
 	int main_lcore;
 	/** The argument of text that chooses the lcore, or NULL. */
 	char *lcore;
+	/**
+	 * While EAL runs that was started with them: token of the process that
+	 * started it. Else 0.
+	 */
+	uint64_t process;
 	/** What was added. */
 	char text[4096];
 };
@@ -89,9 +94,14 @@ int ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
  * owners and modes of directories, the hub and its hugepages. It takes lcore
  * ids that no other process of the file prefix has: the lowest one that is
  * free, unless the user chose. In a secondary, DSA_DEV_PATH is set empty and
- * EAL's bus of virtual devices is left out, so that no device is probed. What
- * EAL opens is closed on exec(). While EAL starts, the signal SIGURG is used
- * to end waits that take longer than args->start_ms.
+ * EAL's bus of virtual devices is left out, so that no device is probed. While
+ * EAL starts, the signal SIGURG is used to end waits that take longer than
+ * args->start_ms.
+ *
+ * All descriptors that are new when EAL has started are set to be closed on
+ * exec(), because EAL does not tell which ones are its own. So is one that
+ * another thread opens during the call: if a program that is started later shall
+ * inherit it, open it before or afterwards, or clear its FD_CLOEXEC again.
  *
  * @param args
  *   From ferry_eal_args(). EAL may change their order, and refers to them
@@ -100,7 +110,8 @@ int ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
  *   As given to ferry_eal_args().
  * @return
  *   0, or negative with a line in args->error that names cause and cure:
- *   -EBUSY in a hub if processes of the file prefix are running, a hub or
+ *   -EALREADY if EAL has been started in this process before, or in the one
+ *   that it was forked from; -EBUSY in a hub if processes of the file prefix are running, a hub or
  *   secondaries of an earlier one; -ENOENT in a secondary if no hub runs;
  *   FERRY_E_LCORE if another process has one of the lcore ids that the user
  *   chose; -EUSERS if no lcore id is left; -EMFILE, -EFBIG, -ENOSPC,
@@ -154,13 +165,16 @@ int ferry_eal_free(void *const pointers[], uint32_t n);
  * Returns within about a second, even if a process that died holds EAL's
  * locks. It is then logged, and EAL's memory is left to the end of the process.
  *
+ * Does nothing if ferry_eal_init() did not succeed with these arguments, if it is
+ * called again, or in a process that was forked from the one that called
+ * ferry_eal_init(): the files are then another process's.
+ *
  * @param args
  *   As given to ferry_eal_init().
  * @param role
  *   As given to ferry_eal_init().
  */
-void ferry_eal_cleanup(const struct ferry_eal_args *args,
-		enum ferry_eal_role role);
+void ferry_eal_cleanup(struct ferry_eal_args *args, enum ferry_eal_role role);
 
 #ifdef __cplusplus
 }

@@ -280,6 +280,85 @@ a_hub_that_cannot_start_says_who_is_in_the_way(void **state)
 	peer_exit_hub(&hub);
 }
 
+static void
+start_in_vain(struct eal_outcome *out, void *arg)
+{
+	start_hub(out, arg);
+	ferry_eal_cleanup(&args, FERRY_EAL_HUB);
+}
+
+/* As an application that gives back everything on its way out. */
+static void
+the_end_of_a_refused_start_leaves_the_running_hub_alone(void **state)
+{
+	struct peer hub = { 0 }, ep = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 4 * MIB);
+	eal_expect(eal_try(start_in_vain, NULL), -EBUSY, "runs already");
+	/* All of its files are there: a newcomer starts, and attaches. */
+	peer_start_endpoint(&ep);
+	peer_exit(&ep);
+	peer_exit_hub(&hub);
+	assert_int_equal(ferry_test_leftovers(), 0);
+}
+
+/* What a hub's child does that thinks it is the hub: 0, or the line. */
+static int
+end_for_parent(void)
+{
+	if (ferry_eal_init(&args, FERRY_EAL_HUB) != -EALREADY)
+		return __LINE__;
+	ferry_eal_cleanup(&args, FERRY_EAL_HUB);
+	return 0;
+}
+
+static void
+hub_and_fork(struct eal_outcome *out, void *arg)
+{
+	int status;
+	pid_t pid;
+
+	(void)arg;
+	eal_rig_start(out, &args, FERRY_EAL_HUB, NULL, NULL);
+	if (out->result != 0)
+		return;
+	pid = fork();
+	if (pid == 0)
+		_exit(end_for_parent());
+	if (waitpid(pid, &status, 0) != pid || status != 0)
+		out->result = -EPROTO;
+	out->value = (int)ferry_test_leftovers();
+	/* Again in the hub's own process: refused, and still the hub. */
+	if (ferry_eal_init(&args, FERRY_EAL_HUB) != -EALREADY)
+		out->result = -EPROTO;
+	ferry_eal_cleanup(&args, FERRY_EAL_HUB);
+	/* Another hub of the prefix would have made these. */
+	if (mkdir(RUN_DIR, 0755) != 0 && errno != EEXIST)
+		out->result = -errno;
+	snprintf(out->words, sizeof(out->words), RUN_DIR "/%s",
+		ferry_test_prefix());
+	if (mkdir(out->words, 0700) != 0)
+		out->result = -errno;
+	ferry_eal_cleanup(&args, FERRY_EAL_HUB);
+	if (rmdir(out->words) != 0)
+		out->result = -errno;
+}
+
+static void
+the_end_is_the_business_of_the_process_that_started(void **state)
+{
+	struct eal_outcome out;
+
+	(void)state;
+	ferry_procs_need();
+	out = eal_try(hub_and_fork, NULL);
+	assert_int_equal(out.result, 0);
+	assert_true(out.value > 1);
+	assert_int_equal(ferry_test_leftovers(), 0);
+}
+
 static int
 devices(struct peer *peer)
 {
@@ -335,6 +414,8 @@ main(void)
 		cmocka_unit_test_teardown(a_program_that_is_started_inherits_nothing_of_eal, clean),
 		cmocka_unit_test_teardown(a_fork_of_a_process_with_eal_is_refused, clean),
 		cmocka_unit_test_teardown(a_hub_that_cannot_start_says_who_is_in_the_way, clean),
+		cmocka_unit_test_teardown(the_end_of_a_refused_start_leaves_the_running_hub_alone, clean),
+		cmocka_unit_test_teardown(the_end_is_the_business_of_the_process_that_started, clean),
 		cmocka_unit_test_teardown(the_hubs_virtual_devices_are_not_probed_in_a_secondary, clean),
 	};
 
