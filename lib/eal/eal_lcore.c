@@ -5,8 +5,13 @@
  * each process by itself, from 0, and keeps data per id in memory that all
  * share: a mempool's cache is one lcore's, without a lock.
  *
- * A file in the runtime directory has a lock for each id. The kernel drops a
- * lock with the process that holds it, however that ends.
+ * A file in the runtime directory has a lock for each id. A lock belongs to the
+ * open file, and not to the process (F_OFD_SETLK): neither other descriptors of
+ * the file nor threads matter. The kernel drops it when the last descriptor of
+ * that open file is closed, which is when the process ends, however it does. A
+ * child that was forked from it has such a descriptor, too: until the child has
+ * ended or called exec(), a killed parent's ids are not free. A parent that ends
+ * EAL gives them up by name, so that its children do not matter.
  */
 
 #include <errno.h>
@@ -51,8 +56,6 @@ try_lock(unsigned int id)
 
 	if (ids.held[id])
 		return 1;
-	/* The file description's: threads and other descriptors of this
-	 * process do not matter. */
 	if (fcntl(ids.fd, F_OFD_SETLK, &range) != 0)
 		return errno == EAGAIN || errno == EACCES ? 0 : -errno;
 	ids.held[id] = true;
@@ -261,9 +264,15 @@ ferry_eal_adopt(char *words, uint32_t len)
 void
 eal_lcore_release(void)
 {
+	/* All of them: a length of 0 has no end. */
+	struct flock range = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
 	pthread_mutex_lock(&ids.lock);
-	if (ids.fd >= 0)
+	/* A child may have the open file, too. */
+	if (ids.fd >= 0) {
+		fcntl(ids.fd, F_OFD_SETLK, &range);
 		close(ids.fd);
+	}
 	ids.fd = -1;
 	memset(ids.held, 0, sizeof(ids.held));
 	pthread_mutex_unlock(&ids.lock);

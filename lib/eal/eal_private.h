@@ -159,6 +159,8 @@ bool eal_helper_busy(void);
 /* Take the lcore id that is wanted, or the lowest one that is free if
  * wanted < 0: the id, or a negative errno with args->error set. */
 int eal_lcore_take(struct ferry_eal_args *args, int dir, int wanted);
+/* Give all up. Not in a process that was forked from the one that took them:
+ * the locks are the parent's, too. */
 void eal_lcore_release(void);
 
 /* eal_names.c */

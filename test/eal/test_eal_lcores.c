@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -105,6 +106,42 @@ an_id_that_another_process_has_is_refused(void **state)
 	eal_expect(eal_try(choose, (void *)(uintptr_t)"--main-lcore=5"), 0, "");
 	eal_expect(eal_try(choose, (void *)(uintptr_t)"--main-lcore=999"),
 		-EINVAL, "--main-lcore");
+	peer_exit_hub(&hub);
+}
+
+/* Ends EAL while a child lives that has all of its open files. */
+static void
+end_beside_a_child(struct eal_outcome *out, void *arg)
+{
+	pid_t *child = arg;
+
+	eal_rig_start(out, &args, FERRY_EAL_SECONDARY, "--main-lcore=5", NULL);
+	if (out->result != 0)
+		return;
+	*child = fork();
+	if (*child == 0) {
+		/* Ends by itself if the test fails. */
+		sleep(300);
+		_exit(0);
+	}
+	ferry_eal_cleanup(&args, FERRY_EAL_SECONDARY);
+}
+
+static void
+an_id_is_free_when_eal_ends_though_a_child_lives(void **state)
+{
+	pid_t *child = ferry_test_shared(sizeof(*child));
+	struct peer hub = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	assert_non_null(child);
+	peer_start_hub(&hub, 4 * MIB);
+	eal_expect(eal_try(end_beside_a_child, child), 0, "");
+	assert_true(*child > 0);
+	assert_int_equal(kill(*child, 0), 0);
+	eal_expect(eal_try(choose, (void *)(uintptr_t)"--main-lcore=5"), 0, "");
+	assert_int_equal(kill(*child, SIGKILL), 0);
 	peer_exit_hub(&hub);
 }
 
@@ -226,6 +263,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(each_process_has_an_lcore_id_of_its_own, clean),
 		cmocka_unit_test_teardown(an_id_that_another_process_has_is_refused, clean),
+		cmocka_unit_test_teardown(an_id_is_free_when_eal_ends_though_a_child_lives, clean),
 		cmocka_unit_test_teardown(attaching_with_anothers_id_is_refused, clean),
 		cmocka_unit_test_teardown(a_mempool_of_several_processes_stays_whole, clean),
 	};
