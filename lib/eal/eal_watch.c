@@ -132,22 +132,30 @@ look(pid_t tid, const char *file, char *out, size_t len)
 	out[n > 0 ? n : 0] = '\0';
 }
 
+/* A number of a status file; 0 if it is not there. */
+static long
+number_of(const char *status, const char *name)
+{
+	const char *at = strstr(status, name);
+
+	return at != NULL ? strtol(at + strlen(name), NULL, 10) : 0;
+}
+
 /* Where a thread is: "running", or the system call that it waits in with
- * arguments and stack; and how often it has waited. */
+ * arguments and stack; how often it has waited; and how much memory it has got,
+ * because the kernel clears hugepages while the thread "runs". */
 static void
 where(pid_t tid, char *out, size_t len)
 {
-	const char waits[] = "\nvoluntary_ctxt_switches:";
 	char status[4096];
-	const char *at;
 	size_t used;
 
 	look(tid, "syscall", out, len);
 	used = strcspn(out, "\n");
 	look(tid, "status", status, sizeof(status));
-	at = strstr(status, waits);
-	snprintf(out + used, len - used, " %ld", at != NULL ?
-		strtol(at + strlen(waits), NULL, 10) : 0);
+	snprintf(out + used, len - used, " %ld %ld",
+		number_of(status, "\nvoluntary_ctxt_switches:"),
+		number_of(status, "\nHugetlbPages:"));
 }
 
 /* Who has locked a file with flock(), by its lines in /proc/locks. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +22,7 @@
 
 #include "eal_private.h"
 #include "eal_rig.h"
+#include "ferry_test.h"
 
 #define LIMIT_MS 300
 
@@ -39,6 +41,36 @@ takes_its_time(void *arg)
 	for (i = 0; i < 2 * LIMIT_MS; i++)
 		usleep(1000 + (unsigned int)i);
 	return *(int *)arg;
+}
+
+#define PAGE (UINT64_C(2) << 20)
+#define PAGES 20
+
+static uint64_t
+ms(void)
+{
+	return ferry_test_now_ns() / 1000000;
+}
+
+/* Longer than the limit, without a wait: each page takes a part of it, as where
+ * the kernel clears many. */
+static int
+takes_pages(void *arg)
+{
+	uint64_t end;
+	uint8_t *mem;
+	int i;
+
+	mem = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (mem == MAP_FAILED)
+		return -errno;
+	for (i = 0; i < PAGES; i++) {
+		mem[i * PAGE] = 1;
+		for (end = ms() + 4 * *(uint32_t *)arg / PAGES; ms() < end;)
+			;
+	}
+	return 0;
 }
 
 static int
@@ -71,6 +103,7 @@ polls_a_lock_in_memory(void *arg)
 struct what {
 	int (*fn)(void *arg);
 	void *arg;
+	uint32_t limit_ms;
 };
 
 static void
@@ -80,7 +113,7 @@ watch(struct eal_outcome *out, void *arg)
 	struct what *what = arg;
 
 	sigaction(SIGURG, NULL, &before);
-	out->result = eal_watch(what->fn, what->arg, LIMIT_MS, out->words,
+	out->result = eal_watch(what->fn, what->arg, what->limit_ms, out->words,
 		sizeof(out->words));
 	sigaction(SIGURG, NULL, &after);
 	out->value = before.sa_handler == after.sa_handler;
@@ -89,7 +122,7 @@ watch(struct eal_outcome *out, void *arg)
 static struct eal_outcome
 watched(int (*fn)(void *arg), void *arg)
 {
-	struct what what = { fn, arg };
+	struct what what = { fn, arg, LIMIT_MS };
 	struct eal_outcome out = eal_try(watch, &what);
 
 	/* The signal is the application's again. */
@@ -106,6 +139,18 @@ what_gets_on_is_left_alone(void **state)
 	eal_expect(watched(returns, &value), 17, "");
 	value = -EBUSY;
 	eal_expect(watched(takes_its_time, &value), -EBUSY, "");
+}
+
+static void
+memory_that_comes_is_progress(void **state)
+{
+	/* Far more than a page's part of it, also on a loaded machine. */
+	uint32_t limit_ms = 2000;
+	struct what what = { takes_pages, &limit_ms, limit_ms };
+
+	(void)state;
+	ferry_procs_need();
+	eal_expect(eal_try(watch, &what), 0, "");
 }
 
 static void
@@ -153,6 +198,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_gets_on_is_left_alone),
+		cmocka_unit_test(memory_that_comes_is_progress),
 		cmocka_unit_test(a_lock_of_another_process_is_told_with_its_name),
 		cmocka_unit_test(a_system_call_that_is_made_again_ends),
 		cmocka_unit_test(a_lock_in_memory_that_nobody_gives_up_ends),
