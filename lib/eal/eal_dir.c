@@ -49,23 +49,31 @@ enum owner {
 
 /* What is wrong with a directory, or NULL. */
 static const char *
-wrong(const struct stat *st, enum owner owner, uid_t root)
+wrong(const struct stat *st, enum owner owner, const struct stat *root)
 {
-	const mode_t others = owner == OWNER_SELF ? S_IWGRP | S_IWOTH : S_IWOTH;
+	mode_t others = S_IWGRP | S_IWOTH;
 
 	if (st->st_uid != geteuid() && (owner == OWNER_SELF ||
-			(st->st_uid != 0 && st->st_uid != root)))
+			(st->st_uid != 0 && st->st_uid != root->st_uid)))
 		return "belongs to another user";
-	/* In a sticky one nobody can rename what is not theirs. */
-	if ((st->st_mode & others) != 0 && (owner == OWNER_SELF ||
-			(st->st_mode & S_ISVTX) == 0))
+	/* Who is in root's group is trusted as root is. Who is in this user's own
+	 * group is not: it may be one that all users are in. */
+	if (owner == OWNER_TRUSTED && (st->st_gid == 0 ||
+			st->st_gid == root->st_gid))
+		others = S_IWOTH;
+	/* In a sticky one no user can rename what is another's. */
+	if (owner == OWNER_TRUSTED && (st->st_mode & S_ISVTX) != 0)
+		others = 0;
+	if ((st->st_mode & others & S_IWOTH) != 0)
 		return "can be written to by other users";
+	if ((st->st_mode & others & S_IWGRP) != 0)
+		return "can be written to by users of its group";
 	return NULL;
 }
 
 static int
 check_one(struct ferry_eal_args *args, int fd, const char *path,
-		enum owner owner, uid_t root)
+		enum owner owner, const struct stat *root)
 {
 	const char *text;
 	struct stat st;
@@ -74,17 +82,21 @@ check_one(struct ferry_eal_args *args, int fd, const char *path,
 		return eal_refuse(args, -errno, "cannot look at %s: %s", path,
 			strerror(errno));
 	text = wrong(&st, owner, root);
-	if (text != NULL)
+	if (text == NULL)
+		return 0;
+	/* The cure that leaves the directory to those who share it. */
+	if (owner == OWNER_TRUSTED && text[0] == 'c')
 		return eal_refuse(args, -EACCES, "the runtime directory is not "
-			"safe: %s %s (user %u): " CURE, path, text,
-			(unsigned int)st.st_uid);
-	return 0;
+			"safe: %.120s %s: chmod +t it, or " CURE, path, text);
+	return eal_refuse(args, -EACCES, "the runtime directory is not safe: "
+		"%.120s %s (user %u): " CURE, path, text,
+		(unsigned int)st.st_uid);
 }
 
 /* Open an entry of a directory that has been checked, and check it. */
 static int
 step(struct ferry_eal_args *args, int at, const char *name, const char *path,
-		enum owner owner, uid_t root)
+		enum owner owner, const struct stat *root)
 {
 	int fd = openat(at, name, OPEN_DIR), ret;
 
@@ -112,8 +124,10 @@ struct walk {
 	int fd;
 	/* Links so far. */
 	int links;
-	uid_t root;
-	/* The rest. */
+	/* Of "/": who owns it can do anything, root by whatever number. */
+	const struct stat *root;
+	/* Where that is, for people; and the rest. */
+	char done[PATH_MAX];
 	char rest[PATH_MAX];
 };
 
@@ -133,7 +147,7 @@ walk_link(struct ferry_eal_args *args, struct walk *w, const char *name,
 	char target[PATH_MAX], whole[PATH_MAX];
 	ssize_t n = readlinkat(w->fd, name, target, sizeof(target) - 1);
 
-	if (st->st_uid != 0 && st->st_uid != w->root &&
+	if (st->st_uid != 0 && st->st_uid != w->root->st_uid &&
 			st->st_uid != geteuid())
 		return eal_refuse(args, -EACCES, "the runtime directory is not "
 			"safe: %s in its path is a link of another user (%u): "
@@ -146,8 +160,10 @@ walk_link(struct ferry_eal_args *args, struct walk *w, const char *name,
 			"runtime files %s cannot be used: too many links: "
 			CURE, eal_dir_base());
 	strcpy(w->rest, whole);
-	if (target[0] == '/')
+	if (target[0] == '/') {
 		walk_to(w, open("/", OPEN_DIR));
+		w->done[0] = '\0';
+	}
 	return w->fd >= 0 ? 0 : eal_refuse(args, -errno, "cannot open /: %s",
 		strerror(errno));
 }
@@ -156,6 +172,7 @@ walk_link(struct ferry_eal_args *args, struct walk *w, const char *name,
 static int
 walk_on(struct ferry_eal_args *args, struct walk *w, const char *name)
 {
+	const size_t len = strlen(w->done);
 	struct stat st;
 	int fd;
 
@@ -165,7 +182,8 @@ walk_on(struct ferry_eal_args *args, struct walk *w, const char *name)
 			CURE, eal_dir_base(), strerror(errno));
 	if (S_ISLNK(st.st_mode))
 		return walk_link(args, w, name, &st);
-	fd = step(args, w->fd, name, name, OWNER_TRUSTED, w->root);
+	snprintf(w->done + len, sizeof(w->done) - len, "/%s", name);
+	fd = step(args, w->fd, name, w->done, OWNER_TRUSTED, w->root);
 	if (fd < 0)
 		return fd;
 	walk_to(w, fd);
@@ -174,22 +192,28 @@ walk_on(struct ferry_eal_args *args, struct walk *w, const char *name)
 
 /* The base, each directory and link on the way checked: a descriptor. */
 static int
-open_base(struct ferry_eal_args *args, uid_t *root)
+open_base(struct ferry_eal_args *args, struct stat *root)
 {
 	const char *base = eal_dir_base();
-	struct walk w = { .fd = -1 };
+	struct walk w = { .fd = -1, .root = root };
 	char name[NAME_MAX + 1];
-	struct stat st;
 	size_t len;
 	int ret = 0;
 
-	if (stat("/", &st) != 0 || snprintf(w.rest, sizeof(w.rest), "%s",
-			base) >= (int)sizeof(w.rest))
+	/* EAL puts /dpdk behind an empty one; another would be elsewhere after
+	 * the next chdir(). */
+	if (base[0] != '/')
+		return eal_refuse(args, -EINVAL, "the directory for EAL's runtime "
+			"files '%.100s' is no path from /: unset "
+			"RUNTIME_DIRECTORY, or " CURE, base);
+	if (stat("/", root) != 0)
+		return eal_refuse(args, -errno, "cannot look at /: %s",
+			strerror(errno));
+	if (snprintf(w.rest, sizeof(w.rest), "%s", base) >=
+			(int)sizeof(w.rest))
 		return eal_refuse(args, -ENAMETOOLONG, "the directory for EAL's "
 			"runtime files has too long a path: " CURE);
-	/* Who owns it can do anything: root, by whatever number. */
-	*root = w.root = st.st_uid;
-	walk_to(&w, open(base[0] == '/' ? "/" : ".", OPEN_DIR));
+	walk_to(&w, open("/", OPEN_DIR));
 	while (ret == 0 && w.fd >= 0) {
 		len = strspn(w.rest, "/");
 		memmove(w.rest, w.rest + len, strlen(w.rest + len) + 1);
@@ -221,7 +245,7 @@ eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
 {
 	struct eal_path path, above;
 	int base, dpdk, fd = -1;
-	uid_t root = 0;
+	struct stat root;
 
 	eal_dir_path(&path, args->prefix);
 	snprintf(above.text, sizeof(above.text), "%s/dpdk", eal_dir_base());
@@ -236,7 +260,7 @@ eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
 		close(base);
 		return -ENOENT;
 	}
-	dpdk = step(args, base, "dpdk", above.text, OWNER_TRUSTED, root);
+	dpdk = step(args, base, "dpdk", above.text, OWNER_TRUSTED, &root);
 	close(base);
 	if (dpdk < 0)
 		return dpdk;
@@ -249,7 +273,7 @@ eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
 		fd = -ENOENT;
 	else
 		fd = step(args, dpdk, args->prefix, path.text, OWNER_SELF,
-			root);
+			&root);
 	close(dpdk);
 	return fd;
 }
@@ -259,18 +283,18 @@ static int
 open_dpdk(const char *prefix, int *dir)
 {
 	struct ferry_eal_args args;
-	uid_t root = 0;
+	struct stat root;
 	int base, dpdk;
 
 	memset(&args, 0, sizeof(args));
 	base = open_base(&args, &root);
 	if (base < 0)
 		return base;
-	dpdk = step(&args, base, "dpdk", "dpdk", OWNER_TRUSTED, root);
+	dpdk = step(&args, base, "dpdk", "dpdk", OWNER_TRUSTED, &root);
 	close(base);
 	if (dpdk < 0)
 		return dpdk;
-	*dir = step(&args, dpdk, prefix, prefix, OWNER_SELF, root);
+	*dir = step(&args, dpdk, prefix, prefix, OWNER_SELF, &root);
 	return dpdk;
 }
 

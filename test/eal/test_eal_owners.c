@@ -175,10 +175,72 @@ directories_that_all_can_write_to_are_refused(void **state)
 	assert_int_equal(chmod(dpdk, 0755), 0);
 	make(dir, USER, 0770);
 	eal_expect(try_as_user(FERRY_EAL_HUB), -EACCES,
-		"can be written to by other users");
+		"can be written to by users of its group");
 	assert_int_equal(chmod(base, 0777), 0);
 	eal_expect(try_as_user(FERRY_EAL_HUB), -EACCES,
 		"can be written to by other users");
+}
+
+static void
+own(const char *path, uid_t uid, gid_t gid, mode_t mode)
+{
+	assert_int_equal(chown(path, uid, gid), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+/* As where several users of a group have hubs. */
+static void
+directories_that_a_group_can_write_to_are_refused(void **state)
+{
+	struct eal_outcome out;
+
+	(void)state;
+	need_root();
+	make(dpdk, USER, 0755);
+	own(base, 0, OTHER, 0775);
+	out = try_as_user(FERRY_EAL_HUB);
+	eal_expect(out, -EACCES, "can be written to by users of its group");
+	/* The cure, and which directory it is. */
+	eal_expect(out, -EACCES, "chmod +t it");
+	eal_expect(out, -EACCES, base);
+	eal_expect(try_as_user(FERRY_EAL_SECONDARY), -EACCES, "chmod +t it");
+	/* The user's own group may have other users in it. */
+	own(base, 0, USER, 0775);
+	eal_expect(try_as_user(FERRY_EAL_HUB), -EACCES, "its group");
+	own(dpdk, USER, USER, 0775);
+	own(base, 0, 0, 0755);
+	eal_expect(try_as_user(FERRY_EAL_HUB), -EACCES, "its group");
+	/* Root's group is trusted, and the cure helps. */
+	own(dpdk, USER, USER, 01775);
+	own(base, 0, 0, 0775);
+	eal_expect(try_as_user(FERRY_EAL_HUB), 0, "");
+	own(base, 0, OTHER, 01775);
+	eal_expect(try_as_user(FERRY_EAL_HUB), 0, "");
+	/* A volume of a pod is made so, and the same cure helps. */
+	own(base, 0, 0, 0777);
+	eal_expect(try_as_user(FERRY_EAL_HUB), -EACCES, "chmod +t it");
+	own(base, 0, 0, 01777);
+	eal_expect(try_as_user(FERRY_EAL_HUB), 0, "");
+}
+
+static void
+at(struct eal_outcome *out, void *arg)
+{
+	setenv("RUNTIME_DIRECTORY", arg, 1);
+	/* Where a relative one would be. */
+	if (chdir("/tmp") == 0)
+		eal_rig_start(out, &args, FERRY_EAL_HUB, NULL, NULL);
+}
+
+static void
+a_base_that_is_no_path_from_the_root_is_refused(void **state)
+{
+	static char none[] = "", relative[] = "ferry-relative";
+
+	(void)state;
+	ferry_procs_need();
+	eal_expect(eal_try(at, none), -EINVAL, "unset RUNTIME_DIRECTORY");
+	eal_expect(eal_try(at, relative), -EINVAL, "'ferry-relative' is no path");
 }
 
 static void
@@ -274,6 +336,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_runtime_directory_of_another_user_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(links_of_other_users_on_the_way_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(directories_that_all_can_write_to_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(directories_that_a_group_can_write_to_are_refused, setup, teardown),
+		cmocka_unit_test(a_base_that_is_no_path_from_the_root_is_refused),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_made_for_this_user_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(cleaning_up_follows_no_link, setup, teardown),
 		cmocka_unit_test(hugepage_files_of_others_are_refused),
