@@ -137,11 +137,10 @@ no_answer(const struct rte_mp_msg *msg, const void *peer)
 	return -1;
 }
 
-/* Whether EAL has other processes at all; it says so of nothing else. 1, 0, or
- * a negative errno if it has no memory for the answer. */
-static int
-is_shared(void)
+int
+ferry_eal_shared(void)
 {
+	/* EAL says it of nothing else. */
 	if (rte_mp_action_register("ferry_lcores", no_answer) == 0) {
 		rte_mp_action_unregister("ferry_lcores");
 		return 1;
@@ -245,7 +244,7 @@ ferry_eal_adopt(char *words, uint32_t len)
 		return ret;
 	}
 	eal_fds_guard(rte_eal_get_runtime_dir());
-	ret = is_shared();
+	ret = ferry_eal_shared();
 	if (ret == 0)
 		return 0;
 	if (ret > 0)

@@ -122,7 +122,7 @@ smallest_page(const struct rte_memseg_list *msl, void *arg)
 }
 
 int
-eal_limits_memory(uint64_t memory)
+ferry_eal_memory_error(uint64_t memory)
 {
 	uint64_t page = 0, is_open, limit, pages;
 	unsigned long left = 0;

@@ -103,9 +103,6 @@ int eal_limits_files(struct ferry_eal_args *args, unsigned int needed);
 int eal_limits_size(struct ferry_eal_args *args, uint64_t largest);
 int eal_limits_calls(struct ferry_eal_args *args);
 int eal_limits_path(struct ferry_eal_args *args);
-/* Why EAL did not provide so much memory: -EMFILE if there are pages but not
- * enough descriptors for them, else -ENOMEM. */
-int eal_limits_memory(uint64_t memory);
 
 /* eal_fds.c */
 

@@ -141,6 +141,26 @@ int ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role);
 int ferry_eal_adopt(char *words, uint32_t len);
 
 /**
+ * Whether other processes can find this one's EAL, as they cannot with
+ * --in-memory or --no-shconf. Thread-safe.
+ *
+ * @return
+ *   1 or 0; -ENOMEM if EAL has no memory for the answer.
+ */
+int ferry_eal_shared(void);
+
+/**
+ * Why EAL did not provide memory that it was asked for. Thread-safe.
+ *
+ * @param memory
+ *   How much, in bytes.
+ * @return
+ *   -EMFILE if there are pages, but not enough descriptors for them; else
+ *   -ENOMEM.
+ */
+int ferry_eal_memory_error(uint64_t memory);
+
+/**
  * Call rte_free() for what may take a lock in shared memory that a dead
  * process holds for ever. Returns within a second; if the memory is not
  * given back by then, a thread goes on trying, and it is logged.

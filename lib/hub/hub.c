@@ -10,7 +10,7 @@
 #include <rte_eal.h>
 #include <rte_malloc.h>
 
-#include "eal_private.h"
+#include "ferry_eal.h"
 #include "ferry_errno.h"
 #include "ferry_process.h"
 #include "hub_ctl.h"
@@ -113,7 +113,7 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 			HUB_ARENA_GRAIN, socket);
 	if (hub->registry == NULL || hub->boards == NULL ||
 			hub->memory == NULL) {
-		ret = eal_limits_memory(memory);
+		ret = ferry_eal_memory_error(memory);
 		HUB_LOG(ERR, "%s: EAL cannot provide %" PRIu64 " MiB: %s, or "
 			"ask for less hub memory", hub->name, memory >> 20,
 			ret == -EMFILE ? "raise the limit of open files" :

@@ -7,11 +7,13 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
 
+#include "ferry_eal.h"
 #include "ferry_errno.h"
 #include "hub_ctl.h"
 
@@ -59,36 +61,6 @@ hub_socket_init(struct hub_socket *s)
 	s->dir = s->listener = s->reserve = s->self = -1;
 	for (i = 0; i < HUB_CONNS; i++)
 		s->conns[i].fd = -1;
-}
-
-/*
- * Whether other processes can find this one's EAL: only then does it keep its
- * configuration file open, which it locks. 1, 0, or a negative errno.
- */
-static int
-eal_is_shared(int dir)
-{
-	struct stat config, st;
-	struct dirent *e;
-	int ret = 0;
-	DIR *fds;
-
-	if (fstatat(dir, "config", &config, 0) != 0)
-		return errno == ENOENT ? 0 : -errno;
-	fds = opendir("/proc/self/fd");
-	if (fds == NULL)
-		return -errno;
-	while (ret == 0 && (errno = 0, e = readdir(fds)) != NULL) {
-		if (fstatat(dirfd(fds), e->d_name, &st, 0) != 0)
-			ret = errno == ENOENT ? 0 : -errno;
-		else
-			ret = st.st_dev == config.st_dev &&
-				st.st_ino == config.st_ino;
-	}
-	if (ret == 0)
-		ret = -errno;
-	closedir(fds);
-	return ret;
 }
 
 /* Whether somebody listens at a socket file: 0; -ECONNREFUSED if its process
@@ -174,15 +146,13 @@ hub_socket_open(struct ferry_hub *hub)
 	struct hub_socket *s = &hub->socket;
 	int ret, error;
 
+	ret = ferry_eal_shared();
+	if (ret <= 0)
+		return ret;
 	s->dir = open(rte_eal_get_runtime_dir(), O_RDONLY | O_DIRECTORY |
 			O_CLOEXEC);
 	if (s->dir < 0)
 		return errno == ENOENT ? 0 : -errno;
-	ret = eal_is_shared(s->dir);
-	if (ret <= 0) {
-		fds_close(s);
-		return ret;
-	}
 	s->self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	error = s->self < 0 ? errno : 0;
 	/* What is lacking now may be there the next time. */
@@ -349,19 +319,12 @@ tell_short(struct ferry_hub *hub)
 static bool
 is_pidfd(int fd)
 {
-	char path[64], line[128];
-	bool found = false;
-	FILE *info;
+	siginfo_t info;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	info = fopen(path, "re");
-	/* Without a descriptor to look with, it is believed. */
-	if (info == NULL)
-		return errno == EMFILE || errno == ENFILE;
-	while (!found && fgets(line, sizeof(line), info) != NULL)
-		found = strncmp(line, "Pid:", 4) == 0;
-	fclose(info);
-	return found;
+	/* Of a process that is no child it says ECHILD, of no process EBADF. It
+	 * takes nothing from who waits for a child. */
+	return waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) ==
+		0 || errno != EBADF;
 }
 
 /* What the reply to a request is, but for what hub_serve() does. */

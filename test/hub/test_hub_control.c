@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -314,6 +316,44 @@ without_pidfd_open_attaching_is_refused_in_words(void **state)
 	assert_int_equal(peer_simple(&hub, PEER_DETACH), 0);
 	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
 	assert_int_equal(peer_do(&a, &attach).result, FERRY_E_NO_PIDFD);
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+/* What the kernel says of descriptors. For threads that are started from now
+ * on, too. */
+static int
+hide_fdinfo(struct peer *peer)
+{
+	(void)peer;
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC |
+			MS_PRIVATE, NULL) != 0)
+		return -errno;
+	return mount("none", "/proc/self/fdinfo", "tmpfs", 0, NULL) == 0 ? 0 :
+		-errno;
+}
+
+static void
+a_pidfd_is_known_by_what_it_does(void **state)
+{
+	const struct peer_order create = {
+		.op = PEER_CREATE, .name = HUB, .n = 8 * MIB,
+	};
+	const struct peer_order hide = {
+		.op = PEER_CUSTOM, .custom = hide_fdinfo,
+	};
+	struct peer hub = { 0 }, a = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	peer_start(&hub, FERRY_EAL_HUB, NULL);
+	if (peer_do(&hub, &hide).result != 0) {
+		print_message("skipped: no mount namespace\n");
+		skip();
+	}
+	assert_int_equal(peer_do(&hub, &create).result, 0);
+	peer_start_endpoint(&a);
+	peer_check_hub(&hub, 1);
 	peer_exit(&a);
 	peer_exit_hub(&hub);
 }
@@ -726,6 +766,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(nonsense_does_not_harm_the_hub, stop_all),
 		cmocka_unit_test_teardown(a_hub_knows_who_asks_from_the_kernel, stop_all),
 		cmocka_unit_test_teardown(the_silent_and_the_deaf_keep_nobody_waiting, stop_all),
+		cmocka_unit_test_teardown(a_pidfd_is_known_by_what_it_does, stop_all),
 		cmocka_unit_test_teardown(without_pidfd_open_attaching_is_refused_in_words, stop_all),
 		cmocka_unit_test_teardown(a_hub_without_descriptors_refuses_newcomers_and_serves_the_others, stop_all),
 		cmocka_unit_test_teardown(a_process_without_descriptors_is_told_and_goes_on_with_those_it_has, stop_all),

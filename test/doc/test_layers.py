@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+What lib/meson.build promises: a room of lib/ uses only those before it, and of
+those only the public face, which is the headers whose names begin with ferry_.
+"""
+
+import pathlib
+import re
+import sys
+
+
+def rooms(lib):
+    """Rooms of lib/, in the order of the layers."""
+    text = (lib / 'meson.build').read_text()
+    return re.findall(r"^subdir\('(\w+)'\)", text, re.M)
+
+
+def wrong(lib, order):
+    """A line for each include that reaches into another room."""
+    owner = {}
+    for room in order:
+        for header in (lib / room).glob('*.h'):
+            owner[header.name] = room
+    for room in order:
+        for path in sorted((lib / room).glob('*.[ch]')):
+            for name in re.findall(r'^#include "([^"]+)"',
+                                   path.read_text(), re.M):
+                there = owner.get(name)
+                if there is None or there == room:
+                    continue
+                if order.index(there) > order.index(room):
+                    yield f'{path}: {name} is of a later room, {there}'
+                elif not name.startswith('ferry_'):
+                    yield f'{path}: {name} is the inside of {there}'
+
+
+def main():
+    """Exit code."""
+    lib = pathlib.Path(sys.argv[1]) / 'lib'
+    order = rooms(lib)
+    assert len(order) > 3, order
+    lines = list(wrong(lib, order))
+    print('\n'.join(lines))
+    return 1 if lines else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
