@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -18,6 +19,13 @@
 #define STALL_BYTE_NS 0.4
 /* A message's units are examined so often: 20 ms at 5 GHz. */
 #define AUDIT_TICKS UINT64_C(100000000)
+/*
+ * How long a thread of this process may be in the middle of copying a message that
+ * is over: 5 s, and what its bytes take at 100 MB/s. Then no thread has made the
+ * claim, but another process has written it.
+ */
+#define PATIENCE_NS UINT64_C(5000000000)
+#define PATIENCE_BYTE_NS 10
 
 int
 bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
@@ -236,6 +244,21 @@ server_may_copy(const struct bulk_end *e)
 	return ferry_end_result(e->other) != FERRY_E_HUB_GONE;
 }
 
+/*
+ * Now and then: have the server look at a message, because of claims that bear its
+ * name. It knows which of them it has not made, and takes these back.
+ */
+static void
+server_remind(struct bulk_end *e, struct bulk_msg *m)
+{
+	const uint64_t now = rte_rdtsc();
+
+	if (now < m->audit)
+		return;
+	m->audit = now + AUDIT_TICKS;
+	bulk_announce(e, m);
+}
+
 bool
 bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
 		uint32_t n_units)
@@ -246,9 +269,23 @@ bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
 			ferry_claim_any(block, n_units, FERRY_UNIT_SERVER));
 }
 
+bool
+bulk_is_impatient(struct bulk_msg *m)
+{
+	const uint64_t limit = PATIENCE_NS + m->v.len * PATIENCE_BYTE_NS;
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	if (m->patience.limit == 0)
+		ferry_watch_begin(&m->patience, now, limit);
+	return ferry_watch_over(&m->patience, now);
+}
+
 /* Whether nobody is going to mark units of a message that is over as DONE. */
 static bool
-is_settled(struct bulk_end *e, const struct bulk_msg *m)
+is_settled(struct bulk_end *e, struct bulk_msg *m)
 {
 	const struct bulk_view *v = &m->v;
 	const uint8_t other = other_party(e);
@@ -261,15 +298,20 @@ is_settled(struct bulk_end *e, const struct bulk_msg *m)
 	ferry_claim_repair(v->block, v->n_units, e->party);
 	if (peer_may_copy(e) &&
 			ferry_claim_counts(v->block, v->n_units, other)) {
-		if (peer_result(e) == 0 && (!corrupt || e->local))
+		if (peer_result(e) == 0 && (bulk_is_local(e) ?
+				!bulk_is_impatient(m) : !corrupt))
 			return false;
 		/* It may live, but perhaps it does not: it is not waited for. */
 		ferry_claim_void(v->block, other, 0, v->n_units);
 	}
-	if (corrupt && !e->in_hub)
-		ferry_claim_void(v->block, FERRY_UNIT_SERVER, 0, v->n_units);
-	return !server_may_copy(e) || !ferry_claim_counts(v->block, v->n_units,
-			FERRY_UNIT_SERVER);
+	if (!server_may_copy(e) || !ferry_claim_counts(v->block, v->n_units,
+			FERRY_UNIT_SERVER))
+		return true;
+	server_remind(e, m);
+	if (e->in_hub ? !bulk_is_impatient(m) : !corrupt)
+		return false;
+	ferry_claim_void(v->block, FERRY_UNIT_SERVER, 0, v->n_units);
+	return true;
 }
 
 /* Nobody marks units any more: what is found by looking again, from here on, both
@@ -300,32 +342,52 @@ bulk_give_up(struct bulk_end *e, struct bulk_msg *m)
 /* Whether a unit can be what it says, of a message that is not over, for an end
  * that is not copying. */
 static bool
-unit_is_possible(const struct bulk_end *e, const struct bulk_msg *m,
-		uint8_t unit)
+unit_is_possible(const struct bulk_end *e, uint8_t unit)
 {
 	return unit == FERRY_UNIT_FREE || unit == FERRY_UNIT_DONE ||
-		unit == other_party(e) || (unit == FERRY_UNIT_SERVER &&
-		(m->by & FERRY_BULK_ENGINE) != 0);
+		unit == other_party(e) || unit == FERRY_UNIT_SERVER;
+}
+
+/* A message has units that bear the server's name. */
+static void
+audit_server(struct bulk_end *e, struct bulk_msg *m)
+{
+	const struct bulk_view *v = &m->v;
+
+	if ((m->by & FERRY_BULK_ENGINE) != 0) {
+		bulk_announce(e, m);
+		return;
+	}
+	/* Not of this message: a server that comes late has claimed them for an
+	 * earlier one, and finds that out before it copies. It may be stopped
+	 * meanwhile, so it is not waited for. */
+	if (ferry_claim_repair(v->block, v->n_units, FERRY_UNIT_SERVER) > 0)
+		ferry_end_notify(e->other, e->bells, e->n_bells);
 }
 
 /* Now and then: whether all units are possible. One that is not would never be
  * copied, and be waited for. */
 static bool
-is_sound(const struct bulk_end *e, struct bulk_msg *m)
+is_sound(struct bulk_end *e, struct bulk_msg *m)
 {
 	const uint64_t now = rte_rdtsc();
+	bool server = false;
 	uint32_t i;
 
 	if (likely(now < m->audit))
 		return true;
-	if (m->audit != 0)
-		for (i = m->v.front; i < m->v.n_units; i++)
-			if (!unit_is_possible(e, m, __atomic_load_n(
-					&m->v.block->units[i],
-					__ATOMIC_ACQUIRE)) &&
-					ferry_bulk_over(m->v.block,
-						m->v.gen) == 0)
-				return false;
+	for (i = m->v.front; i < m->v.n_units && m->audit != 0; i++) {
+		const uint8_t unit = __atomic_load_n(&m->v.block->units[i],
+				__ATOMIC_ACQUIRE);
+
+		/* VOID is written after over: pairs with that release. */
+		if (!unit_is_possible(e, unit) &&
+				ferry_bulk_over(m->v.block, m->v.gen) == 0)
+			return false;
+		server |= unit == FERRY_UNIT_SERVER;
+	}
+	if (unlikely(server))
+		audit_server(e, m);
 	m->audit = now + AUDIT_TICKS;
 	return true;
 }

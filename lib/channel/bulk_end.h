@@ -12,6 +12,7 @@
 #include "bulk_copy.h"
 #include "ferry_process.h"
 #include "ferry_reach.h"
+#include "ferry_watch.h"
 
 /* One end's part in all its bulk messages. */
 struct bulk_end {
@@ -62,6 +63,8 @@ struct bulk_msg {
 	uint32_t seen;
 	/* When its units are examined next. */
 	uint64_t audit;
+	/* How long claims of this process's threads are waited for in vain. */
+	struct ferry_watch patience;
 	/* It is over, for good: 1, or negative. 0: it is not. */
 	int ended;
 	/* Last: it is long. */
@@ -78,6 +81,7 @@ bulk_msg_init(struct bulk_msg *m, uint32_t by)
 	m->repaired = false;
 	m->seen = 0;
 	m->audit = 0;
+	m->patience.limit = 0;
 	m->ended = 0;
 }
 
@@ -129,6 +133,10 @@ void bulk_look(struct bulk_end *e, struct bulk_msg *m);
 /* End one that is over already without those who copy: what they have claimed is
  * not going to count. */
 void bulk_give_up(struct bulk_end *e, struct bulk_msg *m);
+
+/* Whether claims of this process's threads on a message that is over have been
+ * waited for for so long that no thread has made them. */
+bool bulk_is_impatient(struct bulk_msg *m);
 
 /* Claim and copy, up to limit: how many units; or 0. */
 uint32_t bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,

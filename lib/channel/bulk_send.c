@@ -552,7 +552,8 @@ ferry_bulk_close(struct ferry_bulk_out *out)
 		return;
 	tx = out->tx;
 	/* A thread of this process reads it where it is, so that it has to be
-	 * waited for; and does not stop for long while this one runs. */
+	 * waited for; and does not stop for long while this one runs: see
+	 * bulk_is_impatient(). */
 	out_end(out, tx->bulk->end.in_hub || bulk_is_local(&tx->bulk->end) ?
 			UINT64_MAX : STOP_NS);
 	out_free(out);

@@ -3,10 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <rte_cycles.h>
+
 #include "bulk_end.h"
 #include "bulk_serve.h"
 #include "ferry_reach.h"
 
+/* Units are examined so often: 20 ms at 5 GHz. */
+#define AUDIT_TICKS UINT64_C(100000000)
 /* Claims at once: of a device, which copies one while the next one waits; of a
  * core; and of all. */
 #define CLAIMS_DEVICE 2
@@ -52,6 +56,8 @@ struct bulk_serve {
 	uint32_t n_claims;
 	/* The block that is looked at first. */
 	uint32_t turn;
+	/* When units are examined next. */
+	uint64_t audit;
 	struct served_msg msgs[FERRY_BULK_BLOCKS];
 	struct claim claims[CLAIMS];
 	struct ferry_reach_cache src_reach;
@@ -256,6 +262,39 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 	return claim_submit(s, c, copier) + 1;
 }
 
+/*
+ * Now and then: take back claims that bear the server's name and that it has not
+ * made. Another process has written them, and the ends wait for what they stand for.
+ * Those that are VOID are left: a server before this one may have had to leave them
+ * to a device that cannot be stopped.
+ */
+static void
+audit(struct bulk_serve *s, uint32_t bits)
+{
+	const uint64_t now = rte_rdtsc();
+	uint32_t i, u, n;
+
+	if (likely(now < s->audit))
+		return;
+	s->audit = now + AUDIT_TICKS;
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
+		struct ferry_bulk_block *b = &s->blocks[i];
+
+		if ((bits >> i & 1) == 0 || s->msgs[i].claims > 0)
+			continue;
+		for (u = n = 0; u < FERRY_BULK_UNITS; u++) {
+			uint8_t unit = FERRY_UNIT_SERVER;
+
+			n += __atomic_load_n(&b->units[u], __ATOMIC_RELAXED) ==
+				unit && __atomic_compare_exchange_n(
+				&b->units[u], &unit, FERRY_UNIT_FREE, false,
+				__ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		}
+		if (unlikely(n > 0))
+			notify_ends(s);
+	}
+}
+
 unsigned int
 bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier, bool more)
 {
@@ -271,6 +310,8 @@ bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier, bool more)
 	for (i = 0; i < CLAIMS && s->n_claims > 0; i++)
 		if (s->claims[i].used && s->claims[i].left > 0)
 			work += claim_submit(s, &s->claims[i], copier);
+	if (bits != 0 && more)
+		audit(s, bits);
 	/* Every message gets its turn. */
 	for (k = 0; k < FERRY_BULK_BLOCKS && bits != 0 && more; k++) {
 		i = (s->turn + k) % FERRY_BULK_BLOCKS;

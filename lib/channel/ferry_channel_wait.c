@@ -188,7 +188,8 @@ tx_wake(void *handle)
 		ferry_channel_mode(tx->shared) != tx->mode;
 }
 
-/* Look for indices that cannot be true: they would be waited for in vain. */
+/* Look for indices that cannot be true: they would be waited for in vain. What this
+ * end has told is told again. */
 static void
 tx_check(struct ferry_tx *tx)
 {
@@ -200,6 +201,8 @@ tx_check(struct ferry_tx *tx)
 				ferry_ring_count(&tx->back)) ||
 			tx->cell_head - freed > FERRY_N_CELLS)
 		tx->broken = true;
+	ferry_ring_retell(&tx->fwd);
+	ferry_ring_retell(&tx->post->jobs);
 }
 
 /*
@@ -403,12 +406,13 @@ tx_jobs_wake(void *handle)
 }
 
 /*
- * The server has done nothing since *since: after a while the hub is asked. The
- * word that says who serves may be another process's garbage, and then there is
- * no engine to wait for.
+ * The server has done nothing since *since: after a while it is told again of its
+ * jobs, and the hub is asked. What was told may have become another process's
+ * garbage; so may the word that says who serves, and then there is no engine to
+ * wait for.
  */
 static void
-ask_hub(struct ferry_tx *tx, uint32_t *seen, uint64_t *since)
+ask_again(struct ferry_tx *tx, bool hub, uint32_t *seen, uint64_t *since)
 {
 	struct ferry_post *p = tx->post;
 	const uint64_t now = rte_rdtsc();
@@ -416,9 +420,11 @@ ask_hub(struct ferry_tx *tx, uint32_t *seen, uint64_t *since)
 	if (p->done != *seen) {
 		*seen = p->done;
 		*since = now;
-	} else if (p->stalled != NULL && !p->self && (double)(now - *since) *
-			p->ns_per_tick > ASK_NS) {
-		p->stalled(tx->owner);
+	} else if ((double)(now - *since) * p->ns_per_tick > ASK_NS) {
+		ferry_ring_retell(&p->jobs);
+		ferry_board_announce(tx->shared, &tx->boards);
+		if (hub && p->stalled != NULL && !p->self)
+			p->stalled(tx->owner);
 		*since = rte_rdtsc();
 	}
 }
@@ -462,8 +468,7 @@ ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 		if ((int32_t)(p->done - target) >= 0)
 			return 0;
 		/* A stopped hub answers late: not beyond a caller's limit. */
-		if (timeout_ns == UINT64_MAX)
-			ask_hub(tx, &seen, &since);
+		ask_again(tx, timeout_ns == UINT64_MAX, &seen, &since);
 		if (ret != 0)
 			return ret;
 	}

@@ -205,14 +205,15 @@ ferry_claim_void(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
 {
 	uint32_t i;
 
-	/* Relaxed: either the party's own exchange is first, and the acquire of
-	 * ferry_claim_front() sees its bytes; or it fails. */
+	/* Either the party's own exchange is first, and the acquire of
+	 * ferry_claim_front() sees its bytes; or it fails. Release: who finds a
+	 * VOID unit finds over, too. */
 	for (i = first; i < first + n; i++) {
 		uint8_t unit = party;
 
 		__atomic_compare_exchange_n(&b->units[i], &unit,
 				party | FERRY_UNIT_VOID, false,
-				__ATOMIC_RELAXED, __ATOMIC_RELAXED);
+				__ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	}
 }
 

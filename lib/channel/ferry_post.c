@@ -179,8 +179,10 @@ ferry_post_progress(struct ferry_tx *tx)
 	do {
 		if (p->self && ferry_server_poll(p->server) == 0 &&
 				!ferry_server_pending(p->server,
-					tx->boards.number, true))
+					tx->boards.number, true)) {
+			ferry_ring_retell(&p->jobs);
 			ferry_server_retell(p->server, tx->boards.number);
+		}
 		account(tx);
 	} while (p->self && p->jobs.at != p->done && tx->copier->nb_open <= 1 &&
 			ferry_post_over(tx) == 0);

@@ -152,6 +152,21 @@ ferry_ring_publish(struct ferry_ring *r, uint32_t n)
 }
 
 /**
+ * Publish anew what was published, if another process has written over it: nobody
+ * would see these elements, and their producer would wait for ever.
+ *
+ * @param r
+ *   The producer's side.
+ */
+static inline void
+ferry_ring_retell(struct ferry_ring *r)
+{
+	if (unlikely(__atomic_load_n(&r->ring->prod.tail, __ATOMIC_RELAXED) !=
+			r->at))
+		ferry_ring_publish(r, 0);
+}
+
+/**
  * How many elements there are, as the producer says. The caller compares it
  * with what can be true: see ferry_ring_lies().
  *

@@ -160,20 +160,28 @@ endpoint_memory_of(struct ferry_endpoint *ep)
 	return &ep->memory;
 }
 
+/* Whether the hub's death has been noticed: its devices have ended. */
+static bool
+hub_is_gone(struct ferry_endpoint *ep)
+{
+	bool gone;
+
+	pthread_mutex_lock(&ep->lock);
+	gone = ep->hub_gone;
+	pthread_mutex_unlock(&ep->lock);
+	return gone;
+}
+
 int
 endpoint_ask(struct ferry_endpoint *ep, struct hub_request *req,
 		struct hub_reply *rep)
 {
 	uint64_t left = ep->hub_late ? 0 : HUB_LINE_NS;
 	int ret = hub_line_check(&ep->line);
-	bool gone;
 
 	if (ret != 0)
 		return ret;
-	pthread_mutex_lock(&ep->lock);
-	gone = ep->hub_gone;
-	pthread_mutex_unlock(&ep->lock);
-	if (gone)
+	if (hub_is_gone(ep))
 		return FERRY_E_HUB_GONE;
 	req->incarnation = ep->incarnation;
 	req->endpoint = ep->endpoint;
@@ -386,8 +394,8 @@ ferry_endpoint_copier(const struct ferry_endpoint *ep)
 }
 
 /* Tell the hub that an end is closed, or was never started; it may free the
- * channel. */
-static void
+ * channel. Returns why it could not, or what it said. */
+static int
 end_tell(struct ferry_endpoint *ep, enum hub_op op, enum hub_role role,
 		uint64_t id)
 {
@@ -398,16 +406,20 @@ end_tell(struct ferry_endpoint *ep, enum hub_op op, enum hub_role role,
 	};
 	struct hub_reply rep;
 
-	endpoint_ask(ep, &req, &rep);
+	return endpoint_ask(ep, &req, &rep);
 }
 
 /* See ferry_channel_attach. */
 static void
 end_stalled(void *owner)
 {
-	const struct end_handle *h = owner;
+	struct end_handle *h = owner;
 
-	end_tell(h->ep, HUB_OP_SERVER, h->role, h->id);
+	/* Without a hub that says it, another process's garbage may say that
+	 * there is an engine. */
+	if (end_tell(h->ep, HUB_OP_SERVER, h->role, h->id) ==
+			FERRY_E_HUB_GONE && hub_is_gone(h->ep))
+		end_take_over(h);
 }
 
 static int

@@ -562,7 +562,6 @@ units_that_no_party_has_written_end_a_message(void **state)
 	} cases[] = {
 		{ FERRY_UNIT_TX, true, 0 },
 		{ FERRY_UNIT_RX, false, 0 },
-		{ FERRY_UNIT_SERVER, true, 0 },
 		{ 0x77, true, FERRY_BULK_ENGINE },
 		{ 0x77, false, FERRY_BULK_ENGINE },
 		{ FERRY_UNIT_RX | FERRY_UNIT_VOID, true, 0 },

@@ -3,6 +3,8 @@
 /* Posts whose device fails, and peers that write garbage. */
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -389,6 +391,101 @@ addresses_out_of_reach_are_not_followed(void **state)
 	rte_free(memory);
 }
 
+/* As if another process wrote over what the producer of a ring has told. */
+static void
+untell(struct rte_ring *ring)
+{
+	ring->prod.head = ring->cons.tail;
+	__atomic_store_n(&ring->prod.tail, ring->cons.tail, __ATOMIC_RELEASE);
+}
+
+struct turns {
+	struct bench *b;
+	bool stop;
+};
+
+/* Somebody runs the engine. */
+static void *
+turns_make(void *arg)
+{
+	struct turns *t = arg;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE))
+		if (ferry_server_poll(&t->b->engine.server) == 0)
+			sched_yield();
+	return NULL;
+}
+
+/* Nobody sees the jobs: the producer tells of them again, and waits for them as
+ * long as they take, but not for ever. */
+static void
+jobs_that_were_hidden_are_told_of_again(void **state)
+{
+	struct turns t = { 0 };
+	pthread_t engine;
+	struct bench b;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		bench_start(&b, 8);
+		bench_serve(&b);
+		assert_int_equal(bench_post(&b, LONG), 1);
+		assert_int_equal(bench_post(&b, LONG), 1);
+		untell(chan_jobs(b.rig.ch));
+		bench_serve_all(&b);
+		assert_int_equal(bench_receive(&b), 0);
+		assert_int_equal(b.received, 0);
+		if (i == 0) {
+			/* An engine's, which the producer waits for. */
+			t = (struct turns) { .b = &b };
+			assert_int_equal(pthread_create(&engine, NULL,
+				turns_make, &t), 0);
+			assert_int_equal(ferry_tx_finish(b.rig.tx, 0,
+				UINT64_MAX), 0);
+			__atomic_store_n(&t.stop, true, __ATOMIC_RELEASE);
+			pthread_join(engine, NULL);
+		} else if (i == 1) {
+			/* Or waits for all that is on its way. */
+			assert_int_equal(ferry_tx_drain(b.rig.tx, 0),
+				-ETIMEDOUT);
+			bench_serve_all(&b);
+			assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+		} else {
+			/* Its own, once the engine is gone. */
+			rig_leave(&b.rig, &b.engine);
+			assert_int_equal(ferry_tx_finish(b.rig.tx, 0,
+				UINT64_MAX), 0);
+		}
+		assert_int_equal(bench_receive(&b), 0);
+		assert_int_equal(b.received, 2);
+		bench_stop(&b);
+	}
+}
+
+static void
+messages_that_were_hidden_are_told_of_again(void **state)
+{
+	struct ferry_buf bufs[2 * FERRY_CELL_BURST];
+	struct bench b;
+	unsigned int i;
+
+	(void)state;
+	bench_start(&b, 16);
+	for (i = 0; i < RTE_DIM(bufs); i++, b.sent++)
+		bufs[i] = bench_buf(&b, 500);
+	assert_int_equal(ferry_tx_send_here(b.rig.tx, bufs, RTE_DIM(bufs)),
+		RTE_DIM(bufs));
+	untell(chan_fwd(b.rig.ch));
+	assert_int_equal(bench_receive(&b), 0);
+	assert_int_equal(b.received, 0);
+	assert_int_equal(ferry_tx_drain(b.rig.tx, 0), -ETIMEDOUT);
+	assert_int_equal(bench_receive(&b), 0);
+	assert_int_equal(b.received, RTE_DIM(bufs));
+	assert_int_equal(ferry_tx_drain(b.rig.tx, 0), 0);
+	bench_stop(&b);
+}
+
 int
 main(void)
 {
@@ -405,6 +502,8 @@ main(void)
 		cmocka_unit_test(
 			a_producer_does_not_turn_for_ever_over_garbage),
 		cmocka_unit_test(addresses_out_of_reach_are_not_followed),
+		cmocka_unit_test(jobs_that_were_hidden_are_told_of_again),
+		cmocka_unit_test(messages_that_were_hidden_are_told_of_again),
 		cmocka_unit_test(a_peer_gone_mad_does_no_harm_to_a_server),
 	};
 

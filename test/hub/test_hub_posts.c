@@ -38,6 +38,9 @@ static struct plan {
 	uint64_t n;
 	enum ferry_mode mode;
 	bool private;
+	/* Another process writes that there is an engine, once there is no hub
+	 * any more. */
+	bool garbage;
 	/* Where its posts were when it had ended, and how it ended. */
 	uint32_t finished;
 	int32_t finish;
@@ -114,6 +117,18 @@ engine_end(struct peer *peer)
 	return ret;
 }
 
+/* In a producer's process, when the hub has died and that was noticed. */
+static void
+engine_invent(struct peer *peer)
+{
+	uint32_t *server = &peer->tx->shared->service.server;
+
+	while (__atomic_load_n(server, __ATOMIC_ACQUIRE) !=
+			FERRY_SERVER_NONE)
+		usleep(100);
+	__atomic_store_n(server, FERRY_SERVER_ENGINE + 1, __ATOMIC_RELEASE);
+}
+
 /* In a producer's process: post until all is posted or nobody receives. */
 static int
 do_post(struct peer *peer)
@@ -146,7 +161,10 @@ do_post(struct peer *peer)
 			ret = 0;
 		}
 	}
-	plan->finish = ferry_tx_finish(peer->tx, 0, FERRY_TEST_HANG_NS);
+	if (plan->garbage)
+		engine_invent(peer);
+	plan->finish = ferry_tx_finish(peer->tx, 0, plan->garbage ? FOR_EVER :
+			FERRY_TEST_HANG_NS);
 	__atomic_store_n(&plan->finished, 1, __ATOMIC_RELEASE);
 	if (plan->private)
 		free(payloads);
@@ -451,6 +469,7 @@ a_producer_does_what_a_killed_hub_has_not_done(void **state)
 		custom(&a, do_post);
 		await_above(&b.progress->received, 10);
 		usleep((useconds_t)(ferry_test_random(&random) % 10000));
+		plan->garbage = round % 4 == 3;
 		if (round % 2) {
 			/* Jobs are pending for sure. */
 			assert_int_equal(custom_do(&hub, engine_halt), 0);
