@@ -204,6 +204,14 @@ ask_once(struct hub_line *line, const struct hub_request *req, int fd_out,
 	return ret;
 }
 
+/* Whether a request failed for what is lacking now and may be there soon. */
+static bool
+is_lack(int ret)
+{
+	return ret == -ENOMEM || ret == -ENOBUFS || ret == -EMFILE ||
+		ret == -ENFILE;
+}
+
 /*
  * The hub ends a connection without a reply only before it has taken the
  * request, or by its own end: trying anew does nothing twice.
@@ -220,10 +228,9 @@ ask_remote(struct hub_line *line, const struct hub_request *req, int fd_out,
 
 	for (;;) {
 		ret = ask_once(line, req, fd_out, rep, fd_in, left);
-		/* What is lacking now may be there soon. */
-		if (hub_op_gives(req->op) && (ret == -ENOMEM ||
-				ret == -ENOBUFS || ret == -EMFILE ||
-				ret == -ENFILE))
+		/* What is not given back is lost, whichever side lacks it. */
+		if (hub_op_gives(req->op) && is_lack(ret != 0 ? ret :
+				rep->result))
 			ret = AGAIN;
 		if (ret != AGAIN)
 			return ret;

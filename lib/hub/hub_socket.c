@@ -530,27 +530,35 @@ hub_socket_ready(struct ferry_hub *hub, uint32_t conn)
 
 /*
  * Remove the sockets that EAL made for secondaries that were killed. A file at
- * which nobody listens has no process, whatever number is in its name.
+ * which nobody listens has no process, whatever number is in its name. Returns
+ * false if it has to be done again, because something was lacking.
  */
-static void
+static bool
 sweep(struct hub_socket *s)
 {
-	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *e;
+	bool done = true;
 
 	if (dir == NULL) {
 		if (fd >= 0)
 			close(fd);
-		return;
+		return false;
 	}
-	while ((e = readdir(dir)) != NULL)
-		if (strncmp(e->d_name, "mp_socket_", 10) == 0 &&
-				strlen(e->d_name) < FERRY_NAME_MAX &&
-				probe(SOCK_DGRAM, s->dir, "", e->d_name) ==
-					-ECONNREFUSED)
+	while ((errno = 0, e = readdir(dir)) != NULL) {
+		if (strncmp(e->d_name, "mp_socket_", 10) != 0 ||
+				strlen(e->d_name) >= FERRY_NAME_MAX)
+			continue;
+		ret = probe(SOCK_DGRAM, s->dir, "", e->d_name);
+		if (ret == -ECONNREFUSED)
 			unlinkat(s->dir, e->d_name, 0);
+		done &= ret != -EMFILE && ret != -ENFILE && ret != -ENOMEM &&
+			ret != -ENOBUFS;
+	}
+	done &= errno == 0;
 	closedir(dir);
+	return done;
 }
 
 void
@@ -571,9 +579,9 @@ hub_socket_tick(struct ferry_hub *hub)
 	reserve_fill(s);
 	if (s->paused != 0 && now - s->paused >= IDLE_SHORT_NS)
 		listener_resume(hub);
-	if (s->sweep) {
-		s->sweep = false;
-		sweep(s);
+	if (s->sweep && now - s->swept >= IDLE_SHORT_NS) {
+		s->sweep = !sweep(s);
+		s->swept = s->sweep ? now : 0;
 	}
 }
 
@@ -583,9 +591,9 @@ hub_socket_patience(const struct ferry_hub *hub)
 	const struct hub_socket *s = &hub->socket;
 	unsigned int i;
 
-	if (s->sweep)
+	if (s->sweep && s->swept == 0)
 		return 0;
-	if (s->paused != 0 || (s->listener >= 0 && s->reserve < 0))
+	if (s->sweep || s->paused != 0 || (s->listener >= 0 && s->reserve < 0))
 		return TICK_MS;
 	for (i = 0; i < HUB_CONNS; i++)
 		if (s->conns[i].fd >= 0)

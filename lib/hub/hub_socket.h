@@ -49,8 +49,10 @@ struct hub_socket {
 	 * CLOCK_MONOTONIC in ns. */
 	uint64_t paused;
 	uint64_t told;
-	/* A process ended, or came: look for sockets of the dead. */
+	/* A process ended, or came: look for sockets of the dead. If that could
+	 * not be done, since when: CLOCK_MONOTONIC in ns, or 0. */
 	bool sweep;
+	uint64_t swept;
 	struct hub_conn conns[HUB_CONNS];
 };
 
