@@ -311,6 +311,55 @@ what_a_dead_hub_has_left_its_producer_carries_out(void **state)
 	bench_stop(&b);
 }
 
+/* Nobody but the producer may write that it serves itself. */
+static void
+a_claim_that_another_process_wrote_is_none(void **state)
+{
+	struct bench b;
+	int i;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(bench_post(&b, LONG), 1);
+	rig_leave(&b.rig, &b.engine);
+	b.rig.ch->service.server = FERRY_SERVER_SELF;
+	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+	assert_int_equal(b.rig.ch->service.server, FERRY_SERVER_NONE);
+	assert_int_equal(bench_receive(&b), 0);
+	assert_int_equal(b.received, 3);
+	bench_stop(&b);
+}
+
+/* Who claims a channel and then cannot serve it gives the claim back. */
+static void
+what_a_producer_cannot_serve_it_leaves_to_an_engine(void **state)
+{
+	struct bench b;
+	int i;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(bench_post(&b, LONG), 1);
+	rig_leave(&b.rig, &b.engine);
+	/* A number for which its own server has no place. */
+	b.rig.tx->boards.number = b.rig.own.room;
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX),
+		FERRY_E_CORRUPT);
+	assert_false(b.rig.tx->post->self);
+	assert_int_equal(b.rig.ch->service.server, FERRY_SERVER_NONE);
+	b.rig.tx->boards.number = 0;
+	/* What it had posted is promised. */
+	bench_serve(&b);
+	bench_serve_all(&b);
+	assert_int_equal(bench_receive(&b), 0);
+	assert_int_equal(b.received, 3);
+	bench_stop(&b);
+}
+
 static void
 a_stopped_producer_has_ended_its_jobs(void **state)
 {
@@ -528,6 +577,9 @@ main(void)
 		cmocka_unit_test(a_producer_goes_on_where_its_engine_left),
 		cmocka_unit_test(
 			what_a_dead_hub_has_left_its_producer_carries_out),
+		cmocka_unit_test(a_claim_that_another_process_wrote_is_none),
+		cmocka_unit_test(
+			what_a_producer_cannot_serve_it_leaves_to_an_engine),
 		cmocka_unit_test(a_stopped_producer_has_ended_its_jobs),
 		cmocka_unit_test(jobs_are_done_even_if_nobody_receives_them),
 		cmocka_unit_test(

@@ -111,12 +111,16 @@ rig_environment(void)
 int
 rig_group_setup(void **state)
 {
+	const char *first = getenv("FERRY_TEST_FIRST");
 	struct rig_plugin plugin;
 	int ret;
 
 	(void)state;
 	if (ferry_test_eal_skip_reason() != NULL)
 		return 0;
+	/* As a program that is linked with DPDK's drivers has them. */
+	if (first != NULL)
+		assert_non_null(dlopen(first, RTLD_NOW | RTLD_GLOBAL));
 	rig_environment();
 	rig_plugin_place(&plugin);
 	ret = ferry_test_eal_start(NULL, "-d", plugin.path, NULL);

@@ -42,7 +42,10 @@ void rig_plugin_place(struct rig_plugin *plugin);
 /** Find its functions, once EAL has loaded it, and remove the copy. */
 void rig_plugin_open(const struct rig_plugin *plugin);
 
-/** For cmocka, before a group: an EAL with the plugin, dmadevs configured. */
+/**
+ * For cmocka, before a group: an EAL with the plugin, dmadevs configured. The
+ * library FERRY_TEST_FIRST, if it is set, is loaded before.
+ */
 int rig_group_setup(void **state);
 
 /**

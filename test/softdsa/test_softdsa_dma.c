@@ -352,6 +352,45 @@ test_sysfs_says_what_was_configured(void **state)
 	assert_non_null(strstr(getenv("DSA_SYSFS_PATH"), rig_root()));
 }
 
+/*
+ * As the kernel's ABI names them (sysfs-driver-dma-idxd): other drivers than
+ * DPDK's, and tools, read more than that does.
+ */
+static void
+test_sysfs_has_what_others_read(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+	} device[] = {
+		{ "version", "0x100" }, { "state", "enabled" },
+		{ "numa_node", "-1" }, { "max_work_queues", "8" },
+		{ "max_work_queues_size", NULL }, { "max_engines", NULL },
+		{ "max_batch_size", RTE_STR(RIG_MAX_BATCH) },
+		{ "max_transfer_size", RTE_STR(RIG_MAX_TRANSFER) },
+		{ "pasid_enabled", "1" },
+	}, wq[] = {
+		{ "driver_name", "user" }, { "group_id", "0" },
+		{ "priority", "10" }, { "threshold", "0" },
+		{ "block_on_fault", "0" }, { "cdev_minor", "1" },
+	};
+	unsigned int i;
+	char path[64];
+
+	(void)state;
+	rig_begin();
+	for (i = 0; i < RTE_DIM(device); i++) {
+		snprintf(path, sizeof(path), "../dsa0/%s", device[i].name);
+		if (device[i].text != NULL)
+			assert_string_equal(rig_attribute(0, path),
+				device[i].text);
+		else
+			assert_true(atoi(rig_attribute(0, path)) > 0);
+	}
+	for (i = 0; i < RTE_DIM(wq); i++)
+		assert_string_equal(rig_attribute(1, wq[i].name), wq[i].text);
+}
+
 /* Also while a work queue hangs for ever. */
 static void
 test_an_idle_device_costs_no_processor(void **state)
@@ -387,6 +426,7 @@ main(void)
 		TEST(test_work_queues_do_not_mix),
 		TEST(test_a_full_queue_loses_nothing),
 		TEST(test_sysfs_says_what_was_configured),
+		TEST(test_sysfs_has_what_others_read),
 		TEST(test_an_idle_device_costs_no_processor),
 	};
 

@@ -223,6 +223,30 @@ test_addresses_that_cannot_be_are_faults(void **state)
 	drop(p);
 }
 
+/* The processor says no address then: it is one of the area's. */
+static void
+test_a_fault_without_an_address_gets_one(void **state)
+{
+	static const uint64_t nowhere = UINT64_C(0x8000000000000000);
+	uint64_t src;
+	int by;
+
+	(void)state;
+	guard();
+	/* Backwards, forwards, and apart. */
+	for (by = -100; by <= 100; by += 100) {
+		src = by == 0 ? (uintptr_t)&src : nowhere + 100;
+		op_at(SOFTDSA_MOVE, 0, src, by == 0 ? nowhere :
+			src + (uint64_t)by, by == 0 ? 8 : 5000);
+		assert_int_equal(r.status, by == 0 ? SOFTDSA_PAGE_FAULT |
+			SOFTDSA_WRITE : SOFTDSA_PAGE_FAULT);
+		assert_int_equal(r.done, 0);
+		assert_int_equal(r.result, by > 0);
+		assert_in_range(r.fault_addr, by == 0 ? nowhere : src,
+			(by == 0 ? nowhere : src) + 4999);
+	}
+}
+
 static void
 test_a_fill_ends_where_its_destination_does(void **state)
 {
@@ -283,6 +307,7 @@ main(void)
 		cmocka_unit_test(test_both_ends_missing_is_told_of_the_first),
 		cmocka_unit_test(test_a_backward_move_counts_from_the_end),
 		cmocka_unit_test(test_addresses_that_cannot_be_are_faults),
+		cmocka_unit_test(test_a_fault_without_an_address_gets_one),
 		cmocka_unit_test(test_a_fill_ends_where_its_destination_does),
 		cmocka_unit_test(test_a_record_that_cannot_be_written_is_told),
 		cmocka_unit_test(test_a_stopped_queue_stops_its_operation),
