@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include <rte_common.h>
+#include <rte_memory.h>
 
 #include "ferry_bulk.h"
 #include "ferry_engine.h"
@@ -214,6 +215,9 @@ static void
 register_after(struct stage *s)
 {
 	leave(s);
+	/* Nor does EAL go on knowing it. */
+	assert_null(rte_mem_virt2memseg_list(RTE_PTR_ALIGN_CEIL(s->mem,
+		2 * MIB)));
 	munmap(s->mem, REGISTERED + 2 * MIB);
 }
 
