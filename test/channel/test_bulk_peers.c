@@ -335,6 +335,49 @@ who_cannot_copy_wakes_who_can(void **state)
 	bench_end(&b);
 }
 
+static uint32_t *
+sleeper(struct bench *b, struct ferry_channel_end *end, uint32_t endpoint)
+{
+	end->may_sleep = 1;
+	b->rig.bells[endpoint].state = FERRY_BELL_ASLEEP;
+	return &b->rig.bells[endpoint].state;
+}
+
+/* Who ends a message early tells the other end at once, which may be asleep. */
+static void
+who_ends_a_message_wakes_the_other_end(void **state)
+{
+	const struct iovec to = { malloc(LEN), LEN };
+	struct bench b;
+	uint32_t *bell;
+	int why;
+
+	(void)state;
+	/* The producer, because of a destination that cannot be. */
+	bench_make(&b);
+	bench_send(&b, FERRY_BULK_RX);
+	bench_accept(&b, false);
+	b.block->dst.n_segs = 0;
+	bell = sleeper(&b, &b.rig.ch->rx, RIG_RX);
+	assert_int_equal(ferry_bulk_poll(b.out), FERRY_E_CORRUPT);
+	assert_int_equal(*bell, FERRY_BELL_AWAKE);
+	ferry_bulk_ready(b.in, &why);
+	assert_int_equal(why, FERRY_E_CORRUPT);
+	bench_end(&b);
+	/* The consumer, whose memory the producer still writes. */
+	bench_make(&b);
+	bench_send(&b, FERRY_BULK_TX);
+	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, &to, 1, &b.in), 0);
+	b.block->units[0] = FERRY_UNIT_TX;
+	bell = sleeper(&b, &b.rig.ch->tx, RIG_TX);
+	assert_int_equal(ferry_bulk_release(b.in, 0), -ETIMEDOUT);
+	assert_int_equal(*bell, FERRY_BELL_AWAKE);
+	b.block->units[0] = FERRY_UNIT_FREE;
+	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), FERRY_E_REFUSED);
+	bench_end(&b);
+	free(to.iov_base);
+}
+
 static void
 be_orphans(struct bench *b)
 {
@@ -771,6 +814,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test(a_namesake_is_not_read),
 		cmocka_unit_test(an_end_is_one_process_for_ever),
 		cmocka_unit_test(who_cannot_copy_wakes_who_can),
+		cmocka_unit_test(who_ends_a_message_wakes_the_other_end),
 		cmocka_unit_test(an_unknown_consumer_is_not_waited_for),
 		cmocka_unit_test(memory_is_not_given_back_while_an_unknown_producer_may_write_it),
 		cmocka_unit_test(a_known_peer_is_waited_for_until_it_dies),
