@@ -259,22 +259,32 @@ test_a_fill_ends_where_its_destination_does(void **state)
 	assert_int_equal(r.status, SOFTDSA_PAGE_FAULT | SOFTDSA_WRITE);
 	assert_int_equal(r.done, 13);
 	assert_memory_equal(p + AREA - 13, "\1\2\3\4\5\6\7\10\1\2\3\4\5", 13);
+	/* However long it is. */
+	op_at(SOFTDSA_FILL, 0, UINT64_C(0x0101010101010101), (uintptr_t)p,
+		AREA);
+	assert_int_equal(r.status, SOFTDSA_OK);
+	assert_int_equal(r.done, AREA);
+	assert_true(p[0] == 1 && memcmp(p, p + 1, AREA - 1) == 0);
 	drop(p);
 }
 
 static void
 test_a_record_that_cannot_be_written_is_told(void **state)
 {
-	struct softdsa_record record = { .status = 7, .done = 3 }, to;
+	struct softdsa_record record = { .status = 7, .done = 3 }, to[3];
 	uint8_t *p = island();
 	uint64_t addr;
 	char text[16];
 
 	(void)state;
 	guard();
-	memset(&to, 0xff, sizeof(to));
-	assert_true(softdsa_write_record((uintptr_t)&to, &record));
-	assert_memory_equal(&to, &record, sizeof(to));
+	memset(to, 0xff, sizeof(to));
+	assert_true(softdsa_write_record((uintptr_t)&to[1], &record));
+	assert_memory_equal(&to[1], &record, sizeof(record));
+	/* And nothing beside it. */
+	assert_memory_equal(&to[0], memset(&record, 0xff, sizeof(record)),
+		sizeof(record));
+	assert_memory_equal(&to[2], &record, sizeof(record));
 	assert_false(softdsa_write_record((uintptr_t)(p + AREA), &record));
 	assert_int_equal(softdsa_read(text, (uintptr_t)(p + AREA - 3), 16,
 		&addr), 3);

@@ -5,8 +5,10 @@
  * left alone. Some of it needs root, to be another user for a while.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,14 +72,46 @@ there(const char *name)
 	return lstat(below(name), &st) == 0;
 }
 
+/* In front of the C library's: so many calls fail. */
+static unsigned int no_dice;
+
+ssize_t
+getrandom(void *buf, size_t len, unsigned int flags)
+{
+	if (no_dice > 0) {
+		no_dice--;
+		errno = ENOSYS;
+		return -1;
+	}
+	return syscall(SYS_getrandom, buf, len, flags);
+}
+
+/* Descriptors that this process has. */
+static int
+descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+static int before;
+
 static int
 setup(void **state)
 {
 	(void)state;
+	before = descriptors();
 	strcpy(strrchr(top, '.'), ".XXXXXX");
 	return mkdtemp(top) == NULL || chmod(top, 0755) != 0;
 }
 
+/* No test leaves a descriptor open. */
 static int
 teardown(void **state)
 {
@@ -84,7 +120,7 @@ teardown(void **state)
 	(void)state;
 	unsetenv("XDG_RUNTIME_DIR");
 	snprintf(command, sizeof(command), "rm -rf %s", top);
-	return system(command);
+	return system(command) != 0 || descriptors() != before;
 }
 
 #define need_root() do { \
@@ -171,6 +207,47 @@ test_who_may_change_a_path(void **state)
 	assert_int_equal(opens((void *)(uintptr_t)"/"), 0);
 }
 
+/* In a root of its own. */
+static int
+opens_inside(void *path)
+{
+	if (chdir(path) != 0 || chroot(".") != 0 || setgid(USER) != 0 ||
+			setuid(USER) != 0)
+		return 99;
+	return opens((void *)(uintptr_t)"/own");
+}
+
+static int
+opens_in_root(const char *name)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(opens_inside((void *)(uintptr_t)below(name)));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Who may change the root directory may change all paths. */
+static void
+test_a_path_begins_at_the_root(void **state)
+{
+	(void)state;
+	need_root();
+	directory("good", 0, 0755);
+	directory("open", 0, 0777);
+	directory("others", OTHER, 0755);
+	directory("good/own", USER, 0700);
+	directory("open/own", USER, 0700);
+	directory("others/own", USER, 0700);
+	assert_int_equal(opens_in_root("good"), 0);
+	assert_int_equal(opens_in_root("open"), EPERM);
+	assert_int_equal(opens_in_root("others"), EPERM);
+}
+
 static void
 test_words(void **state)
 {
@@ -226,6 +303,76 @@ test_made_in_a_safe_place(void **state)
 	/* In /tmp instead. */
 	assert_int_equal(as_user(make_and_go,
 		(void *)(uintptr_t)below("others")), 2);
+}
+
+/* Of a path that leaves no room for its name nothing is made. */
+static void
+test_a_long_path_is_left_out(void **state)
+{
+	char name[NAME_MAX];
+	size_t len = SOFTDSA_ROOT_LEN - 20 - strlen(below(""));
+
+	(void)state;
+	need_root();
+	memset(name, 'x', len);
+	name[len] = '\0';
+	directory(name, USER, 0700);
+	assert_int_equal(as_user(make_and_go, (void *)(uintptr_t)below(name)),
+		2);
+	/* Nothing is in it. */
+	assert_int_equal(rmdir(below(name)), 0);
+}
+
+static void
+test_without_random_numbers_none_is_made(void **state)
+{
+	struct softdsa_config config;
+	char why[SOFTDSA_WHY_LEN];
+	struct softdsa_dir dir;
+
+	(void)state;
+	softdsa_config_default(&config);
+	no_dice = 1;
+	assert_int_equal(softdsa_dir_make(&dir, &config, false, why), -EIO);
+	assert_string_equal(why, "no random numbers");
+	assert_int_equal(no_dice, 0);
+}
+
+static int
+is_private(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)ftw;
+	if ((st->st_mode & 07777) == (type == FTW_D ? 0700 : 0600))
+		return 0;
+	print_error("%s has mode %o\n", path, st->st_mode);
+	return 1;
+}
+
+/* Whatever the umask says. A portal is a page, or nothing at all. */
+static void
+test_all_of_it_is_its_users(void **state)
+{
+	struct softdsa_config config;
+	char why[SOFTDSA_WHY_LEN], path[SOFTDSA_PATH_LEN];
+	struct softdsa_dir dir;
+	struct stat st;
+	int empty;
+
+	(void)state;
+	softdsa_config_default(&config);
+	for (empty = 0; empty < 2; empty++) {
+		const mode_t mask = umask(0);
+
+		assert_int_equal(softdsa_dir_make(&dir, &config, empty, why),
+			0);
+		umask(mask);
+		assert_int_equal(nftw(dir.root, is_private, 8, FTW_PHYS), 0);
+		softdsa_dir_path(&dir, "dev/wq0.0", path);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_size, empty ? 0 : 4096);
+		softdsa_dir_remove(&dir);
+		close(dir.lock);
+	}
 }
 
 /* A child with the lock of below(name), until its pipe is closed. */
@@ -311,6 +458,22 @@ test_lock(void **state)
 	assert_int_equal(kill(child, 0), 0);
 	assert_true(orphaned("d"));
 	kill(child, SIGKILL);
+}
+
+static void
+test_a_lock_that_cannot_be_taken(void **state)
+{
+	int fd;
+
+	(void)state;
+	directory("d", geteuid(), 0700);
+	directory("d/lock", geteuid(), 0700);
+	fd = open(below("d"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(softdsa_lock_take(fd), -EISDIR);
+	/* It was begun. */
+	assert_int_equal(softdsa_lock_take(fd), -EEXIST);
+	close(fd);
 }
 
 /* What is no lock of ours says nothing, and holds nobody up. */
@@ -447,9 +610,14 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_who_may_change_a_path),
+		TEST(test_a_path_begins_at_the_root),
 		TEST(test_words),
 		TEST(test_made_in_a_safe_place),
+		TEST(test_a_long_path_is_left_out),
+		TEST(test_without_random_numbers_none_is_made),
+		TEST(test_all_of_it_is_its_users),
 		TEST(test_lock),
+		TEST(test_a_lock_that_cannot_be_taken),
 		TEST(test_odd_locks),
 		TEST(test_sweep),
 		TEST(test_no_sweep_behind_a_link),
