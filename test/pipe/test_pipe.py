@@ -436,7 +436,10 @@ def test_a_hang_up_ends_unless_it_is_ignored():
         for wrapper, survives in (('', False), ("trap '' HUP; ", True)):
             receiver = subprocess.Popen(
                 ['sh', '-c', f'{wrapper}exec "$0" recv {EAL} -- nohup', PIPE],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                # These tests may have been started with nohup themselves.
+                preexec_fn=lambda: signal.signal(signal.SIGHUP,
+                                                 signal.SIG_DFL))
             sender = start('send', 'nohup', stdin=subprocess.PIPE)
             sender.stdin.write(b'x')
             sender.stdin.flush()
