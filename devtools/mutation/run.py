@@ -43,6 +43,7 @@ def tests_of(build):
     """The tests that may judge a mutant, by name."""
     targets = {t['id']: t['filename'] for t in introspect(build, 'targets')}
     root = os.path.realpath(build) + '/'
+    made = {os.path.realpath(f) for files in targets.values() for f in files}
     found = {}
     for t in introspect(build, 'tests'):
         suites = {s.split(':')[-1] for s in t['suite']}
@@ -50,12 +51,14 @@ def tests_of(build):
         if suites & {'models', 'perf-smoke'} or t['name'] in (
                 'readme', 'doc_names'):
             continue
-        files = [os.path.realpath(os.path.join(root, a)) for a in t['cmd']]
+        # Not all arguments are files.
+        files = made.intersection(
+            os.path.realpath(os.path.join(root, a)) for a in t['cmd'])
         for dep in t['depends']:
-            files += [os.path.realpath(f) for f in targets.get(dep, [])]
+            files.update(os.path.realpath(f) for f in targets.get(dep, []))
         found[t['name']] = Test(
             t['name'], t['cmd'], t['env'], t['workdir'] or root,
-            sorted({f[len(root):] for f in files if f.startswith(root)}))
+            sorted(f[len(root):] for f in files if f.startswith(root)))
     return found
 
 
