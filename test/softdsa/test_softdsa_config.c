@@ -37,7 +37,11 @@ test_keys_set_what_they_name(void **state)
 	(void)state;
 	c = parsed("");
 	assert_int_equal(c.wqs, 1);
+	assert_int_equal(c.size, 128);
+	assert_int_equal(c.max_batch, 1024);
+	assert_int_equal(c.max_transfer, UINT64_C(1) << 31);
 	assert_int_equal(c.threads, 1);
+	assert_int_equal(c.node, 0);
 	c = parsed("wqs=4,size=0x20,max_batch=128,max_transfer=65536,"
 		"threads=2,cpus=0-2+7,node=1");
 	assert_int_equal(c.wqs, 4);
@@ -48,6 +52,8 @@ test_keys_set_what_they_name(void **state)
 	assert_int_equal(c.cpus[2], 2);
 	assert_int_equal(c.cpus[3], 7);
 	assert_int_equal(c.node, 2);
+	assert_int_equal(parsed("node=1,node=none").node, 0);
+	assert_int_equal(parsed("t0_ns=5,preset=none").timing.t0_ns, 0);
 	c = parsed("preset=spr,desc_ns=10");
 	assert_int_equal(c.timing.t0_ns, 700);
 	assert_int_equal(c.timing.t0_max_ns, 1700);
@@ -170,6 +176,11 @@ test_time_is_t0_and_a_share_of_the_bandwidth(void **state)
 	assert_int_equal(softdsa_model_end(&m, 1000, 64), 1069 + 700 + 69);
 	assert_int_equal(softdsa_model_end(&m, 100000, 1 << 20),
 		100000 + 1700 + (1 << 20) + 5);
+	m.free_ns = 0;
+	/* No less for what is shorter. */
+	assert_int_equal(softdsa_model_end(&m, 0, 8), 700 + 8 + 5);
+	m.free_ns = 0;
+	assert_int_equal(softdsa_model_end(&m, 0, 0), 700 + 5);
 	m.free_ns = 0;
 	/* Half of the way between, in powers of two. */
 	assert_int_equal(softdsa_model_end(&m, 0, 8192), 1200 + 8192 + 5);

@@ -271,7 +271,7 @@ test_a_fill_ends_where_its_destination_does(void **state)
 static void
 test_a_record_that_cannot_be_written_is_told(void **state)
 {
-	struct softdsa_record record = { .status = 7, .done = 3 }, to[3];
+	struct softdsa_record record[2] = { { .status = 7, .done = 3 } }, to[3];
 	uint8_t *p = island();
 	uint64_t addr;
 	char text[16];
@@ -279,17 +279,58 @@ test_a_record_that_cannot_be_written_is_told(void **state)
 	(void)state;
 	guard();
 	memset(to, 0xff, sizeof(to));
-	assert_true(softdsa_write_record((uintptr_t)&to[1], &record));
-	assert_memory_equal(&to[1], &record, sizeof(record));
+	assert_true(softdsa_write_record((uintptr_t)&to[1], record));
+	assert_memory_equal(&to[1], record, sizeof(to[1]));
 	/* And nothing beside it. */
-	assert_memory_equal(&to[0], memset(&record, 0xff, sizeof(record)),
-		sizeof(record));
-	assert_memory_equal(&to[2], &record, sizeof(record));
-	assert_false(softdsa_write_record((uintptr_t)(p + AREA), &record));
+	memset(&to[1], 0xff, sizeof(to[1]));
+	assert_memory_equal(&to[0], &to[1], sizeof(to[1]));
+	assert_memory_equal(&to[2], &to[1], sizeof(to[1]));
+	assert_false(softdsa_write_record((uintptr_t)(p + AREA), record));
 	assert_int_equal(softdsa_read(text, (uintptr_t)(p + AREA - 3), 16,
 		&addr), 3);
 	assert_int_equal(addr, (uintptr_t)(p + AREA));
 	drop(p);
+}
+
+/* Where the processor goes on after a fault. */
+static greg_t stack_at, goes_on;
+static bool caught;
+
+static void
+touch_nothing(void *arg)
+{
+	ucontext_t *uc = arg;
+
+	uc->uc_mcontext.gregs[REG_RSP] = stack_at;
+	caught = softdsa_guard_caught(uc);
+	goes_on = uc->uc_mcontext.gregs[REG_RSP];
+}
+
+/* Faults are caught during a touch only; and as if a function was called then,
+ * below what the one that faulted may use of its stack. */
+static void
+test_the_guard_is_up_during_a_touch(void **state)
+{
+	struct softdsa_access fault;
+	ucontext_t uc;
+	int i;
+
+	(void)state;
+	memset(&uc, 0, sizeof(uc));
+	for (i = 0; i < 16; i++) {
+		stack_at = 0x7000 + i;
+		assert_true(softdsa_try(touch_nothing, &uc, &fault));
+		assert_true(caught);
+		assert_int_equal(goes_on % 16, 8);
+		assert_in_range(stack_at - goes_on, 128, 1024);
+		assert_false(softdsa_guard_caught(&uc));
+	}
+	op_at(SOFTDSA_NOOP, 0, 0, 0, 0);
+	assert_false(softdsa_guard_caught(&uc));
+	/* A copy without a fault leaves it down, too. */
+	move(0, &stack_at, &goes_on, sizeof(goes_on));
+	assert_int_equal(r.status, SOFTDSA_OK);
+	assert_false(softdsa_guard_caught(&uc));
 }
 
 static void
@@ -320,6 +361,7 @@ main(void)
 		cmocka_unit_test(test_a_fault_without_an_address_gets_one),
 		cmocka_unit_test(test_a_fill_ends_where_its_destination_does),
 		cmocka_unit_test(test_a_record_that_cannot_be_written_is_told),
+		cmocka_unit_test(test_the_guard_is_up_during_a_touch),
 		cmocka_unit_test(test_a_stopped_queue_stops_its_operation),
 	};
 

@@ -147,7 +147,13 @@ test_a_store_goes_to_the_queue_of_its_portal(void **state)
 static void
 test_a_store_elsewhere_is_not_taken(void **state)
 {
+	const struct softdsa_portal_id near[] = {
+		{ SOFTDSA_PORTAL_MAGIC + 1, dev->dir.cookie, 0, 0 },
+		{ SOFTDSA_PORTAL_MAGIC, dev->dir.cookie + 1, 0, 0 },
+		{ SOFTDSA_PORTAL_MAGIC, dev->dir.cookie, WQS, 0 },
+	};
 	struct softdsa_desc desc = { 0 };
+	unsigned int i;
 	uint8_t *p;
 
 	(void)state;
@@ -155,6 +161,11 @@ test_a_store_elsewhere_is_not_taken(void **state)
 		MAP_ANONYMOUS, -1, 0);
 	assert_true(p != MAP_FAILED);
 	assert_false(store(p, &desc));
+	/* Nearly what stands in a portal. */
+	for (i = 0; i < sizeof(near) / sizeof(near[0]); i++) {
+		memcpy(p, &near[i], sizeof(near[i]));
+		assert_false(store(p, &desc));
+	}
 	/* The instruction wants 64 B. */
 	assert_false(store(portal[0] + 32, &desc));
 	munmap(p, PAGE);

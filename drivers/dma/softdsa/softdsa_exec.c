@@ -82,7 +82,7 @@ touch_upto(void (*fn)(void *), struct touch *t, struct softdsa_access *fault)
 		uint64_t at;
 
 		if (!f.known) {
-			f.write = src == 0 || src < ADDRESS_END;
+			f.write = src < ADDRESS_END;
 			f.addr = f.write ? dst : src;
 		}
 		at = f.addr - (f.write ? dst : src);
