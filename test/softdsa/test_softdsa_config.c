@@ -69,6 +69,13 @@ test_keys_set_what_they_name(void **state)
 	assert_int_equal(c.wrong[0].fault[SOFTDSA_FAULT_HANG].n, 0);
 	assert_int_equal(c.wrong[1].fault[SOFTDSA_FAULT_HANG].arg, 50);
 	assert_int_equal(c.wrong[3].reorder, 4);
+	c = parsed("fail=1,reorder=4,full=3,wq=1,faults=off");
+	assert_int_equal(c.wrong[0].full, 3);
+	assert_int_equal(c.wrong[0].reorder, 4);
+	assert_int_equal(c.wrong[0].fault[SOFTDSA_FAULT_FAIL].n, 1);
+	assert_int_equal(c.wrong[1].full, 0);
+	assert_int_equal(c.wrong[1].reorder, 0);
+	assert_int_equal(c.wrong[1].fault[SOFTDSA_FAULT_FAIL].n, 0);
 }
 
 static void
@@ -99,6 +106,8 @@ test_bad_texts_name_the_key_and_what_is_permitted(void **state)
 		{ "hang", "hang", "key=value" },
 		{ "wq=8", "wq=8", "0 to 7" },
 		{ "faults=on", "faults", "off" },
+		{ "reorder=x", "reorder", "0 to" },
+		{ "full=1025", "full", "0 to 1024" },
 		{ "colour=red", "colour", "max_transfer" },
 	};
 	struct softdsa_config c, before;
@@ -144,6 +153,7 @@ test_a_fault_counts_from_when_it_was_set(void **state)
 	struct softdsa_faults f;
 
 	(void)state;
+	memset(&f, 0xff, sizeof(f));
 	softdsa_faults_init(&f);
 	assert_int_equal(softdsa_faults_next(&f).status, 0);
 	softdsa_faults_set(&f, &c.wrong[0]);

@@ -336,15 +336,27 @@ test_the_guard_is_up_during_a_touch(void **state)
 static void
 test_a_stopped_queue_stops_its_operation(void **state)
 {
-	const struct softdsa_verdict none = { 0 };
-	const struct softdsa_desc d = {
-		.flags_op = SOFTDSA_MOVE << SOFTDSA_OP_SHIFT,
-		.src = 1, .dst = 1, .size = 1,
+	static const struct {
+		unsigned int op;
+		uint64_t src, dst;
+	} ops[] = {
+		/* Forwards, backwards, apart, and a fill. */
+		{ SOFTDSA_MOVE, 1, 1 }, { SOFTDSA_MOVE, 1, 2 },
+		{ SOFTDSA_MOVE, 1, 4096 }, { SOFTDSA_FILL, 1, 1 },
 	};
+	const struct softdsa_verdict none = { 0 };
+	unsigned int i;
 
 	(void)state;
-	/* Nothing is touched: nothing faults. */
-	assert_false(softdsa_exec(&d, &none, &go, go + 1, &r));
+	for (i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		const struct softdsa_desc d = {
+			.flags_op = ops[i].op << SOFTDSA_OP_SHIFT,
+			.src = ops[i].src, .dst = ops[i].dst, .size = 8,
+		};
+
+		/* Nothing is touched: nothing faults. */
+		assert_false(softdsa_exec(&d, &none, &go, go + 1, &r));
+	}
 }
 
 int

@@ -460,6 +460,33 @@ test_lock(void **state)
 	kill(child, SIGKILL);
 }
 
+/* Of a program without standard input a file may have the number 0. */
+static void
+test_a_lock_is_looked_at_whatever_its_number(void **state)
+{
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	int fd, dir, input;
+	bool is;
+	pid_t pid;
+
+	(void)state;
+	directory("d", geteuid(), 0700);
+	pid = keeper("d", &fd, NULL);
+	assert_int_equal(utimensat(AT_FDCWD, below("d"), old, 0), 0);
+	dir = open(below("d"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(dir >= 0);
+	input = fcntl(0, F_DUPFD_CLOEXEC, 0);
+	assert_true(input > 0);
+	close(0);
+	errno = ENOENT;
+	is = softdsa_lock_orphaned(dir);
+	assert_int_equal(dup2(input, 0), 0);
+	close(input);
+	close(dir);
+	assert_false(is);
+	keeper_end(pid, fd);
+}
+
 static void
 test_a_lock_that_cannot_be_taken(void **state)
 {
@@ -617,6 +644,7 @@ main(void)
 		TEST(test_without_random_numbers_none_is_made),
 		TEST(test_all_of_it_is_its_users),
 		TEST(test_lock),
+		TEST(test_a_lock_is_looked_at_whatever_its_number),
 		TEST(test_a_lock_that_cannot_be_taken),
 		TEST(test_odd_locks),
 		TEST(test_sweep),
