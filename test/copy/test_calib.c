@@ -2,8 +2,10 @@
 
 /* Calibration of lanes whose costs are known. EAL is not running. */
 
+#include <cpuid.h>
 #include <errno.h>
 #include <math.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -439,6 +441,7 @@ test_bad_arguments(void **state)
 	struct sim sim = sim_good("core", true, 20, 10);
 	struct ferry_lane *lanes[2] = { sim_open(&sim), NULL };
 	static struct ferry_calib given;
+	uint64_t i;
 
 	(void)state;
 	assert_int_equal(ferry_calibrate(lanes, 1, &options, NULL), -EINVAL);
@@ -454,16 +457,42 @@ test_bad_arguments(void **state)
 	options.mem = (char *)mem + 64;
 	assert_int_equal(ferry_calibrate(lanes, 1, &options, &calib), -EINVAL);
 	options.mem = mem;
+	assert_int_equal(sim.jobs, 0);
 	given.nb_lanes = FERRY_CALIB_LANES + 1;
 	options.given = &given;
 	assert_int_equal(ferry_calibrate(lanes, 1, &options, &calib), -EINVAL);
+	given.nb_lanes = FERRY_CALIB_LANES;
+	assert_int_equal(ferry_calibrate(lanes, 1, &options, &calib), 0);
 	options.given = NULL;
+	i = sim.jobs;
 	lanes[0]->inflight = 1;
 	assert_int_equal(ferry_calibrate(lanes, 1, &options, &calib), -EINVAL);
 	lanes[0]->inflight = 0;
-	assert_int_equal(sim.jobs, 0);
+	assert_int_equal(sim.jobs, i);
 	assert_int_equal(ferry_calibrate(lanes, 1, &options, &calib), 0);
 	ferry_lane_close(lanes[0]);
+}
+
+/* All words that the CPU says of itself, a space between them. */
+static void
+check_machine(void)
+{
+	unsigned int regs[13] = { 0 }, i;
+	char want[128] = "", *word, *save;
+
+	for (i = 0; i < 3; i++)
+		if (__get_cpuid(0x80000002 + i, &regs[4 * i], &regs[4 * i + 1],
+				&regs[4 * i + 2], &regs[4 * i + 3]) == 0)
+			regs[0] = 0;
+	for (word = strtok_r((char *)regs, " ", &save); word != NULL;
+			word = strtok_r(NULL, " ", &save)) {
+		strcat(want, word);
+		strcat(want, " ");
+	}
+	if (want[0] == '\0')
+		strcpy(want, "x86-64 ");
+	strcat(want, "(");
+	assert_int_equal(strncmp(calib.machine, want, strlen(want)), 0);
 }
 
 /* This machine's own core, by a real clock. */
@@ -483,7 +512,7 @@ test_the_real_core_in_time(void **state)
 	assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib), 0);
 	assert_true(ferry_test_now_ns() - start < BOUND_NS);
 	assert_true(calib.took_ns > 0);
-	assert_true(strlen(calib.machine) > 0);
+	check_machine();
 	ferry_copy_cpu_kernels(lane, kernels, sizeof(kernels));
 	assert_string_equal(calib.kernels, kernels);
 	hot = ferry_lane_cost(lane, FERRY_PLACE_CACHE, FERRY_HEAT_HOT);
@@ -493,12 +522,65 @@ test_the_real_core_in_time(void **state)
 	ferry_lane_close(lane);
 }
 
+/* -1: unknown. */
+static int
+topology(int cpu, const char *what)
+{
+	char path[96];
+	int value = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path),
+		"/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return -1;
+	if (fscanf(f, "%d", &value) != 1)
+		value = -1;
+	fclose(f);
+	return value;
+}
+
+/* Stay on one CPU, and find another one, of another core if there is one:
+ * whether it is. */
+static bool
+find_reader(int *reader)
+{
+	cpu_set_t all, one;
+	bool found = false;
+	int cpu, here = -1;
+
+	*reader = -1;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	for (cpu = 0; cpu < CPU_SETSIZE && !found; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		if (here < 0) {
+			here = cpu;
+			continue;
+		}
+		*reader = cpu;
+		found = topology(cpu, "core_id") >= 0 &&
+			topology(cpu, "physical_package_id") >= 0 &&
+			(topology(cpu, "core_id") !=
+			 topology(here, "core_id") ||
+			 topology(cpu, "physical_package_id") !=
+			 topology(here, "physical_package_id"));
+	}
+	CPU_ZERO(&one);
+	CPU_SET(here, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	return found;
+}
+
 /* Measured also where the CPU cannot; then it is not used. */
 static void
 test_demoting_is_measured_with_a_reader(void **state)
 {
 	struct ferry_lane *lane = NULL;
-	bool able;
+	cpu_set_t before;
+	bool able, other;
+	int reader, i;
 
 	(void)state;
 	if (ferry_test_cpus() < 2) {
@@ -512,17 +594,20 @@ test_demoting_is_measured_with_a_reader(void **state)
 	/* Under a busy machine the reader may have to wait for its turn. */
 	options.budget_ns = UINT64_C(10000000000);
 	options.demote = FERRY_CALIB_DEMOTE_MEASURE;
-	assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib), 0);
-	if (calib.demote_source == FERRY_CALIB_SEED) {
-		print_message("skipped: no second core, only a thread of it\n");
-		ferry_lane_close(lane);
-		skip();
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	other = find_reader(&reader);
+	/* Any CPU that the caller names, but only another core by itself. */
+	for (i = 0; i < 1 + other; i++) {
+		options.reader = i == 0 ? (unsigned int)reader + 1 : 0;
+		assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib),
+			0);
+		assert_int_equal(calib.demote_source, FERRY_CALIB_MEASURED);
+		assert_true(calib.read_ns[0] > 0);
+		assert_true(calib.read_ns[1] > 0);
+		if (!able)
+			assert_false(calib.demote);
 	}
-	assert_int_equal(calib.demote_source, FERRY_CALIB_MEASURED);
-	assert_true(calib.read_ns[0] > 0);
-	assert_true(calib.read_ns[1] > 0);
-	if (!able)
-		assert_false(calib.demote);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 	/* A reader that cannot be. */
 	options.reader = 1000000;
 	assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib), 0);
@@ -549,6 +634,7 @@ test_the_table_says_it_all(void **state)
 	lanes[1] = sim_open(&slow);
 	lanes[2] = sim_open(&bad);
 	assert_int_equal(ferry_calibrate(lanes, 3, &options, &calib), 0);
+	calib.took_ns = 12345678;
 	calib.lanes[0].cost[0][FERRY_HEAT_HOT] =
 		(struct ferry_lane_model) { 20, 10 };
 	calib.lanes[0].cost[0][FERRY_HEAT_COLD] =
@@ -565,6 +651,7 @@ test_the_table_says_it_all(void **state)
 	assert_int_equal(ferry_calib_print(&calib, f), 0);
 	assert_int_equal(fclose(f), 0);
 	assert_non_null(strstr(text, calib.machine));
+	assert_non_null(strstr(text, ", 12.3 ms\n"));
 	assert_non_null(strstr(text, "core"));
 	assert_non_null(strstr(text, "slow device"));
 	assert_non_null(strstr(text, "failed"));

@@ -370,6 +370,37 @@ test_bad_files_are_refused(void **state)
 	}
 }
 
+/* A text has room for its end, too. */
+static void
+test_texts_of_any_length(void **state)
+{
+	static const struct {
+		const char *key;
+		char *field;
+		size_t size;
+	} texts[] = {
+		{ "machine", other.machine, sizeof(other.machine) },
+		{ "kernels", other.kernels, sizeof(other.kernels) },
+	};
+	char line[256], name[128];
+	unsigned int i;
+	size_t len;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(texts); i++) {
+		for (len = 1; len < texts[i].size + 3; len++) {
+			memset(name, 'x', len);
+			name[len] = '\0';
+			snprintf(line, sizeof(line), HEAD "%s %s\nend\n",
+				texts[i].key, name);
+			assert_int_equal(load(line), len < texts[i].size ? 0 :
+				-EBADMSG);
+			if (len < texts[i].size)
+				assert_string_equal(texts[i].field, name);
+		}
+	}
+}
+
 static void
 test_files_that_are_none(void **state)
 {
@@ -394,8 +425,13 @@ test_files_that_are_none(void **state)
 	assert_int_equal(ferry_calib_load(dir, &other), -EIO);
 	assert_string_not_equal(other.why, "");
 	unlink(path);
+	/* Whatever was in it before. */
+	memset(&other, 0x55, sizeof(other));
 	assert_int_equal(ferry_calib_load(path, &other), -ENOENT);
-	assert_string_not_equal(other.why, "");
+	assert_int_equal(other.nb_lanes, 0);
+	assert_string_equal(other.machine, "-");
+	assert_non_null(strstr(other.why, path));
+	assert_non_null(strstr(other.why, strerror(ENOENT)));
 	/* A long name leaves room for the reason. */
 	memset(big, '/', 3000);
 	strcpy(big + 3000, dir);
@@ -586,6 +622,7 @@ main(void)
 		TEST(test_other_kernels_are_refused),
 		TEST(test_a_file_by_hand),
 		TEST(test_bad_files_are_refused),
+		TEST(test_texts_of_any_length),
 		TEST(test_files_that_are_none),
 		TEST(test_mutated_files),
 		TEST(test_a_failed_save_changes_nothing),
