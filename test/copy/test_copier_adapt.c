@@ -296,6 +296,30 @@ test_a_pause_does_not_spoil_a_better_lane(void **state)
 	burst_free(&b);
 }
 
+/* Nor does it hide for ever what a worse one takes. */
+static void
+test_a_pause_does_not_excuse_a_worse_lane(void **state)
+{
+	struct burst b = burst_same(LEN, 1);
+	struct fake dev = fake_good(), cpu;
+	struct ferry_copier c;
+	unsigned int i;
+
+	RTE_SET_USED(state);
+	start_adaptive(&c, &cpu);
+	c.tune.route = true;
+	dev.lazy_ns = 1000000;
+	dev.pause_ns = 300000000;
+	dev.pause_from = 1;
+	dev.pause_to = 2;
+	add_fake(&c, &dev);
+	for (i = 0; i < 5000; i++)
+		assert_int_equal(ferry_copier_copy(&c, b.jobs, 1), 0);
+	assert_in_range(dev.accepted, 1, 20);
+	ferry_copier_fini(&c);
+	burst_free(&b);
+}
+
 /* A lane thought slow, of which nothing was heard for long, and a budget. */
 static void
 start_probing(struct ferry_copier *c, struct fake *dev, double budget_ns)
@@ -475,6 +499,7 @@ main(void)
 		cmocka_unit_test(test_latency_stays_inline_with_a_bad_lane),
 		cmocka_unit_test(test_latency_copies_go_to_a_better_lane),
 		cmocka_unit_test(test_a_pause_does_not_spoil_a_better_lane),
+		cmocka_unit_test(test_a_pause_does_not_excuse_a_worse_lane),
 		cmocka_unit_test(test_a_probe_is_paid_for),
 		cmocka_unit_test(test_the_budget_is_bounded),
 		cmocka_unit_test(test_a_probe_that_takes_longer_costs_more),

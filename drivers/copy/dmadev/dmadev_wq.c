@@ -64,8 +64,9 @@ dmadev_wq_max_transfer(const char *name)
 	char text[32], *end;
 	unsigned long long bytes;
 
+	/* A sign, a space or nothing at all stands below the digits. */
 	if (!attribute(name, "max_transfer_size", text, sizeof(text)) ||
-			text[0] < '0' || text[0] > '9')
+			text[0] < '0')
 		return 0;
 	errno = 0;
 	bytes = strtoull(text, &end, 10);
