@@ -284,7 +284,8 @@ test_a_pause_does_not_spoil_a_better_lane(void **state)
 	start_adaptive(&c, &cpu);
 	c.tune.route = true;
 	cpu.lazy_ns = 100000;
-	dev.lazy_polls = 1;
+	/* Looked at again after the pause. */
+	dev.lazy_polls = 2;
 	dev.pause_ns = 300000000;
 	dev.pause_from = 1;
 	dev.pause_to = 2;
@@ -308,6 +309,7 @@ test_a_pause_does_not_excuse_a_worse_lane(void **state)
 	RTE_SET_USED(state);
 	start_adaptive(&c, &cpu);
 	c.tune.route = true;
+	dev.lazy_polls = 2;
 	dev.lazy_ns = 1000000;
 	dev.pause_ns = 300000000;
 	dev.pause_from = 1;
