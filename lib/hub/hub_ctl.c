@@ -15,6 +15,8 @@ RTE_LOG_REGISTER(ferry_hub_logtype, ferry.hub, NOTICE);
  */
 static TAILQ_HEAD(, ferry_hub) hubs = TAILQ_HEAD_INITIALIZER(hubs);
 static pthread_mutex_t hubs_lock = PTHREAD_MUTEX_INITIALIZER;
+/* The users of a hub that is leaving have become none. */
+static pthread_cond_t hubs_unused = PTHREAD_COND_INITIALIZER;
 
 /* hubs_lock is held. */
 static struct ferry_hub *
@@ -163,8 +165,29 @@ void
 hub_unpublish(struct ferry_hub *hub)
 {
 	pthread_mutex_lock(&hubs_lock);
+	hub->leaving = true;
+	while (hub->users > 0)
+		pthread_cond_wait(&hubs_unused, &hubs_lock);
 	TAILQ_REMOVE(&hubs, hub, next);
 	pthread_mutex_unlock(&hubs_lock);
+}
+
+/* Use a hub, without hubs_lock, which is held: a call may take long, and only its own
+ * hub's other callers should wait for it. Until unuse() the hub stays in the list. */
+static void
+use(struct ferry_hub *hub)
+{
+	hub->users++;
+	pthread_mutex_unlock(&hubs_lock);
+}
+
+/* hubs_lock is held again. */
+static void
+unuse(struct ferry_hub *hub)
+{
+	pthread_mutex_lock(&hubs_lock);
+	if (--hub->users == 0 && hub->leaving)
+		pthread_cond_broadcast(&hubs_unused);
 }
 
 unsigned int
@@ -176,9 +199,12 @@ hub_each(const char *name, void (*fn)(struct ferry_hub *hub, void *arg),
 
 	pthread_mutex_lock(&hubs_lock);
 	TAILQ_FOREACH(hub, &hubs, next) {
-		if (name != NULL && strcmp(hub->name, name) != 0)
+		if (hub->leaving || (name != NULL &&
+				strcmp(hub->name, name) != 0))
 			continue;
+		use(hub);
 		fn(hub, arg);
+		unuse(hub);
 		n++;
 	}
 	pthread_mutex_unlock(&hubs_lock);
@@ -194,8 +220,13 @@ hub_ask_here(const char *name, const struct hub_request *req,
 
 	pthread_mutex_lock(&hubs_lock);
 	hub = hub_find(name);
-	if (hub != NULL)
+	if (hub != NULL && hub->leaving)
+		hub = NULL;
+	if (hub != NULL) {
+		use(hub);
 		hub_serve(hub, req, &asker, rep);
+		unuse(hub);
+	}
 	pthread_mutex_unlock(&hubs_lock);
 	return hub != NULL ? 0 : -ENOENT;
 }

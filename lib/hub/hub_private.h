@@ -116,7 +116,11 @@ struct hub_channel {
 };
 
 struct ferry_hub {
+	/* hub_ctl.c: calls of this process that use the hub; it is about to go,
+	 * and there are no more of them. */
 	TAILQ_ENTRY(ferry_hub) next;
+	uint32_t users;
+	bool leaving;
 	char name[FERRY_NAME_MAX];
 	/* Guards all below. */
 	pthread_mutex_t lock;

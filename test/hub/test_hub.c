@@ -3,6 +3,8 @@
 /* Hubs, endpoints and the opening and closing of channels, in one process. */
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -16,6 +18,7 @@
 #include <rte_log.h>
 
 #include "hub_fixture.h"
+#include "hub_private.h"
 
 /* Names that are too long by one, and the longest. */
 static const char longest[] = "abcdefghijklmnopqrstuvwxyz0123456789.ABCDEFGHIJ";
@@ -565,6 +568,97 @@ every_result_has_its_own_words(void **state)
 	assert_string_equal(ferry_strerror(INT32_MIN), "unknown result");
 }
 
+/* A thread that asks a hub which is busy. */
+static void *
+attach_busy(void *arg)
+{
+	struct ferry_endpoint **ep = arg;
+
+	assert_int_equal(ferry_attach(ep, "busy", "late"), 0);
+	return NULL;
+}
+
+/* Whether a hub is being asked. The count is under a lock that is not to be had here;
+ * ThreadSanitizer is not told of this look. */
+static __attribute__((no_sanitize_thread)) bool
+is_asked(const struct ferry_hub *hub)
+{
+	return __atomic_load_n(&hub->users, __ATOMIC_RELAXED) > 0;
+}
+
+/* What another hub of the process does is no business of a hub's clients. */
+static void
+a_busy_hub_keeps_no_other_hub_waiting(void **state)
+{
+	struct ferry_hub *busy, *hub, *next;
+	struct ferry_endpoint *late = NULL, *ep;
+	pthread_t thread;
+
+	(void)state;
+	ferry_test_need_eal();
+	busy = hub_make("busy", 2 * MIB, 0, 0);
+	hub = hub_make(HUB, 2 * MIB, 0, 0);
+	alarm(FERRY_TEST_HANG_NS / 1000000000);
+	/* As while it maps memory for a device, or waits for a copy. */
+	pthread_mutex_lock(&busy->lock);
+	assert_int_equal(pthread_create(&thread, NULL, attach_busy, &late), 0);
+	while (!is_asked(busy))
+		usleep(100);
+	ep = hub_join(HUB, "quick");
+	next = hub_make("next", 2 * MIB, 0, 0);
+	assert_int_equal(ferry_hub_destroy(next), 0);
+	ferry_detach(ep);
+	pthread_mutex_unlock(&busy->lock);
+	pthread_join(thread, NULL);
+	alarm(0);
+	ferry_detach(late);
+	hub_check_empty(busy);
+	assert_int_equal(ferry_hub_destroy(busy), 0);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+/* A thread that finds a hub while that comes and goes. */
+static void *
+attach_often(void *arg)
+{
+	bool *stop = arg;
+	struct ferry_endpoint *ep;
+	int ret;
+
+	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE)) {
+		ret = ferry_attach(&ep, "fleeting", "a");
+		if (ret == 0)
+			ferry_detach(ep);
+		else
+			assert_true(ret == -ENOENT || ret == FERRY_E_HUB_GONE);
+	}
+	return NULL;
+}
+
+static void
+a_hub_does_not_go_while_somebody_asks_it(void **state)
+{
+	pthread_t thread[2];
+	struct ferry_hub *hub;
+	bool stop = false;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, attach_often,
+			&stop), 0);
+	for (i = 0; i < 200; i++) {
+		hub = hub_make("fleeting", 2 * MIB, 0, 0);
+		sched_yield();
+		assert_int_equal(ferry_hub_destroy(hub), 0);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+}
+
 int
 main(void)
 {
@@ -583,6 +677,8 @@ main(void)
 		cmocka_unit_test(channels_are_limited_and_their_places_come_back),
 		cmocka_unit_test(memory_needed_can_be_told_before_to_the_byte),
 		cmocka_unit_test(a_thread_that_ends_and_is_still_attached_is_told),
+		cmocka_unit_test(a_busy_hub_keeps_no_other_hub_waiting),
+		cmocka_unit_test(a_hub_does_not_go_while_somebody_asks_it),
 		cmocka_unit_test(every_result_has_its_own_words),
 	};
 
