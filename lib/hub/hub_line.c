@@ -11,6 +11,7 @@
 #include "ferry_errno.h"
 #include "ferry_process.h"
 #include "hub_line.h"
+#include "hub_packet.h"
 
 /* A wait is made of such pieces, to notice that this process did not run:
  * 100 ms. */
@@ -108,53 +109,29 @@ request_send(int conn, const struct hub_request *req, int fd)
 
 /*
  * Take the reply, without waiting. Returns 0; AGAIN if the connection ended
- * without one; -EAGAIN if there is none yet; or a negative result. fd_in: see
- * reply_take().
+ * without one; -EAGAIN if there is none yet; or a negative result. *fd_in is the
+ * fd that came with the reply, or -1. Where nobody wants one, none stays.
  */
-static int
-reply_read(int conn, struct hub_reply *rep, int *fd_in)
-{
-	struct iovec iov = { .iov_base = rep, .iov_len = sizeof(*rep) };
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c;
-	ssize_t n;
-
-	n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0 && errno == ECONNRESET) /* said once, before what came */
-		n = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	/* Asked anew, the hub would do it twice: a reply that cannot be taken for
-	 * lack of memory is there yet. */
-	if (n <= 0)
-		return n < 0 && errno != ECONNRESET ? -EAGAIN : AGAIN;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c != NULL && c->cmsg_level == SOL_SOCKET &&
-			c->cmsg_type == SCM_RIGHTS)
-		memcpy(fd_in, CMSG_DATA(c), sizeof(*fd_in));
-	if (n != (ssize_t)sizeof(*rep) || (msg.msg_flags & MSG_TRUNC))
-		return FERRY_E_VERSION;
-	return msg.msg_flags & MSG_CTRUNC ? -EMFILE : 0;
-}
-
-/* The same; *fd_in is the fd that came with the reply, or -1. Where nobody
- * wants one, none stays. */
 static int
 reply_take(int conn, struct hub_reply *rep, int *fd_in)
 {
-	int fd = -1, ret = reply_read(conn, rep, &fd);
+	struct hub_packet p;
+	int ret = hub_packet_take(conn, rep, sizeof(*rep), &p);
 
-	if (fd >= 0 && (ret != 0 || fd_in == NULL))
-		close(fd);
+	/* Asked anew, the hub would do it twice: a reply that cannot be taken for
+	 * lack of memory is there yet. */
+	if (ret != 0)
+		return ret == -ECONNRESET ? AGAIN : -EAGAIN;
+	if (p.len == 0)
+		ret = AGAIN;
+	else if (p.len != (ssize_t)sizeof(*rep))
+		ret = FERRY_E_VERSION;
+	else if (p.cut)
+		ret = -EMFILE;
+	if (p.fd >= 0 && (ret != 0 || fd_in == NULL))
+		close(p.fd);
 	else if (fd_in != NULL)
-		*fd_in = fd;
+		*fd_in = p.fd;
 	return ret;
 }
 

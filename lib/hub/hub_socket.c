@@ -16,6 +16,7 @@
 #include "ferry_eal.h"
 #include "ferry_errno.h"
 #include "hub_ctl.h"
+#include "hub_packet.h"
 
 /* Clients that a stopped hub keeps waiting; the kernel's net.core.somaxconn
  * may lower it. */
@@ -30,18 +31,6 @@
 #define TELL_NS UINT64_C(10000000000)
 /* How often to look while there is something to look after: ms. */
 #define TICK_MS 100
-
-/* What came in one packet. */
-struct packet {
-	struct hub_request req;
-	/* Bytes; more than a request has if it was longer. */
-	ssize_t len;
-	/* The first fd that came with it, or -1; how many came. */
-	int fd;
-	unsigned int n_fds;
-	/* There were more, which the kernel could not hand over. */
-	bool cut;
-};
 
 static uint64_t
 now_ns(void)
@@ -196,50 +185,6 @@ hub_socket_close(struct ferry_hub *hub)
 	hub_socket_init(s);
 }
 
-/* Take a packet, without waiting: false if there is none yet. */
-static bool
-packet_take(int conn, struct packet *p)
-{
-	/* Room for more than may come, to see whether more came. */
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	struct iovec iov = { .iov_base = &p->req, .iov_len = sizeof(p->req) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c;
-	unsigned int i, n;
-	int fd;
-
-	memset(p, 0, sizeof(*p));
-	p->fd = -1;
-	do {
-		p->len = recvmsg(conn, &msg, MSG_DONTWAIT | MSG_TRUNC |
-				MSG_CMSG_CLOEXEC);
-	} while (p->len < 0 && errno == EINTR);
-	if (p->len < 0)
-		return errno != EAGAIN && errno != EWOULDBLOCK;
-	p->cut = (msg.msg_flags & MSG_CTRUNC) != 0;
-	for (c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(fd));
-		for (i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (p->n_fds++ == 0)
-				p->fd = fd;
-			else
-				close(fd);
-		}
-	}
-	return true;
-}
-
 /* Whether the process at the other end may ask; its pid, as the kernel says. */
 static int
 peer_check(int conn, int32_t *pid)
@@ -251,31 +196,6 @@ peer_check(int conn, int32_t *pid)
 		return -errno;
 	*pid = cred.pid;
 	return cred.uid == geteuid() || cred.uid == 0 ? 0 : -EACCES;
-}
-
-ssize_t
-hub_packet_send(int conn, const void *packet, size_t len, int fd)
-{
-	struct iovec iov = {
-		.iov_base = (void *)(uintptr_t)packet,
-		.iov_len = len,
-	};
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		memset(&control, 0, sizeof(control));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-	}
-	return sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static int
@@ -329,17 +249,17 @@ is_pidfd(int fd)
 
 /* What the reply to a request is, but for what hub_serve() does. */
 static int
-packet_check(struct ferry_hub *hub, const struct packet *p, int conn,
-		struct hub_asker *asker)
+request_check(struct ferry_hub *hub, const struct hub_request *req,
+		const struct hub_packet *p, int conn, struct hub_asker *asker)
 {
-	const bool attach = p->req.op == HUB_OP_ATTACH;
+	const bool attach = req->op == HUB_OP_ATTACH;
 	int ret;
 
-	if (p->len != (ssize_t)sizeof(p->req))
+	if (p->len != (ssize_t)sizeof(*req))
 		return FERRY_E_VERSION;
 	ret = peer_check(conn, &asker->pid);
 	if (ret == 0)
-		ret = hub_check(hub, &p->req, asker);
+		ret = hub_check(hub, req, asker);
 	if (ret != 0)
 		return ret;
 	if (attach && p->n_fds == 0 && p->cut) {
@@ -348,14 +268,15 @@ packet_check(struct ferry_hub *hub, const struct packet *p, int conn,
 	}
 	if (attach && (p->n_fds != 1 || p->cut || !is_pidfd(p->fd)))
 		return -EINVAL;
-	if ((attach || p->req.op == HUB_OP_HELLO) && hub->socket.self < 0)
+	if ((attach || req->op == HUB_OP_HELLO) && hub->socket.self < 0)
 		return FERRY_E_NO_PIDFD;
 	return 0;
 }
 
 /* Answer one request. */
 static void
-packet_serve(struct ferry_hub *hub, int conn, struct packet *p)
+request_serve(struct ferry_hub *hub, int conn, const struct hub_request *req,
+		const struct hub_packet *p)
 {
 	struct hub_asker asker = { .remote = true, .pidfd = p->fd };
 	struct hub_reply rep;
@@ -363,24 +284,24 @@ packet_serve(struct ferry_hub *hub, int conn, struct packet *p)
 	int ret;
 
 	memset(&rep, 0, sizeof(rep));
-	ret = packet_check(hub, p, conn, &asker);
+	ret = request_check(hub, req, p, conn, &asker);
 	if (ret != 0) {
 		rep.result = ret;
-	} else if (hub_op_makes(p->req.op) && is_gone(conn)) {
+	} else if (hub_op_makes(req->op) && is_gone(conn)) {
 		/* What is made now would be nobody's. What gives something
 		 * back is done, whether or not anybody waits. */
 		rep.result = -ETIMEDOUT;
 	} else {
-		hub_serve(hub, &p->req, &asker, &rep);
-		taken = p->req.op == HUB_OP_ATTACH && rep.result == 0;
+		hub_serve(hub, req, &asker, &rep);
+		taken = req->op == HUB_OP_ATTACH && rep.result == 0;
 		hub->socket.sweep |= taken;
 	}
 	if (p->fd >= 0 && !taken)
 		close(p->fd);
-	ret = reply_send(conn, &rep, p->req.op == HUB_OP_HELLO &&
+	ret = reply_send(conn, &rep, req->op == HUB_OP_HELLO &&
 			rep.result == 0 ? hub->socket.self : -1);
 	if (ret != 0 && rep.result == 0)
-		hub_undo(hub, &p->req, &rep);
+		hub_undo(hub, req, &rep);
 }
 
 /* Answer a connection's request and end it: false if none came yet. watched: the
@@ -388,16 +309,18 @@ packet_serve(struct ferry_hub *hub, int conn, struct packet *p)
 static bool
 conn_serve(struct ferry_hub *hub, int conn, bool watched)
 {
-	struct packet p;
+	struct hub_request req = { 0 };
+	struct hub_packet p;
 
-	if (!packet_take(conn, &p))
+	/* After any other error nothing comes any more. */
+	if (hub_packet_take(conn, &req, sizeof(req), &p) == -EAGAIN)
 		return false;
 	/* Not left to close(): a forked child may have the same file open. */
 	if (watched)
 		hub_monitor_forget(hub, conn);
 	/* 0: it is closed, or the packet is empty. */
 	if (p.len > 0)
-		packet_serve(hub, conn, &p);
+		request_serve(hub, conn, &req, &p);
 	else if (p.fd >= 0)
 		close(p.fd);
 	close(conn);

@@ -95,8 +95,4 @@ void hub_socket_tick(struct ferry_hub *hub);
 /* How long the monitor may sleep, in ms, or -1. */
 int hub_socket_patience(const struct ferry_hub *hub);
 
-/* Send a packet, and a descriptor with it unless that is negative, without
- * waiting: as sendmsg(). */
-ssize_t hub_packet_send(int conn, const void *packet, size_t len, int fd);
-
 #endif /* FERRY_HUB_SOCKET_H */
