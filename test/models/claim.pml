@@ -47,6 +47,10 @@
  *
  * -DFAILURE: the server may find that it cannot copy.
  *
+ * -DALONE: the last message is not for the server, which may come late all the
+ * same. An end that finds the server's mark there makes the unit FREE, whatever the
+ * server does, and does not wait for its K6.
+ *
  * What the model also holds without: a look at dst_gen beside that at gen (K3).
  *
  * Assumed: streaming stores are fenced before K5, by who copies.
@@ -314,6 +318,9 @@ inline is_busy(me, g)
 #define OF_DEAD(i, me)	(mem[U(i)] == PARTY(SERVER) && killed == SERVER)
 #endif
 
+/* The server's mark in a message that is not for it. */
+#define LATE(i, me)	(mem[U(i)] == PARTY(SERVER))
+
 inline repair(me, i)
 {
 	d_step {
@@ -357,6 +364,11 @@ inline message(me, g)
 			r = 1 + r;
 			break
 		fi
+#endif
+#ifdef ALONE
+	:: mem[DST_GEN] == g && g == GENS && ANY(g, LATE, me) ->
+		repair(me, 0);
+		repair(me, 1)
 #endif
 	:: mem[OVER] != g && cancels > 0 ->	/* it may do so */
 		cancels--;
@@ -491,7 +503,13 @@ active proctype rx()
 	atomic { g = 0; c = 0; s = 0; r = 0; w = 0; cancels = 0 }
 }
 
-#define FRESH	(mem[GEN] == mem[DST_GEN] && mem[OVER] != mem[GEN])
+#ifdef ALONE
+#define IS_FOR_SERVER(g) ((g) != GENS)
+#else
+#define IS_FOR_SERVER(g) true
+#endif
+#define FRESH	(mem[GEN] == mem[DST_GEN] && mem[OVER] != mem[GEN] && \
+	IS_FOR_SERVER(mem[GEN]))
 
 active proctype server()
 {
@@ -507,7 +525,7 @@ end_idle:
 			load(SERVER, DST_GEN, g);
 			load(SERVER, GEN, s);
 			if
-			:: s != g -> g = 0
+			:: s != g || !IS_FOR_SERVER(g) -> g = 0
 			:: else ->
 				load(SERVER, SHAPE, from);
 				load(SERVER, DST, to)

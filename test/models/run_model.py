@@ -55,6 +55,7 @@ MODELS = {
          'GEN_LAST NO_BUSY NO_LAST_LOOK DONE_FIRST NO_CAS DROP_STORE '
          'OVER_STORE', 'WEAK_RMW'),
         ('FAILURE', 'END_AFTER_DROP:large', ''),
+        ('ALONE', 'NO_GEN_CHECK DROP_STORE', ''),
         ('DEATH=TX', 'NO_END_FOR_DEAD', ''),
         ('DEATH=RX', 'NO_END_FOR_DEAD', ''),
         ('DEATH=SERVER', 'GUESS NO_REPAIR', ''),
