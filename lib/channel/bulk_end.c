@@ -20,9 +20,9 @@
 /* A message's units are examined so often: 20 ms at 5 GHz. */
 #define AUDIT_TICKS UINT64_C(100000000)
 /*
- * How long a thread of this process may be in the middle of copying a message that
- * is over: 5 s, and what its bytes take at 100 MB/s. Then no thread has made the
- * claim, but another process has written it.
+ * How long a thread of this process may be in the middle of copying a message
+ * that is over: 5 s, and what its bytes take at 100 MB/s. Then no thread has
+ * made the claim, but another process has written it.
  */
 #define PATIENCE_NS UINT64_C(5000000000)
 #define PATIENCE_BYTE_NS 10
@@ -245,8 +245,8 @@ server_may_copy(const struct bulk_end *e)
 }
 
 /*
- * Now and then: have the server look at a message, because of claims that bear its
- * name. It knows which of them it has not made, and takes these back.
+ * Now and then: have the server look at a message, because of claims that bear
+ * its name. It knows which of them it has not made, and takes these back.
  */
 static void
 server_remind(struct bulk_end *e, struct bulk_msg *m)

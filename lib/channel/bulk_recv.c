@@ -587,8 +587,8 @@ ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns)
 	/* For those that copy now: they ring nobody when they give up. */
 	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
 	bulk_look(&b->end, &in->m);
-	while (in->lent && in->final.n == 0 && !is_quiet(b, in) &&
-			!(bulk_is_local(&b->end) && bulk_is_impatient(&in->m))) {
+	while (in->lent && in->final.n == 0 && !is_quiet(b, in) && !(
+			bulk_is_local(&b->end) && bulk_is_impatient(&in->m))) {
 		if (timeout_ns == 0 || ferry_wait_idle(&wait, NULL, NULL, NULL,
 				deadline) != 0)
 			return -ETIMEDOUT;

@@ -263,10 +263,10 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 }
 
 /*
- * Now and then: take back claims that bear the server's name and that it has not
- * made. Another process has written them, and the ends wait for what they stand for.
- * Those that are VOID are left: a server before this one may have had to leave them
- * to a device that cannot be stopped.
+ * Now and then: take back claims that bear the server's name and that it has
+ * not made. Another process has written them, and the ends wait for what they
+ * stand for. Those that are VOID are left: a server before this one may have
+ * had to leave them to a device that cannot be stopped.
  */
 static void
 audit(struct bulk_serve *s, uint32_t bits)

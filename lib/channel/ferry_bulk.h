@@ -171,11 +171,11 @@ int ferry_bulk_wait(struct ferry_bulk_out *out, uint64_t timeout_ns);
 int ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns);
 
 /**
- * Give up the handle of a message that has ended. One that has not is
- * cancelled and waited for: with a consumer or hub that is stopped, for two
- * seconds. What that reads of the payload afterwards is lost, and the message is
- * whole for nobody. A thread of this process is waited for longer: for five seconds,
- * and ten more for each GB of the message. Claims that stand there afterwards are
+ * Give up the handle of a message that has ended. One that has not is cancelled
+ * and waited for: with a consumer or hub that is stopped, for two seconds. What
+ * that reads of the payload afterwards is lost, and the message is whole for
+ * nobody. A thread of this process is waited for longer: for five seconds, and
+ * ten more for each GB of the message. Claims that stand there afterwards are
  * another process's garbage.
  *
  * @param out

@@ -188,8 +188,8 @@ tx_wake(void *handle)
 		ferry_channel_mode(tx->shared) != tx->mode;
 }
 
-/* Look for indices that cannot be true: they would be waited for in vain. What this
- * end has told is told again. */
+/* Look for indices that cannot be true: they would be waited for in vain.
+ * What this end has told is told again. */
 static void
 tx_check(struct ferry_tx *tx)
 {
@@ -406,10 +406,10 @@ tx_jobs_wake(void *handle)
 }
 
 /*
- * The server has done nothing since *since: after a while it is told again of its
- * jobs, and the hub is asked. What was told may have become another process's
- * garbage; so may the word that says who serves, and then there is no engine to
- * wait for.
+ * The server has done nothing since *since: after a while it is told again of
+ * its jobs, and the hub is asked. What was told may have become another
+ * process's garbage; so may the word that says who serves, and then there is no
+ * engine to wait for.
  */
 static void
 ask_again(struct ferry_tx *tx, bool hub, uint32_t *seen, uint64_t *since)

@@ -152,8 +152,8 @@ ferry_ring_publish(struct ferry_ring *r, uint32_t n)
 }
 
 /**
- * Publish anew what was published, if another process has written over it: nobody
- * would see these elements, and their producer would wait for ever.
+ * Publish anew what was published, if another process has written over it:
+ * nobody would see these elements, and their producer would wait for ever.
  *
  * @param r
  *   The producer's side.

@@ -172,8 +172,9 @@ hub_unpublish(struct ferry_hub *hub)
 	pthread_mutex_unlock(&hubs_lock);
 }
 
-/* Use a hub, without hubs_lock, which is held: a call may take long, and only its own
- * hub's other callers should wait for it. Until unuse() the hub stays in the list. */
+/* Use a hub, without hubs_lock, which is held: a call may take long, and
+ * only its own hub's other callers should wait for it. Until unuse() the hub
+ * stays in the list. */
 static void
 use(struct ferry_hub *hub)
 {

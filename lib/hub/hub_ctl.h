@@ -130,13 +130,14 @@ void hub_undo(struct ferry_hub *hub, const struct hub_request *req,
  * ferry_eal_adopt() or hub_line_check() has found out.
  */
 
-/* Make the hub known in this process and to secondaries, and undo that, which waits
- * for calls of this process that use it. */
+/* Make the hub known in this process and to secondaries, and undo that,
+ * which waits for calls of this process that use it. */
 int hub_publish(struct ferry_hub *hub);
 void hub_unpublish(struct ferry_hub *hub);
 
-/* Call fn for every hub of this process, or for the one of that name. The hub does
- * not go away meanwhile, others may. Returns how many calls there were. */
+/* Call fn for every hub of this process, or for the one of that name. The
+ * hub does not go away meanwhile, others may. Returns how many calls there
+ * were. */
 unsigned int hub_each(const char *name,
 		void (*fn)(struct ferry_hub *hub, void *arg), void *arg);
 

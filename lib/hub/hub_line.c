@@ -109,8 +109,8 @@ request_send(int conn, const struct hub_request *req, int fd)
 
 /*
  * Take the reply, without waiting. Returns 0; AGAIN if the connection ended
- * without one; -EAGAIN if there is none yet; or a negative result. *fd_in is the
- * fd that came with the reply, or -1. Where nobody wants one, none stays.
+ * without one; -EAGAIN if there is none yet; or a negative result. *fd_in is
+ * the fd that came with the reply, or -1. Where nobody wants one, none stays.
  */
 static int
 reply_take(int conn, struct hub_reply *rep, int *fd_in)

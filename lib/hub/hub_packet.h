@@ -3,8 +3,8 @@
 #define FERRY_HUB_PACKET_H
 
 /*
- * One packet of a control connection: a request or a reply, and a descriptor that
- * may go with it. Neither side waits here.
+ * One packet of a control connection: a request or a reply, and a descriptor
+ * that may go with it. Neither side waits here.
  */
 
 #include <stdbool.h>
@@ -16,8 +16,8 @@ struct hub_packet {
 	/* Bytes: more than there was room for if it was longer; 0 if the other
 	 * side has closed the connection, or sent none. */
 	ssize_t len;
-	/* The first descriptor that came with it, for the caller to close; or -1.
-	 * Others are closed already. */
+	/* The first descriptor that came with it, for the caller to close;
+	 * or -1. Others are closed already. */
 	int fd;
 	/* How many came. */
 	unsigned int n_fds;
@@ -25,7 +25,8 @@ struct hub_packet {
 	bool cut;
 };
 
-/* Send a packet, and a descriptor with it unless that is negative: as sendmsg(). */
+/* Send a packet, and a descriptor with it unless that is negative: as
+ * sendmsg(). */
 ssize_t hub_packet_send(int conn, const void *data, size_t len, int fd);
 
 /* Take a packet: 0, or a negative errno if there is none; -EAGAIN: none yet. */

@@ -130,8 +130,8 @@ struct ferry_hub {
 	/* A device that cannot be stopped may write there for ever. */
 	bool unsafe;
 	struct hub_arena arena;
-	/* Marks of idle pieces, in shared memory, by the grain a piece starts at;
-	 * and the last mark that was made. */
+	/* Marks of idle pieces, in shared memory, by the grain a piece
+	 * starts at; and the last mark that was made. */
 	uint64_t *idle;
 	uint64_t last_mark;
 	/* Pieces that endpoints gave back or left, and that somebody may still
@@ -229,8 +229,8 @@ void hub_sweep(struct ferry_hub *hub);
 
 /* The rest of it is called with hub->lock held. */
 
-/* A piece of the arena, by hub_arena_alloc() or such. What endpoints only keep for
- * later goes before there is none. NULL: there is none. */
+/* A piece of the arena, by hub_arena_alloc() or such. What endpoints only
+ * keep for later goes before there is none. NULL: there is none. */
 void *memory_find(struct ferry_hub *hub, uint64_t size,
 		void *(*alloc)(struct hub_arena *a, uint64_t size));
 /* An end has ended: so have its bulk messages, of which nobody begins to copy

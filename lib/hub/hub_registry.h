@@ -61,8 +61,8 @@ hub_idle(uint64_t *idle, const void *memory, const void *piece)
 
 /*
  * Read a registry of which size bytes may be read: 0, FERRY_E_VERSION or
- * FERRY_E_CORRUPT. Whether the boards, the memory and its words are mapped here is
- * the caller's to check: see endpoint_mapped().
+ * FERRY_E_CORRUPT. Whether the boards, the memory and its words are mapped here
+ * is the caller's to check: see endpoint_mapped().
  */
 int registry_read(struct registry_view *v, struct ferry_registry *r,
 		uint64_t size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Units of bulk messages that bear the name of a party which has not claimed them:
- * another process wrote there, or a server came late. Each wait ends.
+ * Units of bulk messages that bear the name of a party which has not claimed
+ * them: another process wrote there, or a server came late. Each wait ends.
  */
 
 #include <errno.h>
@@ -88,7 +88,8 @@ bench_arrived(struct bench *b)
 	assert_int_equal(ferry_bulk_release(b->in, 0), 0);
 }
 
-/* Whether the mark may still be a thread's: a claim that was made is waited for. */
+/* Whether the mark may still be a thread's: a claim that was made is waited
+ * for. */
 static void
 waits(struct bench *b)
 {
@@ -157,9 +158,9 @@ a_producers_mark_does_not_hold_up_its_own_process(void **state)
 }
 
 /*
- * A server that was asleep since an earlier message claims a unit of one that is
- * not for it, and does not get to see that: it is stopped. The ends, which look at
- * the units meanwhile, take it back.
+ * A server that was asleep since an earlier message claims a unit of one that
+ * is not for it, and does not get to see that: it is stopped. The ends, which
+ * look at the units meanwhile, take it back.
  */
 static void
 a_late_servers_claim_is_taken_back(void **state)
@@ -197,8 +198,8 @@ engine_turn(struct rig_engine *engine)
 		ferry_server_poll(&engine->server);
 }
 
-/* An engine that has come to rest is told of units that bear its name, and takes
- * back what it has not claimed. */
+/* An engine that has come to rest is told of units that bear its name, and
+ * takes back what it has not claimed. */
 static void
 an_engine_takes_back_what_it_has_not_claimed(void **state)
 {

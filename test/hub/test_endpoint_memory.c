@@ -364,7 +364,8 @@ a_full_hub_gives_what_it_has(void **state)
 	stop(ep);
 }
 
-/* A piece that the hub has taken back meanwhile is neither used nor given back. */
+/* A piece that the hub has taken back meanwhile is neither used nor given
+ * back. */
 static void
 what_the_hub_took_back_is_not_used(void **state)
 {

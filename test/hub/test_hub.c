@@ -578,8 +578,8 @@ attach_busy(void *arg)
 	return NULL;
 }
 
-/* Whether a hub is being asked. The count is under a lock that is not to be had here;
- * ThreadSanitizer is not told of this look. */
+/* Whether a hub is being asked. The count is under a lock that is not to be
+ * had here; ThreadSanitizer is not told of this look. */
 static __attribute__((no_sanitize_thread)) bool
 is_asked(const struct ferry_hub *hub)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * As test_hub_faults, of a hub with a socket, and of a secondary: each call of either
- * fails once on the way of the other's requests.
+ * As test_hub_faults, of a hub with a socket, and of a secondary: each call of
+ * either fails once on the way of the other's requests.
  */
 
 #include <errno.h>
@@ -245,8 +245,8 @@ static const int lacks[] = {
 	FERRY_E_NO_PIDFD, 0,
 };
 
-/* The hub and the client, whichever had the fault, have what they had before; and
- * the next client is served. */
+/* The hub and the client, whichever had the fault, have what they had
+ * before; and the next client is served. */
 static void
 check_after(struct peer *hub, struct peer *client_peer, const int64_t blocks[2],
 		const unsigned int fds[2])
@@ -343,8 +343,8 @@ socket_of_the_dead(char *path, size_t size)
 	close(fd);
 }
 
-/* As control_ask(); false if the hub has ended the connection without a reply, which
- * means that it has not begun. */
+/* As control_ask(); false if the hub has ended the connection without a
+ * reply, which means that it has not begun. */
 static bool
 was_answered(const struct hub_request *req, int pidfd, struct hub_reply *rep)
 {
@@ -357,8 +357,8 @@ was_answered(const struct hub_request *req, int pidfd, struct hub_reply *rep)
 	return answered;
 }
 
-/* The hub looks for these when somebody attaches. Where it could not, for lack of
- * something, it does so later by itself. */
+/* The hub looks for these when somebody attaches. Where it could not, for
+ * lack of something, it does so later by itself. */
 static void
 what_a_hub_could_not_sweep_it_sweeps_later(void **state)
 {

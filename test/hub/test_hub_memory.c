@@ -436,8 +436,8 @@ buffers_that_a_dead_consumer_lent_are_not_given_out(void **state)
 	stop(&hub, &other);
 }
 
-/* An endpoint keeps what it has used, in case that it needs it again. Others need
- * not wait until it forgets that, nor for its process. */
+/* An endpoint keeps what it has used, in case that it needs it again. Others
+ * need not wait until it forgets that, nor for its process. */
 static void
 what_an_endpoint_only_keeps_is_there_for_others(void **state)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Neighbours of a hub, of its own user: they come, die and leave their descriptors
- * with others, or flood its socket. The hub forgets them, and serves the rest.
+ * Neighbours of a hub, of its own user: they come, die and leave their
+ * descriptors with others, or flood its socket. The hub forgets them, and
+ * serves the rest.
  */
 
 #include <dirent.h>
@@ -134,8 +135,8 @@ info_of(struct peer *hub)
 	return peer_do(hub, &order).info;
 }
 
-/* The client keeps its pidfd open: what waits for it at the hub does not go away by
- * a close(). */
+/* The client keeps its pidfd open: what waits for it at the hub does not go
+ * away by a close(). */
 static void
 the_pidfd_of_who_left_is_forgotten(void **state)
 {
@@ -224,8 +225,8 @@ flood_dial(uint64_t random)
 	struct sockaddr_un sa;
 	int conn = control_socket(HUB_SOCKET_NAME HUB, &sa);
 
-	if (conn < 0 || fcntl(conn, F_SETFL, O_NONBLOCK) != 0 ||
-			connect(conn, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
+	if (conn < 0 || fcntl(conn, F_SETFL, O_NONBLOCK) != 0 || connect(conn,
+			(struct sockaddr *)&sa, sizeof(sa)) != 0) {
 		close(conn);
 		return -1;
 	}
