@@ -45,11 +45,13 @@ static uint64_t
 token_of(uint64_t *at)
 {
 	uint64_t token = __atomic_load_n(at, __ATOMIC_RELAXED), random;
+	ssize_t n;
 
 	while (token == 0) {
-		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		n = getrandom(&random, sizeof(random), 0);
+		if (n < 0 && errno != EINTR)
 			return 0;
-		if (random == 0)
+		if (n != sizeof(random) || random == 0)
 			continue;
 		/* One thread's stays. */
 		if (__atomic_compare_exchange_n(at, &token, random, false,

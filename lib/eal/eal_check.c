@@ -30,6 +30,7 @@
 #define HUB_FILES KIB(256)
 #define HUB_ARRAY KIB(400)
 #define HUB_ARRAYS 4
+#define PAGES_DIR "/sys/kernel/mm/hugepages"
 /* Beside a secondary's arrays. */
 #define SECONDARY_FILES KIB(32)
 
@@ -56,51 +57,77 @@ check_space(struct ferry_eal_args *args, int dir, uint64_t needed)
 	return 0;
 }
 
-/* Hugepages of a size: how many there are, or are free. */
-static unsigned long
+/* Hugepages of a size: how many there are, or are free; -1: cannot be told. */
+static long
 pages_of(const char *size, const char *file)
 {
 	char path[PATH_MAX];
-	unsigned long n = 0;
 	FILE *f;
+	long n;
 
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/%s/%s", size,
+	snprintf(path, sizeof(path), PAGES_DIR "/%s/%s", size,
 		file);
 	f = fopen(path, "re");
 	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%lu", &n) != 1)
-		n = 0;
+		return -1;
+	if (fscanf(f, "%ld", &n) != 1)
+		n = -1;
 	fclose(f);
 	return n;
+}
+
+/* Whether there is no page of a size, for sure. Those that are promised to
+ * another process are not free; those beyond the reserve are there when they are
+ * asked for. */
+static bool
+is_used_up(const char *size)
+{
+	const long free = pages_of(size, "free_hugepages");
+	const long promised = pages_of(size, "resv_hugepages");
+	const long beyond = pages_of(size, "nr_overcommit_hugepages");
+	const long taken = pages_of(size, "surplus_hugepages");
+
+	return free >= 0 && free <= RTE_MAX(promised, 0) && beyond <=
+		RTE_MAX(taken, 0);
 }
 
 struct pages {
 	/* Sizes there are pages of, and the largest. */
 	unsigned int sizes;
 	uint64_t largest;
-	unsigned long free;
+	/* None is free, for sure: a sandbox may not show it. */
+	bool none;
 };
 
-static void
-look_at_pages(struct pages *pages)
+static int
+look_at_pages(struct ferry_eal_args *args, struct pages *pages)
 {
-	DIR *dir = opendir("/sys/kernel/mm/hugepages");
+	DIR *dir = opendir(PAGES_DIR);
 	struct dirent *e;
 	uint64_t size;
+	int error;
 
 	memset(pages, 0, sizeof(*pages));
-	while (dir != NULL && (e = readdir(dir)) != NULL) {
+	pages->none = true;
+	while (dir != NULL && (errno = 0, e = readdir(dir)) != NULL) {
 		if (sscanf(e->d_name, "hugepages-%" SCNu64 "kB", &size) != 1)
 			continue;
-		pages->free += pages_of(e->d_name, "free_hugepages");
-		if (pages_of(e->d_name, "nr_hugepages") == 0)
+		pages->none &= is_used_up(e->d_name);
+		if (pages_of(e->d_name, "nr_hugepages") == 0 &&
+				is_used_up(e->d_name))
 			continue;
 		pages->sizes++;
 		pages->largest = RTE_MAX(pages->largest, KIB(size));
 	}
+	error = errno;
 	if (dir != NULL)
 		closedir(dir);
+	if (error == 0)
+		return 0;
+	return eal_refuse(args, -error, "cannot tell which hugepages there are: "
+		PAGES_DIR ": %s%s", strerror(error), error == ENOENT ?
+		": mount sysfs at /sys, or use a kernel that has hugepages" :
+		"");
 }
 
 /* NUMA nodes with memory; at least one. */
@@ -148,8 +175,7 @@ static int
 check_unused(struct ferry_eal_args *args, int dir)
 {
 	/* Every process of the prefix holds it shared. */
-	int fd = openat(dir, "fbarray_memzone", O_RDWR | O_NOFOLLOW |
-			O_CLOEXEC);
+	int fd = eal_openat(dir, "fbarray_memzone", O_RDWR | O_NOFOLLOW);
 	char who[128];
 	int ret = 0;
 
@@ -172,6 +198,10 @@ eal_check_mounts(struct ferry_eal_args *args)
 	int writable = 0, mounts;
 
 	eal_pages_each_mount(count_writable, &writable, &mounts);
+	if (mounts < 0)
+		return eal_refuse(args, mounts, "cannot tell where a hugetlbfs is "
+			"mounted: /proc/self/mounts: %s%s", strerror(-mounts),
+			mounts == -ENOENT ? ": mount proc at /proc" : "");
 	if (mounts == 0)
 		return eal_refuse(args, -ENODEV, "no hugetlbfs is mounted: as "
 			"root, mkdir -p /dev/hugepages && mount -t hugetlbfs "
@@ -200,9 +230,11 @@ check_hub(struct ferry_eal_args *args, int dir)
 	ret = eal_pages_check(args);
 	if (ret != 0)
 		return ret;
-	look_at_pages(&pages);
+	ret = look_at_pages(args, &pages);
+	if (ret != 0)
+		return ret;
 	/* Pages of a hub that was killed are taken back by EAL's start. */
-	if (pages.free == 0 && access(config, F_OK) != 0)
+	if (pages.none && access(config, F_OK) != 0)
 		return eal_refuse(args, -ENOMEM, "no free hugepages: as root, "
 			"echo 512 > /proc/sys/vm/nr_hugepages (1 GiB)");
 	arrays = HUB_ARRAYS * nodes() * RTE_MAX(pages.sizes, 1u);
@@ -220,7 +252,7 @@ static pid_t
 hub_pid(int dir)
 {
 	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = openat(dir, "config", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	int fd = eal_openat(dir, "config", O_RDWR | O_NOFOLLOW);
 	pid_t pid = 0;
 
 	if (fd < 0)
@@ -237,7 +269,7 @@ hub_pid(int dir)
 static void
 look_at_arrays(int dir, unsigned int *n, uint64_t *sum, uint64_t *largest)
 {
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int copy = eal_openat(dir, ".", O_RDONLY | O_DIRECTORY);
 	DIR *list = copy >= 0 ? fdopendir(copy) : NULL;
 	struct dirent *e;
 	struct stat st;
@@ -285,7 +317,8 @@ check_secondary(struct ferry_eal_args *args, int dir)
 	if (!primary_alive(args, config, sizeof(config)))
 		return no_hub(args);
 	for (i = 0; i < RTE_DIM(files); i++)
-		if (faccessat(dir, files[i], F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		if (faccessat(dir, files[i], F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+				errno == ENOENT)
 			return eal_refuse(args, -ESTALE, "the hub's file %s is "
 				"not in its runtime directory: the hub is "
 				"starting, or a cleaner removed the file: try "

@@ -20,7 +20,7 @@
 #define CURE "set RUNTIME_DIRECTORY (or, unless root, XDG_RUNTIME_DIR) to a " \
 	"directory of your own"
 /* Never follows a link. */
-#define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
 
 const char *
 eal_dir_base(void)
@@ -37,6 +37,17 @@ eal_dir_path(struct eal_path *out, const char *prefix)
 {
 	snprintf(out->text, sizeof(out->text), "%s/dpdk/%s", eal_dir_base(),
 		prefix);
+}
+
+int
+eal_openat(int dir, const char *name, int flags)
+{
+	int fd;
+
+	do {
+		fd = openat(dir, name, flags | O_CLOEXEC, 0600);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
 }
 
 /* How a directory may be owned. */
@@ -71,6 +82,25 @@ wrong(const struct stat *st, enum owner owner, const struct stat *root)
 	return NULL;
 }
 
+/* A directory cannot be used or made, for an error that says nothing of its safety. */
+static int
+cannot(struct ferry_eal_args *args, const char *path, int error)
+{
+	const char *cure = "set RUNTIME_DIRECTORY to another one";
+
+	if (error == -EMFILE || error == -ENFILE)
+		cure = "raise the limit of open files (ulimit -n)";
+	else if (error == -ENOMEM)
+		cure = "end other programs";
+	else if (error == -ENOENT)
+		cure = "make it, or " CURE;
+	else if (error == -EACCES || error == -EPERM)
+		cure = "run as the user who started the hub, or " CURE;
+	return eal_refuse(args, error, "%s the runtime directory %.100s (%s): %s",
+		error == -EACCES || error == -EPERM ? "no permission to use" :
+		"cannot use", path, strerror(-error), cure);
+}
+
 static int
 check_one(struct ferry_eal_args *args, int fd, const char *path,
 		enum owner owner, const struct stat *root)
@@ -79,8 +109,7 @@ check_one(struct ferry_eal_args *args, int fd, const char *path,
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
-		return eal_refuse(args, -errno, "cannot look at %s: %s", path,
-			strerror(errno));
+		return cannot(args, path, -errno);
 	text = wrong(&st, owner, root);
 	if (text == NULL)
 		return 0;
@@ -98,18 +127,14 @@ static int
 step(struct ferry_eal_args *args, int at, const char *name, const char *path,
 		enum owner owner, const struct stat *root)
 {
-	int fd = openat(at, name, OPEN_DIR), ret;
+	int fd = eal_openat(at, name, OPEN_DIR), ret;
 
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return eal_refuse(args, -EACCES, "the runtime directory is not "
 			"safe: %s is a link or a file, not a directory: " CURE,
 			path);
-	if (fd < 0) {
-		ret = -errno;
-		return eal_refuse(args, ret, "no permission to use the runtime "
-			"directory %s (%s): run as the user who started the "
-			"hub, or " CURE, path, strerror(-ret));
-	}
+	if (fd < 0)
+		return cannot(args, path, -errno);
 	ret = check_one(args, fd, path, owner, root);
 	if (ret != 0) {
 		close(fd);
@@ -152,8 +177,10 @@ walk_link(struct ferry_eal_args *args, struct walk *w, const char *name,
 		return eal_refuse(args, -EACCES, "the runtime directory is not "
 			"safe: %s in its path is a link of another user (%u): "
 			CURE, name, (unsigned int)st->st_uid);
-	target[n > 0 ? n : 0] = '\0';
-	if (n <= 0 || ++w->links > 40 || snprintf(whole, sizeof(whole),
+	if (n < 0)
+		return cannot(args, eal_dir_base(), -errno);
+	target[n] = '\0';
+	if (++w->links > 40 || snprintf(whole, sizeof(whole),
 			"%.2040s/%.2040s", target, w->rest) >=
 			(int)sizeof(whole))
 		return eal_refuse(args, -ELOOP, "the directory for EAL's "
@@ -161,11 +188,10 @@ walk_link(struct ferry_eal_args *args, struct walk *w, const char *name,
 			CURE, eal_dir_base());
 	strcpy(w->rest, whole);
 	if (target[0] == '/') {
-		walk_to(w, open("/", OPEN_DIR));
+		walk_to(w, eal_openat(AT_FDCWD, "/", OPEN_DIR));
 		w->done[0] = '\0';
 	}
-	return w->fd >= 0 ? 0 : eal_refuse(args, -errno, "cannot open /: %s",
-		strerror(errno));
+	return w->fd >= 0 ? 0 : cannot(args, "/", -errno);
 }
 
 /* One more part of the path. */
@@ -177,9 +203,7 @@ walk_on(struct ferry_eal_args *args, struct walk *w, const char *name)
 	int fd;
 
 	if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return eal_refuse(args, -errno, "the directory for EAL's "
-			"runtime files %s cannot be used (%s): make it, or "
-			CURE, eal_dir_base(), strerror(errno));
+		return cannot(args, eal_dir_base(), -errno);
 	if (S_ISLNK(st.st_mode))
 		return walk_link(args, w, name, &st);
 	snprintf(w->done + len, sizeof(w->done) - len, "/%s", name);
@@ -207,13 +231,12 @@ open_base(struct ferry_eal_args *args, struct stat *root)
 			"files '%.100s' is no path from /: unset "
 			"RUNTIME_DIRECTORY, or " CURE, base);
 	if (stat("/", root) != 0)
-		return eal_refuse(args, -errno, "cannot look at /: %s",
-			strerror(errno));
+		return cannot(args, "/", -errno);
 	if (snprintf(w.rest, sizeof(w.rest), "%s", base) >=
 			(int)sizeof(w.rest))
 		return eal_refuse(args, -ENAMETOOLONG, "the directory for EAL's "
 			"runtime files has too long a path: " CURE);
-	walk_to(&w, open("/", OPEN_DIR));
+	walk_to(&w, eal_openat(AT_FDCWD, "/", OPEN_DIR));
 	while (ret == 0 && w.fd >= 0) {
 		len = strspn(w.rest, "/");
 		memmove(w.rest, w.rest + len, strlen(w.rest + len) + 1);
@@ -235,9 +258,7 @@ open_base(struct ferry_eal_args *args, struct stat *root)
 		walk_to(&w, -1);
 		return ret;
 	}
-	return w.fd >= 0 ? w.fd : eal_refuse(args, -errno, "cannot open the "
-		"directory for EAL's runtime files %s: %s", base,
-		strerror(errno));
+	return w.fd >= 0 ? w.fd : cannot(args, base, -errno);
 }
 
 int
@@ -253,9 +274,13 @@ eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
 	if (base < 0)
 		return base;
 	/* Made here, so that no other user can between this look and EAL's. */
-	if (role == FERRY_EAL_HUB)
-		mkdirat(base, "dpdk", 0700);
-	else if (faccessat(base, "dpdk", F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+	if (role == FERRY_EAL_HUB && mkdirat(base, "dpdk", 0700) != 0 &&
+			errno != EEXIST) {
+		fd = cannot(args, above.text, -errno);
+		close(base);
+		return fd;
+	}
+	if (role != FERRY_EAL_HUB && faccessat(base, "dpdk", F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
 			errno == ENOENT) {
 		close(base);
 		return -ENOENT;
@@ -266,8 +291,7 @@ eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
 		return dpdk;
 	if (role == FERRY_EAL_HUB && mkdirat(dpdk, args->prefix, 0700) != 0 &&
 			errno != EEXIST)
-		fd = eal_refuse(args, -errno, "cannot make the runtime "
-			"directory %s: %s: " CURE, path.text, strerror(errno));
+		fd = cannot(args, path.text, -errno);
 	else if (role != FERRY_EAL_HUB && faccessat(dpdk, args->prefix, F_OK,
 			AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
 		fd = -ENOENT;
@@ -303,7 +327,7 @@ static void
 each_file(int fd, void (*fn)(int fd, const char *name, void *arg), void *arg)
 {
 	/* The stream has a descriptor of its own. */
-	int copy = openat(fd, ".", OPEN_DIR);
+	int copy = eal_openat(fd, ".", OPEN_DIR);
 	DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
 	struct dirent *e;
 

@@ -80,8 +80,8 @@ static int
 open_file(int dir)
 {
 	if (ids.fd < 0)
-		ids.fd = openat(dir, EAL_LCORE_FILE, O_RDWR | O_CREAT | O_NOFOLLOW |
-			O_CLOEXEC, 0600);
+		ids.fd = eal_openat(dir, EAL_LCORE_FILE, O_RDWR | O_CREAT |
+			O_NOFOLLOW);
 	return ids.fd >= 0 ? 0 : -errno;
 }
 
@@ -185,7 +185,7 @@ take_all_from(const char *dir, char *words, size_t len)
 
 	pthread_mutex_lock(&ids.lock);
 	if (ids.fd < 0) {
-		at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		at = eal_openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY);
 		ret = at >= 0 ? open_file(at) : -errno;
 		if (at >= 0)
 			close(at);

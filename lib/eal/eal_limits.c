@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <rte_common.h>
 #include <rte_memory.h>
 
 #include "eal_private.h"
@@ -63,34 +64,46 @@ eal_limits_size(struct ferry_eal_args *args, uint64_t largest)
 		"(ulimit -f)", (uint64_t)r.rlim_cur >> 10, largest >> 10);
 }
 
-/* Whether the kernel has a call and refuses it. */
-static bool
-is_refused(long result)
-{
-	return result < 0 && (errno == EPERM || errno == EACCES);
-}
+/* Calls that EAL and ferry cannot do without, with arguments of which the kernel
+ * says what is wrong, or with which it does nothing. */
+static const struct {
+	const char *name;
+	long number;
+	long a;
+	long b;
+} calls[] = {
+	{ "get_mempolicy", SYS_get_mempolicy, 0, 0 },
+	{ "pidfd_open", SYS_pidfd_open, -1, 0 },
+	{ "flock", SYS_flock, -1, 0 },
+	{ "timerfd_create", SYS_timerfd_create, -1, 0 },
+	{ "eventfd2", SYS_eventfd2, 0, -1 },
+	{ "epoll_create1", SYS_epoll_create1, -1, 0 },
+	{ "getrandom", SYS_getrandom, 0, 0 },
+	{ "madvise", SYS_madvise, 0, 0 },
+};
 
 int
 eal_limits_calls(struct ferry_eal_args *args)
 {
-	const char *name = NULL;
-	long fd;
+	unsigned int i;
 
-	if (is_refused(syscall(SYS_get_mempolicy, NULL, NULL, 0, NULL, 0)))
-		name = "get_mempolicy";
-	fd = syscall(SYS_pidfd_open, getpid(), 0);
-	if (fd >= 0)
-		close((int)fd);
-	else if (errno == ENOSYS)
-		return eal_refuse(args, -ENOSYS, "the kernel has no "
-			"pidfd_open(), by which deaths are noticed: use Linux "
-			"5.3 or newer");
-	else if (is_refused(fd))
-		name = "pidfd_open";
-	if (name == NULL)
-		return 0;
-	return eal_refuse(args, -EPERM, "the system call %s() is refused, as by "
-		"a container's seccomp profile: allow it there", name);
+	for (i = 0; i < RTE_DIM(calls); i++) {
+		if (syscall(calls[i].number, calls[i].a, calls[i].b, 0, 0, 0) >=
+				0)
+			continue;
+		if (errno == EPERM || errno == EACCES)
+			return eal_refuse(args, -EPERM, "the system call %s() is "
+				"refused, as by a container's seccomp profile: "
+				"allow it there", calls[i].name);
+		/* Containers say so, too, of what their profile is too old to
+		 * know. EAL goes without policies of memory. */
+		if (errno == ENOSYS && calls[i].number != SYS_get_mempolicy)
+			return eal_refuse(args, -ENOSYS, "the kernel has no "
+				"system call %s(): use Linux 5.3 or newer, or a "
+				"newer seccomp profile for the container",
+				calls[i].name);
+	}
+	return 0;
 }
 
 int

@@ -36,7 +36,7 @@ static void
 names_free(int dir)
 {
 	static const char kind[] = "fbarray_memseg-";
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int copy = eal_openat(dir, ".", O_RDONLY | O_DIRECTORY);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
 	struct dirent *e;
 	char end[16];
@@ -65,24 +65,25 @@ eal_names_take(int dir)
 
 	lock_name(name);
 	for (;;) {
-		fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC |
-				O_NOFOLLOW, 0600);
-		while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-			if (naps++ == NAPS) {
-				close(fd);
-				fd = -1;
-				break;
-			}
-			usleep(NAP_US);
-		}
+		fd = eal_openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW);
 		if (fd < 0)
 			break;
-		/* The process that had it before has removed the name. */
-		if (fstat(fd, &mine) == 0 && fstatat(dir, name, &named,
-				AT_SYMLINK_NOFOLLOW) == 0 &&
-				mine.st_ino == named.st_ino)
-			break;
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			/* The process that had it before may have removed the
+			 * name. */
+			if (fstat(fd, &mine) == 0 && fstatat(dir, name, &named,
+					AT_SYMLINK_NOFOLLOW) == 0 &&
+					mine.st_ino == named.st_ino)
+				break;
+		} else if (errno != EWOULDBLOCK && errno != EINTR) {
+			/* There are no locks here. */
+			naps = NAPS;
+		}
 		close(fd);
+		fd = -1;
+		if (naps++ >= NAPS)
+			break;
+		usleep(NAP_US);
 	}
 	/* Without the lock EAL itself tells what is in its way. */
 	if (fd >= 0)

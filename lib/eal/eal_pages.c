@@ -31,7 +31,7 @@ eal_pages_each_mount(int (*fn)(const char *dir, void *arg), void *arg, int *n)
 	struct mntent *m;
 	int ret = 0;
 
-	*n = 0;
+	*n = mounts != NULL ? 0 : -errno;
 	while (ret == 0 && mounts != NULL && (m = getmntent(mounts)) != NULL) {
 		if (strcmp(m->mnt_type, "hugetlbfs") != 0)
 			continue;
@@ -46,7 +46,8 @@ eal_pages_each_mount(int (*fn)(const char *dir, void *arg), void *arg, int *n)
 static DIR *
 dir_open(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = eal_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY |
+			O_NOFOLLOW);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 
 	if (dir == NULL && fd >= 0)
@@ -135,7 +136,8 @@ eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 		if (gone != NULL)
 			*gone = '\0';
 		/* Whether it is the hub's mount is seen by the first. */
-		if (gone != NULL || ((*n)++ == 0 && (stat(path, &st) != 0 ||
+		if (gone != NULL || ((*n)++ == 0 && (stat(path, &st) != 0 ?
+				errno == ENOENT :
 				st.st_ino != (ino_t)inode)))
 			ret = eal_refuse(args, -ESTALE, "the hub's hugepage "
 				"file %s is not there any more%s: keep cleaners "

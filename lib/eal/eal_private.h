@@ -57,6 +57,8 @@ void eal_dir_path(struct eal_path *out, const char *prefix);
  * in a secondary if there is none.
  */
 int eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role);
+/* Open a file close-on-exec, whatever signals come; O_CREAT: for this user. */
+int eal_openat(int dir, const char *name, int flags);
 /* Remove all files of the runtime directory, and it. Follows no link, and
  * touches nothing that belongs to another user. */
 void eal_dir_remove(const char *prefix);
@@ -76,7 +78,7 @@ void eal_dir_remove_names(const char *prefix, const struct eal_names *names,
 /* eal_pages.c */
 
 /* Call fn for each mounted hugetlbfs until it returns other than 0; returns
- * that. *n: how many there are. */
+ * that. *n: how many there are, or a negative errno. */
 int eal_pages_each_mount(int (*fn)(const char *dir, void *arg), void *arg,
 		int *n);
 /* Whether a file's name is that of a page of the prefix: PREFIXmap_NUMBER. */

@@ -125,7 +125,7 @@ look(pid_t tid, const char *file, char *out, size_t len)
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", (int)tid, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = eal_openat(AT_FDCWD, path, O_RDONLY);
 	n = fd >= 0 ? read(fd, out, len - 1) : -1;
 	if (fd >= 0)
 		close(fd);
@@ -306,8 +306,9 @@ eal_watch(int (*fn)(void *arg), void *arg, uint32_t limit_ms, char *words,
 	sigaddset(&mask, SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret != 0) {
-		snprintf(words, len, "cannot start a thread: %s",
-			strerror(ret));
+		snprintf(words, len, "cannot start a thread (%s): raise the "
+			"limit of processes and threads (ulimit -u, or the "
+			"container's)", strerror(ret));
 		ret = -ret;
 	} else {
 		pthread_sigmask(SIG_UNBLOCK, &mask, NULL);

@@ -85,8 +85,10 @@ init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 
 	/* Before EAL is there, whose end needs it. */
 	if (self == 0)
-		return eal_refuse(args, -ENOMEM, "no memory for this process's "
-			"token");
+		return eal_refuse(args, -ENOMEM, "cannot make this process's "
+			"token: memory lacks, or getrandom() or "
+			"madvise(MADV_WIPEONFORK) is refused, as by a "
+			"container's seccomp profile");
 	ret = number_lcore(args, dir);
 	if (ret != 0)
 		return ret;
@@ -106,7 +108,7 @@ init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 	eal_words_end();
 	eal_names_leave(dir, names);
 	eal_fds_close_on_exec(&before);
-	if (ret == -ETIMEDOUT && words[0] != '\0')
+	if (ret != 0 && words[0] != '\0')
 		return eal_refuse(args, ret, "%s", words);
 	if (ret != 0)
 		return eal_words_why(args, ret);

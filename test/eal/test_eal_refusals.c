@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -178,6 +179,12 @@ system_calls_that_are_refused_are_named(void **state)
 	} calls[] = {
 		{ SYS_get_mempolicy, "get_mempolicy" },
 		{ SYS_pidfd_open, "pidfd_open" },
+		{ SYS_flock, "flock" },
+		{ SYS_timerfd_create, "timerfd_create" },
+		{ SYS_eventfd2, "eventfd2" },
+		{ SYS_epoll_create1, "epoll_create1" },
+		{ SYS_getrandom, "getrandom" },
+		{ SYS_madvise, "madvise" },
 	};
 	struct eal_outcome out;
 	unsigned int i;
@@ -193,6 +200,110 @@ system_calls_that_are_refused_are_named(void **state)
 		eal_expect(out, -EPERM, calls[i].name);
 		assert_non_null(strstr(out.words, "seccomp"));
 	}
+}
+
+/* A hub where a directory is hidden, as in a sandbox. */
+static void
+without_a_directory(struct eal_outcome *out, void *arg)
+{
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC |
+			MS_PRIVATE, NULL) != 0 || mount("none", arg, "tmpfs",
+			0, NULL) != 0) {
+		out->value = 1;
+		return;
+	}
+	eal_rig_start(out, &args, HUB, NULL, NULL);
+}
+
+static void
+without_run_to_write(struct eal_outcome *out, void *arg)
+{
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC |
+			MS_PRIVATE, NULL) != 0 || mount("none", arg, "tmpfs",
+			MS_RDONLY, NULL) != 0) {
+		out->value = 1;
+		return;
+	}
+	eal_rig_start(out, &args, HUB, NULL, NULL);
+}
+
+static void
+what_a_sandbox_hides_is_told(void **state)
+{
+	static char proc[] = "/proc", sys[] = "/sys", run[] = "/run";
+	struct eal_outcome out;
+
+	(void)state;
+	ferry_procs_need();
+	out = eal_try(without_a_directory, proc);
+	if (out.value != 0) {
+		print_message("skipped: no mount namespace\n");
+		skip();
+	}
+	eal_expect(out, -ENOENT, "mount proc at /proc");
+	eal_expect(eal_try(without_a_directory, sys), -ENOENT,
+		"mount sysfs at /sys");
+	eal_expect(eal_try(without_run_to_write, run), -EROFS,
+		"/var/run/dpdk (Read-only file system)");
+	assert_int_equal(ferry_test_leftovers(), 0);
+}
+
+#define PAGES_DIR "/sys/kernel/mm/hugepages"
+
+static int
+tell_pages(const char *name, unsigned int n)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), PAGES_DIR "/hugepages-2048kB/%s", name);
+	f = fopen(path, "w");
+	if (f == NULL)
+		return -errno;
+	fprintf(f, "%u\n", n);
+	return fclose(f);
+}
+
+/* The kernel says: all pages of the reserve are used; so many more may be had. */
+static void
+with_no_page_free(struct eal_outcome *out, void *arg)
+{
+	const unsigned int *beyond = arg;
+
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC |
+			MS_PRIVATE, NULL) != 0 || mount("none", PAGES_DIR,
+			"tmpfs", 0, NULL) != 0 ||
+			mkdir(PAGES_DIR "/hugepages-2048kB", 0755) != 0 ||
+			tell_pages("nr_hugepages", 512) != 0 ||
+			tell_pages("free_hugepages", 8) != 0 ||
+			tell_pages("resv_hugepages", 8) != 0 ||
+			tell_pages("nr_overcommit_hugepages", *beyond) != 0 ||
+			tell_pages("surplus_hugepages", 0) != 0) {
+		out->value = 1;
+		return;
+	}
+	eal_rig_start(out, &args, HUB, "-m", "4");
+	if (out->result == 0)
+		ferry_eal_cleanup(&args, HUB);
+}
+
+static void
+pages_that_are_promised_are_not_free_and_those_beyond_are(void **state)
+{
+	unsigned int beyond = 0;
+	struct eal_outcome out;
+
+	(void)state;
+	ferry_procs_need();
+	out = eal_try(with_no_page_free, &beyond);
+	if (out.value != 0) {
+		print_message("skipped: no mount namespace\n");
+		skip();
+	}
+	eal_expect(out, -ENOMEM, "no free hugepages");
+	beyond = 64;
+	eal_expect(eal_try(with_no_page_free, &beyond), 0, "");
+	assert_int_equal(ferry_test_leftovers(), 0);
 }
 
 static void
@@ -237,6 +348,8 @@ main(void)
 		cmocka_unit_test(a_limit_of_the_address_space_is_told),
 		cmocka_unit_test(a_runtime_directory_without_space_is_told),
 		cmocka_unit_test(system_calls_that_are_refused_are_named),
+		cmocka_unit_test(what_a_sandbox_hides_is_told),
+		cmocka_unit_test(pages_that_are_promised_are_not_free_and_those_beyond_are),
 		cmocka_unit_test(no_failure_is_without_words),
 	};
 

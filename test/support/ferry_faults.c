@@ -180,14 +180,45 @@
 	X(void *, rte_zmalloc_socket, NULL, ENOMEM, 0, (const char *a, \
 		size_t b, unsigned int c, int d), (a, b, c, d), got != NULL)
 
+/* Calls of a function. */
+struct tally {
+	const char *name;
+	uint32_t n;
+};
+
 static struct {
 	bool armed;
 	enum ferry_fault_kind kind;
+	/* How many calls of each function count; 0: all. */
+	uint32_t most;
+	struct tally tallies[128];
 	uint32_t k;
 	uint32_t calls;
 	struct ferry_fault hit;
 	int64_t blocks;
 } faults;
+
+/* Whether a function has had as many calls as count. */
+static bool
+has_had(const char *name)
+{
+	struct tally *t;
+	const char *was;
+
+	if (faults.most == 0)
+		return false;
+	for (t = faults.tallies; t < faults.tallies + RTE_DIM(faults.tallies);
+			t++) {
+		was = NULL;
+		/* It is this function's, or becomes it. */
+		if (__atomic_compare_exchange_n(&t->name, &was, name, false,
+				__ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
+				strcmp(was, name) == 0)
+			return __atomic_add_fetch(&t->n, 1, __ATOMIC_RELAXED) >
+				faults.most;
+	}
+	return false;
+}
 
 /*
  * Whether this call is the one that fails; then errno is set to error, but for
@@ -203,7 +234,8 @@ fails(const char *name, int error, bool interruptible, long returned)
 			return false;
 		error = EINTR;
 	}
-	if (__atomic_add_fetch(&faults.calls, 1, __ATOMIC_RELAXED) != faults.k)
+	if (has_had(name) || __atomic_add_fetch(&faults.calls, 1,
+			__ATOMIC_RELAXED) != faults.k)
 		return false;
 	faults.hit.error = error != 0 ? error : (int)labs(returned);
 	__atomic_store_n(&faults.hit.name, name, __ATOMIC_RELEASE);
@@ -435,9 +467,16 @@ ferry_faults_open(void)
 }
 
 void
+ferry_faults_each(uint32_t most)
+{
+	faults.most = most;
+}
+
+void
 ferry_faults_arm(uint32_t k, enum ferry_fault_kind kind)
 {
 	memset(&faults.hit, 0, sizeof(faults.hit));
+	memset(faults.tallies, 0, sizeof(faults.tallies));
 	faults.calls = 0;
 	faults.k = k;
 	faults.kind = kind;

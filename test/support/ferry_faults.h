@@ -42,6 +42,12 @@ int ferry_faults_open(void);
  */
 void ferry_faults_arm(uint32_t k, enum ferry_fault_kind kind);
 
+/**
+ * From the next ferry_faults_arm() on, only the first so many calls of each
+ * function count and can fail; 0: all. For loops over many things that are alike.
+ */
+void ferry_faults_each(uint32_t most);
+
 /** Let no more fail, and tell what did. */
 struct ferry_fault ferry_faults_disarm(void);
 
