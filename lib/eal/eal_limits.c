@@ -107,6 +107,24 @@ eal_limits_calls(struct ferry_eal_args *args)
 }
 
 int
+eal_limits_places(struct ferry_eal_args *args)
+{
+	/* Where EAL looks for CPUs, and ferry for descriptors. */
+	static const char *const places[][2] = {
+		{ "/proc/self/fd", "mount proc at /proc" },
+		{ "/sys/devices/system/cpu", "mount sysfs at /sys" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(places); i++)
+		if (access(places[i][0], F_OK) != 0 && errno == ENOENT)
+			return eal_refuse(args, -ENOENT, "there is no %s here, "
+				"which EAL needs: %s", places[i][0],
+				places[i][1]);
+	return 0;
+}
+
+int
 eal_limits_path(struct ferry_eal_args *args)
 {
 	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path) -

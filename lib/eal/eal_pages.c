@@ -112,8 +112,9 @@ page_of(char *line, const char *prefix, unsigned long long *inode)
 	return eal_pages_is_name(base, prefix) ? path : NULL;
 }
 
-int
-eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
+/* Whether the pages that process hub has mapped still have their names. */
+static int
+check_mapped(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 {
 	char name[64], line[PATH_MAX + 128];
 	unsigned long long inode;
@@ -121,7 +122,6 @@ eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 	int ret = 0;
 	FILE *f;
 
-	*n = 0;
 	snprintf(name, sizeof(name), "/proc/%d/maps", (int)hub);
 	f = fopen(name, "re");
 	/* Of another pid namespace, or not to be looked at. */
@@ -133,19 +133,82 @@ eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 
 		if (path == NULL)
 			continue;
-		if (gone != NULL)
+		if (gone != NULL) {
 			*gone = '\0';
+			ret = eal_refuse(args, -ESTALE, "the hub's hugepage file "
+				"%.100s is not there any more, someone removed "
+				"it: keep cleaners off it, end all processes of "
+				"the file prefix and start the hub again",
+				path);
 		/* Whether it is the hub's mount is seen by the first. */
-		if (gone != NULL || ((*n)++ == 0 && (stat(path, &st) != 0 ?
+		} else if ((*n)++ == 0 && (stat(path, &st) != 0 ?
 				errno == ENOENT :
-				st.st_ino != (ino_t)inode)))
-			ret = eal_refuse(args, -ESTALE, "the hub's hugepage "
-				"file %s is not there any more%s: keep cleaners "
-				"off it, end all processes of the file prefix "
-				"and start the hub again", path, gone != NULL ?
-				", someone removed it" : "");
+				st.st_ino != (ino_t)inode)) {
+			ret = eal_refuse(args, -ESTALE, "the hub's hugepage file "
+				"%.100s is not to be seen here: mount the hub's "
+				"hugetlbfs at the same place in this container",
+				path);
+		}
 	}
 	fclose(f);
+	return ret;
+}
+
+/* Page files of the prefix. */
+struct seen {
+	struct ferry_eal_args *args;
+	/* There is one, or it cannot be told. */
+	bool any;
+};
+
+static int
+look_for_page(const char *path, void *arg)
+{
+	struct seen *seen = arg;
+	DIR *dir = dir_open(path);
+	struct dirent *e;
+	int ret = 0;
+
+	if (dir == NULL) {
+		seen->any |= errno != ENOENT;
+		return 0;
+	}
+	while ((errno = 0, e = readdir(dir)) != NULL) {
+		if (!eal_pages_is_name(e->d_name, seen->args->prefix))
+			continue;
+		seen->any = true;
+		if (faccessat(dirfd(dir), e->d_name, R_OK | W_OK, AT_EACCESS) !=
+				0 && (errno == EACCES || errno == EROFS))
+			ret = eal_refuse(seen->args, -errno, "the hub's hugepage "
+				"file %.100s/%.60s cannot be written to (%s): "
+				"mount that hugetlbfs writable, and run as the "
+				"user who started the hub", path, e->d_name,
+				strerror(errno));
+		break;
+	}
+	seen->any |= e == NULL && errno != 0;
+	closedir(dir);
+	return ret;
+}
+
+int
+eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
+{
+	struct seen seen = { .args = args };
+	int ret, mounts;
+
+	*n = 0;
+	ret = check_mapped(args, hub, n);
+	if (ret != 0)
+		return ret;
+	ret = eal_pages_each_mount(look_for_page, &seen, &mounts);
+	/* Its EAL would make new ones, which are not the hub's. */
+	if (ret == 0 && !seen.any && mounts >= 0)
+		ret = eal_refuse(args, -ESTALE, "no hugepage file of the hub "
+			"(%smap_0 and others) is to be seen here: mount the "
+			"hub's hugetlbfs at the same place in this container; "
+			"if a cleaner removed the files, start the hub again",
+			args->prefix);
 	return ret;
 }
 

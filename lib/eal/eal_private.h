@@ -87,7 +87,8 @@ bool eal_pages_is_name(const char *name, const char *prefix);
  * 0 or a negative errno with args->error set. */
 int eal_pages_check(struct ferry_eal_args *args);
 /* A secondary's start: whether all page files that process pid has mapped are
- * still there. The same. *n: how many there are. */
+ * still there, and are to be seen from here. The same. *n: how many there are; 0
+ * if that process is not to be seen. */
 int eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n);
 /* Remove the page files of a prefix. */
 void eal_pages_remove(const char *prefix);
@@ -105,6 +106,7 @@ int eal_limits_files(struct ferry_eal_args *args, unsigned int needed);
 int eal_limits_size(struct ferry_eal_args *args, uint64_t largest);
 int eal_limits_calls(struct ferry_eal_args *args);
 int eal_limits_path(struct ferry_eal_args *args);
+int eal_limits_places(struct ferry_eal_args *args);
 
 /* eal_fds.c */
 

@@ -163,7 +163,15 @@ eal_words_why(struct ferry_eal_args *args, int error)
 	if (find("Cannot get hugepage information") != NULL)
 		return eal_refuse(args, -ENOMEM, "no hugepages that EAL can use: "
 			"as root, echo 512 > /proc/sys/vm/nr_hugepages (1 GiB)");
+	if (find("Could not map memory from primary process") != NULL)
+		return eal_refuse(args, error, "the hub's hugepages cannot be "
+			"mapped here: its hugetlbfs must be mounted at the same "
+			"place, and be writable");
 	line = last_cause();
+	if (line != NULL && strstr(line, "Cannot init memory") != NULL)
+		return eal_refuse(args, error, "EAL gets no hugepages: fewer are "
+			"free than its options ask for (-m, --socket-mem), or "
+			"the mount's size= or the container's limit is lower");
 	if (line != NULL)
 		return eal_refuse(args, error, "EAL does not start: %s (more "
 			"with --log-level=lib.eal:debug)", bare(line));

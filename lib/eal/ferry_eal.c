@@ -135,6 +135,8 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	ret = eal_limits_path(args);
 	if (ret == 0)
 		ret = eal_limits_calls(args);
+	if (ret == 0)
+		ret = eal_limits_places(args);
 	/* A start that fails here leaves no directory of this user. */
 	if (ret == 0 && role == FERRY_EAL_HUB)
 		ret = eal_check_mounts(args);

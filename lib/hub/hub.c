@@ -120,7 +120,8 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 		HUB_LOG(ERR, "%s: EAL cannot provide %" PRIu64 " MiB: %s, or "
 			"ask for less hub memory", hub->name, memory >> 20,
 			ret == -EMFILE ? "raise the limit of open files" :
-			"reserve more hugepages, start it with a larger -m");
+			"reserve more hugepages, check size= of their mount, "
+			"start it with a larger -m");
 		return ret;
 	}
 	engines_begin(hub);

@@ -6,21 +6,25 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include <rte_common.h>
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_eal_memconfig.h>
@@ -126,6 +130,104 @@ a_newcomer_is_refused_if_the_hubs_pages_are_gone(void **state)
 	assert_int_equal(peer_simple(&ep, PEER_DETACH), 0);
 	peer_order(&ep, &end);
 	assert_int_equal(ferry_proc_wait(&ep.proc, END_MS), 0);
+	peer_exit_hub(&hub);
+}
+
+#define PAGES_DIR "/dev/hugepages"
+
+static int
+no_pages(void)
+{
+	return umount2(PAGES_DIR, MNT_DETACH);
+}
+
+static int
+other_pages(void)
+{
+	return mount("none", PAGES_DIR, "hugetlbfs", 0, NULL);
+}
+
+static int
+pages_to_read(void)
+{
+	return mount(PAGES_DIR, PAGES_DIR, NULL, MS_BIND, NULL) == 0 &&
+		mount("none", PAGES_DIR, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY,
+			NULL) == 0 ? 0 : -1;
+}
+
+struct container {
+	/* What is done to its mounts. */
+	int (*change)(void);
+	/* It does not see the hub's process. */
+	bool alone;
+};
+
+static void
+start_in(struct eal_outcome *out, const struct container *c)
+{
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC |
+			MS_PRIVATE, NULL) != 0 || c->change() != 0 ||
+			(c->alone && mount("none", "/proc", "proc", 0, NULL) !=
+			0)) {
+		out->value = 1;
+		return;
+	}
+	start_soon(out, NULL);
+}
+
+static void
+start_contained(struct eal_outcome *out, void *arg)
+{
+	const struct container *c = arg;
+	struct eal_outcome *shared = ferry_test_shared(sizeof(*shared));
+	pid_t pid;
+
+	out->value = 1;
+	if (c->alone && unshare(CLONE_NEWPID) != 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		shared->result = -1;
+		start_in(shared, c);
+		_exit(0);
+	}
+	if (waitpid(pid, NULL, 0) == pid)
+		*out = *shared;
+}
+
+/* As without the volume that the hub's container has. */
+static void
+a_newcomer_is_told_that_its_container_lacks_the_hubs_pages(void **state)
+{
+	static const struct {
+		struct container where;
+		int result;
+		const char *words;
+	} lacks[] = {
+		{ { no_pages, false }, -ESTALE, "mount the hub's hugetlbfs" },
+		{ { no_pages, true }, -ESTALE, "mount the hub's hugetlbfs" },
+		{ { other_pages, false }, -ESTALE, "mount the hub's hugetlbfs" },
+		{ { other_pages, true }, -ESTALE, "mount the hub's hugetlbfs" },
+		{ { pages_to_read, false }, -EROFS, "mount that hugetlbfs writ" },
+		{ { pages_to_read, true }, -EROFS, "mount that hugetlbfs writ" },
+	};
+	struct eal_outcome out;
+	struct peer hub = { 0 };
+	unsigned int i;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 4 * MIB);
+	for (i = 0; i < RTE_DIM(lacks); i++) {
+		out = eal_try(start_contained,
+			(void *)(uintptr_t)&lacks[i].where);
+		if (out.value != 0) {
+			print_message("skipped: no namespaces\n");
+			skip();
+		}
+		eal_expect(out, lacks[i].result, lacks[i].words);
+	}
+	peer_check_hub(&hub, 0);
 	peer_exit_hub(&hub);
 }
 
@@ -410,6 +512,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(everyone_ends_though_a_dead_process_holds_eals_lock, clean),
 		cmocka_unit_test_teardown(a_newcomer_is_refused_if_the_hubs_pages_are_gone, clean),
+		cmocka_unit_test_teardown(a_newcomer_is_told_that_its_container_lacks_the_hubs_pages, clean),
 		cmocka_unit_test_teardown(a_start_that_waits_for_a_lock_ends_and_hinders_no_one, clean),
 		cmocka_unit_test_teardown(a_program_that_is_started_inherits_nothing_of_eal, clean),
 		cmocka_unit_test_teardown(a_fork_of_a_process_with_eal_is_refused, clean),
