@@ -145,13 +145,54 @@ nodes(void)
 	return RTE_MAX(n, 1u);
 }
 
-static int
-count_writable(const char *dir, void *arg)
-{
-	int *writable = arg;
+/* Sizes of pages that mounts are told apart by; most machines have one or two. */
+#define SIZES 8
+#define DIR_LEN 96
 
-	*writable += access(dir, W_OK) == 0;
+struct mounts {
+	/* Sizes of which a mount has been seen. */
+	unsigned int n;
+	uint64_t sizes[SIZES];
+	/* The first mount of a size can be written to: EAL takes the first. */
+	bool usable;
+	/* One that EAL takes, and one that can be written to. */
+	char taken[DIR_LEN];
+	char writable[DIR_LEN];
+};
+
+static int
+look_at_mount(const char *dir, void *arg)
+{
+	const bool writable = faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS) == 0;
+	struct mounts *m = arg;
+	struct statvfs fs;
+	unsigned int i;
+
+	if (writable && m->writable[0] == '\0')
+		snprintf(m->writable, sizeof(m->writable), "%s", dir);
+	if (statvfs(dir, &fs) != 0)
+		fs.f_bsize = 0;
+	for (i = 0; i < m->n; i++)
+		if (m->sizes[i] == fs.f_bsize)
+			return 0;
+	if (m->n < SIZES)
+		m->sizes[m->n++] = fs.f_bsize;
+	if (m->taken[0] == '\0')
+		snprintf(m->taken, sizeof(m->taken), "%s", dir);
+	m->usable |= writable;
 	return 0;
+}
+
+/* Whether the user chose a mount. */
+static bool
+has_huge_dir(const struct ferry_eal_args *args)
+{
+	int i;
+
+	for (i = 1; i < args->argc; i++)
+		if (strncmp(args->argv[i], "--huge-d", 8) == 0)
+			return true;
+	return false;
 }
 
 /* The runtime directory's file that says who is there. */
@@ -195,9 +236,10 @@ check_unused(struct ferry_eal_args *args, int dir)
 int
 eal_check_mounts(struct ferry_eal_args *args)
 {
-	int writable = 0, mounts;
+	struct mounts m = { 0 };
+	int mounts;
 
-	eal_pages_each_mount(count_writable, &writable, &mounts);
+	eal_pages_each_mount(look_at_mount, &m, &mounts);
 	if (mounts < 0)
 		return eal_refuse(args, mounts, "cannot tell where a hugetlbfs is "
 			"mounted: /proc/self/mounts: %s%s", strerror(-mounts),
@@ -206,9 +248,13 @@ eal_check_mounts(struct ferry_eal_args *args)
 		return eal_refuse(args, -ENODEV, "no hugetlbfs is mounted: as "
 			"root, mkdir -p /dev/hugepages && mount -t hugetlbfs "
 			"nodev /dev/hugepages");
-	if (writable == 0)
+	if (m.writable[0] == '\0')
 		return eal_refuse(args, -EACCES, "no permission to use hugepages "
 			"(hugetlbfs is not writable): run as root");
+	if (!m.usable && !has_huge_dir(args))
+		return eal_refuse(args, -EACCES, "EAL takes the first hugetlbfs, "
+			"%s, which is not writable: choose the other one, "
+			"--huge-dir=%s", m.taken, m.writable);
 	return 0;
 }
 

@@ -65,7 +65,7 @@ check_mount(const char *path, void *arg)
 	int ret = 0;
 	DIR *dir;
 
-	if (access(path, W_OK) != 0)
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
 		return 0; /* not used */
 	dir = dir_open(path);
 	if (dir == NULL)

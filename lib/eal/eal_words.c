@@ -167,6 +167,19 @@ eal_words_why(struct ferry_eal_args *args, int error)
 		return eal_refuse(args, error, "the hub's hugepages cannot be "
 			"mapped here: its hugetlbfs must be mounted at the same "
 			"place, and be writable");
+	/* It names the file, and what is wrong with it. */
+	line = find("get_seg_fd(): open");
+	if (line != NULL)
+		return eal_refuse(args, error, "EAL gets no hugepages: %s: look "
+			"at that mount, or choose another one (--huge-dir)",
+			bare(line));
+	line = find("Cannot init interrupt-handling thread");
+	if (line == NULL)
+		line = find("failed to init mp channel");
+	if (line != NULL)
+		return eal_refuse(args, error, "EAL does not start: %s: a limit "
+			"of threads may be the cause (ulimit -u, a container's "
+			"pids.max)", bare(line));
 	line = last_cause();
 	if (line != NULL && strstr(line, "Cannot init memory") != NULL)
 		return eal_refuse(args, error, "EAL gets no hugepages: fewer are "

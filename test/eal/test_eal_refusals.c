@@ -306,6 +306,57 @@ pages_that_are_promised_are_not_free_and_those_beyond_are(void **state)
 	assert_int_equal(ferry_test_leftovers(), 0);
 }
 
+/* A user who has a hugetlbfs of its own beside root's, which is mounted first. */
+#define USER 65533
+
+static void
+with_a_second_mount(struct eal_outcome *out, void *arg)
+{
+	char dir[] = "/tmp/ferry-huge-XXXXXX", run[] = "/tmp/ferry-run-XXXXXX";
+	char option[64], options[64];
+
+	out->value = 1;
+	snprintf(options, sizeof(options), "uid=%d,mode=0700", USER);
+	if (mkdtemp(dir) == NULL || mkdtemp(run) == NULL ||
+			chown(run, USER, USER) != 0 ||
+			unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL,
+			MS_REC | MS_PRIVATE, NULL) != 0 || mount("none", dir,
+			"hugetlbfs", 0, options) != 0)
+		return;
+	snprintf(option, sizeof(option), "--huge-dir=%s", dir);
+	setenv("RUNTIME_DIRECTORY", run, 1);
+	if (setresuid(-1, USER, -1) != 0)
+		return;
+	out->value = 0;
+	eal_rig_start(out, &args, HUB, arg != NULL ? option : NULL, "-m4");
+	if (out->result == 0)
+		ferry_eal_cleanup(&args, HUB);
+	if (setresuid(-1, 0, -1) != 0 || umount2(dir, MNT_DETACH) != 0 ||
+			rmdir(dir) != 0)
+		out->result = -errno;
+	snprintf(option, sizeof(option), "%s/dpdk", run);
+	/* The latter two are left by a hub that ended. */
+	rmdir(option);
+	rmdir(run);
+}
+
+static void
+a_mount_that_eal_takes_and_cannot_use_is_told(void **state)
+{
+	struct eal_outcome out;
+
+	(void)state;
+	ferry_procs_need();
+	out = eal_try(with_a_second_mount, NULL);
+	if (out.value != 0) {
+		print_message("skipped: no mount namespace\n");
+		skip();
+	}
+	eal_expect(out, -EACCES, "--huge-dir=/tmp/ferry-huge-");
+	/* The cure. */
+	eal_expect(eal_try(with_a_second_mount, &out), 0, "");
+}
+
 static void
 with_an_odd_option(struct eal_outcome *out, void *arg)
 {
@@ -350,6 +401,7 @@ main(void)
 		cmocka_unit_test(system_calls_that_are_refused_are_named),
 		cmocka_unit_test(what_a_sandbox_hides_is_told),
 		cmocka_unit_test(pages_that_are_promised_are_not_free_and_those_beyond_are),
+		cmocka_unit_test(a_mount_that_eal_takes_and_cannot_use_is_told),
 		cmocka_unit_test(no_failure_is_without_words),
 	};
 
