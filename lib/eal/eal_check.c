@@ -30,12 +30,16 @@
 #define HUB_FILES KIB(256)
 #define HUB_ARRAY KIB(400)
 #define HUB_ARRAYS 4
+/* How many they are, arrays of pages left out. */
+#define HUB_NAMES 8
+#define SECONDARY_NAMES 2
 #define PAGES_DIR "/sys/kernel/mm/hugepages"
 /* Beside a secondary's arrays. */
 #define SECONDARY_FILES KIB(32)
 
 static int
-check_space(struct ferry_eal_args *args, int dir, uint64_t needed)
+check_space(struct ferry_eal_args *args, int dir, uint64_t needed,
+		uint64_t files)
 {
 	struct eal_path path;
 	struct statvfs fs;
@@ -50,10 +54,12 @@ check_space(struct ferry_eal_args *args, int dir, uint64_t needed)
 			"directory %s: %" PRIu64 " KiB are needed, %" PRIu64
 			" KiB are left: make room, or set RUNTIME_DIRECTORY",
 			path.text, needed >> 10, left >> 10);
-	if (fs.f_files != 0 && fs.f_favail == 0)
+	if (fs.f_files != 0 && fs.f_favail < files)
 		return eal_refuse(args, -ENOSPC, "no space in the runtime "
-			"directory %s: its file system is full of files: remove "
-			"some, or set RUNTIME_DIRECTORY", path.text);
+			"directory %s: %" PRIu64 " files are to be made, and "
+			"its file system takes %" PRIu64 " more: remove some, "
+			"or set RUNTIME_DIRECTORY", path.text, files,
+			(uint64_t)fs.f_favail);
 	return 0;
 }
 
@@ -289,7 +295,8 @@ check_hub(struct ferry_eal_args *args, int dir)
 		ret = eal_limits_files(args, FILES_OF_EAL + arrays);
 	/* Files of a hub that was killed are written anew. */
 	if (ret == 0 && access(config, F_OK) != 0)
-		ret = check_space(args, dir, HUB_FILES + HUB_ARRAY * arrays);
+		ret = check_space(args, dir, HUB_FILES + HUB_ARRAY * arrays,
+			HUB_NAMES + arrays);
 	return ret;
 }
 
@@ -377,7 +384,8 @@ check_secondary(struct ferry_eal_args *args, int dir)
 	if (ret == 0)
 		ret = eal_limits_size(args, largest);
 	if (ret == 0)
-		ret = check_space(args, dir, sum + SECONDARY_FILES);
+		ret = check_space(args, dir, sum + SECONDARY_FILES,
+			SECONDARY_NAMES + arrays);
 	return ret;
 }
 

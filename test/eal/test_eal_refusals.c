@@ -113,9 +113,9 @@ a_limit_of_the_address_space_is_told(void **state)
 static void
 in_a_small_place(struct eal_outcome *out, void *arg)
 {
-	char dir[] = "/tmp/ferry-eal-XXXXXX", options[32];
+	char dir[] = "/tmp/ferry-eal-XXXXXX";
+	const char *options = arg;
 
-	snprintf(options, sizeof(options), "size=%s", (const char *)arg);
 	if (mkdtemp(dir) == NULL || unshare(CLONE_NEWNS) != 0 ||
 			mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) !=
 			0 || mount("tmpfs", dir, "tmpfs", 0, options) != 0) {
@@ -131,7 +131,9 @@ in_a_small_place(struct eal_outcome *out, void *arg)
 static void
 a_runtime_directory_without_space_is_told(void **state)
 {
-	static const char *const sizes[] = { "200k", "1000k" };
+	static const char *const sizes[] = {
+		"size=200k", "size=1000k", "nr_inodes=5", "nr_inodes=10",
+	};
 	struct eal_outcome out;
 	unsigned int i;
 
