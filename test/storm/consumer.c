@@ -13,6 +13,8 @@
 #define BURST 16
 /* Without memory for so many turns: refused. */
 #define TRIES 200
+/* A bulk message that is not whole is given up one time in so many. */
+#define GIVE_UP_ONE_IN 64
 
 int
 consumer_init(struct consumer *c, struct ferry_endpoint *ep, uint64_t rng)
@@ -114,19 +116,31 @@ bulk_ended(struct consumer *c, uint64_t n, int result)
 static int
 bulk_step(struct consumer *c, struct consumer_bulk *b, uint64_t wait_ns)
 {
-	int ret;
+	int ret = 0;
 
-	storm_at(STORM_BULK_AWAIT);
-	ret = ferry_bulk_await(b->in, UINT64_MAX, wait_ns);
-	storm_at(STORM_ELSEWHERE);
-	if (ret == -ETIMEDOUT)
-		return 0;
-	bulk_ended(c, b->n, ret);
-	if (ret == 0) {
+	if (!b->whole) {
+		storm_at(STORM_BULK_AWAIT);
+		ret = ferry_bulk_await(b->in, UINT64_MAX, wait_ns);
+		storm_at(STORM_ELSEWHERE);
+		if (ret == -ETIMEDOUT && ferry_test_random(&c->rng) %
+				GIVE_UP_ONE_IN != 0)
+			return 0;
+		/* Its producer may find that it has arrived. */
+		if (ret == -ETIMEDOUT)
+			storm_count(STORM_N_BULK_GIVEN_UP, 1);
+		else
+			bulk_ended(c, b->n, ret);
+	}
+	if (ret == 0)
 		check_content(c, b->seq, ferry_bulk_data(b->in),
 			ferry_bulk_len(b->in));
+	if (ret == 0 && !b->whole) {
 		storm_count(STORM_N_BULK_RECEIVED, 1);
 		storm_count(STORM_N_BULK_BYTES, ferry_bulk_len(b->in));
+		/* Who still writes there shows in the next step. */
+		b->whole = true;
+		if (ferry_test_random(&c->rng) % 2 != 0)
+			return 1;
 	}
 	storm_at(STORM_BULK_RELEASE);
 	while (ferry_bulk_release(b->in, 100000000) == -ETIMEDOUT)
@@ -196,6 +210,7 @@ bulk_take(struct consumer *c)
 	}
 	b->seq = c->waiting_seq;
 	b->n = c->waiting_n;
+	b->whole = false;
 	c->waits = false;
 	return 1;
 }
@@ -229,6 +244,24 @@ release(struct consumer *c, const struct ferry_msg *msgs, unsigned int n)
 	ret = ferry_rx_release(c->rx, msgs, (uint16_t)n);
 	storm_at(STORM_ELSEWHERE);
 	return ret;
+}
+
+/* Those that were kept are as they came, until they are given back. */
+static void
+release_kept(struct consumer *c)
+{
+	const bool late = storm_is_spoilt(STORM_SPOIL_LATE);
+	unsigned int i;
+
+	if (late && release(c, c->kept, c->n_kept) != 0)
+		return;
+	for (i = 0; i < c->n_kept; i++)
+		check_content(c, c->kept_seq[i], c->kept[i].data,
+			c->kept[i].len);
+	if (!late && release(c, c->kept, c->n_kept) != 0)
+		storm_complain(STORM_UNEXPECTED, "channel %" PRIu64
+			": release", c->page->id);
+	c->n_kept = 0;
 }
 
 /* All that its producer was told is sent must have come by now. */
@@ -279,6 +312,7 @@ int
 consumer_step(struct consumer *c)
 {
 	struct ferry_msg msgs[BURST];
+	uint64_t seqs[BURST];
 	int got, i, done, first = 0;
 
 	done = bulk_progress(c, 20000);
@@ -304,17 +338,18 @@ consumer_step(struct consumer *c)
 			if (bulk_take(c) == 0)
 				bulk_refuse(c);
 		take(c, &msgs[i]);
-		if (!ferry_msg_is_bulk(&msgs[i]))
-			msgs[first++] = msgs[i];
+		if (ferry_msg_is_bulk(&msgs[i]))
+			continue;
+		seqs[first] = c->seq - 1;
+		msgs[first++] = msgs[i];
 	}
 	storm_count(STORM_N_RECEIVED, (uint64_t)got);
 	/* Some stay, so that they are not given back as they came. */
-	if (release(c, c->kept, c->n_kept) != 0)
-		storm_complain(STORM_UNEXPECTED, "channel %" PRIu64
-			": release", c->page->id);
+	release_kept(c);
 	c->n_kept = (unsigned int)RTE_MIN((uint64_t)first,
 		ferry_test_random(&c->rng) % CONSUMER_KEPT);
 	memcpy(c->kept, msgs, c->n_kept * sizeof(msgs[0]));
+	memcpy(c->kept_seq, seqs, c->n_kept * sizeof(seqs[0]));
 	if (release(c, msgs + c->n_kept, (unsigned int)first - c->n_kept) != 0)
 		storm_complain(STORM_UNEXPECTED, "channel %" PRIu64
 			": release", c->page->id);
@@ -324,8 +359,7 @@ consumer_step(struct consumer *c)
 bool
 consumer_rested(struct consumer *c)
 {
-	release(c, c->kept, c->n_kept);
-	c->n_kept = 0;
+	release_kept(c);
 	return !bulk_under_way(c) && ferry_rx_peer(c->rx) == FERRY_END_OPEN;
 }
 
@@ -336,8 +370,7 @@ consumer_wait(struct consumer *c, uint64_t ns)
 
 	if (c->waits || bulk_under_way(c))
 		return 0;
-	release(c, c->kept, c->n_kept);
-	c->n_kept = 0;
+	release_kept(c);
 	storm_at(STORM_RX_WAIT);
 	ret = ferry_rx_wait(c->rx, ns);
 	storm_at(STORM_ELSEWHERE);

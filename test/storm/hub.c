@@ -20,8 +20,13 @@
 #include "ferry_test.h"
 #include "hub_orders.h"
 #include "soft_rig.h"
+#include "step.h"
 #include "storm.h"
 #include "storm_eal.h"
+
+/* How often one of the engines sleeps, and for how long at most. */
+#define ENGINE_SLEEP_EVERY_MS 4
+#define ENGINE_SLEEP_NS UINT32_C(1000000)
 
 /* Queue i is engine i's. */
 static const char *const devices[HUB_ENGINES] = { "wq0.0", "wq0.1" };
@@ -249,25 +254,39 @@ hub_open(struct ferry_eal_args *args)
 static void *
 local_main(void *arg)
 {
-	storm_is(STORM_LOCAL);
+	storm_is(STORM_LOCAL, *(uint64_t *)arg);
 	storm_work(STORM_LOCAL, *(uint64_t *)arg);
 	return NULL;
 }
 
+/* An engine sleeps for a moment, wherever it is. */
+static void
+engine_sleep(uint64_t draw)
+{
+	const unsigned int i = draw % HUB_ENGINES;
+
+	if (engines[i] != NULL)
+		step_sleep_thread(runners[i], (uint32_t)(draw >> 32) %
+			ENGINE_SLEEP_NS);
+}
+
 /* Orders, until the conductor is gone or has had enough. */
 static void
-serve(int fd)
+serve(int fd, uint64_t rng)
 {
 	struct hub_order order;
 	struct hub_told told;
 	int ret;
 
 	while (__atomic_load_n(&asked_to_end, __ATOMIC_RELAXED) == 0) {
-		ret = ferry_proc_read(fd, &order, sizeof(order), 50);
+		ret = ferry_proc_read(fd, &order, sizeof(order),
+			ENGINE_SLEEP_EVERY_MS);
 		if (ret == -EPIPE)
 			break;
-		if (ret != 0)
+		if (ret != 0) {
+			engine_sleep(ferry_test_random(&rng));
 			continue;
+		}
 		obey(&order, &told);
 		ferry_proc_write(fd, &told, sizeof(told));
 	}
@@ -281,10 +300,10 @@ storm_hub_main(int fd, void *arg)
 	struct hub_told told = { 0 };
 	unsigned int i;
 
-	storm_is(STORM_LOCAL);
 	/* Ctrl-C is for the conductor. */
 	setpgid(0, 0);
 	storm_on_end(on_end);
+	step_init();
 	told.result = hub_open(&args);
 	told.fds = fds();
 	if (told.result == 0) {
@@ -295,7 +314,7 @@ storm_hub_main(int fd, void *arg)
 	ferry_proc_write(fd, &told, sizeof(told));
 	if (told.result != 0)
 		return 1;
-	serve(fd);
+	serve(fd, seed);
 	local_end();
 	rig_set("faults=off");
 	for (i = 0; i < HUB_ENGINES; i++)

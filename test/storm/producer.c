@@ -13,11 +13,12 @@
 #include "worker.h"
 
 #define BURST 32
-/* Longest message of a burst, so that its payloads fit into scratch. */
 #define BURST_LEN 2048
+/* So many messages of any length. */
+#define BURST_LONG 4
 #define LOANS 8
 /* A bulk message that is looked at is cancelled one time in so many. */
-#define CANCEL_ONE_IN 2000
+#define CANCEL_ONE_IN 200
 /* Messages before something is done wrong on purpose. */
 #define SPOIL_FROM 100
 /* What is the producer's again is overwritten: who still reads it shows. */
@@ -49,7 +50,7 @@ producer_init(struct producer *p, struct ferry_endpoint *ep, uint64_t rng)
 	memset(p, 0, sizeof(*p));
 	p->ep = ep;
 	p->rng = rng;
-	p->scratch = malloc(STORM_SLOT);
+	p->scratch = malloc(BURST_LONG * STORM_SLOT);
 	p->mem[0] = malloc(PRODUCER_POSTS * STORM_SLOT);
 	storm_at(STORM_ALLOC);
 	p->mem[1] = ferry_alloc(ep, PRODUCER_POSTS * STORM_SLOT);
@@ -137,19 +138,27 @@ make(struct producer *p, struct ferry_buf *buf, uint8_t *data, uint64_t seq,
 	buf->tag = (uint32_t)seq;
 }
 
-/* Do wrong what is to be done wrong. */
-static void
+/* Do wrong what is to be done wrong: what has to be sent to be noticed. */
+static enum storm_spoil
 spoil(struct producer *p, struct ferry_buf *bufs, uint16_t n)
 {
+	enum storm_spoil what = STORM_SPOIL_NOTHING;
+
 	if (p->seq < SPOIL_FROM || n < 2 || ferry_tx_peer(p->tx) !=
 			FERRY_END_OPEN)
-		return;
-	if (storm_spoils(STORM_SPOIL_DOUBLE))
+		return what;
+	if (storm_spoils(STORM_SPOIL_DOUBLE)) {
+		what = STORM_SPOIL_DOUBLE;
 		bufs[1].tag = bufs[0].tag;
-	if (storm_spoils(STORM_SPOIL_SKIP))
+	}
+	if (storm_spoils(STORM_SPOIL_SKIP)) {
+		what = STORM_SPOIL_SKIP;
 		bufs[0].tag = bufs[1].tag;
-	if (storm_spoils(STORM_SPOIL_DAMAGE))
-		*(p->scratch + BURST_LEN) ^= 1;
+	}
+	if (storm_spoils(STORM_SPOIL_DAMAGE)) {
+		what = STORM_SPOIL_DAMAGE;
+		*(uint8_t *)(uintptr_t)bufs[1].data ^= 1;
+	}
 	if (storm_spoils(STORM_SPOIL_INVENT)) {
 		ledger_begin(p->page, p->seq);
 		ferry_tx_send(p->tx, bufs, n);
@@ -165,30 +174,46 @@ spoil(struct producer *p, struct ferry_buf *bufs, uint16_t n)
 		raise(SIGSEGV);
 	if (storm_spoils(STORM_SPOIL_HANG))
 		pause();
+	return what;
 }
 
 static int
 send(struct producer *p, uint16_t n, uint64_t most)
 {
 	struct ferry_buf bufs[BURST] = { 0 };
+	enum storm_spoil spoilt;
 	unsigned int i;
 	int ret;
 
 	for (i = 0; i < n; i++)
-		make(p, &bufs[i], p->scratch + i * BURST_LEN, p->seq + i,
+		make(p, &bufs[i], p->scratch + i * most, p->seq + i,
 			content_len(&p->rng, most));
 	ledger_begin(p->page, p->seq + n);
-	spoil(p, bufs, n);
+	spoilt = spoil(p, bufs, n);
 	storm_at(STORM_SEND);
 	ret = ferry_tx_send(p->tx, bufs, n);
+	/* It was not sent, or not all that is to be noticed. */
+	if (spoilt != STORM_SPOIL_NOTHING && ret < 2)
+		__atomic_store_n(&storm->spoil, spoilt, __ATOMIC_RELAXED);
 	ret = took(p, ret, n <= 4 ? STORM_N_CELLS : STORM_N_BURSTS);
 	memset(p->scratch, SCRIBBLE, n * most);
 	return ret;
 }
 
+static void
+loan_fill(const struct producer *p, const struct ferry_msg *msgs, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		ferry_test_fill(msgs[i].data, msgs[i].len,
+			content_seed(p->key, p->seq + i, msgs[i].len));
+}
+
 static int
 loan(struct producer *p, uint16_t n)
 {
+	const bool early = storm_is_spoilt(STORM_SPOIL_EARLY);
 	struct ferry_msg msgs[LOANS];
 	int ret, i;
 
@@ -198,16 +223,16 @@ loan(struct producer *p, uint16_t n)
 	if (ret <= 0)
 		return ret;
 	for (i = 0; i < ret; i++) {
-		const uint64_t len = content_len(&p->rng, STORM_SLOT);
-
-		ferry_test_fill(msgs[i].data, len,
-			content_seed(p->key, p->seq + i, len));
-		msgs[i].len = (uint32_t)len;
+		msgs[i].len = (uint32_t)content_len(&p->rng, STORM_SLOT);
 		msgs[i].tag = (uint32_t)(p->seq + i);
 	}
+	if (!early)
+		loan_fill(p, msgs, ret);
 	ledger_begin(p->page, p->seq + ret);
 	storm_at(STORM_LOAN);
 	i = ferry_tx_commit(p->tx, msgs, (uint16_t)ret);
+	if (early)
+		loan_fill(p, msgs, i);
 	if (i >= 0 && i < ret)
 		ferry_tx_cancel(p->tx, msgs + i, (uint16_t)(ret - i));
 	return took(p, i, STORM_N_LOANS);
@@ -236,6 +261,8 @@ post(struct producer *p)
 	p->posts[at] = (struct loan){ p->seq, mem, len };
 	storm_at(STORM_POST);
 	ret = ferry_tx_post(p->tx, &buf, 1);
+	if (ret == 1 && storm_is_spoilt(STORM_SPOIL_REUSE))
+		memset(mem, SCRIBBLE, len);
 	p->posted += ret == 1;
 	return took(p, ret, STORM_N_POSTS);
 }
@@ -405,9 +432,12 @@ producer_step(struct producer *p)
 	done = bulk_progress(p, what == 0 ? 200000 : 0);
 	if (what < 12)
 		return judge(p, send(p, 1 + n % 4, 112), "cells") + done;
-	if (what < 18)
+	if (what < 16)
 		return judge(p, send(p, n, BURST_LEN), "burst") + done;
-	if (what < 23)
+	if (what < 19)
+		return judge(p, send(p, 1 + n % BURST_LONG, STORM_SLOT),
+			"long") + done;
+	if (what < 22)
 		return judge(p, loan(p, 1 + n % LOANS), "loan") + done;
 	if (what < 29)
 		return judge(p, post(p), "post") + done;

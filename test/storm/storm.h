@@ -16,6 +16,7 @@
  *     worker.c     a worker's process, or a thread of the hub
  *     producer.c   a worker's producing ends
  *     consumer.c   a worker's consuming ends
+ *     step.c       a thread sleeps, or dies, at some instruction of a call
  *     ledger.c     what was promised and what was received, outside of ferry
  *
  * The conductor starts no EAL. It shares one piece of memory with all others,
@@ -90,6 +91,7 @@ enum storm_count {
 	STORM_N_BULK_SHARED,
 	STORM_N_BULK_CANCELLED,
 	STORM_N_BULK_REFUSED,
+	STORM_N_BULK_GIVEN_UP,
 	STORM_N_BULK_ENDED,
 	STORM_N_RECEIVED,
 	STORM_N_RECEIVED_BYTES,
@@ -149,6 +151,12 @@ enum storm_spoil {
 	STORM_SPOIL_HANG,
 	/** The hub has a descriptor more than at first. */
 	STORM_SPOIL_LEAK,
+	/** Messages are sent before their bytes are there. */
+	STORM_SPOIL_EARLY,
+	/** They are read after they were given back. */
+	STORM_SPOIL_LATE,
+	/** A payload that was posted is overwritten before it is copied. */
+	STORM_SPOIL_REUSE,
 	STORM_SPOILS,
 };
 
@@ -216,14 +224,17 @@ void storm_complain(enum storm_wrong what, const char *format, ...)
 /** Whether the caller is to do this wrong, now and once. */
 bool storm_spoils(enum storm_spoil what);
 
+/** Whether this is to be done wrong, until it is noticed. */
+bool storm_is_spoilt(enum storm_spoil what);
+
 /** How much is wrong. */
 uint64_t storm_wrong(void);
 
 /** The worker enters a place: its number is in the calling thread. */
 void storm_at(enum storm_place place);
 
-/** This thread is that worker from now on. */
-void storm_is(unsigned int worker);
+/** This thread is that worker from now on; what it draws depends on the seed. */
+void storm_is(unsigned int worker, uint64_t seed);
 
 /**
  * SIGINT and SIGTERM. The conductor holds them back and looks; its processes

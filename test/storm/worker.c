@@ -12,6 +12,7 @@
 #include <rte_common.h>
 
 #include "ferry_test.h"
+#include "step.h"
 #include "storm_eal.h"
 #include "worker.h"
 
@@ -361,12 +362,13 @@ storm_worker_main(int fd, void *arg)
 	uint64_t seed;
 	int ret;
 
-	storm_is(worker);
 	/* Ctrl-C is for the conductor. */
 	setpgid(0, 0);
 	storm_on_end(on_end);
+	step_init();
 	if (ferry_proc_read(fd, &seed, sizeof(seed), 60000) != 0)
 		return 1;
+	storm_is(worker, seed);
 	storm_at(STORM_INIT);
 	ret = storm_eal_start(&args, FERRY_EAL_SECONDARY, NULL);
 	storm_at(STORM_ELSEWHERE);

@@ -65,6 +65,8 @@ struct producer {
 
 struct consumer_bulk {
 	struct ferry_bulk_in *in;
+	/** It is whole, and looked at once more before it is given back. */
+	bool whole;
 	uint64_t seq;
 	uint64_t n;
 	uint8_t *own;
@@ -79,6 +81,7 @@ struct consumer {
 	uint64_t seq;
 	uint64_t n_bulk;
 	struct ferry_msg kept[CONSUMER_KEPT];
+	uint64_t kept_seq[CONSUMER_KEPT];
 	unsigned int n_kept;
 	struct consumer_bulk bulk[CONSUMER_BULK];
 	/** Announced, and not accepted yet for want of memory. */
