@@ -14,7 +14,7 @@
 /* Without memory for so many turns: refused. */
 #define TRIES 200
 /* A bulk message that is not whole is given up one time in so many. */
-#define GIVE_UP_ONE_IN 64
+#define GIVE_UP_ONE_IN 16
 
 int
 consumer_init(struct consumer *c, struct ferry_endpoint *ep, uint64_t rng)

@@ -119,13 +119,15 @@ stop(struct conductor *c, uint64_t ns, uint64_t *rng)
 }
 
 static void
-stop_hub(struct conductor *c)
+stop_hub(struct conductor *c, uint64_t *rng)
 {
 	if (c->hub_limited)
 		return;
 	ferry_proc_signal(&c->hub, SIGSTOP);
 	c->hub_stopped = true;
 	c->hub_resume_ns = ferry_test_now_ns() + STOP_LONG_NS;
+	/* It hears of them when it goes on. */
+	kill_some(c, ferry_test_random(rng) % 3, rng);
 }
 
 static void
@@ -245,8 +247,10 @@ other_clock(struct conductor *c, uint64_t *rng)
 }
 
 static void
-kill_hub(struct conductor *c)
+kill_hub(struct conductor *c, uint64_t *rng)
 {
+	/* Some die with it. */
+	kill_some(c, ferry_test_random(rng) % 3, rng);
 	c->hub_alive = false;
 	c->hub_stopped = false;
 	c->tally.hub_kills++;
@@ -283,7 +287,7 @@ happen(struct conductor *c, enum event what, uint64_t *rng)
 		stop(c, STOP_LONG_NS, rng);
 		break;
 	case EVENT_STOP_HUB:
-		stop_hub(c);
+		stop_hub(c, rng);
 		break;
 	case EVENT_EXIT:
 		exit_worker(c, false, rng);
@@ -329,7 +333,7 @@ happen(struct conductor *c, enum event what, uint64_t *rng)
 		other_clock(c, rng);
 		break;
 	case EVENT_KILL_HUB:
-		kill_hub(c);
+		kill_hub(c, rng);
 		break;
 	case EVENTS:
 		break;
