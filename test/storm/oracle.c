@@ -17,38 +17,6 @@
 /* Descriptors of lanes come and go while workers are there. */
 #define FDS_SLACK 8
 
-/* Wait until all workers have heeded a number. */
-static bool
-heeded(struct conductor *c, uint32_t number, bool freeze)
-{
-	const uint64_t end = ferry_test_now_ns() + c->hang_ns;
-	unsigned int i, n;
-
-	do {
-		conductor_pump(c);
-		for (i = n = 0; i < STORM_WORKERS; i++) {
-			const struct storm_worker *w = &storm->workers[i];
-
-			n += __atomic_load_n(freeze ? &w->frozen : &w->drained,
-				__ATOMIC_ACQUIRE) == number;
-		}
-		if (n == STORM_WORKERS)
-			return true;
-		/* What went wrong has been told. */
-		if (storm_wrong() != 0 || !c->hub_alive || c->give_up)
-			return false;
-	} while (ferry_test_now_ns() < end);
-	for (i = 0; i < STORM_LOCAL; i++)
-		if ((freeze ? storm->workers[i].frozen :
-				storm->workers[i].drained) != number)
-			conductor_hung(c->places[i].proc.pid,
-				"a worker does not come to rest");
-	if ((freeze ? storm->workers[STORM_LOCAL].frozen :
-			storm->workers[STORM_LOCAL].drained) != number)
-		conductor_hung(c->hub.pid, "the hub's worker does not rest");
-	return false;
-}
-
 /* Sockets of EAL in the runtime directory whose process is no more. */
 static unsigned int
 stale_sockets(void)
@@ -148,6 +116,42 @@ tell(const struct conductor *c, const struct hub_told *told)
 			p != NULL ? p->promised : 0,
 			p != NULL ? p->received : 0);
 	}
+}
+
+/* Wait until all workers have heeded a number. */
+static bool
+heeded(struct conductor *c, uint32_t number, bool freeze)
+{
+	const uint64_t end = ferry_test_now_ns() + c->hang_ns;
+	const struct hub_order o = { .op = HUB_LOOK };
+	struct hub_told told;
+	unsigned int i, n;
+
+	do {
+		conductor_pump(c);
+		for (i = n = 0; i < STORM_WORKERS; i++) {
+			const struct storm_worker *w = &storm->workers[i];
+
+			n += __atomic_load_n(freeze ? &w->frozen : &w->drained,
+				__ATOMIC_ACQUIRE) == number;
+		}
+		if (n == STORM_WORKERS)
+			return true;
+		/* What went wrong has been told. */
+		if (storm_wrong() != 0 || !c->hub_alive || c->give_up)
+			return false;
+	} while (ferry_test_now_ns() < end);
+	for (i = 0; i < STORM_LOCAL; i++)
+		if ((freeze ? storm->workers[i].frozen :
+				storm->workers[i].drained) != number)
+			conductor_hung(c->places[i].proc.pid,
+				"a worker does not come to rest");
+	if ((freeze ? storm->workers[STORM_LOCAL].frozen :
+			storm->workers[STORM_LOCAL].drained) != number)
+		conductor_hung(c->hub.pid, "the hub's worker does not rest");
+	if (conductor_order(c, &o, &told))
+		tell(c, &told);
+	return false;
 }
 
 static void
