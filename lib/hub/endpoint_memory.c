@@ -269,6 +269,9 @@ memory_alloc(void *arg, uint64_t size)
 	if (++m->n % SPAN == 0) {
 		m->peak[1] = m->peak[0];
 		m->peak[0] = m->busy_bytes;
+		/* Now: where all blocks go into pieces that are in use, none
+		 * falls idle, which would be the next time. */
+		idle_trim(m, m->busy_bytes);
 	}
 	mem = block_find(m, size);
 	if (mem != NULL)

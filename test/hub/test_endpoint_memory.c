@@ -327,6 +327,28 @@ who_needs_little_has_little(void **state)
 }
 
 static void
+a_peak_is_forgotten_though_there_is_room_elsewhere(void **state)
+{
+	struct ferry_endpoint *ep = start(SIZE);
+	void *stays = get(ep, 1), *mem[32];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(mem); i++)
+		mem[i] = get(ep, 2 * MIB);
+	for (i = 0; i < RTE_DIM(mem); i++)
+		ferry_free(ep, mem[i]);
+	assert_in_range(ep->held, 64 * MIB, 80 * MIB);
+	/* They go where the first one is: no piece is taken into use, none
+	 * falls idle. */
+	for (i = 0; i < 70; i++)
+		ferry_free(ep, get(ep, 1));
+	assert_in_range(ep->held, 1, 10 * MIB);
+	ferry_free(ep, stays);
+	stop(ep);
+}
+
+static void
 a_full_hub_gives_what_it_has(void **state)
 {
 	struct ferry_endpoint *ep = start(64 * MIB + 8192);
@@ -586,6 +608,8 @@ main(void)
 		cmocka_unit_test(a_stream_of_messages_asks_for_nothing),
 		cmocka_unit_test(a_long_message_costs_its_length_and_little_more),
 		cmocka_unit_test(who_needs_little_has_little),
+		cmocka_unit_test(
+			a_peak_is_forgotten_though_there_is_room_elsewhere),
 		cmocka_unit_test(a_full_hub_gives_what_it_has),
 		cmocka_unit_test(what_the_hub_took_back_is_not_used),
 		cmocka_unit_test(without_a_hub_there_is_nothing_new_and_giving_back_is_only_books),
