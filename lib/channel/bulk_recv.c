@@ -727,12 +727,12 @@ lent_busy(const struct ferry_rx *rx)
 	bool lent = false, busy = false;
 	uint32_t i;
 
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
 		lent |= rx->bulk->lent[i].iov_base != NULL;
-		busy |= bulk_block_busy(&rx->bulk->end,
+	for (i = 0; i < FERRY_BULK_BLOCKS && lent && !busy; i++)
+		busy = bulk_block_busy(&rx->bulk->end,
 				&rx->bulk->end.blocks[i], FERRY_BULK_UNITS);
-	}
-	return lent && busy;
+	return busy;
 }
 
 void
