@@ -326,6 +326,9 @@ ferry_server_retell(struct ferry_server *server, uint32_t number)
 	if (ch == NULL)
 		return;
 	let_go(ch, 0);
+	/* Others can write there, too: a producer would wait for ever. */
+	if (ch->told)
+		tell_failed(ch);
 	activate(server, ch);
 }
 

@@ -179,8 +179,9 @@ bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 void ferry_server_finish(struct ferry_server *server, uint32_t number);
 
 /**
- * Say in a channel's job ring again how far its jobs are done, and look at the
- * channel in the next turns: another process may have written over either.
+ * Say again how far a channel's jobs are done, and that it is stuck if it is, and
+ * look at the channel in the next turns: another process may have written over
+ * each of these.
  *
  * @param server
  *   The server.

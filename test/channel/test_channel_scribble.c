@@ -377,6 +377,27 @@ a_servers_index_is_checked(void **state)
 	bench_stop(&b);
 }
 
+/* Nor is what the server says of a stuck channel lost: who has erased it makes
+ * nobody wait for ever. */
+static void
+a_stuck_channel_is_told_again(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	assert_int_equal(bench_post(&b, LONG), 1);
+	((struct ferry_job *)&chan_jobs(b.rig.ch)[1])[0].slot = 8;
+	bench_serve_all(&b);
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, 0), FERRY_E_CORRUPT);
+	b.rig.ch->service.failed = 0;
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, 1000), -ETIMEDOUT);
+	ferry_server_retell(&b.engine.server, 0);
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, 0), FERRY_E_CORRUPT);
+	bench_stop(&b);
+}
+
 /* The consumer's nonsense does not end a wait for payloads that are read. */
 static void
 payloads_are_waited_for_whatever_the_consumer_wrote(void **state)
@@ -466,6 +487,7 @@ main(void)
 		cmocka_unit_test(a_producer_does_not_wait_for_what_cannot_come),
 		cmocka_unit_test(a_consumer_does_not_wait_for_a_spoilt_cell),
 		cmocka_unit_test(a_servers_index_is_checked),
+		cmocka_unit_test(a_stuck_channel_is_told_again),
 		cmocka_unit_test(
 			payloads_are_waited_for_whatever_the_consumer_wrote),
 		cmocka_unit_test(a_job_that_nobody_told_of_is_carried_out),
