@@ -245,7 +245,7 @@ ferry_channel_find(struct ferry_channel_parts *parts,
 
 	if (parts == NULL)
 		parts = &own;
-	if (size < sizeof(*ch))
+	if (size < sizeof(*ch) || (uintptr_t)ch % __alignof__(*ch) != 0)
 		return FERRY_E_CORRUPT;
 	if (__atomic_load_n(&ch->magic, __ATOMIC_ACQUIRE) !=
 			FERRY_CHANNEL_MAGIC)

@@ -107,6 +107,15 @@ request_send(int conn, const struct hub_request *req, int fd)
 	}
 }
 
+/* Whether a reply can be a hub's. What is where it says is for its readers to
+ * check. */
+static bool
+reply_ok(const struct hub_reply *rep)
+{
+	return rep->result <= 0 && rep->total <= FERRY_HUB_CHANNELS_MAX &&
+		memchr(rep->entry.name, 0, sizeof(rep->entry.name)) != NULL;
+}
+
 /*
  * Take the reply, without waiting. Returns 0; AGAIN if the connection ended
  * without one; -EAGAIN if there is none yet; or a negative result. *fd_in is
@@ -126,6 +135,8 @@ reply_take(int conn, struct hub_reply *rep, int *fd_in)
 		ret = AGAIN;
 	else if (p.len != (ssize_t)sizeof(*rep))
 		ret = FERRY_E_VERSION;
+	else if (!reply_ok(rep))
+		ret = FERRY_E_CORRUPT;
 	else if (p.cut)
 		ret = -EMFILE;
 	if (p.fd >= 0 && (ret != 0 || fd_in == NULL))

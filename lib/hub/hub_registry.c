@@ -6,7 +6,8 @@
 int
 registry_read(struct registry_view *v, struct ferry_registry *r, uint64_t size)
 {
-	if (size < sizeof(*r) || __atomic_load_n(&r->magic, __ATOMIC_ACQUIRE) !=
+	if (size < sizeof(*r) || (uintptr_t)r % __alignof__(*r) != 0 ||
+			__atomic_load_n(&r->magic, __ATOMIC_ACQUIRE) !=
 			FERRY_REGISTRY_MAGIC)
 		return FERRY_E_CORRUPT;
 	if (r->version != FERRY_CHANNEL_VERSION ||
