@@ -497,8 +497,8 @@ write_lane(FILE *f, const struct ferry_calib_lane *lane)
 	}
 }
 
-static void
-write_all(FILE *f, const struct ferry_calib *calib)
+void
+calib_write(FILE *f, const struct ferry_calib *calib)
 {
 	unsigned int i;
 
@@ -547,7 +547,7 @@ ferry_calib_save(const struct ferry_calib *calib, const char *path)
 		ret = -errno;
 		close(fd);
 	} else {
-		write_all(f, calib);
+		calib_write(f, calib);
 		if (fflush(f) != 0 || fsync(fd) != 0)
 			ret = -errno;
 		if (fclose(f) != 0 && ret == 0)

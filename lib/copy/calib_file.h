@@ -7,6 +7,8 @@
  * Internal: what a calibration file and a calibration have in common.
  */
 
+#include <stdio.h>
+
 #include "ferry_calib.h"
 
 /** Names as in files and tables. */
@@ -40,6 +42,9 @@ void calib_machine(char *text, size_t size);
  */
 int calib_parse(const char *text, size_t len, const char *path,
 		struct ferry_calib *calib);
+
+/** Write a file of a calibration whose texts and numbers a file can hold. */
+void calib_write(FILE *f, const struct ferry_calib *calib);
 
 /** A calibration without lanes, machine unknown. */
 void calib_clear(struct ferry_calib *calib);
