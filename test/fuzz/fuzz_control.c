@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Requests of endpoints: an input is a list of them, with endpoints, epochs,
- * channels and memory that exist, existed or never did. When all endpoints have
- * been detached, the hub is as it was made.
+ * What a hub is told: an input is a list of requests of its process's threads,
+ * of packets of other processes, of deaths, of telemetry's questions, and of
+ * writes into what endpoints can write to. Endpoints, epochs, channels and
+ * memory exist, existed or never did. When all endpoints have ended, the hub is
+ * as it was made, and each descriptor that came is closed.
  */
 
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include "ferry_errno.h"
 #include "fuzz.h"
 #include "hub_ctl.h"
+#include "wire.h"
 
 #define MOST 64
 #define ENDPOINTS 4
@@ -23,6 +26,10 @@
 #define KNOWN 16
 
 static struct ferry_hub *hub;
+/* The registry as it was made. */
+static struct ferry_registry *pristine;
+static size_t registry_size;
+static struct rte_tel_data *answer;
 
 static struct {
 	uint32_t endpoint, epoch;
@@ -53,6 +60,14 @@ make(void)
 
 	eal_start();
 	fuzz_check(ferry_hub_create(&hub, &config) == 0);
+	/* Without shared files it has no socket: packets are the input's. */
+	hub->socket.self = WIRE_SELF;
+	registry_size = sizeof(*pristine) + ENDPOINTS *
+		sizeof(pristine->bells[0]);
+	pristine = malloc(registry_size);
+	answer = rte_tel_data_alloc();
+	fuzz_check(pristine != NULL && answer != NULL);
+	memcpy(pristine, hub->registry, registry_size);
 }
 
 static bool
@@ -63,6 +78,8 @@ documented(int result)
 	case FERRY_E_VERSION:
 	case FERRY_E_HUB_GONE:
 	case FERRY_E_NO_ROOM:
+	case -EACCES:
+	case -ETIMEDOUT:
 	case -EINVAL:
 	case -ENAMETOOLONG:
 	case -EMFILE:
@@ -85,6 +102,64 @@ documented(int result)
 /* A thread of the hub's process. */
 static const struct hub_asker local = { .pidfd = -1 };
 
+/* What an endpoint can write to at any time: its channels and the registry. */
+static void
+scribble(struct fuzz_in *in)
+{
+	const struct hub_channel *c = &hub->channels[fuzz_below(in, CHANNELS +
+			1)];
+	const uint32_t width = 1u << fuzz_below(in, 4);
+	uint8_t *at = (uint8_t *)hub->registry;
+	uint64_t size = registry_size, off;
+
+	if (c < &hub->channels[CHANNELS]) {
+		if (!c->used)
+			return;
+		at = (uint8_t *)c->shared;
+		size = c->size;
+	}
+	off = fuzz_u64(in) % (size - width + 1);
+	fuzz_bytes(in, at + off, width);
+}
+
+static void
+question(struct fuzz_in *in)
+{
+	const uint32_t which = fuzz_u8(in);
+	char params[300];
+	uint32_t n = fuzz_u8(in);
+
+	/* Mostly the hub that there is. */
+	if (which & 128) {
+		strcpy(params, "fuzz,");
+		fuzz_bytes(in, params + 5, n);
+		params[5 + n] = '\0';
+	} else {
+		fuzz_bytes(in, params, n);
+		params[n] = '\0';
+	}
+	wire_ask(which & 127, which == 64 ? NULL : params, answer);
+}
+
+static void
+other(struct fuzz_in *in)
+{
+	const uint32_t ep = fuzz_u8(in) % KNOWN;
+	struct ferry_hub_channel list[CHANNELS];
+
+	switch (fuzz_below(in, 3)) {
+	case 0:
+		hub_reap(hub, eps[ep].endpoint, eps[ep].epoch);
+		break;
+	case 1:
+		fuzz_check(ferry_hub_channels(hub, list, CHANNELS) <= CHANNELS);
+		break;
+	default:
+		question(in);
+		break;
+	}
+}
+
 static void
 request(struct fuzz_in *in)
 {
@@ -92,9 +167,17 @@ request(struct fuzz_in *in)
 	struct hub_request req;
 	struct hub_reply rep;
 	const uint8_t how = fuzz_u8(in);
-	const uint32_t ep = fuzz_u8(in) % KNOWN;
-	struct hub_asker asker = local;
+	uint32_t ep;
 
+	if ((how & 0x9e) == 28) {
+		scribble(in);
+		return;
+	}
+	if ((how & 0x9e) == 30) {
+		other(in);
+		return;
+	}
+	ep = fuzz_u8(in) % KNOWN;
 	memset(&req, 0, sizeof(req));
 	/* All bytes from the input, or a request that makes sense. */
 	if (how & 1)
@@ -124,9 +207,11 @@ request(struct fuzz_in *in)
 	} else if (how & 64) {
 		req.incarnation = hub->incarnation;
 	}
-	/* Some requests come from a process that the hub does not know. */
-	asker.remote = fuzz_u8(in) % 8 == 7;
-	hub_serve(hub, &req, &asker, &rep);
+	/* Some come from another process. */
+	if (fuzz_u8(in) % 4 != 3)
+		hub_serve(hub, &req, &local, &rep);
+	else if (!wire_packet(hub, &req, in, &rep))
+		return;
 	fuzz_check(documented(rep.result));
 	if (rep.result != 0)
 		return;
@@ -150,23 +235,21 @@ request(struct fuzz_in *in)
 static void
 check_empty(void)
 {
-	struct hub_request req;
 	struct ferry_hub_info info;
-	struct hub_reply rep;
 	uint32_t i;
 
 	for (i = 0; i < ENDPOINTS; i++) {
 		if (!hub->endpoints[i].used)
 			continue;
-		memset(&req, 0, sizeof(req));
-		req.op = HUB_OP_DETACH;
-		req.incarnation = hub->incarnation;
-		req.endpoint = i;
-		req.epoch = hub->endpoints[i].epoch;
-		hub_serve(hub, &req, &local, &rep);
-		fuzz_check(rep.result == 0);
+		if (i % 2 == 0)
+			fuzz_check(hub_detach(hub, i,
+				hub->endpoints[i].epoch) == 0);
+		else
+			hub_reap(hub, i, hub->endpoints[i].epoch);
 	}
 	hub_sweep(hub);
+	fuzz_check(wire_open() == 0);
+	memcpy(hub->registry, pristine, registry_size);
 	ferry_hub_info(hub, &info);
 	fuzz_check(info.endpoints == 0 && info.channels == 0);
 	fuzz_check(info.memory_free == info.memory);

@@ -55,6 +55,9 @@ address(struct fuzz_in *in)
 	const uint8_t kind = fuzz_u8(in);
 	uint64_t any;
 
+	/* Faults take long: few. */
+	if (kind < 208)
+		return (uintptr_t)area + fuzz_u16(in) % AREA;
 	if (kind < 240)
 		return (uintptr_t)area - PAGE + fuzz_u16(in) % (AREA +
 				2 * PAGE);
