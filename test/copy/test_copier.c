@@ -25,6 +25,8 @@
 static void
 test_setup(void **state)
 {
+	const struct ferry_copy_job job = { 0 };
+	struct ferry_copy_done done;
 	struct ferry_lane *lane, *more[FERRY_COPIER_MAX_LANES];
 	struct fake fakes[FERRY_COPIER_MAX_LANES];
 	struct fake fake = fake_good(), bad;
@@ -89,6 +91,10 @@ test_setup(void **state)
 	assert_int_equal(ferry_copier_add(&c, lane), -EINVAL);
 	ferry_lane_close(lane);
 	assert_int_equal(ferry_copier_copy(&c, NULL, 0), -EINVAL);
+	assert_int_equal(ferry_copier_submit(&c, &job, 1), 0);
+	assert_int_equal(ferry_copier_poll(&c, &done, 1), 0);
+	assert_int_equal(ferry_copier_inflight(&c), 0);
+	assert_true(ferry_copier_next_ns(&c) == UINT64_MAX);
 }
 
 /* Only the core: any burst, and no thinking. */

@@ -2,7 +2,9 @@
 
 /* Stopping a device, one of those the kernel owns above all. */
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +16,7 @@
 
 #include <rte_common.h>
 #include <rte_dmadev.h>
+#include <rte_lcore.h>
 #include <rte_memory.h>
 
 #include "dmadev_stop.h"
@@ -33,6 +36,23 @@
 int copy_dmadev_logtype;
 
 static struct fake_dma fake;
+
+/* In front of EAL's: there are no threads left. */
+static bool no_threads;
+
+int
+rte_ctrl_thread_create(pthread_t *thread, const char *name,
+		const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+	int (*next)(pthread_t *, const char *, const pthread_attr_t *,
+		void *(*)(void *), void *);
+
+	if (no_threads)
+		return -EAGAIN;
+	*(void **)&next = dlsym(RTLD_NEXT, "rte_ctrl_thread_create");
+	assert_non_null(next);
+	return next(thread, name, attr, run, arg);
+}
 
 static int
 setup(void **state)
@@ -166,6 +186,23 @@ test_kernel_does_not_answer(void **state)
 		assert_true(started());
 		fake_wq_remove();
 	}
+}
+
+/* Nor is it asked; but it may do so by itself. */
+static void
+test_nothing_to_ask_the_kernel_with(void **state)
+{
+	(void)state;
+	ferry_test_need_eal();
+	fake_wq_make(FAKE_WQ_USER);
+	no_threads = true;
+	assert_int_equal(stop(WQ, SHORT_MS), -EBUSY);
+	assert_true(started());
+	fake_wq_set("state", "disabled\n");
+	assert_int_equal(stop(WQ, SHORT_MS), 0);
+	no_threads = false;
+	assert_false(started());
+	fake_wq_remove();
 }
 
 static void
@@ -328,6 +365,7 @@ main(void)
 		TEST(test_late_is_not_never),
 		TEST(test_older_kernel),
 		TEST(test_kernel_does_not_answer),
+		TEST(test_nothing_to_ask_the_kernel_with),
 		TEST(test_state_must_be_said),
 		TEST(test_already_disabled),
 		TEST(test_other_devices),

@@ -2,6 +2,7 @@
 
 /* Threads and processes that the soft DSA starts beside a program's. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
@@ -10,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -20,6 +22,7 @@
 #include <cmocka.h>
 
 #include "ferry_test.h"
+#include "softdsa_dev.h"
 #include "softdsa_dir.h"
 #include "softdsa_engine.h"
 
@@ -139,12 +142,53 @@ test_a_watcher_starts_or_that_is_told(void **state)
 	}
 }
 
+static unsigned int
+descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Without one of the files to bind and unbind by there is no thread for them, and
+ * the other one is closed. */
+static void
+test_binding_wants_both_its_files(void **state)
+{
+	static const char *const files[] = { "bind", "unbind" };
+	char why[SOFTDSA_WHY_LEN], name[64], path[SOFTDSA_PATH_LEN];
+	static struct softdsa_dev dev;
+	unsigned int i, before;
+
+	(void)state;
+	softdsa_config_default(&dev.config);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(softdsa_dir_make(&dev.dir, &dev.config, true,
+			why), 0);
+		snprintf(name, sizeof(name), "bus/dsa/drivers/user/%s",
+			files[i]);
+		softdsa_dir_path(&dev.dir, name, path);
+		assert_int_equal(unlink(path), 0);
+		before = descriptors();
+		assert_int_equal(softdsa_control_start(&dev), -ENOENT);
+		assert_int_equal(descriptors(), before);
+		softdsa_dir_remove(&dev.dir);
+		close(dev.dir.lock);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_signals_stay_with_the_programs_threads),
 		cmocka_unit_test(test_a_watcher_starts_or_that_is_told),
+		cmocka_unit_test(test_binding_wants_both_its_files),
 	};
 
 	return cmocka_run_group_tests_name("softdsa_threads", tests, NULL,
