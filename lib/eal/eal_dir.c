@@ -58,26 +58,35 @@ enum owner {
 	OWNER_SELF,
 };
 
+mode_t
+eal_dir_strangers(const struct stat *st, gid_t root)
+{
+	mode_t others = S_IWGRP | S_IWOTH;
+
+	/* Who is in root's group is trusted as root is. Who is in this user's own
+	 * group is not: it may be one that all users are in. */
+	if (st->st_gid == 0 || st->st_gid == root)
+		others = S_IWOTH;
+	/* In a sticky one no user can rename what is another's. */
+	if ((st->st_mode & S_ISVTX) != 0)
+		others = 0;
+	return st->st_mode & others;
+}
+
 /* What is wrong with a directory, or NULL. */
 static const char *
 wrong(const struct stat *st, enum owner owner, const struct stat *root)
 {
-	mode_t others = S_IWGRP | S_IWOTH;
+	mode_t others;
 
 	if (st->st_uid != geteuid() && (owner == OWNER_SELF ||
 			(st->st_uid != 0 && st->st_uid != root->st_uid)))
 		return "belongs to another user";
-	/* Who is in root's group is trusted as root is. Who is in this user's own
-	 * group is not: it may be one that all users are in. */
-	if (owner == OWNER_TRUSTED && (st->st_gid == 0 ||
-			st->st_gid == root->st_gid))
-		others = S_IWOTH;
-	/* In a sticky one no user can rename what is another's. */
-	if (owner == OWNER_TRUSTED && (st->st_mode & S_ISVTX) != 0)
-		others = 0;
-	if ((st->st_mode & others & S_IWOTH) != 0)
+	others = owner == OWNER_SELF ? st->st_mode & (S_IWGRP | S_IWOTH) :
+		eal_dir_strangers(st, root->st_gid);
+	if ((others & S_IWOTH) != 0)
 		return "can be written to by other users";
-	if ((st->st_mode & others & S_IWGRP) != 0)
+	if ((others & S_IWGRP) != 0)
 		return "can be written to by users of its group";
 	return NULL;
 }

@@ -60,6 +60,7 @@ static int
 check_mount(const char *path, void *arg)
 {
 	struct ferry_eal_args *args = arg;
+	mode_t strangers = 0;
 	struct dirent *e;
 	struct stat st;
 	int ret = 0;
@@ -70,11 +71,13 @@ check_mount(const char *path, void *arg)
 	dir = dir_open(path);
 	if (dir == NULL)
 		return 0;
-	if (fstat(dirfd(dir), &st) == 0 && (st.st_mode & S_IWOTH) != 0 &&
-			(st.st_mode & S_ISVTX) == 0)
-		ret = eal_refuse(args, -EACCES, "hugepages in %s are not safe: "
-			"every user can exchange files there: chmod +t %s",
-			path, path);
+	if (fstat(dirfd(dir), &st) == 0)
+		strangers = eal_dir_strangers(&st, 0);
+	if (strangers != 0)
+		ret = eal_refuse(args, -EACCES, "hugepages in %.100s are not "
+			"safe: %s can exchange files there: chmod +t %.100s",
+			path, (strangers & S_IWOTH) != 0 ? "every user" :
+			"users of its group", path);
 	while (ret == 0 && (e = readdir(dir)) != NULL) {
 		if (!eal_pages_is_name(e->d_name, args->prefix) ||
 				fstatat(dirfd(dir), e->d_name, &st,

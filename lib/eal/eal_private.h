@@ -57,6 +57,10 @@ void eal_dir_path(struct eal_path *out, const char *prefix);
  * in a secondary if there is none.
  */
 int eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role);
+struct stat;
+/* By which bits of its mode users who are not trusted can exchange what is in a
+ * directory: S_IWGRP, S_IWOTH, or neither. root: the group of "/". */
+mode_t eal_dir_strangers(const struct stat *st, gid_t root);
 /* Open a file close-on-exec, whatever signals come; O_CREAT: for this user. */
 int eal_openat(int dir, const char *name, int flags);
 /* Remove all files of the runtime directory, and it. Follows no link, and

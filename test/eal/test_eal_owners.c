@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,10 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include <rte_common.h>
 
 #include "eal_private.h"
 #include "eal_rig.h"
@@ -326,6 +330,53 @@ hugepage_files_of_others_are_refused(void **state)
 	}
 }
 
+static void
+at_a_mount(struct eal_outcome *out, void *arg)
+{
+	out->value = 1;
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC |
+			MS_PRIVATE, NULL) != 0 || mount("none",
+			"/dev/hugepages", "hugetlbfs", 0, arg) != 0)
+		return;
+	out->value = 0;
+	snprintf(args.prefix, sizeof(args.prefix), "%s", ferry_test_prefix());
+	out->result = eal_pages_check(&args);
+	snprintf(out->words, sizeof(out->words), "%s", args.error);
+}
+
+/* As a volume of a pod, or a mount for a group. */
+static void
+a_hugetlbfs_in_which_others_can_exchange_files_is_refused(void **state)
+{
+	static const struct {
+		const char *options;
+		int result;
+		const char *words;
+	} mounts[] = {
+		{ "mode=0755,gid=65532", 0, "" },
+		{ "mode=0777", -EACCES, "every user can exchange files" },
+		{ "mode=01777", 0, "" },
+		{ "mode=0775,gid=65532", -EACCES, "users of its group can" },
+		{ "mode=01775,gid=65532", 0, "" },
+		{ "mode=0775,gid=0", 0, "" },
+	};
+	struct eal_outcome out;
+	unsigned int i;
+
+	(void)state;
+	need_root();
+	ferry_procs_need();
+	for (i = 0; i < RTE_DIM(mounts); i++) {
+		out = eal_try(at_a_mount,
+			(void *)(uintptr_t)mounts[i].options);
+		if (out.value != 0) {
+			print_message("skipped: cannot mount a hugetlbfs\n");
+			skip();
+		}
+		eal_expect(out, mounts[i].result, mounts[i].words);
+	}
+}
+
 int
 main(void)
 {
@@ -341,6 +392,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_missing_is_made_for_this_user_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(cleaning_up_follows_no_link, setup, teardown),
 		cmocka_unit_test(hugepage_files_of_others_are_refused),
+		cmocka_unit_test(a_hugetlbfs_in_which_others_can_exchange_files_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
