@@ -7,13 +7,17 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include <rte_common.h>
 #include <rte_malloc.h>
 
 #include "eal_private.h"
@@ -27,6 +31,8 @@ static unsigned int busy;
 struct call {
 	void (*fn)(void *arg);
 	void *arg;
+	/* The thread's, once it runs. */
+	int tid;
 	/* Either side is done with it; the second one frees it. */
 	uint32_t over;
 };
@@ -36,6 +42,7 @@ helper(void *arg)
 {
 	struct call *call = arg;
 
+	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELAXED);
 	call->fn(call->arg);
 	/* A: after the call, whose memory may then go. */
 	__atomic_sub_fetch(&busy, 1, __ATOMIC_RELEASE);
@@ -82,8 +89,48 @@ used_ms(pthread_t thread)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Wait for the thread: whether it has ended. One that is merely late, because
- * other processes want the CPUs, is given more time than one that polls. */
+/* Milliseconds that a thread was ready to run and got no CPU, of the last waited
+ * ones; as many, if it has not run yet. */
+static uint64_t
+starved_ms(const struct call *call, uint64_t waited)
+{
+	const int tid = __atomic_load_n(&call->tid, __ATOMIC_RELAXED);
+	char path[64];
+	uint64_t ns;
+	FILE *f;
+	int n;
+
+	if (tid == 0)
+		return waited;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", tid);
+	f = fopen(path, "re");
+	/* A kernel without this: it is taken for one that is not starved. */
+	if (f == NULL)
+		return 0;
+	n = fscanf(f, "%*u %" SCNu64, &ns);
+	fclose(f);
+	return n == 1 ? RTE_MIN(ns / 1000000, waited) : 0;
+}
+
+/*
+ * Whether to wait no longer. A thread that polls waits for a lock. Else it may hold
+ * one: if it was left behind, and the process ended, the lock would be held for
+ * ever. So time in which it got no CPU does not count, up to a limit.
+ */
+static bool
+is_enough(pthread_t thread, const struct call *call, uint64_t waited,
+		uint64_t work_ms)
+{
+	if (waited >= EAL_PATIENCE_MS + work_ms &&
+			used_ms(thread) >= (long)(EAL_POLLED_MS + work_ms))
+		return true;
+	return waited >= EAL_PATIENCE_MAX_MS + work_ms &&
+		(waited >= EAL_STARVED_MAX_MS + work_ms ||
+		 waited - starved_ms(call, waited) >=
+			EAL_PATIENCE_MAX_MS + work_ms);
+}
+
+/* Wait for the thread: whether it has ended. */
 static bool
 join(pthread_t thread, struct call *call, long work_ms)
 {
@@ -95,10 +142,7 @@ join(pthread_t thread, struct call *call, long work_ms)
 	begun = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	/* B */
 	while (__atomic_load_n(&call->over, __ATOMIC_ACQUIRE) == 0) {
-		if (waited >= (uint64_t)(EAL_PATIENCE_MAX_MS + work_ms) ||
-				(waited >= (uint64_t)(EAL_PATIENCE_MS +
-					work_ms) && used_ms(thread) >=
-					EAL_POLLED_MS + work_ms))
+		if (is_enough(thread, call, waited, (uint64_t)work_ms))
 			break;
 		nanosleep(&nap, NULL);
 		clock_gettime(CLOCK_MONOTONIC, &now);
@@ -126,6 +170,7 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
 	call->fn = fn;
 	call->arg = arg;
 	call->over = 0;
+	call->tid = 0;
 	if (start(&thread, call) != 0) {
 		free(call);
 		EAL_LOG(ERR, "%s is left out: there is no thread to be had",

@@ -139,14 +139,16 @@ void eal_fds_command(pid_t pid, char *out, size_t len);
 /* eal_helper.c */
 
 /* How long calls of EAL are waited for that a dead process's lock may hold up:
- * if they poll, and in any case. */
+ * if they poll; if they do not; and if they do not because others have all
+ * CPUs. */
 #define EAL_PATIENCE_MS 400
 #define EAL_PATIENCE_MAX_MS 900
+#define EAL_STARVED_MAX_MS 15000
 
 /*
  * Call fn(arg) in a thread of its own and wait for it as long as
- * EAL_PATIENCE_MAX_MS. If it takes longer it goes on by itself, with the
- * scheduler's least favour, and what is logged says so. arg must live as long
+ * EAL_PATIENCE_MAX_MS, not counting time in which it got no CPU. If it takes
+ * longer it goes on by itself, with the scheduler's least favour, and what is logged says so. arg must live as long
  * as fn needs it. work_ms: what it honestly takes beside that.
  *
  * Returns 0, -ETIMEDOUT, or -EAGAIN if there is no thread to be had.

@@ -162,8 +162,9 @@ int ferry_eal_memory_error(uint64_t memory);
 
 /**
  * Call rte_free() for what may take a lock in shared memory that a dead
- * process holds for ever. Returns within a second; if the memory is not
- * given back by then, a thread goes on trying, and it is logged.
+ * process holds for ever. Returns within a second, or later where other
+ * processes have all CPUs; if the memory is not given back by then, a thread
+ * goes on trying, and it is logged.
  *
  * @param pointers
  *   What rte_malloc() returned, or NULL.
