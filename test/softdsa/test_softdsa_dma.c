@@ -133,6 +133,7 @@ test_batches_of_every_size(void **state)
 	assert_int_equal(rig_grown(0, bytes),
 		len * RIG_MAX_BATCH * (RIG_MAX_BATCH + 1) / 2);
 	assert_int_equal(rig_grown(0, failed), 0);
+	assert_int_equal(rig_grown(0, faults), 0);
 }
 
 /* A batch longer than sysfs permits is refused as a whole. */

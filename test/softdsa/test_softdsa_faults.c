@@ -256,6 +256,7 @@ test_order_in_a_batch_is_reversed_up_to_a_fence(void **state)
 	assert_int_equal(rig_wait(0, 6, NULL), 6);
 	/* 2 1 0, then 5 4 3. */
 	assert_int_equal(b[0], a[3]);
+	assert_int_equal(rig_grown(0, faults), 1);
 }
 
 static void
