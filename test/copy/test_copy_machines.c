@@ -12,6 +12,7 @@
 
 #include <rte_common.h>
 
+#include "copy_width.h"
 #include "ferry_copy_kernel.h"
 
 #define KIB ((size_t)1024)
@@ -136,6 +137,25 @@ test_what_a_cache_holds_is_worked_out(void **state)
 	assert_true(asked < 100);
 }
 
+/* Streams lie whole lines apart, as far as there are some, up to a page. */
+static void
+test_streams_are_lines_apart(void **state)
+{
+	size_t rest, share, stride;
+	unsigned int n;
+
+	(void)state;
+	for (n = 1; n <= 4; n *= 2)
+		for (rest = 0; rest < 5 * COPY_PAGE; rest++) {
+			stride = copy_stride(rest, n);
+			share = rest / n;
+			assert_int_equal(stride % COPY_LINE, 0);
+			assert_true(stride <= share && stride <= COPY_PAGE);
+			assert_true(stride + COPY_LINE > share ||
+				stride == COPY_PAGE);
+		}
+}
+
 static void
 test_each_maker_gets_what_is_quick_there(void **state)
 {
@@ -202,6 +222,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_what_a_cache_holds_is_worked_out,
 			setup),
+		cmocka_unit_test(test_streams_are_lines_apart),
 		cmocka_unit_test_setup(test_each_maker_gets_what_is_quick_there,
 			setup),
 		cmocka_unit_test_setup(test_what_lacks_is_told, setup),
