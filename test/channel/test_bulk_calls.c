@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* What single calls of bulk messages do. Short messages, so that it is quick. */
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "chan_parts.h"
+#include "chan_rig.h"
+#include "ferry_bulk.h"
+#include "ferry_lane.h"
+#include "ferry_post.h"
+#include "ferry_test.h"
+#include "late_lane.h"
+
+#define KIB UINT64_C(1024)
+/* A loop that takes longer does not end. */
+#define SECONDS 60
+
+static uint8_t data[400 * KIB], to[400 * KIB];
+
+static bool
+is_not_shared(void *arg, const void *mem, uint64_t len)
+{
+	(void)arg;
+	(void)mem;
+	(void)len;
+	return false;
+}
+
+/* Payloads are private, the endpoint's memory is not. */
+static bool
+is_not_payload(void *arg, const void *mem, uint64_t len)
+{
+	(void)arg;
+	(void)len;
+	return (uintptr_t)mem - (uintptr_t)data >= sizeof(data) &&
+		(uintptr_t)mem - (uintptr_t)to >= sizeof(to);
+}
+
+/* As in two processes that cannot reach each other's memory: neither copies. */
+static void
+be_strangers(struct rig *rig)
+{
+	rig->memory.is_shared = is_not_shared;
+	rig_be_stranger(&rig->ch->tx);
+	rig_be_stranger(&rig->ch->rx);
+}
+
+static struct ferry_bulk_out *
+send_by(struct rig *rig, uint64_t len, uint32_t by)
+{
+	const struct ferry_bulk_options options = { .by = by };
+	const struct iovec iov = { data, len };
+	struct ferry_bulk_out *out = NULL;
+
+	assert_int_equal(ferry_bulk_send(rig->tx, &iov, 1, &options, &out), 1);
+	return out;
+}
+
+static struct ferry_bulk_in *
+accept_one(struct rig *rig)
+{
+	struct ferry_bulk_in *in = NULL;
+	struct ferry_msg msg;
+
+	assert_int_equal(ferry_rx_recv(rig->rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig->rx, &msg, NULL, 0, &in), 0);
+	return in;
+}
+
+static void
+an_end_without_bulk_messages_has_counted_none(void **state)
+{
+	static const struct ferry_bulk_stats none;
+	struct ferry_bulk_stats stats;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	memset(&stats, 0x5a, sizeof(stats));
+	ferry_bulk_tx_stats(rig.tx, &stats);
+	assert_memory_equal(&stats, &none, sizeof(none));
+	memset(&stats, 0x5a, sizeof(stats));
+	ferry_bulk_rx_stats(rig.rx, &stats);
+	assert_memory_equal(&stats, &none, sizeof(none));
+	rig_stop(&rig);
+}
+
+static void
+pieces_end_up_in_other_pieces(void **state)
+{
+	const struct iovec src[] = {
+		{ data, 1 }, { NULL, 0 }, { data + 1, 70000 },
+		{ data + 70001, sizeof(data) - 70001 },
+	};
+	const struct iovec dst[] = {
+		{ to, 40001 }, { to + 40001, 3 },
+		{ to + 40004, sizeof(to) - 40004 },
+	};
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+
+	(void)state;
+	alarm(SECONDS);
+	rig_start(&rig, 256, 4);
+	ferry_test_fill(data, sizeof(data), 3);
+	memset(to, 0, sizeof(to));
+	assert_int_equal(ferry_bulk_send(rig.tx, src, RTE_DIM(src), NULL,
+		&out), 1);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, dst, RTE_DIM(dst),
+		&in), 0);
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+	assert_int_equal(ferry_bulk_await(in, sizeof(to), 0), 0);
+	assert_int_equal(ferry_test_check(to, sizeof(to), 3), -1);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_stop(&rig);
+	alarm(0);
+}
+
+/* Through a window, into pieces of which the first is shorter than a unit. */
+static void
+a_window_is_emptied_into_pieces(void **state)
+{
+	const struct iovec dst[] = {
+		{ to, 100 }, { to + 100, sizeof(to) - 100 },
+	};
+	struct ferry_bulk_stats stats;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+
+	(void)state;
+	alarm(SECONDS);
+	rig_start(&rig, 256, 4);
+	be_strangers(&rig);
+	rig.memory.is_shared = is_not_payload;
+	ferry_test_fill(data, sizeof(data), 4);
+	memset(to, 0, sizeof(to));
+	out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, dst, RTE_DIM(dst),
+		&in), 0);
+	while (ferry_bulk_poll(out) == 0)
+		ferry_bulk_ready(in, NULL);
+	assert_int_equal(ferry_bulk_await(in, sizeof(to), UINT64_MAX), 0);
+	assert_int_equal(ferry_bulk_poll(out), 1);
+	assert_int_equal(ferry_test_check(to, sizeof(to), 4), -1);
+	ferry_bulk_rx_stats(rig.rx, &stats);
+	assert_int_equal(stats.window_bytes, sizeof(to));
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_stop(&rig);
+	alarm(0);
+}
+
+static uint32_t *
+sleeper(struct rig *rig, struct ferry_channel_end *end, uint32_t endpoint)
+{
+	end->may_sleep = 1;
+	rig->bells[endpoint].state = FERRY_BELL_ASLEEP;
+	return &rig->bells[endpoint].state;
+}
+
+static void
+a_message_wakes_its_consumer(void **state)
+{
+	struct rig rig;
+	uint32_t *bell;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	bell = sleeper(&rig, &rig.ch->rx, RIG_RX);
+	ferry_bulk_close(send_by(&rig, 5000, 0));
+	assert_int_equal(*bell, FERRY_BELL_AWAKE);
+	rig_stop(&rig);
+}
+
+/* What a lane was asked to do. */
+static struct ferry_copy_job seen;
+
+static uint16_t
+seeing_copy(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
+		uint16_t n)
+{
+	uint16_t i;
+
+	(void)lane;
+	for (i = 0; i < n; i++)
+		memcpy(jobs[i].dst, jobs[i].src, jobs[i].len);
+	if (n > 0)
+		seen = jobs[n - 1];
+	return n;
+}
+
+/* Who copies goes by what the producer said, whoever it is. */
+static void
+the_producer_says_where_the_bytes_are_put(void **state)
+{
+	static const uint32_t parties[] = { FERRY_BULK_TX, FERRY_BULK_RX };
+	struct ferry_bulk_options options = { 0 };
+	const struct iovec iov = { data, 5000 };
+	struct ferry_copy_driver driver;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct rig rig;
+	unsigned int i;
+	int place;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	driver = *rig.copier.lanes[0].lane->drv;
+	driver.copy = seeing_copy;
+	rig.copier.lanes[0].lane->drv = &driver;
+	for (i = 0; i < RTE_DIM(parties); i++) {
+		options.by = parties[i];
+		for (place = FERRY_PLACE_CACHE; place <= FERRY_PLACE_MEMORY;
+				place++) {
+			options.place = (enum ferry_placement)place;
+			memset(&seen, 0, sizeof(seen));
+			assert_int_equal(ferry_bulk_send(rig.tx, &iov, 1,
+				&options, &out), 1);
+			in = accept_one(&rig);
+			if (parties[i] == FERRY_BULK_TX)
+				ferry_bulk_poll(out);
+			else
+				ferry_bulk_ready(in, NULL);
+			assert_true(seen.len > 0);
+			assert_int_equal(seen.place, place);
+			assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+			ferry_bulk_close(out);
+			assert_int_equal(ferry_bulk_release(in, 0), 0);
+		}
+	}
+	rig_stop(&rig);
+}
+
+/* To begin a copy costs more than to copy a unit. */
+static void
+who_copies_alone_claims_many_units_at_once(void **state)
+{
+	struct ferry_bulk_stats stats;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
+	in = accept_one(&rig);
+	assert_int_equal(chan_bulk(rig.ch)[0].n_units, 25);
+	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+	ferry_bulk_tx_stats(rig.tx, &stats);
+	assert_int_equal(stats.copied, sizeof(data));
+	assert_in_range(stats.claims, 1, 8);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_stop(&rig);
+}
+
+static uint32_t
+open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	uint32_t n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Each end watches the process of the other one as soon as a message begins. */
+static void
+ends_that_are_stopped_leave_no_file_open(void **state)
+{
+	struct ferry_process *other = mmap(NULL, sizeof(*other), PROT_READ |
+			PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint32_t before;
+	struct ferry_bulk_out *out;
+	struct rig rig;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_true(other != MAP_FAILED);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		ferry_process_self(other);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	before = open_files();
+	rig_start(&rig, 256, 4);
+	be_strangers(&rig);
+	rig_set_process(&rig.ch->tx, other);
+	rig_set_process(&rig.ch->rx, other);
+	out = send_by(&rig, 5000, FERRY_BULK_ENGINE);
+	accept_one(&rig);
+	assert_int_equal(open_files(), before + 1);
+	ferry_bulk_poll(out);
+	assert_int_equal(open_files(), before + 2);
+	ferry_tx_stop(rig.tx);
+	ferry_rx_stop(rig.rx);
+	rig.tx = NULL;
+	rig.rx = NULL;
+	assert_int_equal(open_files(), before);
+	rig_stop(&rig);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	munmap(other, sizeof(*other));
+}
+
+/* An engine's help, until it has nothing to do for the channel. */
+static bool
+engine_rests(struct rig_engine *e)
+{
+	int i;
+
+	for (i = 0; i < 200 && e->server.n_active > 0; i++)
+		ferry_server_poll(&e->server);
+	return e->server.n_active == 0;
+}
+
+static void
+an_engine_rests_while_it_cannot_help(void **state)
+{
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct rig_engine e;
+	struct rig rig;
+
+	(void)state;
+	rig_start_post(&rig, 256, 4, 1);
+	be_strangers(&rig);
+	rig_engine_make(&rig, &e, 0);
+	assert_int_equal(rig_serve(&rig, &e), 0);
+	/* Memory that it does not reach. */
+	rig.tx->post->local = false;
+	out = send_by(&rig, sizeof(data), FERRY_BULK_ENGINE);
+	in = accept_one(&rig);
+	chan_bulk(rig.ch)[0].src.flags = FERRY_BULK_SHARED;
+	assert_int_equal(rig.ch->service.bulk, 1);
+	assert_true(engine_rests(&e));
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_leave(&rig, &e);
+	rig_engine_free(&e);
+	rig_stop(&rig);
+}
+
+/* It is over, which its producer has not noticed yet. */
+static void
+an_engine_rests_once_a_message_is_over(void **state)
+{
+	struct late late = { .hold = true };
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct rig_engine e;
+	struct rig rig;
+
+	(void)state;
+	rig_start_post(&rig, 256, 4, 1);
+	rig_engine_make(&rig, &e, 0);
+	late_add(&e.copier, &late);
+	assert_int_equal(rig_serve(&rig, &e), 0);
+	out = send_by(&rig, sizeof(data), FERRY_BULK_ENGINE);
+	in = accept_one(&rig);
+	/* It has begun, so that it knows the message. */
+	ferry_server_poll(&e.server);
+	assert_true(late.nb > 0);
+	ferry_bulk_end(&chan_bulk(rig.ch)[0], 1, FERRY_E_REFUSED);
+	assert_false(engine_rests(&e));
+	late.hold = false;
+	assert_true(engine_rests(&e));
+	assert_int_equal(rig.ch->service.bulk, 1);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_leave(&rig, &e);
+	rig_engine_free(&e);
+	rig_stop(&rig);
+}
+
+/* The device of an engine hangs, and cannot be stopped. */
+static void
+who_ends_a_message_for_a_device_wakes_both_ends(void **state)
+{
+	struct late late = { .hold = true, .close_result = -EBUSY };
+	uint32_t *tx_bell, *rx_bell;
+	struct ferry_bulk_out *out;
+	struct rig_engine e;
+	struct rig rig;
+
+	(void)state;
+	alarm(SECONDS);
+	rig_start_post(&rig, 256, 4, 1);
+	rig_engine_make(&rig, &e, 0);
+	late_add(&e.copier, &late);
+	e.copier.tune.hang_grace_ns = 1e6;
+	assert_int_equal(rig_serve(&rig, &e), 0);
+	out = send_by(&rig, 10000, FERRY_BULK_ENGINE);
+	accept_one(&rig);
+	tx_bell = sleeper(&rig, &rig.ch->tx, RIG_TX);
+	rx_bell = sleeper(&rig, &rig.ch->rx, RIG_RX);
+	ferry_server_poll(&e.server);
+	assert_int_equal(late.nb, 1);
+	assert_int_equal(*tx_bell, FERRY_BELL_ASLEEP);
+	assert_int_equal(*rx_bell, FERRY_BELL_ASLEEP);
+	while (e.server.stats.unsafe == 0)
+		ferry_server_poll(&e.server);
+	assert_int_equal(e.server.stats.unsafe, 1);
+	assert_int_equal(*tx_bell, FERRY_BELL_AWAKE);
+	assert_int_equal(*rx_bell, FERRY_BELL_AWAKE);
+	assert_int_equal(ferry_bulk_poll(out), -EIO);
+	/* Nothing of it counts as copied. */
+	assert_int_equal(e.server.stats.bulk_bytes, 0);
+	ferry_bulk_close(out);
+	rig_leave(&rig, &e);
+	rig_engine_free(&e);
+	/* Not the lane's any more, which is gone. */
+	chan_bulk(rig.ch)[0].units[0] = FERRY_UNIT_FREE;
+	rig_stop(&rig);
+	alarm(0);
+}
+
+/* A thread that waits for ever. */
+struct waiting {
+	struct rig rig;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	void (*wait)(struct waiting *w);
+	int result;
+	uint32_t tid;
+	pthread_t thread;
+};
+
+static void *
+waiting_run(void *arg)
+{
+	struct waiting *w = arg;
+
+	__atomic_store_n(&w->tid, (uint32_t)gettid(), __ATOMIC_RELAXED);
+	w->wait(w);
+	return NULL;
+}
+
+/* Whether a thread sleeps in the kernel. */
+static bool
+is_asleep(uint32_t tid)
+{
+	char path[64], line[512] = "";
+	const char *end;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%u/stat", tid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return false;
+	if (fgets(line, sizeof(line), f) == NULL)
+		line[0] = 0;
+	fclose(f);
+	end = strrchr(line, ')');
+	return end != NULL && strncmp(end, ") S", 3) == 0;
+}
+
+/* Begin to wait, which has to come to a sleep. */
+static void
+waiting_sleeps(struct waiting *w, void (*wait)(struct waiting *w))
+{
+	uint32_t tid;
+
+	alarm(SECONDS);
+	w->wait = wait;
+	w->tid = 0;
+	assert_int_equal(pthread_create(&w->thread, NULL, waiting_run, w), 0);
+	do {
+		usleep(1000);
+		tid = __atomic_load_n(&w->tid, __ATOMIC_RELAXED);
+	} while (tid == 0 || !is_asleep(tid));
+}
+
+static void
+waiting_ends(struct waiting *w, int result)
+{
+	assert_int_equal(pthread_join(w->thread, NULL), 0);
+	assert_int_equal(w->result, result);
+	alarm(0);
+}
+
+static void
+waiting_make(struct waiting *w)
+{
+	memset(w, 0, sizeof(*w));
+	rig_start(&w->rig, 256, 4);
+	be_strangers(&w->rig);
+	assert_int_equal(ferry_tx_set_mode(w->rig.tx, FERRY_MODE_EFFICIENCY),
+		0);
+	assert_int_equal(ferry_rx_set_mode(w->rig.rx, FERRY_MODE_EFFICIENCY),
+		0);
+}
+
+static void
+wait_out(struct waiting *w)
+{
+	w->result = ferry_bulk_wait(w->out, UINT64_MAX);
+}
+
+static void
+wait_in(struct waiting *w)
+{
+	w->result = ferry_bulk_await(w->in, UINT64_MAX, UINT64_MAX);
+}
+
+static void
+wait_room(struct waiting *w)
+{
+	w->result = ferry_bulk_tx_wait(w->rig.tx, UINT64_MAX);
+}
+
+static void
+wait_slot(struct waiting *w)
+{
+	w->result = ferry_tx_wait(w->rig.tx, UINT64_MAX);
+}
+
+static void
+wait_msg(struct waiting *w)
+{
+	w->result = ferry_rx_wait(w->rig.rx, UINT64_MAX);
+}
+
+static void
+a_producer_sleeps_until_its_message_is_taken(void **state)
+{
+	struct waiting w;
+	struct ferry_msg msg;
+
+	(void)state;
+	waiting_make(&w);
+	w.out = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
+	waiting_sleeps(&w, wait_out);
+	assert_int_equal(ferry_rx_recv(w.rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_rx_release(w.rig.rx, &msg, 1), 0);
+	waiting_ends(&w, FERRY_E_REFUSED);
+	ferry_bulk_close(w.out);
+	rig_stop(&w.rig);
+}
+
+static void
+a_producer_sleeps_while_others_copy(void **state)
+{
+	struct waiting w;
+
+	(void)state;
+	waiting_make(&w);
+	w.out = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
+	w.in = accept_one(&w.rig);
+	waiting_sleeps(&w, wait_out);
+	assert_int_equal(ferry_bulk_release(w.in, 0), 0);
+	waiting_ends(&w, FERRY_E_REFUSED);
+	ferry_bulk_close(w.out);
+	rig_stop(&w.rig);
+}
+
+static void
+a_consumer_sleeps_while_others_copy(void **state)
+{
+	struct waiting w;
+
+	(void)state;
+	waiting_make(&w);
+	w.out = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
+	w.in = accept_one(&w.rig);
+	waiting_sleeps(&w, wait_in);
+	assert_int_equal(ferry_bulk_cancel(w.out, 0), 0);
+	waiting_ends(&w, FERRY_E_CANCELLED);
+	ferry_bulk_close(w.out);
+	assert_int_equal(ferry_bulk_release(w.in, 0), 0);
+	rig_stop(&w.rig);
+}
+
+static void
+a_producer_sleeps_until_there_is_room(void **state)
+{
+	struct ferry_bulk_out *out[FERRY_BULK_BLOCKS];
+	struct ferry_msg msg;
+	struct waiting w;
+	unsigned int i;
+
+	(void)state;
+	waiting_make(&w);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		out[i] = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
+	ferry_bulk_close(out[0]);
+	waiting_sleeps(&w, wait_room);
+	assert_int_equal(ferry_rx_recv(w.rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_rx_release(w.rig.rx, &msg, 1), 0);
+	waiting_ends(&w, 0);
+	for (i = 1; i < FERRY_BULK_BLOCKS; i++)
+		ferry_bulk_close(out[i]);
+	rig_stop(&w.rig);
+}
+
+/* Ends that wait for something else, with a bulk message beside it or none. */
+static void
+ends_sleep_beside_a_message_that_others_copy(void **state)
+{
+	struct ferry_msg loan[4] = { 0 }, msgs[4];
+	struct waiting w;
+	int bulk;
+
+	(void)state;
+	for (bulk = 0; bulk < 2; bulk++) {
+		waiting_make(&w);
+		if (bulk) {
+			w.out = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
+			w.in = accept_one(&w.rig);
+		}
+		waiting_sleeps(&w, wait_msg);
+		assert_int_equal(ferry_tx_loan(w.rig.tx, loan, 4), 4);
+		assert_int_equal(ferry_tx_commit(w.rig.tx, loan, 4), 4);
+		waiting_ends(&w, 0);
+		assert_int_equal(ferry_tx_loan(w.rig.tx, loan, 1), 0);
+		waiting_sleeps(&w, wait_slot);
+		assert_int_equal(ferry_rx_recv(w.rig.rx, msgs, 4), 4);
+		assert_int_equal(ferry_rx_release(w.rig.rx, msgs, 4), 0);
+		waiting_ends(&w, 0);
+		ferry_bulk_close(w.out);
+		assert_int_equal(ferry_bulk_release(w.in, 0), 0);
+		rig_stop(&w.rig);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_end_without_bulk_messages_has_counted_none),
+		cmocka_unit_test(pieces_end_up_in_other_pieces),
+		cmocka_unit_test(a_window_is_emptied_into_pieces),
+		cmocka_unit_test(a_message_wakes_its_consumer),
+		cmocka_unit_test(the_producer_says_where_the_bytes_are_put),
+		cmocka_unit_test(who_copies_alone_claims_many_units_at_once),
+		cmocka_unit_test(ends_that_are_stopped_leave_no_file_open),
+		cmocka_unit_test(an_engine_rests_while_it_cannot_help),
+		cmocka_unit_test(an_engine_rests_once_a_message_is_over),
+		cmocka_unit_test(who_ends_a_message_for_a_device_wakes_both_ends),
+		cmocka_unit_test(a_producer_sleeps_until_its_message_is_taken),
+		cmocka_unit_test(a_producer_sleeps_while_others_copy),
+		cmocka_unit_test(a_consumer_sleeps_while_others_copy),
+		cmocka_unit_test(a_producer_sleeps_until_there_is_room),
+		cmocka_unit_test(ends_sleep_beside_a_message_that_others_copy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
