@@ -404,7 +404,7 @@ peer_exit(struct peer *peer)
 	const struct peer_order order = { .op = PEER_EXIT };
 
 	peer_order(peer, &order);
-	assert_int_equal(ferry_proc_wait(&peer->proc, 10000), 0);
+	assert_int_equal(ferry_proc_wait(&peer->proc, 60000), 0);
 }
 
 void

@@ -48,8 +48,8 @@ static const unsigned int all_events[EVENTS] = {
 };
 
 static struct conductor conductor = {
-	.hang_ns = 60 * SECOND,
-	.end_limit_ns = 60 * SECOND,
+	.hang_ns = 240 * SECOND,
+	.end_limit_ns = 240 * SECOND,
 	.awaited = STORM_WRONGS,
 };
 
@@ -194,7 +194,7 @@ spoil_each(void)
 		memset(storm->wrongs, 0, sizeof(storm->wrongs));
 		storm->spoil = spoil;
 		conductor.awaited = noticed[spoil];
-		conductor.hang_ns = (spoil == STORM_SPOIL_HANG ? 5 : 60) *
+		conductor.hang_ns = (spoil == STORM_SPOIL_HANG ? 5 : 240) *
 			SECOND;
 		conductor.until_ns = ferry_test_now_ns() +
 			(spoil == STORM_SPOIL_LEAK ? 1 : 120) * SECOND;
