@@ -207,11 +207,12 @@ learn(struct ferry_copier *c, const struct part *part, uint64_t now,
 
 	/*
 	 * A slow lane may have become yet slower: that was lost as well, but
-	 * not the time in which this thread did not look.
+	 * not the time in which this thread did not look. Only a lane without
+	 * a part is asked, so that nothing was ahead.
 	 */
 	if (part->probe)
 		c->work->probe_ns -= RTE_MAX(0.0, sample.ns - sample.slack_ns -
-			part->t0_ns - part->ahead_ns - part->ns);
+			part->t0_ns - part->ns);
 	ferry_learn(&l->learn[job->place][job->heat],
 		&l->lane->cost[job->place][job->heat], &sample);
 	/* Better than thought: worth asking again soon. */

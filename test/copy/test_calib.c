@@ -3,8 +3,10 @@
 /* Calibration of lanes whose costs are known. EAL is not running. */
 
 #include <cpuid.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -522,6 +524,22 @@ test_the_real_core_in_time(void **state)
 	ferry_lane_close(lane);
 }
 
+/* In front of the C library's: where threads are made to run. */
+static cpu_set_t thread_cpus;
+
+int
+pthread_attr_setaffinity_np(pthread_attr_t *attr, size_t size,
+		const cpu_set_t *cpus)
+{
+	int (*next)(pthread_attr_t *, size_t, const cpu_set_t *);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "pthread_attr_setaffinity_np");
+	assert_non_null(next);
+	if (size <= sizeof(thread_cpus))
+		memcpy(&thread_cpus, cpus, size);
+	return next(attr, size, cpus);
+}
+
 /* -1: unknown. */
 static int
 topology(int cpu, const char *what)
@@ -601,6 +619,9 @@ test_demoting_is_measured_with_a_reader(void **state)
 		options.reader = i == 0 ? (unsigned int)reader + 1 : 0;
 		assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib),
 			0);
+		/* The copier's own CPU is none to read with. */
+		assert_int_equal(CPU_COUNT(&thread_cpus), 1);
+		assert_false(CPU_ISSET(sched_getcpu(), &thread_cpus));
 		assert_int_equal(calib.demote_source, FERRY_CALIB_MEASURED);
 		assert_true(calib.read_ns[0] > 0);
 		assert_true(calib.read_ns[1] > 0);

@@ -51,6 +51,29 @@ test_what_is_right_stays(void **state)
 	assert_true(near(model.bytes_per_ns, 30, 0.001));
 }
 
+/* Samples in a row weigh more; one that is as predicted ends the row. */
+static void
+test_a_row_ends_where_one_is_as_predicted(void **state)
+{
+	const struct ferry_lane_model slow = { 1000, 3 };
+	struct ferry_lane_model model = { 1000, 30 };
+	struct ferry_learn learn = { 0 };
+	double before;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 8; i++) {
+		struct ferry_learn_sample s = sample(i == 3 ? &model : &slow,
+			1 << 26, 0);
+
+		before = model.bytes_per_ns;
+		ferry_learn(&learn, &model, &s);
+		/* The last one is the fourth in its row. */
+		assert_true(near(before / model.bytes_per_ns, i == 3 ? 1 :
+			i < 7 ? 1 + 1.0 / 16 : 1 + 1.0 / 4, 0.001));
+	}
+}
+
 /* Small jobs teach the fixed cost, large ones the bandwidth. */
 static void
 test_a_changed_lane_is_known_after_a_while(void **state)
@@ -272,6 +295,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_right_stays),
+		cmocka_unit_test(test_a_row_ends_where_one_is_as_predicted),
 		cmocka_unit_test(test_a_changed_lane_is_known_after_a_while),
 		cmocka_unit_test(test_quick_to_see_a_lane_four_times_as_slow),
 		cmocka_unit_test(test_one_bad_sample_does_little),
