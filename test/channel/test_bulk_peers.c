@@ -378,6 +378,28 @@ who_ends_a_message_wakes_the_other_end(void **state)
 	free(to.iov_base);
 }
 
+/* Who copies the last unit wakes the end that sleeps until then; and an engine is
+ * told of nothing that it is not to copy. */
+static void
+who_copies_the_last_unit_wakes_who_waits(void **state)
+{
+	struct bench b;
+	uint32_t *bell;
+
+	(void)state;
+	bench_make(&b);
+	bench_send(&b, FERRY_BULK_TX);
+	bench_accept(&b, false);
+	assert_int_equal(b.rig.ch->service.bulk, 0);
+	b.block->wish = UNITS;
+	bell = sleeper(&b, &b.rig.ch->rx, RIG_RX);
+	while (ferry_bulk_poll(b.out) == 0)
+		;
+	assert_int_equal(*bell, FERRY_BELL_AWAKE);
+	bench_arrives(&b);
+	bench_end(&b);
+}
+
 static void
 be_orphans(struct bench *b)
 {
@@ -815,6 +837,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test(an_end_is_one_process_for_ever),
 		cmocka_unit_test(who_cannot_copy_wakes_who_can),
 		cmocka_unit_test(who_ends_a_message_wakes_the_other_end),
+		cmocka_unit_test(who_copies_the_last_unit_wakes_who_waits),
 		cmocka_unit_test(an_unknown_consumer_is_not_waited_for),
 		cmocka_unit_test(memory_is_not_given_back_while_an_unknown_producer_may_write_it),
 		cmocka_unit_test(a_known_peer_is_waited_for_until_it_dies),

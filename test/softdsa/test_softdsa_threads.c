@@ -73,8 +73,8 @@ test_signals_stay_with_the_programs_threads(void **state)
 	sem_destroy(&started);
 }
 
-/* Begin to watch, with room for so many processes of this user: 0, the error, or
- * 100 if a child is left to the program. */
+/* Begin to watch, with room for so many processes of this user: 0, the error,
+ * or 100 if a child is left to the program. */
 static int
 watch(unsigned int processes, const char *place)
 {
@@ -116,8 +116,8 @@ watched(unsigned int processes, const char *place)
 	return WEXITSTATUS(status);
 }
 
-/* It is a child of init, and removes the directory when its program has ended. A
- * program whose directory will remain is told. */
+/* It is a child of init, and removes the directory when its program has ended.
+ * A program whose directory will remain is told. */
 static void
 test_a_watcher_starts_or_that_is_told(void **state)
 {
@@ -155,8 +155,8 @@ descriptors(void)
 	return n;
 }
 
-/* Without one of the files to bind and unbind by there is no thread for them, and
- * the other one is closed. */
+/* Without one of the files to bind and unbind by there is no thread for them,
+ * and the other one is closed. */
 static void
 test_binding_wants_both_its_files(void **state)
 {
