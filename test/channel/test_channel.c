@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "ferry_cache.h"
+#include "chan_parts.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
 
@@ -516,6 +517,80 @@ a_copy_that_cannot_be_made_is_not_sent(void **state)
 	rig_stop(&rig);
 }
 
+static void
+more_than_a_ring_holds_is_corrupt(void **state)
+{
+	struct ferry_msg msg;
+	struct rig rig;
+	int which;
+
+	(void)state;
+	for (which = 0; which < 2; which++) {
+		struct rte_ring *ring;
+
+		rig_start(&rig, 64, 4);
+		ring = which == 0 ? rig.tx->fwd.ring : chan_out(rig.ch);
+		ring->prod.tail += ring->size;
+		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1),
+			FERRY_E_CORRUPT);
+		rig_stop(&rig);
+	}
+}
+
+static void
+a_cell_that_names_no_slot_is_corrupt(void **state)
+{
+	struct ferry_msg msg;
+	struct rig rig;
+	uint32_t slot = 4;
+
+	(void)state;
+	rig_start(&rig, 64, 4);
+	send_loaned(&rig, 1, 64, 0);
+	memcpy(rig.tx->cells[0].data, &slot, sizeof(slot));
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), FERRY_E_CORRUPT);
+	rig_stop(&rig);
+}
+
+/* Indices pass 2^31 and 2^32, and so does their sum. */
+static void
+a_full_ring_has_no_room_wherever_its_indices_stand(void **state)
+{
+	static const uint32_t ends[] = { 0, 100, UINT32_C(1) << 31 };
+	const uint32_t mask = 7;
+	struct rte_ring ring;
+	unsigned int e;
+	uint32_t tail;
+
+	(void)state;
+	memset(&ring, 0, sizeof(ring));
+	for (e = 0; e < RTE_DIM(ends); e++) {
+		for (tail = ends[e] - 20; tail != ends[e] + 20; tail++) {
+			struct ferry_ring r = {
+				.ring = &ring, .mask = mask,
+				.at = tail + mask, .other = tail,
+			};
+
+			ring.cons.tail = tail;
+			assert_false(ferry_ring_room(&r, 1));
+			r.at--;
+			assert_true(ferry_ring_room(&r, 1));
+			assert_false(ferry_ring_room(&r, 2));
+			r.at = tail;
+			assert_true(ferry_ring_room(&r, mask));
+			assert_false(ferry_ring_room(&r, mask + 1));
+			/* Room that was not seen yet. */
+			r.at = tail + mask;
+			ring.cons.tail = tail + 2;
+			assert_true(ferry_ring_room(&r, 2));
+			assert_int_equal(r.other, tail + 2);
+			/* An index that cannot be. */
+			ring.cons.tail = r.at + 1;
+			assert_false(ferry_ring_room(&r, 3));
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -542,6 +617,10 @@ main(void)
 		cmocka_unit_test(
 			auto_placement_asks_whether_the_slots_fit_the_cache),
 		cmocka_unit_test(a_copy_that_cannot_be_made_is_not_sent),
+		cmocka_unit_test(more_than_a_ring_holds_is_corrupt),
+		cmocka_unit_test(a_cell_that_names_no_slot_is_corrupt),
+		cmocka_unit_test(
+			a_full_ring_has_no_room_wherever_its_indices_stand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

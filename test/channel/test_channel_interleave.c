@@ -12,9 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
+#include "ferry_board.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
 #include "chan_step.h"
@@ -251,6 +253,62 @@ no_credit_misses_a_producer_that_falls_asleep(void **state)
 	assert_true(runs > 20 / STEP_EVERY);
 }
 
+/* In memory of both processes. */
+static struct ferry_board *board;
+static uint32_t posts_taken;
+
+#define BOARD_ROOM 200
+#define BOARD_NUMBER 130
+
+static void
+op_post(void *arg)
+{
+	ferry_board_post(arg, BOARD_ROOM, BOARD_NUMBER);
+	step_done();
+}
+
+static void
+take_post(void *arg, uint32_t number)
+{
+	(void)arg;
+	assert_int_equal(number, BOARD_NUMBER);
+	posts_taken++;
+}
+
+/* The engine looks after every instruction of who posts, and once at the end. */
+static void
+no_post_misses_an_engine_that_looks(void **state)
+{
+	uint32_t looks = 0;
+	int status, ret;
+	pid_t child;
+
+	(void)state;
+	stage_need_ptrace();
+	board = mmap(NULL, ferry_board_size(BOARD_ROOM), PROT_READ |
+			PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(board != MAP_FAILED);
+	ferry_board_init(board);
+	posts_taken = 0;
+	child = step_start(op_post, board);
+	assert_true(child > 0);
+	while ((ret = step_one(child, &status)) == 1 &&
+			step_phase() != STEP_DONE) {
+		if (step_phase() == STEP_NOT_YET)
+			continue;
+		ferry_board_take(board, BOARD_ROOM, take_post, NULL);
+		looks++;
+	}
+	if (ret == 1)
+		ret = step_rest(child, &status);
+	assert_int_equal(ret, 0);
+	assert_true(looks > 2);
+	ferry_board_take(board, BOARD_ROOM, take_post, NULL);
+	assert_int_equal(posts_taken, 1);
+	assert_false(ferry_board_any(board, BOARD_ROOM));
+	munmap(board, ferry_board_size(BOARD_ROOM));
+}
+
 /* So that the dynamic linker's steps are not among those counted. */
 static int
 setup(void **state)
@@ -274,6 +332,7 @@ main(void)
 			no_message_misses_a_consumer_that_falls_asleep),
 		cmocka_unit_test(
 			no_credit_misses_a_producer_that_falls_asleep),
+		cmocka_unit_test(no_post_misses_an_engine_that_looks),
 	};
 
 	stage_one_cpu();

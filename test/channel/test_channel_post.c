@@ -562,6 +562,227 @@ a_producer_says_what_it_sleeps_for(void **state)
 	bench_stop(&b);
 }
 
+/* Throughput: a device is worth its while for what is not short; another core
+ * never is. */
+static void
+a_post_goes_to_a_device_if_it_is_not_short(void **state)
+{
+	static const struct {
+		uint32_t devices;
+		uint32_t len;
+		bool offloaded;
+	} cases[] = {
+		{ 0, FERRY_POST_SHORT, false },
+		{ 0, FERRY_POST_SHORT + 1, false },
+		{ 1, FERRY_POST_SHORT, false },
+		{ 1, FERRY_POST_SHORT + 1, true },
+	};
+	uint8_t *data = calloc(1, FERRY_POST_SHORT + 1);
+	struct rig_engine e;
+	struct rig rig;
+	unsigned int i;
+
+	(void)state;
+	rig_start_post(&rig, FERRY_POST_SHORT + 1, 4, 1);
+	rig_engine_make(&rig, &e, 0);
+	assert_int_equal(rig_serve(&rig, &e), 0);
+	rig.ch->service.mode = FERRY_MODE_THROUGHPUT;
+	rig.tx->mode = FERRY_MODE_THROUGHPUT;
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		struct ferry_buf buf = { data, cases[i].len, 0, 0 };
+
+		((struct ferry_board *)rig.boards.base)->devices =
+			cases[i].devices;
+		assert_int_equal(ferry_tx_post(rig.tx, &buf, 1), 1);
+		assert_int_equal(ferry_tx_pending(rig.tx),
+			cases[i].offloaded);
+	}
+	while (ferry_tx_pending(rig.tx) > 0)
+		ferry_server_poll(&e.server);
+	rig_leave(&rig, &e);
+	rig_engine_free(&e);
+	rig_stop(&rig);
+	free(data);
+}
+
+/* Jobs that are each waited for alone are told from those that are not. */
+static void
+a_producer_knows_whether_it_waits_for_each_job(void **state)
+{
+	struct ferry_post *p;
+	struct bench b;
+	uint32_t i;
+
+	(void)state;
+	bench_start(&b, 16);
+	bench_serve(&b);
+	p = b.rig.tx->post;
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, 0), 0);
+	assert_int_equal(p->waited, 0);
+	for (i = 1; i <= 3; i++) {
+		assert_int_equal(bench_post(&b, LONG), 1);
+		bench_serve_all(&b);
+		assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX), 0);
+		assert_int_equal(p->waited, i);
+	}
+	assert_int_equal(bench_post(&b, LONG), 1);
+	assert_int_equal(bench_post(&b, LONG), 1);
+	bench_serve_all(&b);
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX), 0);
+	assert_int_equal(p->waited, 0);
+	assert_int_equal(bench_receive(&b), 0);
+	bench_stop(&b);
+}
+
+static void
+a_producer_knows_how_fast_it_copies_itself(void **state)
+{
+	uint8_t *data = calloc(1, FERRY_POST_ROUTE);
+	const struct ferry_buf buf = { data, FERRY_POST_ROUTE, 0, 0 };
+	struct ferry_msg msg;
+	struct rig rig;
+	int i;
+
+	(void)state;
+	rig_start_post(&rig, FERRY_POST_ROUTE, 4, 1);
+	for (i = 0; i < 40; i++) {
+		assert_int_equal(ferry_tx_post(rig.tx, &buf, 1), 1);
+		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+		assert_int_equal(ferry_rx_release(rig.rx, &msg, 1), 0);
+	}
+	/* Bytes for each tick of the clock. */
+	assert_true(rig.tx->post->own_rate > 0);
+	assert_true(rig.tx->post->own_rate < FERRY_POST_ROUTE);
+	rig_stop(&rig);
+	free(data);
+}
+
+/* What ferry_board_take() found, by number. */
+static uint32_t taken[5000];
+
+static void
+take_one(void *arg, uint32_t number)
+{
+	assert_ptr_equal(arg, taken);
+	assert_true(number < RTE_DIM(taken));
+	taken[number]++;
+}
+
+static void
+a_board_tells_of_each_number_posted_once(void **state)
+{
+	/* At both ends of words of bits, and of words of the summary. */
+	static const uint32_t numbers[] = { 0, 1, 62, 63, 64, 65, 127, 128,
+		191, 192, 4031, 4032, 4095, 4096, 4097, 4998, 4999 };
+	const uint32_t n = RTE_DIM(taken);
+	const uint64_t size = ferry_board_size(n);
+	struct ferry_board *board = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+	uint32_t i, k, sum;
+
+	(void)state;
+	assert_non_null(board);
+	memset(board, 0, size);
+	ferry_board_init(board);
+	/* Each alone, then all together. */
+	for (i = 0; i <= RTE_DIM(numbers); i++) {
+		memset(taken, 0, sizeof(taken));
+		for (k = 0; k < RTE_DIM(numbers); k++)
+			if (k == i || i == RTE_DIM(numbers))
+				ferry_board_post(board, n, numbers[k]);
+		assert_true(ferry_board_any(board, n));
+		ferry_board_take(board, n, take_one, taken);
+		assert_false(ferry_board_any(board, n));
+		for (k = 0, sum = 0; k < RTE_DIM(numbers); k++) {
+			assert_int_equal(taken[numbers[k]],
+				k == i || i == RTE_DIM(numbers));
+			sum += taken[numbers[k]];
+		}
+		for (k = 0; k < n; k++)
+			sum -= taken[k];
+		assert_int_equal(sum, 0);
+		ferry_board_take(board, n, take_one, taken);
+		assert_true(i == RTE_DIM(numbers) || taken[numbers[i]] == 1);
+	}
+	/* What is out of range is ignored. */
+	ferry_board_post(board, n, n);
+	ferry_board_post(board, n, UINT32_MAX);
+	assert_false(ferry_board_any(board, n));
+	free(board);
+}
+
+static void
+a_server_knows_nothing_of_other_channels(void **state)
+{
+	static const uint32_t numbers[] = { 0, 1, UINT32_MAX };
+	struct ferry_server *server;
+	unsigned int i;
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, 8);
+	server = &b.engine.server;
+	for (i = 0; i < RTE_DIM(numbers); i++) {
+		assert_false(ferry_server_pending(server, numbers[i], false));
+		assert_false(ferry_server_pending(server, numbers[i], true));
+		ferry_server_finish(server, numbers[i]);
+		ferry_server_retell(server, numbers[i]);
+		ferry_server_quiet(server, numbers[i]);
+		assert_int_equal(ferry_server_remove(server, numbers[i]),
+			-ENOENT);
+	}
+	bench_stop(&b);
+}
+
+static void
+a_server_counts_its_turns(void **state)
+{
+	const struct ferry_server_stats *stats;
+	struct bench b;
+	int i;
+
+	(void)state;
+	bench_start(&b, 8);
+	stats = &b.engine.server.stats;
+	bench_serve(&b);
+	for (i = 0; i < 3; i++)
+		ferry_server_poll(&b.engine.server);
+	assert_int_equal(stats->turns, 3);
+	assert_int_equal(stats->busy, 0);
+	assert_int_equal(bench_post(&b, LONG), 1);
+	ferry_server_poll(&b.engine.server);
+	assert_int_equal(stats->turns, 4);
+	assert_int_equal(stats->busy, 1);
+	bench_serve_all(&b);
+	assert_int_equal(stats->msgs, 1);
+	assert_int_equal(stats->bytes, LONG);
+	assert_int_equal(bench_receive(&b), 0);
+	bench_stop(&b);
+}
+
+/* However many turns a device takes: nobody tells the engine of its end. */
+static void
+an_engine_stays_awake_for_what_its_device_copies(void **state)
+{
+	struct bench b;
+	int i;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	assert_int_equal(bench_post(&b, LONG), 1);
+	b.late.hold = true;
+	for (i = 0; i < 300; i++)
+		ferry_server_poll(&b.engine.server);
+	assert_int_equal(b.late.nb, 1);
+	assert_int_equal(b.engine.server.n_active, 1);
+	b.late.hold = false;
+	for (i = 0; i < 3; i++)
+		ferry_server_poll(&b.engine.server);
+	assert_int_equal(bench_receive(&b), 0);
+	assert_int_equal(b.received, 1);
+	bench_stop(&b);
+}
+
 int
 main(void)
 {
@@ -588,6 +809,15 @@ main(void)
 			a_quiet_channel_tells_its_engine_of_a_change_of_mode),
 		cmocka_unit_test(a_producer_knows_how_fast_its_server_was),
 		cmocka_unit_test(a_producer_says_what_it_sleeps_for),
+		cmocka_unit_test(a_post_goes_to_a_device_if_it_is_not_short),
+		cmocka_unit_test(
+			a_producer_knows_whether_it_waits_for_each_job),
+		cmocka_unit_test(a_producer_knows_how_fast_it_copies_itself),
+		cmocka_unit_test(a_board_tells_of_each_number_posted_once),
+		cmocka_unit_test(a_server_knows_nothing_of_other_channels),
+		cmocka_unit_test(a_server_counts_its_turns),
+		cmocka_unit_test(
+			an_engine_stays_awake_for_what_its_device_copies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
