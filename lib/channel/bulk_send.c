@@ -47,7 +47,8 @@ struct bulk_tx {
 	uint32_t used;
 	/* Blocks whose last message ended early: they may still be in use. */
 	uint32_t early;
-	/* The last message of each block: what stands there is not believed. */
+	/* The last message of each block, 0: none yet, since an end is opened once.
+	 * What stands in the block is not believed. */
 	uint32_t gens[FERRY_BULK_BLOCKS];
 	uint32_t n_outs;
 	struct bulk_team team;
@@ -57,7 +58,6 @@ static int
 tx_begin(struct ferry_tx *tx)
 {
 	struct bulk_tx *b;
-	uint32_t i;
 	int ret;
 
 	if (tx->bulk != NULL)
@@ -73,9 +73,6 @@ tx_begin(struct ferry_tx *tx)
 		return ret;
 	}
 	b->end.in_hub = tx->post->local;
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		b->gens[i] = __atomic_load_n(&b->end.blocks[i].gen,
-				__ATOMIC_RELAXED);
 	TAILQ_INIT(&b->outs);
 	TAILQ_INIT(&b->spare);
 	bulk_team_init(&b->team);

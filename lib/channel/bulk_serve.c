@@ -144,7 +144,6 @@ msg_useful(struct bulk_serve *s, uint32_t i)
 		reaches(s, &m->v.dst, &s->dst_reach);
 	m->v.block = block;
 	m->v.gen = gen;
-	m->v.started = true;
 	return m->useful;
 }
 

@@ -96,7 +96,6 @@ void
 ferry_server_fini(struct ferry_server *server)
 {
 	free(server->table);
-	memset(server, 0, sizeof(*server));
 }
 
 static void

@@ -289,6 +289,24 @@ the_producer_says_where_the_bytes_are_put(void **state)
 	rig_stop(&rig);
 }
 
+/* No party is late by more than a part of 64. */
+static void
+a_message_of_middle_length_has_64_units(void **state)
+{
+	uint64_t unit;
+
+	(void)state;
+	for (unit = 16 * KIB; unit <= 256 * KIB; unit *= 2) {
+		assert_int_equal(ferry_bulk_unit(64 * unit), unit);
+		assert_int_equal(ferry_bulk_unit(64 * unit - 1), unit);
+		assert_int_equal(ferry_bulk_unit(64 * unit + 1),
+			RTE_MIN(2 * unit, 256 * KIB));
+	}
+	assert_int_equal(ferry_bulk_unit(1), 16 * KIB);
+	assert_int_equal(ferry_bulk_unit(2048 * 256 * KIB), 256 * KIB);
+	assert_int_equal(ferry_bulk_unit(2048 * 256 * KIB + 1), 512 * KIB);
+}
+
 /* To begin a copy costs more than to copy a unit. */
 static void
 who_copies_alone_claims_many_units_at_once(void **state)
@@ -781,6 +799,7 @@ main(void)
 		cmocka_unit_test(a_message_wakes_its_consumer),
 		cmocka_unit_test(a_consumer_is_woken_for_what_it_waits_for),
 		cmocka_unit_test(the_producer_says_where_the_bytes_are_put),
+		cmocka_unit_test(a_message_of_middle_length_has_64_units),
 		cmocka_unit_test(who_copies_alone_claims_many_units_at_once),
 		cmocka_unit_test(
 			a_block_is_used_again_when_both_ends_are_done_with_it),
