@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include <rte_malloc.h>
+
 #include "chan_parts.h"
 #include "chan_rig.h"
 #include "ferry_bulk.h"
@@ -168,6 +170,62 @@ another_arrives(struct bench *b)
 	assert_int_equal(ferry_test_check(ferry_bulk_data(in), LEN, 9), -1);
 	ferry_bulk_close(out);
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
+}
+
+/* The consumer calls both pieces everybody's; the producer finds that EAL does not
+ * know the second one, and leaves the copy to the consumer. */
+static void
+every_piece_has_to_be_known_to_who_copies(void **state)
+{
+	const struct ferry_bulk_options options = { .by = FERRY_BULK_TX };
+	struct ferry_channel_attach attach;
+	struct ferry_channel_memory others;
+	uint8_t *known, *unknown = malloc(LEN);
+	struct ferry_bulk_stats stats;
+	struct iovec src, dst[2];
+	unsigned int i;
+	struct bench b;
+
+	(void)state;
+	ferry_test_need_eal();
+	known = rte_zmalloc(NULL, LEN, 0);
+	assert_non_null(known);
+	b.data = malloc(LEN);
+	ferry_test_fill(b.data, LEN, 9);
+	src = (struct iovec) { b.data, LEN };
+	for (i = 0; i < 2; i++) {
+		rig_make(&b.rig, 256, 4);
+		attach = rig_attach(&b.rig, RIG_TX);
+		assert_int_equal(ferry_tx_start(&b.rig.tx, &attach), 0);
+		others = b.rig.memory;
+		b.rig.memory.is_shared = is_not_shared;
+		attach = rig_attach(&b.rig, RIG_RX);
+		attach.memory = &others;
+		assert_int_equal(ferry_rx_start(&b.rig.rx, &attach), 0);
+		dst[0] = (struct iovec) { known, 100000 };
+		dst[1] = (struct iovec) { i == 0 ? unknown : known + 100000,
+			LEN - 100000 };
+		assert_int_equal(ferry_bulk_send(b.rig.tx, &src, 1, &options,
+			&b.out), 1);
+		assert_int_equal(ferry_rx_recv(b.rig.rx, &b.msg, 1), 1);
+		assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, dst, 2,
+			&b.in), 0);
+		ferry_bulk_poll(b.out);
+		ferry_bulk_tx_stats(b.rig.tx, &stats);
+		assert_int_equal(stats.claims > 0, i == 1);
+		/* Who should copy does not come. */
+		assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX), 0);
+		assert_int_equal(ferry_test_check(known, 100000, 9), -1);
+		assert_memory_equal(dst[1].iov_base, b.data + 100000,
+			LEN - 100000);
+		assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), 0);
+		ferry_bulk_close(b.out);
+		assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+		rig_stop(&b.rig);
+	}
+	free(b.data);
+	free(unknown);
+	rte_free(known);
 }
 
 static void
@@ -694,6 +752,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_piece_has_to_be_known_to_who_copies),
 		cmocka_unit_test(cancelled_before_it_is_accepted),
 		cmocka_unit_test(cancelled_half_way),
 		cmocka_unit_test(cancelled_while_another_party_copies),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Memory that cannot be had: who asked for it is told, and nothing is left. */
+/* Memory that cannot be had: who asked for it is told, and nothing is left. And what
+ * an end asks of the kernel. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -193,6 +194,34 @@ a_bulk_message_goes_through_or_leaves_nothing(void **state)
 	sweep(call_bulk);
 }
 
+/* An end that begins to sleep has all CPUs settle before its first sleep; if they
+ * cannot, it sleeps all the same, for a time that is bounded. */
+static void
+an_end_settles_before_it_sleeps(void **state)
+{
+	struct ferry_fault fault;
+	struct rig rig;
+	uint32_t k;
+
+	(void)state;
+	for (k = 0; k < 3; k++) {
+		rig_start(&rig, 256, 4);
+		ferry_faults_arm(k, FERRY_FAULT_LACK);
+		ferry_rx_set_wait(rig.rx, FERRY_WAIT_SLEEP);
+		fault = ferry_faults_disarm();
+		assert_true(fault.calls > 0);
+		assert_int_equal(rig.ch->rx.may_sleep, 1);
+		assert_int_equal(rig.rx->wait.policy, FERRY_WAIT_SLEEP);
+		ferry_faults_arm(0, FERRY_FAULT_LACK);
+		ferry_rx_set_wait(rig.rx, FERRY_WAIT_NAP);
+		assert_int_equal(ferry_faults_disarm().calls, 0);
+		ferry_faults_arm(0, FERRY_FAULT_LACK);
+		ferry_rx_set_wait(rig.rx, FERRY_WAIT_YIELD);
+		assert_int_equal(ferry_faults_disarm().calls, 0);
+		rig_stop(&rig);
+	}
+}
+
 static int
 set_up(void **state)
 {
@@ -209,6 +238,7 @@ main(void)
 		cmocka_unit_test(a_census_says_that_it_cannot_be_taken),
 		cmocka_unit_test(a_server_that_is_unmade_leaves_nothing),
 		cmocka_unit_test(a_bulk_message_goes_through_or_leaves_nothing),
+		cmocka_unit_test(an_end_settles_before_it_sleeps),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -657,6 +657,58 @@ a_producer_knows_how_fast_it_copies_itself(void **state)
 	free(data);
 }
 
+/* Between engines, as often as it takes. */
+static void
+a_producer_fills_each_gap_between_engines(void **state)
+{
+	struct bench b;
+	int round, i;
+
+	(void)state;
+	bench_start(&b, 8);
+	for (round = 1; round <= 3; round++) {
+		bench_serve(&b);
+		for (i = 0; i < 3; i++)
+			assert_int_equal(bench_post(&b, LONG), 1);
+		rig_leave(&b.rig, &b.engine);
+		assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+		assert_int_equal(b.rig.own.n_channels, 0);
+		assert_int_equal(bench_receive(&b), 0);
+		assert_int_equal(b.received, 3 * round);
+	}
+	bench_stop(&b);
+}
+
+/* No job is written over those that wait. */
+static void
+an_index_that_cannot_be_is_no_room_for_jobs(void **state)
+{
+	struct rte_ring *jobs;
+	struct bench b;
+	uint32_t tail;
+	int i, ret = 1;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	jobs = chan_jobs(b.rig.ch);
+	for (i = 0; i < 100 && ret == 1; i++) {
+		tail = jobs->cons.tail;
+		jobs->cons.tail = tail + 1000;
+		ret = bench_post(&b, LONG);
+		jobs->cons.tail = tail;
+		if (ret != 1)
+			break;
+		bench_serve_all(&b);
+		assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+		assert_int_equal(bench_receive(&b), 0);
+	}
+	assert_true(i > 0);
+	assert_int_equal(ret, FERRY_E_CORRUPT);
+	assert_int_equal(jobs->prod.tail, jobs->cons.tail);
+	bench_stop(&b);
+}
+
 /* What ferry_board_take() found, by number. */
 static uint32_t taken[5000];
 
@@ -813,6 +865,8 @@ main(void)
 		cmocka_unit_test(
 			a_producer_knows_whether_it_waits_for_each_job),
 		cmocka_unit_test(a_producer_knows_how_fast_it_copies_itself),
+		cmocka_unit_test(a_producer_fills_each_gap_between_engines),
+		cmocka_unit_test(an_index_that_cannot_be_is_no_room_for_jobs),
 		cmocka_unit_test(a_board_tells_of_each_number_posted_once),
 		cmocka_unit_test(a_server_knows_nothing_of_other_channels),
 		cmocka_unit_test(a_server_counts_its_turns),
