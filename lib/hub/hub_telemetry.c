@@ -84,14 +84,13 @@ query_parse(struct channel_query *q, const char *params)
 	const size_t len = params != NULL ? strcspn(params, ",") : 0;
 	char *end;
 
-	if (len == 0 || len >= sizeof(q->hub))
+	if (len == 0 || len >= sizeof(q->hub) || (params[len] != '\0' &&
+			!isdigit((unsigned char)params[len + 1])))
 		return -EINVAL;
 	memcpy(q->hub, params, len);
 	q->hub[len] = '\0';
 	if (params[len] == '\0')
 		return 0;
-	if (!isdigit((unsigned char)params[len + 1]))
-		return -EINVAL;
 	q->id = strtoull(params + len + 1, &end, 10);
 	return *end == '\0' ? 0 : -EINVAL;
 }
