@@ -223,6 +223,36 @@ memory_waits_for_what_the_engine_copies_there(void **state)
 }
 
 static void
+memory_waits_for_a_producer_that_took_a_lent_buffer(void **state)
+{
+	struct ferry_bulk_grant *grant;
+	struct ferry_endpoint *a, *b;
+	struct ferry_hub *hub;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 48 * MIB, 4, 4);
+	a = hub_join(HUB, "a");
+	b = hub_join(HUB, "b");
+	assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);
+	assert_int_equal(ferry_rx_open(&rx, b, "c", NULL), 0);
+	assert_non_null(ferry_alloc(b, MIB));
+	grant = &chan_grants(ferry_tx_channel(tx))[1];
+	grant->state = FERRY_GRANT_TAKEN;
+	ferry_detach(b);
+	assert_int_equal(info_of(hub).memory_limbo, 2 * MIB);
+	usleep(250000);
+	assert_int_equal(info_of(hub).memory_limbo, 2 * MIB);
+	__atomic_store_n(&grant->state, FERRY_GRANT_NONE, __ATOMIC_RELEASE);
+	await_limbo(hub, 0);
+	ferry_detach(a);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
 an_end_that_was_not_started_ends_no_messages(void **state)
 {
 	struct ferry_channel_shared *ch;
@@ -322,6 +352,7 @@ main(void)
 		cmocka_unit_test(an_endpoint_that_ends_gives_all_back),
 		cmocka_unit_test(a_hub_that_is_shut_gives_nothing_and_takes_back),
 		cmocka_unit_test(memory_waits_for_what_the_engine_copies_there),
+		cmocka_unit_test(memory_waits_for_a_producer_that_took_a_lent_buffer),
 		cmocka_unit_test(an_end_that_was_not_started_ends_no_messages),
 		cmocka_unit_test(registered_memory_is_known_to_eal_as_long_as_anybody_wants_it),
 	};
