@@ -95,12 +95,17 @@ serve(void *arg)
 		{ .fd = fifo_fd, .events = POLLIN },
 		{ .fd = enough_fd, .events = POLLIN },
 	};
-	ssize_t n;
+	ssize_t n = 0;
 
-	if (poll(p, 2, ASK_MS) < 1 || p[0].revents == 0)
-		return arg;
-	n = read(fifo_fd, asked, sizeof(asked) - 1);
-	if (n <= 0)
+	/* In sysfs, to open and to close the file means nothing. */
+	while (n == 0) {
+		if (poll(p, 2, ASK_MS) < 1 || p[1].revents != 0)
+			return arg;
+		n = read(fifo_fd, asked, sizeof(asked) - 1);
+		if (n == 0)
+			usleep(1000);
+	}
+	if (n < 0)
 		return arg;
 	asked[n] = '\0';
 	usleep(delay * 1000);

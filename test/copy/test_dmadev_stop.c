@@ -4,12 +4,14 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -29,6 +31,8 @@
 #define DEV 0
 #define WQ "wq0.0"
 #define SHORT_MS 50
+/* That somebody else gets on may take long. */
+#define PATIENT_MS 60000
 /* No call here may take longer, on whatever machine. */
 #define BOUND_NS FERRY_TEST_HANG_NS
 
@@ -37,8 +41,8 @@ int copy_dmadev_logtype;
 
 static struct fake_dma fake;
 
-/* In front of EAL's: there are no threads left. */
-static bool no_threads;
+/* In front of EAL's: there are no threads left, for so many calls. */
+static unsigned int no_threads;
 
 int
 rte_ctrl_thread_create(pthread_t *thread, const char *name,
@@ -47,8 +51,10 @@ rte_ctrl_thread_create(pthread_t *thread, const char *name,
 	int (*next)(pthread_t *, const char *, const pthread_attr_t *,
 		void *(*)(void *), void *);
 
-	if (no_threads)
+	if (no_threads > 0) {
+		no_threads--;
 		return -EAGAIN;
+	}
 	*(void **)&next = dlsym(RTLD_NEXT, "rte_ctrl_thread_create");
 	assert_non_null(next);
 	return next(thread, name, attr, run, arg);
@@ -195,12 +201,59 @@ test_nothing_to_ask_the_kernel_with(void **state)
 	(void)state;
 	ferry_test_need_eal();
 	fake_wq_make(FAKE_WQ_USER);
-	no_threads = true;
+	no_threads = UINT_MAX;
 	assert_int_equal(stop(WQ, SHORT_MS), -EBUSY);
 	assert_true(started());
 	fake_wq_set("state", "disabled\n");
 	assert_int_equal(stop(WQ, SHORT_MS), 0);
-	no_threads = false;
+	no_threads = 0;
+	assert_false(started());
+	fake_wq_remove();
+}
+
+/* A lane whose queue stays enabled is lost: what lacks only now is waited for. */
+static void
+test_a_lack_of_threads_passes(void **state)
+{
+	(void)state;
+	ferry_test_need_eal();
+	fake_wq_make(FAKE_WQ_USER);
+	fake_wq_serve(0);
+	no_threads = 3;
+	assert_int_equal(stop(WQ, PATIENT_MS), 0);
+	assert_int_equal(no_threads, 0);
+	assert_string_equal(fake_wq_asked(), WQ);
+	assert_false(started());
+	fake_wq_remove();
+}
+
+static void *
+let_open(void *limit)
+{
+	usleep(300000);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, limit), 0);
+	return NULL;
+}
+
+static void
+test_a_lack_of_descriptors_passes(void **state)
+{
+	struct rlimit limit, none;
+	pthread_t later;
+
+	(void)state;
+	ferry_test_need_eal();
+	fake_wq_make(FAKE_WQ_USER);
+	fake_wq_serve(0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	/* All are in use; and poll() takes no more entries than that. */
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(pthread_create(&later, NULL, let_open, &limit), 0);
+	assert_int_equal(stop(WQ, PATIENT_MS), 0);
+	pthread_join(later, NULL);
+	assert_string_equal(fake_wq_asked(), WQ);
 	assert_false(started());
 	fake_wq_remove();
 }
@@ -366,6 +419,8 @@ main(void)
 		TEST(test_older_kernel),
 		TEST(test_kernel_does_not_answer),
 		TEST(test_nothing_to_ask_the_kernel_with),
+		TEST(test_a_lack_of_threads_passes),
+		TEST(test_a_lack_of_descriptors_passes),
 		TEST(test_state_must_be_said),
 		TEST(test_already_disabled),
 		TEST(test_other_devices),

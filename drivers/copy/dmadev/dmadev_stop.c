@@ -21,11 +21,13 @@
 
 /* The state is looked at so often. */
 #define NAP_NS 200000
+/* What failed for lack of a descriptor, thread or memory is tried again: each 100 ms. */
+#define AGAIN_NAPS 500
 
 /* Belongs to the thread once that runs. */
 struct unbind {
 	char name[32];
-	char paths[2][PATH_MAX];
+	int fd;
 };
 
 static uint64_t
@@ -45,54 +47,78 @@ static void *
 unbind_run(void *arg)
 {
 	struct unbind *ub = arg;
-	unsigned int i;
 	sigset_t all;
-	int fd = -1;
 
 	/* The file may be a FIFO whose reader goes away: no SIGPIPE. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
-	/* Nor may a FIFO without a reader make the open wait. */
-	for (i = 0; i < RTE_DIM(ub->paths) && fd < 0; i++)
-		fd = open(ub->paths[i], O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0) {
-		DMADEV_LOG(ERR, "%s: cannot open %s: %s", ub->name,
-			ub->paths[0], strerror(errno));
-	} else {
-		if (write(fd, ub->name, strlen(ub->name)) < 0)
-			DMADEV_LOG(ERR, "%s: cannot be unbound: %s", ub->name,
-				strerror(errno));
-		close(fd);
-	}
+	if (write(ub->fd, ub->name, strlen(ub->name)) < 0)
+		DMADEV_LOG(ERR, "%s: cannot be unbound: %s", ub->name,
+			strerror(errno));
+	close(ub->fd);
 	free(ub);
 	return NULL;
 }
 
-static void
+/* Open the file by which a driver lets go of a queue: the fd, or negative. */
+static int
+unbind_open(const char *name)
+{
+	char path[PATH_MAX];
+	int fd = -1, error = ENOENT;
+	unsigned int i;
+	size_t len;
+
+	for (i = 0; fd < 0; i++) {
+		len = dmadev_wq_unbind_path(i, path, sizeof(path));
+		if (len == 0)
+			break;
+		if (len >= sizeof(path))
+			continue;
+		/* A FIFO without a reader may not make it wait. */
+		fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0 && (i == 0 || errno != ENOENT))
+			error = errno;
+	}
+	if (fd < 0)
+		DMADEV_LOG(ERR, "%s: cannot open drivers/*/unbind: %s", name,
+			strerror(error));
+	return fd < 0 ? -error : fd;
+}
+
+/* Have the kernel asked to disable the queue. Returns 0 or negative errno. */
+static int
 unbind_start(const char *name)
 {
 	struct unbind *ub = calloc(1, sizeof(*ub));
 	pthread_t thread;
-	unsigned int i;
 	int ret;
 
 	if (ub == NULL)
-		return;
+		return -ENOMEM;
 	strncpy(ub->name, name, sizeof(ub->name) - 1);
-	for (i = 0; i < RTE_DIM(ub->paths); i++) {
-		if (dmadev_wq_unbind_path(i, ub->paths[i],
-				sizeof(ub->paths[i])) >= sizeof(ub->paths[i]))
-			ub->paths[i][0] = '\0';
-	}
-	/* Not on the lcore's CPU if EAL knows others. */
-	ret = rte_ctrl_thread_create(&thread, "ferry-unbind", NULL, unbind_run,
-		ub);
-	if (ret != 0) {
+	ret = ub->fd = unbind_open(name);
+	if (ret >= 0) {
+		/* Not on the lcore's CPU if EAL knows others. */
+		ret = rte_ctrl_thread_create(&thread, "ferry-unbind", NULL,
+			unbind_run, ub);
+		if (ret == 0) {
+			pthread_detach(thread);
+			return 0;
+		}
 		DMADEV_LOG(ERR, "%s: no thread to unbind it: %d", name, ret);
-		free(ub);
-		return;
+		close(ub->fd);
 	}
-	pthread_detach(thread);
+	free(ub);
+	return ret;
+}
+
+/* Whether a call failed for lack of something that others may give back. */
+static bool
+is_shortage(int ret)
+{
+	return ret == -EMFILE || ret == -ENFILE || ret == -ENOMEM ||
+		ret == -EAGAIN;
 }
 
 static int
@@ -100,19 +126,25 @@ wq_disable(const char *name, uint32_t wait_ms)
 {
 	const struct timespec nap = { .tv_nsec = NAP_NS };
 	struct ferry_watch watch;
+	unsigned int naps;
 	uint64_t now;
+	int ret;
 
 	if (dmadev_wq_state(name) == DMADEV_WQ_DISABLED)
 		return 0;
-	unbind_start(name);
+	ret = unbind_start(name);
 	ferry_watch_begin(&watch, now_ns(), (uint64_t)wait_ms * 1000000);
-	do {
+	for (naps = 1;; naps++) {
 		nanosleep(&nap, NULL);
 		now = now_ns();
 		if (dmadev_wq_state(name) == DMADEV_WQ_DISABLED)
 			return 0;
-	} while (!ferry_watch_over(&watch, now));
-	return -EBUSY;
+		if (ferry_watch_over(&watch, now))
+			return -EBUSY;
+		/* A queue that stays enabled costs its lane for good. */
+		if (is_shortage(ret) && naps % AGAIN_NAPS == 0)
+			ret = unbind_start(name);
+	}
 }
 
 int
