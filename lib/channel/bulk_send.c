@@ -47,8 +47,8 @@ struct bulk_tx {
 	uint32_t used;
 	/* Blocks whose last message ended early: they may still be in use. */
 	uint32_t early;
-	/* The last message of each block, 0: none yet, since an end is opened once.
-	 * What stands in the block is not believed. */
+	/* The last message of each block; 0: none yet, since an end is opened
+	 * once. What stands in the block is not believed. */
 	uint32_t gens[FERRY_BULK_BLOCKS];
 	uint32_t n_outs;
 	struct bulk_team team;

@@ -172,8 +172,8 @@ another_arrives(struct bench *b)
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
 }
 
-/* The consumer calls both pieces everybody's; the producer finds that EAL does not
- * know the second one, and leaves the copy to the consumer. */
+/* The consumer calls both pieces everybody's; the producer finds that EAL does
+ * not know the second one, and leaves the copy to the consumer. */
 static void
 every_piece_has_to_be_known_to_who_copies(void **state)
 {

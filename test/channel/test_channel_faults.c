@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Memory that cannot be had: who asked for it is told, and nothing is left. And what
- * an end asks of the kernel. */
+/* Memory that cannot be had: who asked for it is told, and nothing is left. And
+ * what an end asks of the kernel. */
 
 #include <errno.h>
 #include <setjmp.h>

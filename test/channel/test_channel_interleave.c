@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "ferry_board.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
@@ -125,6 +126,43 @@ the_last_message_is_seen_before_the_end_whenever_they_come(void **state)
 			(unsigned long long)seen[1],
 			(unsigned long long)seen[0]);
 	assert_true(seen[1] > 10 / STEP_EVERY);
+}
+
+/* More than is asked for, and behind it one that a server has copied. */
+static void
+act_send_ring_and_serve(struct stage *s)
+{
+	struct rte_ring *ring = chan_out(s->rig.ch);
+	struct ferry_ring out;
+
+	act_send_ring(s);
+	assert_true(ferry_ring_produce(&out, ring, ring->size));
+	ferry_desc_put(ferry_desc_at(&out, 0), (struct ferry_desc) {
+		.seq = (uint32_t)s->rig.tx->seq,
+	});
+	ferry_ring_publish(&out, 1);
+}
+
+static void
+no_more_is_received_than_was_asked_for(void **state)
+{
+	uint64_t steps;
+	int ret;
+
+	(void)state;
+	stage_need_ptrace();
+	for (steps = 1, ret = 1; ret == 1; steps += STEP_EVERY) {
+		stage_start(&stage, false, 300, 8, 3);
+		stage_send(&stage, 20);
+		stage.op = op_recv;
+		stage.n = 3;
+		ret = stage_interleave(&stage, steps, act_send_ring_and_serve);
+		assert_null(stage.wrong);
+		if (ret == 1)
+			assert_in_range(stage.result, 1, 3);
+		stage_stop(&stage);
+	}
+	assert_true(steps > 20);
 }
 
 /* As ferry_rx_wait() asks between arming and sleeping. */
@@ -328,6 +366,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		the_last_message_is_seen_before_the_end_whenever_they_come),
+		cmocka_unit_test(no_more_is_received_than_was_asked_for),
 		cmocka_unit_test(
 			no_message_misses_a_consumer_that_falls_asleep),
 		cmocka_unit_test(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Who carries posts out: what a producer goes by when it chooses, boards, and what
- * servers do for their channels. */
+/* Who carries posts out: what a producer goes by when it chooses, boards, and
+ * what servers do for their channels. */
 
 #include <errno.h>
 #include <pthread.h>
