@@ -311,22 +311,50 @@ a_message_of_middle_length_has_64_units(void **state)
 static void
 who_copies_alone_claims_many_units_at_once(void **state)
 {
+	const struct ferry_bulk_options options = { .by = FERRY_BULK_TX };
+	/* Short: nearly all at once. Longer: ever smaller parts of the rest. */
+	const struct iovec iov[] = {
+		{ data, 400 * KIB }, { data, 400 * KIB }, { data, 224 * KIB },
+	};
+	static const uint32_t units[] = { 25, 50, 64 };
 	struct ferry_bulk_stats stats;
 	struct ferry_bulk_out *out;
 	struct ferry_bulk_in *in;
 	struct rig rig;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(units); i++) {
+		rig_start(&rig, 256, 4);
+		assert_int_equal(ferry_bulk_send(rig.tx, iov, i + 1, &options,
+			&out), 1);
+		in = accept_one(&rig);
+		assert_int_equal(chan_bulk(rig.ch)[0].n_units, units[i]);
+		assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+		ferry_bulk_tx_stats(rig.tx, &stats);
+		assert_int_equal(stats.copied, ferry_bulk_len(in));
+		assert_in_range(stats.claims, 1, 10);
+		ferry_bulk_close(out);
+		assert_int_equal(ferry_bulk_release(in, 0), 0);
+		rig_stop(&rig);
+	}
+}
+
+static void
+no_more_is_lent_than_there_are_places(void **state)
+{
+	struct iovec back[FERRY_BULK_BLOCKS];
+	struct rig rig;
+	unsigned int i;
 
 	(void)state;
 	rig_start(&rig, 256, 4);
-	out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
-	in = accept_one(&rig);
-	assert_int_equal(chan_bulk(rig.ch)[0].n_units, 25);
-	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
-	ferry_bulk_tx_stats(rig.tx, &stats);
-	assert_int_equal(stats.copied, sizeof(data));
-	assert_in_range(stats.claims, 1, 8);
-	ferry_bulk_close(out);
-	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		assert_int_equal(ferry_bulk_lend(rig.rx, to + 64 * i, 64), 0);
+	assert_int_equal(ferry_bulk_lend(rig.rx, to + 64 * i, 64), -ENOBUFS);
+	assert_int_equal(ferry_bulk_unlend(rig.rx, back), FERRY_BULK_BLOCKS);
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		assert_ptr_equal(back[i].iov_base, to + 64 * i);
 	rig_stop(&rig);
 }
 
@@ -801,6 +829,7 @@ main(void)
 		cmocka_unit_test(the_producer_says_where_the_bytes_are_put),
 		cmocka_unit_test(a_message_of_middle_length_has_64_units),
 		cmocka_unit_test(who_copies_alone_claims_many_units_at_once),
+		cmocka_unit_test(no_more_is_lent_than_there_are_places),
 		cmocka_unit_test(
 			a_block_is_used_again_when_both_ends_are_done_with_it),
 		cmocka_unit_test(

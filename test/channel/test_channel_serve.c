@@ -215,6 +215,32 @@ a_job_that_cannot_be_ends_the_channel(void **state)
 	bench_stop(&b);
 }
 
+/* Once for each channel, however many jobs its device had. */
+static void
+a_device_that_cannot_be_stopped_is_counted(void **state)
+{
+	struct bench b;
+	int i;
+
+	(void)state;
+	bench_start(&b, 8);
+	b.late.hold = true;
+	b.late.close_result = -EBUSY;
+	b.engine.copier.tsc_hz = UINT64_C(1000000000);
+	b.engine.copier.tune.hang_factor = 0;
+	b.engine.copier.tune.hang_grace_ns = 1e6;
+	bench_serve(&b);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(bench_post(&b, LONG), 1);
+	while (ferry_channel_failed(b.rig.ch) == 0)
+		ferry_server_poll(&b.engine.server);
+	assert_int_equal(ferry_channel_failed(b.rig.ch), -EIO);
+	assert_int_equal(b.engine.server.stats.unsafe, 1);
+	assert_int_equal(bench_receive(&b), -EIO);
+	assert_int_equal(b.received, 0);
+	bench_stop(&b);
+}
+
 /* Between engines, as often as it takes. */
 static void
 a_producer_fills_each_gap_between_engines(void **state)
@@ -405,6 +431,7 @@ main(void)
 			a_long_send_goes_to_the_engine_if_that_is_quicker),
 		cmocka_unit_test(what_is_told_again_is_told_as_it_is),
 		cmocka_unit_test(a_job_that_cannot_be_ends_the_channel),
+		cmocka_unit_test(a_device_that_cannot_be_stopped_is_counted),
 		cmocka_unit_test(a_producer_fills_each_gap_between_engines),
 		cmocka_unit_test(an_index_that_cannot_be_is_no_room_for_jobs),
 		cmocka_unit_test(a_board_tells_of_each_number_posted_once),
