@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Files and directories of EAL's start, where descriptors, memory and mounts are
- * not as usual. */
+/* Files and directories of EAL's start, where descriptors, memory and mounts
+ * are not as usual. */
 
 #include <dirent.h>
 #include <dlfcn.h>

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +124,84 @@ a_hub_that_ends_leaves_nothing_open(void **state)
 		assert_int_equal(fds_of(hub.proc.pid), before);
 	}
 	assert_int_equal(peer_do(&hub, &create).result, 0);
+	peer_exit_hub(&hub);
+}
+
+static unsigned int
+threads_of(pid_t pid)
+{
+	unsigned int n = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void
+an_endpoint_that_ends_leaves_nothing_behind(void **state)
+{
+	const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
+	unsigned int fds = 0, threads = 0;
+	struct peer hub = { 0 }, a = { 0 };
+	int i;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	peer_start(&a, FERRY_EAL_SECONDARY, NULL);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(peer_do(&a, &attach).result, 0);
+		assert_int_equal(peer_simple(&a, PEER_DETACH), 0);
+		/* What comes with the first one stays. */
+		if (i == 0) {
+			fds = fds_of(a.proc.pid);
+			threads = threads_of(a.proc.pid);
+		}
+		assert_int_equal(fds_of(a.proc.pid), fds);
+		assert_int_equal(threads_of(a.proc.pid), threads);
+	}
+	peer_exit(&a);
+	peer_exit_hub(&hub);
+}
+
+/* What ferry_tx_open() would not ask for. */
+static void
+a_bad_name_makes_no_channel_whoever_asks(void **state)
+{
+	static const char *const names[] = { "", "/", "a/b", "a b", "a\n" };
+	const struct peer_order info = { .op = PEER_INFO };
+	struct peer hub = { 0 };
+	struct hub_request req;
+	struct hub_reply rep;
+	unsigned int i;
+	int self;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	assert_true(self >= 0);
+	req = control_attach();
+	assert_int_equal(control_ask(&req, sizeof(req), &self, 1, &rep), 0);
+	close(self);
+	req.op = HUB_OP_OPEN;
+	req.endpoint = rep.endpoint;
+	req.epoch = rep.epoch;
+	req.config = (struct ferry_channel_config) { 256, 64 };
+	for (i = 0; i < RTE_DIM(names); i++) {
+		snprintf(req.name, sizeof(req.name), "%s", names[i]);
+		assert_int_equal(control_ask(&req, sizeof(req), NULL, 0, &rep),
+			-EINVAL);
+	}
+	assert_int_equal(peer_do(&hub, &info).n_channels, 0);
+	req.op = HUB_OP_DETACH;
+	assert_int_equal(control_ask(&req, sizeof(req), NULL, 0, &rep), 0);
 	peer_exit_hub(&hub);
 }
 
@@ -399,6 +478,8 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(who_speaks_late_is_answered, stop_all),
 		cmocka_unit_test_teardown(a_hub_that_ends_leaves_nothing_open, stop_all),
+		cmocka_unit_test_teardown(an_endpoint_that_ends_leaves_nothing_behind, stop_all),
+		cmocka_unit_test_teardown(a_bad_name_makes_no_channel_whoever_asks, stop_all),
 		cmocka_unit_test_teardown(an_idle_hub_sleeps, stop_all),
 		cmocka_unit_test_teardown(what_is_no_hub_is_told, stop_all),
 		cmocka_unit_test_teardown(a_daemon_without_descriptors_can_ask, stop_all),
