@@ -493,10 +493,30 @@ the_census_finds_what_is_lost_and_lets_the_ring_win(void **state)
 	rig_stop(&rig);
 }
 
+/* Else their first lines would be in the same few sets of a cache. */
+static void
+slots_are_not_a_whole_number_of_pages_apart(void **state)
+{
+	static const uint32_t sizes[][2] = {
+		{ 64, 64 }, { 4031, 4032 }, { 4032, 4032 }, { 4033, 4160 },
+		{ 4096, 4160 }, { 8192, 8256 }, { 8193, 8256 },
+	};
+	struct rig rig;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		rig_start(&rig, sizes[i][0], 4);
+		assert_int_equal(rig.tx->stride, sizes[i][1]);
+		rig_stop(&rig);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slots_are_not_a_whole_number_of_pages_apart),
 		cmocka_unit_test(the_memory_of_a_config_has_bounds),
 		cmocka_unit_test(memory_grows_with_slots_and_their_size),
 		cmocka_unit_test(format_keeps_to_its_memory_and_needs_no_zeros),

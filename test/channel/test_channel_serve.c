@@ -215,6 +215,38 @@ a_job_that_cannot_be_ends_the_channel(void **state)
 	bench_stop(&b);
 }
 
+/* Sealed as its producer does it: a seal says who wrote it, not that it is right. */
+static void
+an_impossible_job_is_not_carried_out(void **state)
+{
+	struct ferry_process self;
+	struct ferry_job *job;
+	unsigned int i;
+	struct bench b;
+
+	(void)state;
+	ferry_process_self(&self);
+	for (i = 0; i < 4; i++) {
+		bench_start(&b, 8);
+		bench_serve(&b);
+		assert_int_equal(bench_post(&b, LONG), 1);
+		job = (struct ferry_job *)&chan_jobs(b.rig.ch)[1];
+		if (i == 1)
+			job->slot = 8;
+		else if (i == 2)
+			job->len = SLOT + 1;
+		else if (i == 3)
+			job->place = FERRY_PLACES;
+		job->seal = ferry_job_seal(self.token, job);
+		b.late.hold = true;
+		ferry_server_poll(&b.engine.server);
+		assert_int_equal(b.late.nb, i == 0);
+		assert_int_equal(ferry_channel_failed(b.rig.ch),
+			i == 0 ? 0 : FERRY_E_CORRUPT);
+		bench_stop(&b);
+	}
+}
+
 /* Once for each channel, however many jobs its device had. */
 static void
 a_device_that_cannot_be_stopped_is_counted(void **state)
@@ -431,6 +463,7 @@ main(void)
 			a_long_send_goes_to_the_engine_if_that_is_quicker),
 		cmocka_unit_test(what_is_told_again_is_told_as_it_is),
 		cmocka_unit_test(a_job_that_cannot_be_ends_the_channel),
+		cmocka_unit_test(an_impossible_job_is_not_carried_out),
 		cmocka_unit_test(a_device_that_cannot_be_stopped_is_counted),
 		cmocka_unit_test(a_producer_fills_each_gap_between_engines),
 		cmocka_unit_test(an_index_that_cannot_be_is_no_room_for_jobs),
