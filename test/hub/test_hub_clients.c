@@ -266,7 +266,7 @@ monitor_of(pid_t pid)
 static void
 await_rest(const struct peer *hub)
 {
-	const uint64_t end = ferry_test_now_ns() + HANGS;
+	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
 	struct activity was, is = monitor_of(hub->proc.pid);
 
 	do {
