@@ -113,17 +113,19 @@ an_id_that_another_process_has_is_refused(void **state)
 static void
 end_beside_a_child(struct eal_outcome *out, void *arg)
 {
-	pid_t *child = arg;
+	pid_t *child = arg, pid;
 
 	eal_rig_start(out, &args, FERRY_EAL_SECONDARY, "--main-lcore=5", NULL);
 	if (out->result != 0)
 		return;
-	*child = fork();
-	if (*child == 0) {
+	/* The child shares *child: it must not write there. */
+	pid = fork();
+	if (pid == 0) {
 		/* Ends by itself if the test fails. */
 		sleep(300);
 		_exit(0);
 	}
+	*child = pid;
 	ferry_eal_cleanup(&args, FERRY_EAL_SECONDARY);
 }
 
