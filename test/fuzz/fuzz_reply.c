@@ -308,8 +308,13 @@ __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
 	fuzz_check(msg->msg_iov[0].iov_len == len);
 	fuzz_check(flags & MSG_DONTWAIT && flags & MSG_CMSG_CLOEXEC);
 	if (!waiting || how >= 252) {
-		errno = how & 1 ? ECONNRESET : EAGAIN;
-		return how & 2 ? 0 : -1;
+		if ((how & 2) == 0) {
+			errno = how & 1 ? ECONNRESET : EAGAIN;
+			return -1;
+		}
+		msg->msg_controllen = 0;
+		msg->msg_flags = 0;
+		return 0;
 	}
 	waiting = false;
 	reply_make(&rep);

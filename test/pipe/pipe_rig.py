@@ -94,7 +94,7 @@ def transfer(name, size, first, *options):
             time.sleep(0.5)
             sender = start('send', name, *options, stdin=source)
         sent, received = ended(sender), ended(receiver)
-        assert sent[0] == 0, sent
+        assert sent[0] == 0, (sent, received)
         assert received[0] == 0, received
         assert digest(source) == digest(copy)
         # Not on a terminal: the summary and nothing else.
