@@ -66,7 +66,7 @@ extern "C" {
 /** First word of a channel, written last: "FERRYCH" and a zero byte. */
 #define FERRY_CHANNEL_MAGIC UINT64_C(0x0048435952524546)
 /** Raised with every change of meaning that the layout hash cannot see. */
-#define FERRY_CHANNEL_VERSION 6
+#define FERRY_CHANNEL_VERSION 5
 /**
  * Alignment that keeps two writers apart: two cache lines, because the
  * adjacent-line prefetcher of x86 fetches lines in pairs.

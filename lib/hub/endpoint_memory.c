@@ -28,9 +28,6 @@ struct memory_piece {
 	struct hub_arena arena;
 	/* For one block alone. */
 	bool own;
-	/* What says that it is idle, and where; NULL: it has no word. */
-	uint64_t mark;
-	uint64_t *word;
 	/* By grain: how many of them the block has that starts there, or 0. */
 	uint32_t *blocks;
 };
@@ -67,26 +64,14 @@ hub_gives(struct endpoint_memory *m, void *mem)
 	endpoint_ask(m->ep, &req, &rep);
 }
 
-/* An idle piece is no longer idle: false if the hub has taken it back. */
-static bool
-piece_claim(struct endpoint_memory *m, struct memory_piece *p)
-{
-	uint64_t mark = p->mark;
-
-	TAILQ_REMOVE(&m->idle, p, next);
-	m->idle_bytes -= p->arena.size;
-	/* Acquire: before the first block in it. */
-	return p->word == NULL || __atomic_compare_exchange_n(p->word, &mark,
-			0, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-}
-
 static void
 idle_drop(struct endpoint_memory *m)
 {
 	struct memory_piece *p = TAILQ_LAST(&m->idle, memory_pieces);
 
-	if (piece_claim(m, p))
-		hub_gives(m, p->arena.base);
+	TAILQ_REMOVE(&m->idle, p, next);
+	m->idle_bytes -= p->arena.size;
+	hub_gives(m, p->arena.base);
 	piece_forget(p);
 }
 
@@ -116,25 +101,18 @@ piece_rest(struct endpoint_memory *m, struct memory_piece *p)
 	m->busy_bytes -= p->arena.size;
 	TAILQ_INSERT_HEAD(&m->idle, p, next);
 	m->idle_bytes += p->arena.size;
-	/* I */
-	if (p->word != NULL)
-		__atomic_store_n(p->word, p->mark, __ATOMIC_RELEASE);
 	idle_trim(m, m->busy_bytes);
 }
 
 /* The books of a piece; NULL if there is no memory for them. */
 static struct memory_piece *
-piece_make(const struct endpoint_memory *m, void *mem, uint64_t size,
-		uint64_t mark, bool own)
+piece_make(void *mem, uint64_t size, bool own)
 {
 	struct memory_piece *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		return NULL;
 	p->own = own;
-	p->mark = mark;
-	if (m->words != NULL)
-		p->word = hub_idle(m->words, m->hub_memory, mem);
 	/* Zeros that are not touched cost nothing. */
 	p->blocks = calloc(size / HUB_ARENA_GRAIN, sizeof(*p->blocks));
 	if (p->blocks == NULL || hub_arena_init(&p->arena, mem, size) != 0) {
@@ -144,19 +122,9 @@ piece_make(const struct endpoint_memory *m, void *mem, uint64_t size,
 	return p;
 }
 
-/* Whether bytes that the hub gave are some of its memory. */
-static bool
-is_the_hubs(const struct endpoint_memory *m, uint64_t addr, uint64_t size)
-{
-	const uint64_t at = addr - (uintptr_t)m->hub_memory;
-
-	return endpoint_mapped(addr, size) && (m->words == NULL ||
-		(at <= m->hub_size && size <= m->hub_size - at));
-}
-
 /* So many bytes of the hub: 0 or negative. */
 static int
-hub_takes(struct endpoint_memory *m, uint64_t size, void **mem, uint64_t *mark)
+hub_takes(struct endpoint_memory *m, uint64_t size, void **mem)
 {
 	struct hub_request req = { .op = HUB_OP_ALLOC, .size = size };
 	struct hub_reply rep;
@@ -165,8 +133,7 @@ hub_takes(struct endpoint_memory *m, uint64_t size, void **mem, uint64_t *mark)
 	if (ret != 0)
 		return ret;
 	*mem = (void *)(uintptr_t)rep.addr;
-	*mark = rep.id;
-	if (!is_the_hubs(m, rep.addr, size)) {
+	if (!endpoint_mapped(rep.addr, size)) {
 		hub_gives(m, *mem);
 		return FERRY_E_CORRUPT;
 	}
@@ -180,7 +147,6 @@ piece_get(struct endpoint_memory *m, uint64_t size)
 	const bool own = size >= OWN_PIECE;
 	uint64_t bytes = RTE_ALIGN_CEIL(size, HUB_ARENA_LONG);
 	struct memory_piece *p;
-	uint64_t mark;
 	void *mem;
 	int ret;
 
@@ -189,16 +155,19 @@ piece_get(struct endpoint_memory *m, uint64_t size)
 		bytes = RTE_MAX(bytes, RTE_MIN(PIECE, RTE_MAX(PIECE_FIRST,
 				m->busy_bytes + m->idle_bytes)));
 	idle_trim(m, m->busy_bytes + bytes);
-	/* The hub takes back all idle pieces, also this endpoint's, before it
-	 * says that there is no room. */
-	ret = hub_takes(m, bytes, &mem, &mark);
+	ret = hub_takes(m, bytes, &mem);
+	if (ret == FERRY_E_NO_ROOM && m->idle_bytes > 0) {
+		while (m->idle_bytes > 0)
+			idle_drop(m);
+		ret = hub_takes(m, bytes, &mem);
+	}
 	if (ret == FERRY_E_NO_ROOM && bytes > size) {
 		bytes = size;
-		ret = hub_takes(m, bytes, &mem, &mark);
+		ret = hub_takes(m, bytes, &mem);
 	}
 	if (ret != 0)
 		return NULL;
-	p = piece_make(m, mem, bytes, mark, own);
+	p = piece_make(mem, bytes, own);
 	if (p == NULL)
 		hub_gives(m, mem);
 	return p;
@@ -229,7 +198,7 @@ piece_suits(const struct memory_piece *p, uint64_t size)
 static void *
 block_find(struct endpoint_memory *m, uint64_t size)
 {
-	struct memory_piece *p, *following;
+	struct memory_piece *p;
 	void *mem;
 
 	TAILQ_FOREACH(p, &m->busy, next) {
@@ -239,19 +208,16 @@ block_find(struct endpoint_memory *m, uint64_t size)
 		if (mem != NULL)
 			return mem;
 	}
-	for (p = TAILQ_FIRST(&m->idle); p != NULL; p = following) {
-		following = TAILQ_NEXT(p, next);
+	TAILQ_FOREACH(p, &m->idle, next) {
 		if (!piece_suits(p, size))
 			continue;
-		if (!piece_claim(m, p)) {
-			piece_forget(p);
-			continue;
-		}
-		piece_use(m, p);
 		mem = block_make(p, size);
-		if (mem != NULL)
-			return mem;
-		piece_rest(m, p); /* no memory for the books */
+		if (mem == NULL)
+			continue; /* no memory for the books */
+		TAILQ_REMOVE(&m->idle, p, next);
+		m->idle_bytes -= p->arena.size;
+		piece_use(m, p);
+		return mem;
 	}
 	return NULL;
 }
@@ -516,15 +482,8 @@ endpoint_memory_know(struct endpoint_memory *m, const struct registry_view *v)
 
 	if (!endpoint_mapped(at, size))
 		return FERRY_E_CORRUPT;
-	/* Of whole grains: see hub_arena_init(). */
-	if (size % HUB_ARENA_GRAIN != 0 || !endpoint_mapped((uintptr_t)v->idle,
-			size / HUB_ARENA_GRAIN * sizeof(*v->idle)))
-		return FERRY_E_CORRUPT;
 	m->reach.known_from = at;
 	m->reach.known_to = at + size;
-	m->hub_memory = (uint8_t *)(uintptr_t)at;
-	m->hub_size = size;
-	m->words = v->idle;
 	return 0;
 }
 

@@ -13,17 +13,6 @@
  * that nothing small keeps these from going back. Pieces without blocks are kept
  * as long as the endpoint does not have more than it lately used at once: a
  * stream of messages asks the hub for nothing.
- *
- * What is kept is there for others. A piece has a word in shared memory (by the
- * grain that it starts at), and a mark, which only the hub and the endpoint know:
- *
- *     endpoint: no block left             hub: somebody lacks room
- *     word = mark, release ───────I─────> word: mark -> 0, acquire: its own
- *     endpoint: a block is wanted
- *     word: mark -> 0, acquire: still its own; else it is gone
- *
- * So the hub asks no endpoint, which may do something else, be stopped, or be about
- * to end.
  */
 
 #include <stdbool.h>
@@ -59,10 +48,6 @@ struct endpoint_memory {
 	uint32_t n_held;
 	uint32_t room_held;
 	uint32_t n_unknown;
-	/* The hub's memory, and the words of pieces; NULL: pieces have none. */
-	uint8_t *hub_memory;
-	uint64_t hub_size;
-	uint64_t *words;
 	struct ferry_reach_cache reach;
 	/* For the channels' ends. */
 	struct ferry_channel_memory ops;

@@ -71,8 +71,7 @@ hub_free(struct ferry_hub *hub)
 {
 	/* No other user may get what a device may still write to. */
 	void *const shared[] = {
-		hub->unsafe ? NULL : hub->memory, hub->idle, hub->boards,
-		hub->registry,
+		hub->unsafe ? NULL : hub->memory, hub->boards, hub->registry,
 	};
 
 	memory_forget(hub);
@@ -112,10 +111,8 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 	 */
 	hub->memory = rte_malloc_socket("ferry_memory", memory,
 			HUB_ARENA_GRAIN, socket);
-	hub->idle = rte_zmalloc_socket("ferry_idle", memory / HUB_ARENA_GRAIN *
-			sizeof(*hub->idle), RTE_CACHE_LINE_SIZE, socket);
 	if (hub->registry == NULL || hub->boards == NULL ||
-			hub->memory == NULL || hub->idle == NULL) {
+			hub->memory == NULL) {
 		ret = ferry_eal_memory_error(memory);
 		HUB_LOG(ERR, "%s: EAL cannot provide %" PRIu64 " MiB: %s, or "
 			"ask for less hub memory", hub->name, memory >> 20,
@@ -127,7 +124,6 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 	engines_begin(hub);
 	hub->registry->memory = (uintptr_t)hub->memory;
 	hub->registry->memory_size = memory;
-	hub->registry->idle = (uintptr_t)hub->idle;
 	return hub_arena_init(&hub->arena, hub->memory, memory);
 }
 
@@ -186,9 +182,7 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 		hub_free(hub);
 		return -ENOMEM;
 	}
-	if (getrandom(&hub->incarnation, sizeof(hub->incarnation), 0) < 0 ||
-			getrandom(&hub->last_mark, sizeof(hub->last_mark),
-				0) < 0) {
+	if (getrandom(&hub->incarnation, sizeof(hub->incarnation), 0) < 0) {
 		ret = -errno;
 		hub_free(hub);
 		return ret;

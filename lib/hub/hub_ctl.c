@@ -111,7 +111,7 @@ hub_serve(struct ferry_hub *hub, const struct hub_request *req,
 		break;
 	case HUB_OP_ALLOC:
 		rep->result = hub_alloc(hub, req->endpoint, req->epoch,
-				req->size, &rep->addr, &rep->id);
+				req->size, &rep->addr);
 		rep->size = req->size;
 		break;
 	case HUB_OP_FREE:

@@ -75,7 +75,6 @@ struct hub_reply {
 	 * address everywhere. */
 	uint64_t addr;
 	uint64_t size;
-	/* OPEN: the channel's. ALLOC: what marks the memory as idle. */
 	uint64_t id;
 	/* OPEN: the channel's number on the boards. */
 	uint32_t number;

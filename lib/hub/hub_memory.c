@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Pieces of the arena that are endpoints' memory. A piece that an endpoint keeps
- * without using it bears its mark in shared memory, by which the hub may take it
- * back: see endpoint_memory.h.
+ * Pieces of the arena that are endpoints' memory.
  *
  *              hub_alloc()         hub_free_piece(), the endpoint's end
  *     arena ───────────────> piece ───────────────────────────────────> arena
@@ -25,9 +23,6 @@
 #include "ferry_claim.h"
 #include "ferry_errno.h"
 #include "hub_engine.h"
-
-/* From one mark to the next: even, and far. */
-#define MARK_STEP UINT64_C(0x9e3779b97f4a7c14)
 
 /* Whether a party has claims in any message of a channel. */
 static bool
@@ -111,47 +106,6 @@ piece_give(struct ferry_hub *hub, struct hub_piece *p, bool lost)
 			"there", hub->name, p->size >> 10);
 	SLIST_INSERT_HEAD(&hub->limbo, p, next);
 	hub_monitor_sweeps(hub, true);
-}
-
-/* Take back what endpoints keep for later: whether there was anything. */
-static bool
-idle_take(struct ferry_hub *hub)
-{
-	struct hub_piece *p, *following;
-	bool any = false;
-	uint32_t i;
-
-	for (i = 0; i < hub->max_endpoints; i++) {
-		struct hub_endpoint *ep = &hub->endpoints[i];
-
-		for (p = SLIST_FIRST(&ep->pieces); p != NULL; p = following) {
-			uint64_t mark = p->mark;
-
-			following = SLIST_NEXT(p, next);
-			/* I: what the endpoint did there is done. */
-			if (!__atomic_compare_exchange_n(hub_idle(hub->idle,
-					hub->arena.base, p->mem), &mark, 0,
-					false, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED))
-				continue;
-			SLIST_REMOVE(&ep->pieces, p, hub_piece, next);
-			piece_give(hub, p, ep->unsafe);
-			any = true;
-		}
-	}
-	return any;
-}
-
-void *
-memory_find(struct ferry_hub *hub, uint64_t size,
-		void *(*alloc)(struct hub_arena *a, uint64_t size))
-{
-	void *mem = alloc(&hub->arena, size);
-
-	if (mem != NULL || size == 0 || size > hub->arena.size ||
-			!idle_take(hub))
-		return mem;
-	return alloc(&hub->arena, size);
 }
 
 void
@@ -256,7 +210,7 @@ memory_endpoint_ended(struct ferry_hub *hub, struct hub_endpoint *ep)
 
 int
 hub_alloc(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
-		uint64_t size, uint64_t *addr, uint64_t *mark)
+		uint64_t size, uint64_t *addr)
 {
 	struct hub_piece *p = malloc(sizeof(*p));
 	struct hub_endpoint *ep;
@@ -271,19 +225,14 @@ hub_alloc(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		ret = FERRY_E_HUB_GONE;
 	else if (size == 0)
 		ret = -EINVAL;
-	else if ((p->mem = memory_find(hub, size, hub_arena_alloc_long)) ==
-			NULL)
+	else if ((p->mem = hub_arena_alloc_long(&hub->arena, size)) == NULL)
 		ret = FERRY_E_NO_ROOM;
 	if (ret == 0) {
-		/* Never the same twice, and no other process can guess it. */
-		hub->last_mark += MARK_STEP;
-		p->mark = hub->last_mark | 1;
 		p->size = size;
 		p->epoch = epoch;
 		p->lost = false;
 		SLIST_INSERT_HEAD(&ep->pieces, p, next);
 		*addr = (uintptr_t)p->mem;
-		*mark = p->mark;
 	}
 	pthread_mutex_unlock(&hub->lock);
 	if (ret != 0)

@@ -48,8 +48,6 @@ struct hub_piece {
 	SLIST_ENTRY(hub_piece) next;
 	void *mem;
 	uint64_t size;
-	/* What its endpoint marks it with while it is idle. */
-	uint64_t mark;
 	/* Of the endpoint: no other one ever has it. */
 	uint32_t epoch;
 	/* In limbo for ever: a device may write there. */
@@ -130,10 +128,6 @@ struct ferry_hub {
 	/* A device that cannot be stopped may write there for ever. */
 	bool unsafe;
 	struct hub_arena arena;
-	/* Marks of idle pieces, in shared memory, by the grain a piece
-	 * starts at; and the last mark that was made. */
-	uint64_t *idle;
-	uint64_t last_mark;
 	/* Pieces that endpoints gave back or left, and that somebody may still
 	 * copy into or out of. */
 	struct hub_pieces limbo;
@@ -220,7 +214,7 @@ uint32_t hub_population(struct ferry_hub *hub);
 
 /* Give an endpoint a piece: 0 or negative. */
 int hub_alloc(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
-		uint64_t size, uint64_t *addr, uint64_t *mark);
+		uint64_t size, uint64_t *addr);
 /* Take one back, at once or when nobody copies there any more. */
 int hub_free_piece(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		uint64_t addr);
@@ -229,10 +223,6 @@ void hub_sweep(struct ferry_hub *hub);
 
 /* The rest of it is called with hub->lock held. */
 
-/* A piece of the arena, by hub_arena_alloc() or such. What endpoints only
- * keep for later goes before there is none. NULL: there is none. */
-void *memory_find(struct ferry_hub *hub, uint64_t size,
-		void *(*alloc)(struct hub_arena *a, uint64_t size));
 /* An end has ended: so have its bulk messages, of which nobody begins to copy
  * a unit any more. */
 void memory_bulk_end(struct hub_channel *c, enum hub_role role, int why);

@@ -25,10 +25,6 @@ registry_read(struct registry_view *v, struct ferry_registry *r, uint64_t size)
 	v->boards.number = 0;
 	v->memory = __atomic_load_n(&r->memory, __ATOMIC_RELAXED);
 	v->memory_size = __atomic_load_n(&r->memory_size, __ATOMIC_RELAXED);
-	v->idle = (uint64_t *)(uintptr_t)__atomic_load_n(&r->idle,
-			__ATOMIC_RELAXED);
-	if ((uintptr_t)v->idle % sizeof(*v->idle) != 0)
-		return FERRY_E_CORRUPT;
 	if (v->n_bells == 0 || v->n_bells > FERRY_HUB_ENDPOINTS_MAX ||
 			v->n_bells > (size - sizeof(*r)) / sizeof(*r->bells))
 		return FERRY_E_CORRUPT;

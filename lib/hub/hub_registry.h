@@ -14,7 +14,6 @@
 #include "ferry_board.h"
 #include "ferry_engine.h"
 #include "ferry_hub.h"
-#include "hub_arena.h"
 
 #define FERRY_REGISTRY_MAGIC UINT64_C(0x0042554859525246) /* "FRRYHUB" */
 
@@ -37,8 +36,6 @@ struct ferry_registry {
 	 * each time would take microseconds. */
 	uint64_t memory;
 	uint64_t memory_size;
-	/* A word for each HUB_ARENA_GRAIN of it: see endpoint_memory.h. */
-	uint64_t idle;
 	struct ferry_bell bells[];
 };
 
@@ -49,20 +46,12 @@ struct registry_view {
 	struct ferry_boards boards;
 	uint64_t memory;
 	uint64_t memory_size;
-	uint64_t *idle;
 };
-
-/* The word of a piece of the hub's memory. */
-static inline uint64_t *
-hub_idle(uint64_t *idle, const void *memory, const void *piece)
-{
-	return &idle[((uintptr_t)piece - (uintptr_t)memory) / HUB_ARENA_GRAIN];
-}
 
 /*
  * Read a registry of which size bytes may be read: 0, FERRY_E_VERSION or
- * FERRY_E_CORRUPT. Whether the boards, the memory and its words are mapped here
- * is the caller's to check: see endpoint_mapped().
+ * FERRY_E_CORRUPT. Whether the boards and the memory are mapped here is the
+ * caller's to check: see endpoint_mapped().
  */
 int registry_read(struct registry_view *v, struct ferry_registry *r,
 		uint64_t size);

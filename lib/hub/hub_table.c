@@ -268,7 +268,7 @@ channel_make(struct ferry_hub *hub, const char *name,
 			c = &hub->channels[i];
 	if (c == NULL)
 		return -ENFILE;
-	mem = memory_find(hub, size, hub_arena_alloc);
+	mem = hub_arena_alloc(&hub->arena, size);
 	if (mem == NULL) {
 		hub_arena_space(&hub->arena, &total, &largest);
 		HUB_LOG(ERR, "%s: channel %s needs %" PRIu64 " KiB in one piece"

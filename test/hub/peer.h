@@ -92,8 +92,6 @@ struct peer {
 	struct ferry_endpoint *ep;
 	struct ferry_tx *tx;
 	struct ferry_rx *rx;
-	/* What an order of the test's own has left for the next one. */
-	void *seen;
 	enum ferry_eal_role role;
 	/* One more EAL argument, or NULL. */
 	const char *eal;

@@ -38,7 +38,6 @@ struct ferry_endpoint {
 	struct {
 		uint64_t addr;
 		uint64_t size;
-		uint64_t mark;
 	} pieces[PIECES];
 	uint64_t held;
 	/* The most there was. */
@@ -53,53 +52,17 @@ struct ferry_endpoint {
 /* Where nothing is mapped. */
 static const uintptr_t nowhere = (UINT64_C(1) << 40) + 15 * GIB;
 
-static uint64_t words[SIZE / HUB_ARENA_GRAIN];
-
-static void
-hub_has(struct ferry_endpoint *ep, uint32_t i)
-{
-	hub_arena_free(&ep->arena, (void *)(uintptr_t)ep->pieces[i].addr,
-		ep->pieces[i].size);
-	ep->held -= ep->pieces[i].size;
-	ep->pieces[i].size = 0;
-}
-
-/* What the endpoint keeps for later. */
-static void
-hub_takes_idle(struct ferry_endpoint *ep)
-{
-	uint64_t *word;
-	uint32_t i;
-
-	for (i = 0; i < PIECES; i++) {
-		if (ep->pieces[i].size == 0)
-			continue;
-		word = hub_idle(words, base, (void *)(uintptr_t)
-				ep->pieces[i].addr);
-		if (*word != ep->pieces[i].mark)
-			continue;
-		*word = 0;
-		hub_has(ep, i);
-	}
-}
-
 static int
 hub_gave(struct ferry_endpoint *ep, const struct hub_request *req,
 		struct hub_reply *rep)
 {
-	static uint64_t mark;
 	uint32_t i = 0;
 	void *mem = hub_arena_alloc_long(&ep->arena, req->size);
 
-	if (mem == NULL) {
-		hub_takes_idle(ep);
-		mem = hub_arena_alloc_long(&ep->arena, req->size);
-	}
 	if (mem == NULL)
 		return FERRY_E_NO_ROOM;
 	while (ep->pieces[i].size != 0)
 		assert_true(++i < PIECES);
-	ep->pieces[i].mark = rep->id = ++mark;
 	ep->pieces[i].addr = rep->addr = (uintptr_t)mem;
 	ep->pieces[i].size = req->size;
 	ep->held += req->size;
@@ -115,7 +78,10 @@ hub_took(struct ferry_endpoint *ep, const struct hub_request *req)
 	/* Never what it has not given. */
 	while (ep->pieces[i].size == 0 || ep->pieces[i].addr != req->addr)
 		assert_true(++i < PIECES);
-	hub_has(ep, i);
+	hub_arena_free(&ep->arena, (void *)(uintptr_t)req->addr,
+		ep->pieces[i].size);
+	ep->held -= ep->pieces[i].size;
+	ep->pieces[i].size = 0;
 	return 0;
 }
 
@@ -165,9 +131,6 @@ start(uint64_t size)
 	memset(&ep, 0, sizeof(ep));
 	assert_int_equal(hub_arena_init(&ep.arena, base, size), 0);
 	endpoint_memory_init(&ep.memory, &ep);
-	ep.memory.hub_memory = base;
-	ep.memory.hub_size = ep.arena.size;
-	ep.memory.words = words;
 	return &ep;
 }
 
@@ -386,45 +349,6 @@ a_full_hub_gives_what_it_has(void **state)
 	stop(ep);
 }
 
-/* A piece that the hub has taken back meanwhile is neither used nor given
- * back. */
-static void
-what_the_hub_took_back_is_not_used(void **state)
-{
-	struct ferry_endpoint *ep = start(256 * MIB);
-	void *mem[3], *small;
-	unsigned int requests;
-	uint32_t i;
-
-	(void)state;
-	small = get(ep, 4096);
-	for (i = 0; i < RTE_DIM(mem); i++)
-		mem[i] = get(ep, 64 * MIB);
-	for (i = 0; i < RTE_DIM(mem); i++)
-		ferry_free(ep, mem[i]);
-	assert_true(ep->held > 192 * MIB);
-	/* What is in use bears no mark. */
-	hub_takes_idle(ep);
-	assert_true(ep->held > 0 && ep->held <= 2 * MIB);
-	requests = ep->requests;
-	mem[0] = get(ep, 64 * MIB);
-	assert_int_equal(ep->requests, requests + 1);
-	assert_true(ep->held <= 66 * MIB);
-	/* Nor is what was idle, and is in use again. */
-	ferry_free(ep, mem[0]);
-	mem[0] = get(ep, 64 * MIB);
-	assert_int_equal(ep->requests, requests + 1);
-	hub_takes_idle(ep);
-	assert_true(ep->held > 64 * MIB);
-	ferry_free(ep, mem[0]);
-	/* It forgets its peak: what is gone is not given back again. */
-	hub_takes_idle(ep);
-	for (i = 0; i < 100; i++)
-		ferry_free(ep, get(ep, 4096));
-	ferry_free(ep, small);
-	stop(ep);
-}
-
 static void
 without_a_hub_there_is_nothing_new_and_giving_back_is_only_books(void **state)
 {
@@ -611,7 +535,6 @@ main(void)
 		cmocka_unit_test(
 			a_peak_is_forgotten_though_there_is_room_elsewhere),
 		cmocka_unit_test(a_full_hub_gives_what_it_has),
-		cmocka_unit_test(what_the_hub_took_back_is_not_used),
 		cmocka_unit_test(without_a_hub_there_is_nothing_new_and_giving_back_is_only_books),
 		cmocka_unit_test(what_is_not_a_block_is_not_freed),
 		cmocka_unit_test(memory_that_this_process_does_not_have_is_given_back),

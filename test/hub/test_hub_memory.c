@@ -108,7 +108,6 @@ alloc(struct peer *peer)
 	if (mem == NULL)
 		return -ENOMEM;
 	memset(mem, 0x5a, BYTES);
-	peer->seen = mem;
 	return 0;
 }
 
@@ -121,56 +120,6 @@ alloc_most(struct peer *peer)
 	if (mem == NULL)
 		return -ENOMEM;
 	ferry_free(peer->ep, mem);
-	return 0;
-}
-
-/* All there is, but for one block given back. */
-static int
-hog(struct peer *peer)
-{
-	void *mem[64];
-	uint32_t i, n = 0;
-
-	mem[0] = ferry_alloc(peer->ep, MIB);
-	if (mem[0] == NULL)
-		return -ENOMEM;
-	memset(mem[0], 0x77, MIB);
-	peer->seen = mem[0];
-	for (n = 1; n < RTE_DIM(mem); n++) {
-		mem[n] = ferry_alloc(peer->ep, n == 1 ? 40 * MIB : 2 * MIB);
-		if (mem[n] == NULL)
-			break;
-	}
-	for (i = 1; i < n; i++)
-		ferry_free(peer->ep, mem[i]);
-	return (int)n;
-}
-
-/* What it has kept is as it was; and there is more, which is its own. */
-static int
-hog_check(struct peer *peer)
-{
-	const uint8_t *kept = peer->seen;
-	uint8_t *mem;
-
-	if (kept[0] != 0x77 || memcmp(kept, kept + 1, MIB - 1) != 0)
-		return -EILSEQ;
-	mem = ferry_alloc(peer->ep, 8 * MIB);
-	if (mem == NULL)
-		return -ENOMEM;
-	memset(mem, 0x66, 8 * MIB);
-	ferry_free(peer->ep, mem);
-	return 0;
-}
-
-static int
-alloc_check(struct peer *peer)
-{
-	uint32_t i;
-
-	for (i = 0; i < BYTES; i++)
-		if (((const uint8_t *)peer->seen)[i] != 0x5a)
-			return -EILSEQ;
 	return 0;
 }
 
@@ -436,39 +385,6 @@ buffers_that_a_dead_consumer_lent_are_not_given_out(void **state)
 	stop(&hub, &other);
 }
 
-/* An endpoint keeps what it has used, in case that it needs it again. Others
- * need not wait until it forgets that, nor for its process. */
-static void
-what_an_endpoint_only_keeps_is_there_for_others(void **state)
-{
-	static const struct ferry_channel_config large = { 65536, 512 };
-	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
-	struct peer_report rep;
-
-	(void)state;
-	ferry_procs_need();
-	peer_start_hub(&hub, 100 * MIB);
-	peer_start_endpoint(&a);
-	peer_start_endpoint(&b);
-	assert_true(do_custom(&a, hog) > 2);
-	rep = info_of(&hub);
-	assert_true(rep.info.memory_free < BYTES);
-	ferry_proc_signal(&a.proc, SIGSTOP);
-	assert_int_equal(do_custom(&b, alloc), 0);
-	assert_int_equal(do_custom(&b, alloc_most), -ENOMEM);
-	ferry_proc_signal(&a.proc, SIGCONT);
-	assert_int_equal(do_custom(&a, hog_check), 0);
-	assert_int_equal(do_custom(&b, alloc_check), 0);
-	/* A channel finds it, too. */
-	assert_true(do_custom(&a, hog) > 2);
-	assert_int_equal(peer_open(&b, PEER_OPEN_TX, CHANNEL, &large), 0);
-	assert_int_equal(do_custom(&a, hog_check), 0);
-	assert_int_equal(do_custom(&b, alloc_check), 0);
-	assert_int_equal(peer_simple(&a, PEER_DETACH), 0);
-	peer_exit(&a);
-	stop(&hub, &b);
-}
-
 static void
 a_hub_in_limbo_is_destroyed_when_all_have_left(void **state)
 {
@@ -497,7 +413,6 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_give_in_time_is_not_given, stop_all),
 		cmocka_unit_test_teardown(memory_waits_also_if_only_the_channel_is_closed, stop_all),
 		cmocka_unit_test_teardown(buffers_that_a_dead_consumer_lent_are_not_given_out, stop_all),
-		cmocka_unit_test_teardown(what_an_endpoint_only_keeps_is_there_for_others, stop_all),
 		cmocka_unit_test_teardown(a_hub_in_limbo_is_destroyed_when_all_have_left, stop_all),
 	};
 

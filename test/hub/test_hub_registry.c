@@ -43,7 +43,6 @@ good(void)
 	mem.r.boards = 16 * RTE_CACHE_LINE_SIZE;
 	mem.r.memory = 1 << 21;
 	mem.r.memory_size = 1 << 22;
-	mem.r.idle = 64;
 	return &mem.r;
 }
 
@@ -67,7 +66,6 @@ what_a_hub_has_written_is_read(void **state)
 	assert_int_equal((uintptr_t)view.boards.base, mem.r.boards);
 	assert_int_equal(view.memory, mem.r.memory);
 	assert_int_equal(view.memory_size, mem.r.memory_size);
-	assert_int_equal((uintptr_t)view.idle, mem.r.idle);
 	/* The fewest, and the most. */
 	good()->n_boards = 1;
 	assert_int_equal(look(), 0);
@@ -121,8 +119,6 @@ a_damaged_registry_is_told(void **state)
 	good()->board_size += RTE_CACHE_LINE_SIZE;
 	assert_int_equal(look(), FERRY_E_CORRUPT);
 	good()->boards += RTE_CACHE_LINE_SIZE / 2;
-	assert_int_equal(look(), FERRY_E_CORRUPT);
-	good()->idle += 4;
 	assert_int_equal(look(), FERRY_E_CORRUPT);
 }
 

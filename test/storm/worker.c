@@ -25,6 +25,7 @@
 #define HOG_PIECES 64
 #define HOG_PIECE (UINT64_C(2) << 20)
 #define HOG_US 30000
+#define HOG_FORGETS 128
 
 static const struct ferry_channel_config channel = {
 	.slot_size = STORM_SLOT, .n_slots = STORM_N_SLOTS,
@@ -174,6 +175,9 @@ hog(struct worker *w)
 	usleep(HOG_US);
 	for (i = 0; i < n; i++)
 		ferry_free(w->ep, pieces[i]);
+	/* An endpoint keeps what it had in use lately, by its allocations. */
+	for (i = 0; i < HOG_FORGETS; i++)
+		ferry_free(w->ep, ferry_alloc(w->ep, 1));
 	storm_at(STORM_ELSEWHERE);
 	storm_count(STORM_N_HOGS, 1);
 }
