@@ -6,7 +6,7 @@
 #     devtools/fuzz.sh [SECONDS] [TARGET...]
 #     devtools/fuzz.sh --inputs N [TARGET...]
 #
-# Each target runs for so many seconds (60), or has so many inputs, four at a time,
+# Each target runs for so many seconds (60), or has so many inputs, five at a time,
 # from the seeds in test/fuzz/corpus/TARGET and what earlier runs found in
 # build-fuzz/corpus. The last line says how many inputs there were. An input that crashes, hangs or breaks a check is put into test/fuzz/corpus as
 # found-...: mend the fault, and keep the file, so that each run tries it again.
@@ -123,9 +123,9 @@ fuzz()
 printf '%-16s %12s %9s %9s  %s\n' target executions exec/s coverage result
 running=0
 for name in "${targets[@]}"; do
-	if [ $running = 4 ]; then
+	if [ $running = 5 ]; then
 		wait -n
-		running=3
+		running=4
 	fi
 	fuzz "$name" &
 	running=$((running + 1))

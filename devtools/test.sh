@@ -147,7 +147,7 @@ if ! $fast; then
 	if build asan gcc -Db_sanitize=address,undefined; then
 		run asan --suite fast
 	fi
-	# A minute for each target, four at a time: counted from their log.
+	# A minute for each target, five at a time: counted from their log.
 	rm -rf build-fuzz
 	step "fuzz: build and run" devtools/fuzz.sh 60 || true
 	if [ -s build-fuzz/testlog.json ]; then
