@@ -61,25 +61,29 @@ token_of(uint64_t *at)
 	return token;
 }
 
-void
-ferry_process_self(struct ferry_process *self)
+/* The page, made if there is none; NULL if it cannot be. */
+static uint64_t *
+page_get(void)
 {
 	uint64_t *at = __atomic_load_n(&page, __ATOMIC_ACQUIRE);
 
-	if (at == NULL)
-		at = page_make();
-	self->token = at != NULL ? token_of(at) : 0;
-	self->token_at = (uintptr_t)at;
-	self->pid = getpid();
+	return at != NULL ? at : page_make();
 }
 
 uint64_t
 ferry_process_token(void)
 {
-	struct ferry_process self;
+	uint64_t *at = page_get();
 
-	ferry_process_self(&self);
-	return self.token;
+	return at != NULL ? token_of(at) : 0;
+}
+
+void
+ferry_process_self(struct ferry_process *self)
+{
+	self->token = ferry_process_token();
+	self->token_at = (uintptr_t)__atomic_load_n(&page, __ATOMIC_ACQUIRE);
+	self->pid = getpid();
 }
 
 int

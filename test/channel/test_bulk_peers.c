@@ -98,35 +98,6 @@ a_forked_child_is_another_process(void **state)
 	assert_false(ferry_process_same(&self, &self));
 }
 
-/* What keeps the token is not the child's, nor that of a child's child. */
-static void
-a_forked_child_knows_what_is_not_its_own(void **state)
-{
-	const uint64_t mine = ferry_process_token();
-	uint64_t childs;
-	int status;
-	pid_t pid;
-
-	(void)state;
-	assert_int_equal(ferry_process_check(mine), 0);
-	assert_int_equal(ferry_process_check(0), FERRY_E_FORKED);
-	pid = fork();
-	if (pid == 0) {
-		childs = ferry_process_token();
-		if (ferry_process_check(mine) != FERRY_E_FORKED ||
-				ferry_process_check(childs) != 0)
-			_exit(1);
-		pid = fork();
-		if (pid == 0)
-			_exit(ferry_process_check(mine) != FERRY_E_FORKED ||
-				ferry_process_check(childs) != FERRY_E_FORKED);
-		_exit(waitpid(pid, &status, 0) != pid || status != 0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	assert_int_equal(ferry_process_check(mine), 0);
-}
-
 static void
 memory_is_read_with_the_token_only(void **state)
 {
@@ -831,7 +802,6 @@ main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_forked_child_is_another_process),
-		cmocka_unit_test(a_forked_child_knows_what_is_not_its_own),
 		cmocka_unit_test(memory_is_read_with_the_token_only),
 		cmocka_unit_test(a_namesake_is_not_read),
 		cmocka_unit_test(an_end_is_one_process_for_ever),
