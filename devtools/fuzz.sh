@@ -6,12 +6,13 @@
 #     devtools/fuzz.sh [SECONDS] [TARGET...]
 #     devtools/fuzz.sh --inputs N [TARGET...]
 #
-# Each target runs for so many seconds (60), or has so many inputs, five at a time,
-# from the seeds in test/fuzz/corpus/TARGET and what earlier runs found in
-# build-fuzz/corpus. The last line says how many inputs there were. An input that crashes, hangs or breaks a check is put into test/fuzz/corpus as
-# found-...: mend the fault, and keep the file, so that each run tries it again.
-# The exit code is not 0 if there was one. build-fuzz/testlog.json has a line
-# for each target, as meson writes it.
+# Each target runs for so many seconds (60), or has so many inputs, five at a
+# time, from the seeds in test/fuzz/corpus/TARGET and what earlier runs found in
+# build-fuzz/corpus. The last line says how many inputs there were. An input that
+# crashes, hangs or breaks a check is put into test/fuzz/corpus as found-...: mend
+# the fault, and keep the file, so that each run tries it again. The exit code is
+# not 0 if there was one. build-fuzz/testlog.json has a line for each target, as
+# meson writes it.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
 
 #include "bulk_end.h"
+#include "ferry_clock.h"
 
 /*
  * A message that does not get on for so long, though others should copy it, is
@@ -17,8 +17,6 @@
 #define STALL_US 200
 #define STALL_SLEEP_US 20000
 #define STALL_BYTE_NS 0.4
-/* A message's units are examined so often: 20 ms at 5 GHz. */
-#define AUDIT_TICKS UINT64_C(100000000)
 /*
  * How long a thread of this process may be in the middle of copying a message
  * that is over: 5 s, and what its bytes take at 100 MB/s. Then no thread has
@@ -251,12 +249,8 @@ server_may_copy(const struct bulk_end *e)
 static void
 server_remind(struct bulk_end *e, struct bulk_msg *m)
 {
-	const uint64_t now = rte_rdtsc();
-
-	if (now < m->audit)
-		return;
-	m->audit = now + AUDIT_TICKS;
-	bulk_announce(e, m);
+	if (bulk_audit_due(&m->audit))
+		bulk_announce(e, m);
 }
 
 bool
@@ -272,14 +266,11 @@ bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
 bool
 bulk_is_impatient(struct bulk_msg *m)
 {
-	const uint64_t limit = PATIENCE_NS + m->v.len * PATIENCE_BYTE_NS;
-	struct timespec ts;
-	uint64_t now;
+	const uint64_t now = ferry_clock_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	if (m->patience.limit == 0)
-		ferry_watch_begin(&m->patience, now, limit);
+		ferry_watch_begin(&m->patience, now, PATIENCE_NS +
+			m->v.len * PATIENCE_BYTE_NS);
 	return ferry_watch_over(&m->patience, now);
 }
 
@@ -370,13 +361,13 @@ audit_server(struct bulk_end *e, struct bulk_msg *m)
 static bool
 is_sound(struct bulk_end *e, struct bulk_msg *m)
 {
-	const uint64_t now = rte_rdtsc();
+	const bool first = m->audit == 0;
 	bool server = false;
 	uint32_t i;
 
-	if (likely(now < m->audit))
+	if (likely(!bulk_audit_due(&m->audit)) || first)
 		return true;
-	for (i = m->v.front; i < m->v.n_units && m->audit != 0; i++) {
+	for (i = m->v.front; i < m->v.n_units; i++) {
 		const uint8_t unit = __atomic_load_n(&m->v.block->units[i],
 				__ATOMIC_ACQUIRE);
 
@@ -388,7 +379,6 @@ is_sound(struct bulk_end *e, struct bulk_msg *m)
 	}
 	if (unlikely(server))
 		audit_server(e, m);
-	m->audit = now + AUDIT_TICKS;
 	return true;
 }
 

@@ -9,10 +9,27 @@
 
 #include <sys/queue.h>
 
+#include <rte_cycles.h>
+
 #include "bulk_copy.h"
 #include "ferry_process.h"
 #include "ferry_reach.h"
 #include "ferry_watch.h"
+
+/* Units are examined so often: 20 ms at 5 GHz. */
+#define BULK_AUDIT_TICKS UINT64_C(100000000)
+
+/* Whether it is time to examine units. *next: when that is, 0 at first. */
+static inline bool
+bulk_audit_due(uint64_t *next)
+{
+	const uint64_t now = rte_rdtsc();
+
+	if (likely(now < *next))
+		return false;
+	*next = now + BULK_AUDIT_TICKS;
+	return true;
+}
 
 /* One end's part in all its bulk messages. */
 struct bulk_end {

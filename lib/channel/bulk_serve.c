@@ -3,14 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <rte_cycles.h>
-
 #include "bulk_end.h"
 #include "bulk_serve.h"
 #include "ferry_reach.h"
 
-/* Units are examined so often: 20 ms at 5 GHz. */
-#define AUDIT_TICKS UINT64_C(100000000)
 /* Claims at once: of a device, which copies one while the next one waits; of a
  * core; and of all. */
 #define CLAIMS_DEVICE 2
@@ -270,12 +266,10 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 static void
 audit(struct bulk_serve *s, uint32_t bits)
 {
-	const uint64_t now = rte_rdtsc();
 	uint32_t i, u, n;
 
-	if (likely(now < s->audit))
+	if (likely(!bulk_audit_due(&s->audit)))
 		return;
-	s->audit = now + AUDIT_TICKS;
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
 		struct ferry_bulk_block *b = &s->blocks[i];
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include <rte_common.h>
 #include <rte_malloc.h>
@@ -13,6 +12,7 @@
 #include "calib_measure.h"
 #include "calib_reader.h"
 #include "ferry_calib.h"
+#include "ferry_clock.h"
 #include "ferry_copy_driver.h"
 
 /* EAL's memory is aligned so: no page of it is shared with other data. */
@@ -41,11 +41,8 @@ struct work {
 static uint64_t
 monotonic(void *arg)
 {
-	struct timespec ts;
-
 	RTE_SET_USED(arg);
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return ferry_clock_ns();
 }
 
 static bool

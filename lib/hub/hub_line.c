@@ -8,8 +8,10 @@
 
 #include <rte_eal.h>
 
+#include "ferry_clock.h"
 #include "ferry_errno.h"
 #include "ferry_process.h"
+#include "ferry_shortage.h"
 #include "hub_line.h"
 #include "hub_packet.h"
 
@@ -22,15 +24,6 @@
 /* Not a result: try anew with another connection. */
 #define AGAIN 1
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 /*
  * Wait for one of two descriptors (-1: none) to become readable, and take the
  * time off. Of a piece that took longer than asked for, this process was
@@ -41,11 +34,11 @@ line_wait(struct pollfd fds[2], uint64_t most, uint64_t *left)
 {
 	const uint64_t slice = RTE_MIN(RTE_MIN(most, *left), SLICE_NS);
 	const struct timespec ts = { .tv_nsec = (long)slice };
-	const uint64_t start = now_ns();
+	const uint64_t start = ferry_clock_ns();
 
 	fds[0].revents = fds[1].revents = 0;
 	ppoll(fds, 2, &ts, NULL);
-	*left -= RTE_MIN(now_ns() - start, slice);
+	*left -= RTE_MIN(ferry_clock_ns() - start, slice);
 }
 
 /* A socket: 0 or more, or -errno. */
@@ -192,14 +185,6 @@ ask_once(struct hub_line *line, const struct hub_request *req, int fd_out,
 	return ret;
 }
 
-/* Whether a request failed for what is lacking now and may be there soon. */
-static bool
-is_lack(int ret)
-{
-	return ret == -ENOMEM || ret == -ENOBUFS || ret == -EMFILE ||
-		ret == -ENFILE;
-}
-
 /*
  * The hub ends a connection without a reply only before it has taken the
  * request, or by its own end: trying anew does nothing twice.
@@ -217,7 +202,7 @@ ask_remote(struct hub_line *line, const struct hub_request *req, int fd_out,
 	for (;;) {
 		ret = ask_once(line, req, fd_out, rep, fd_in, left);
 		/* What is not given back is lost, whichever side lacks it. */
-		if (hub_op_gives(req->op) && is_lack(ret != 0 ? ret :
+		if (hub_op_gives(req->op) && ferry_is_shortage(ret != 0 ? ret :
 				rep->result))
 			ret = AGAIN;
 		if (ret != AGAIN)

@@ -13,8 +13,10 @@
 
 #include <rte_eal.h>
 
+#include "ferry_clock.h"
 #include "ferry_eal.h"
 #include "ferry_errno.h"
+#include "ferry_shortage.h"
 #include "hub_ctl.h"
 #include "hub_packet.h"
 
@@ -31,15 +33,6 @@
 #define TELL_NS UINT64_C(10000000000)
 /* How often to look while there is something to look after: ms. */
 #define TICK_MS 100
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 void
 hub_socket_init(struct hub_socket *s)
@@ -145,7 +138,7 @@ hub_socket_open(struct ferry_hub *hub)
 	s->self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	error = s->self < 0 ? errno : 0;
 	/* What is lacking now may be there the next time. */
-	if (error == EMFILE || error == ENFILE || error == ENOMEM)
+	if (ferry_is_shortage(-error))
 		ret = -error;
 	else
 		ret = listen_at(s, hub->name);
@@ -222,7 +215,7 @@ static void
 tell_short(struct ferry_hub *hub)
 {
 	struct hub_socket *s = &hub->socket;
-	const uint64_t now = now_ns();
+	const uint64_t now = ferry_clock_ns();
 
 	if (s->told != 0 && now - s->told < TELL_NS)
 		return;
@@ -370,7 +363,7 @@ conn_begin(struct ferry_hub *hub, int fd)
 		conn_drop(hub, c);
 	}
 	c->fd = fd;
-	c->since = now_ns();
+	c->since = ferry_clock_ns();
 	if (hub_monitor_add(hub, fd, HUB_EVENT_CONN +
 			(uint32_t)(c - s->conns)) != 0)
 		conn_drop(hub, c);
@@ -382,7 +375,7 @@ listener_pause(struct ferry_hub *hub)
 {
 	struct hub_socket *s = &hub->socket;
 
-	s->paused = now_ns();
+	s->paused = ferry_clock_ns();
 	hub_monitor_set(hub, s->listener, HUB_EVENT_LISTENER, false);
 }
 
@@ -408,7 +401,7 @@ accept_short(struct ferry_hub *hub)
 		s->reserve = -1;
 	} else {
 		c = conn_oldest(s);
-		if (c == NULL || now_ns() - c->since < IDLE_SHORT_NS) {
+		if (c == NULL || ferry_clock_ns() - c->since < IDLE_SHORT_NS) {
 			errno = EMFILE;
 			return -1;
 		}
@@ -476,8 +469,7 @@ sweep(struct hub_socket *s)
 		ret = probe(SOCK_DGRAM, s->dir, "", e->d_name);
 		if (ret == -ECONNREFUSED)
 			unlinkat(s->dir, e->d_name, 0);
-		done &= ret != -EMFILE && ret != -ENFILE && ret != -ENOMEM &&
-			ret != -ENOBUFS;
+		done &= !ferry_is_shortage(ret);
 	}
 	done &= errno == 0;
 	closedir(dir);
@@ -493,7 +485,7 @@ hub_socket_tick(struct ferry_hub *hub)
 
 	if (s->listener < 0)
 		return;
-	now = now_ns();
+	now = ferry_clock_ns();
 	reserve_fill(s);
 	most = s->reserve < 0 ? IDLE_SHORT_NS : IDLE_NS;
 	for (i = 0; i < HUB_CONNS; i++)

@@ -12,16 +12,19 @@
 
 #include <rte_common.h>
 #include <rte_dmadev.h>
-#include <rte_lcore.h>
 
 #include "dmadev_log.h"
 #include "dmadev_stop.h"
 #include "dmadev_wq.h"
+#include "ferry_clock.h"
+#include "ferry_compat.h"
+#include "ferry_shortage.h"
 #include "ferry_watch.h"
 
 /* The state is looked at so often. */
 #define NAP_NS 200000
-/* What failed for lack of a descriptor, thread or memory is tried again: each 100 ms. */
+/* What failed for lack of a descriptor, thread or memory is tried again after so
+ * many looks: 100 ms. */
 #define AGAIN_NAPS 500
 
 /* Belongs to the thread once that runs. */
@@ -29,15 +32,6 @@ struct unbind {
 	char name[32];
 	int fd;
 };
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /*
  * On a thread of its own: to disable a queue the kernel waits for the device,
@@ -86,7 +80,8 @@ unbind_open(const char *name)
 	return fd < 0 ? -error : fd;
 }
 
-/* Have the kernel asked to disable the queue. Returns 0 or negative errno. */
+/* Have the kernel asked to disable the queue. Returns 0 or negative errno; -EAGAIN
+ * if there is no thread to be had. */
 static int
 unbind_start(const char *name)
 {
@@ -100,8 +95,8 @@ unbind_start(const char *name)
 	ret = ub->fd = unbind_open(name);
 	if (ret >= 0) {
 		/* Not on the lcore's CPU if EAL knows others. */
-		ret = rte_ctrl_thread_create(&thread, "ferry-unbind", NULL,
-			unbind_run, ub);
+		ret = ferry_ctrl_thread(&thread, "ferry-unbind", unbind_run,
+			ub);
 		if (ret == 0) {
 			pthread_detach(thread);
 			return 0;
@@ -111,14 +106,6 @@ unbind_start(const char *name)
 	}
 	free(ub);
 	return ret;
-}
-
-/* Whether a call failed for lack of something that others may give back. */
-static bool
-is_shortage(int ret)
-{
-	return ret == -EMFILE || ret == -ENFILE || ret == -ENOMEM ||
-		ret == -EAGAIN;
 }
 
 static int
@@ -133,16 +120,17 @@ wq_disable(const char *name, uint32_t wait_ms)
 	if (dmadev_wq_state(name) == DMADEV_WQ_DISABLED)
 		return 0;
 	ret = unbind_start(name);
-	ferry_watch_begin(&watch, now_ns(), (uint64_t)wait_ms * 1000000);
+	ferry_watch_begin(&watch, ferry_clock_ns(), (uint64_t)wait_ms * 1000000);
 	for (naps = 1;; naps++) {
 		nanosleep(&nap, NULL);
-		now = now_ns();
+		now = ferry_clock_ns();
 		if (dmadev_wq_state(name) == DMADEV_WQ_DISABLED)
 			return 0;
 		if (ferry_watch_over(&watch, now))
 			return -EBUSY;
 		/* A queue that stays enabled costs its lane for good. */
-		if (is_shortage(ret) && naps % AGAIN_NAPS == 0)
+		if ((ferry_is_shortage(ret) || ret == -EAGAIN) &&
+				naps % AGAIN_NAPS == 0)
 			ret = unbind_start(name);
 	}
 }
