@@ -73,25 +73,8 @@ eal_dir_strangers(const struct stat *st, gid_t root)
 	return st->st_mode & others;
 }
 
-/* What is wrong with a directory, or NULL. */
-static const char *
-wrong(const struct stat *st, enum owner owner, const struct stat *root)
-{
-	mode_t others;
-
-	if (st->st_uid != geteuid() && (owner == OWNER_SELF ||
-			(st->st_uid != 0 && st->st_uid != root->st_uid)))
-		return "belongs to another user";
-	others = owner == OWNER_SELF ? st->st_mode & (S_IWGRP | S_IWOTH) :
-		eal_dir_strangers(st, root->st_gid);
-	if ((others & S_IWOTH) != 0)
-		return "can be written to by other users";
-	if ((others & S_IWGRP) != 0)
-		return "can be written to by users of its group";
-	return NULL;
-}
-
-/* A directory cannot be used or made, for an error that says nothing of its safety. */
+/* A directory cannot be used or made, for an error that says nothing of its
+ * safety. */
 static int
 cannot(struct ferry_eal_args *args, const char *path, int error)
 {
@@ -114,21 +97,26 @@ static int
 check_one(struct ferry_eal_args *args, int fd, const char *path,
 		enum owner owner, const struct stat *root)
 {
-	const char *text;
+	const char *who;
 	struct stat st;
+	mode_t others;
 
 	if (fstat(fd, &st) != 0)
 		return cannot(args, path, -errno);
-	text = wrong(&st, owner, root);
-	if (text == NULL)
-		return 0;
-	/* The cure that leaves the directory to those who share it. */
-	if (owner == OWNER_TRUSTED && text[0] == 'c')
+	if (st.st_uid != geteuid() && (owner == OWNER_SELF ||
+			(st.st_uid != 0 && st.st_uid != root->st_uid)))
 		return eal_refuse(args, -EACCES, "the runtime directory is not "
-			"safe: %.120s %s: chmod +t it, or " CURE, path, text);
+			"safe: %.120s belongs to another user (user %u): " CURE,
+			path, (unsigned int)st.st_uid);
+	others = owner == OWNER_SELF ? st.st_mode & (S_IWGRP | S_IWOTH) :
+		eal_dir_strangers(&st, root->st_gid);
+	if (others == 0)
+		return 0;
+	who = (others & S_IWOTH) != 0 ? "other users" : "users of its group";
+	/* The first cure leaves a parent to those who share it. */
 	return eal_refuse(args, -EACCES, "the runtime directory is not safe: "
-		"%.120s %s (user %u): " CURE, path, text,
-		(unsigned int)st.st_uid);
+		"%.120s can be written to by %s: %s" CURE, path, who,
+		owner == OWNER_TRUSTED ? "chmod +t it, or " : "");
 }
 
 /* Open an entry of a directory that has been checked, and check it. */
@@ -289,8 +277,8 @@ eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
 		close(base);
 		return fd;
 	}
-	if (role != FERRY_EAL_HUB && faccessat(base, "dpdk", F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
-			errno == ENOENT) {
+	if (role != FERRY_EAL_HUB && faccessat(base, "dpdk", F_OK,
+			AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) {
 		close(base);
 		return -ENOENT;
 	}

@@ -148,8 +148,9 @@ void eal_fds_command(pid_t pid, char *out, size_t len);
 /*
  * Call fn(arg) in a thread of its own and wait for it as long as
  * EAL_PATIENCE_MAX_MS, not counting time in which it got no CPU. If it takes
- * longer it goes on by itself, with the scheduler's least favour, and what is logged says so. arg must live as long
- * as fn needs it. work_ms: what it honestly takes beside that.
+ * longer it goes on by itself, with the scheduler's least favour, and what is
+ * logged says so. arg must live as long as fn needs it. work_ms: what it honestly
+ * takes beside that.
  *
  * Returns 0, -ETIMEDOUT, or -EAGAIN if there is no thread to be had.
  */

@@ -111,8 +111,9 @@ int ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
  * @return
  *   0, or negative with a line in args->error that names cause and cure:
  *   -EALREADY if EAL has been started in this process before, or in the one
- *   that it was forked from; -EBUSY in a hub if processes of the file prefix are running, a hub or
- *   secondaries of an earlier one; -ENOENT in a secondary if no hub runs;
+ *   that it was forked from; -EBUSY in a hub if processes of the file prefix
+ *   are running, a hub or secondaries of an earlier one; -ENOENT in a secondary
+ *   if no hub runs;
  *   FERRY_E_LCORE if another process has one of the lcore ids that the user
  *   chose; -EUSERS if no lcore id is left; -EMFILE, -EFBIG, -ENOSPC,
  *   -ENAMETOOLONG, -EACCES, -EPERM for what is missing; -ETIMEDOUT if EAL's
