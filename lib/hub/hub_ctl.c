@@ -178,8 +178,7 @@ hub_unpublish(struct ferry_hub *hub)
 static void
 use(struct ferry_hub *hub)
 {
-	/* Relaxed: written with the lock held; a test looks without it. */
-	__atomic_add_fetch(&hub->users, 1, __ATOMIC_RELAXED);
+	hub->users++;
 	pthread_mutex_unlock(&hubs_lock);
 }
 
@@ -188,8 +187,7 @@ static void
 unuse(struct ferry_hub *hub)
 {
 	pthread_mutex_lock(&hubs_lock);
-	if (__atomic_sub_fetch(&hub->users, 1, __ATOMIC_RELAXED) == 0 &&
-			hub->leaving)
+	if (--hub->users == 0 && hub->leaving)
 		pthread_cond_broadcast(&hubs_unused);
 }
 

@@ -583,7 +583,7 @@ attach_busy(void *arg)
 static __attribute__((no_sanitize_thread)) bool
 is_asked(const struct ferry_hub *hub)
 {
-	return __atomic_load_n(&hub->users, __ATOMIC_RELAXED) > 0;
+	return hub->users > 0;
 }
 
 /* What another hub of the process does is no business of a hub's clients. */
