@@ -2,7 +2,6 @@
 
 /* What single calls of bulk messages do. Short messages, so that it is quick. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -441,19 +440,6 @@ a_producer_learns_who_copies_a_lone_message_best(void **state)
 	rig_stop(&rig);
 }
 
-static uint32_t
-open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	uint32_t n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* Each end watches the process of the other one as soon as a message begins. */
 static void
 ends_that_are_stopped_leave_no_file_open(void **state)
@@ -476,21 +462,21 @@ ends_that_are_stopped_leave_no_file_open(void **state)
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	before = open_files();
+	before = ferry_test_entries(getpid(), "fd");
 	rig_start(&rig, 256, 4);
 	be_strangers(&rig);
 	rig_set_process(&rig.ch->tx, other);
 	rig_set_process(&rig.ch->rx, other);
 	out = send_by(&rig, 5000, FERRY_BULK_ENGINE);
 	accept_one(&rig);
-	assert_int_equal(open_files(), before + 1);
+	assert_int_equal(ferry_test_entries(getpid(), "fd"), before + 1);
 	ferry_bulk_poll(out);
-	assert_int_equal(open_files(), before + 2);
+	assert_int_equal(ferry_test_entries(getpid(), "fd"), before + 2);
 	ferry_tx_stop(rig.tx);
 	ferry_rx_stop(rig.rx);
 	rig.tx = NULL;
 	rig.rx = NULL;
-	assert_int_equal(open_files(), before);
+	assert_int_equal(ferry_test_entries(getpid(), "fd"), before);
 	rig_stop(&rig);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);

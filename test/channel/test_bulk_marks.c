@@ -97,7 +97,25 @@ waits(struct bench *b)
 		-ETIMEDOUT);
 }
 
-/* A producer whose consumer is in its process closes its handle. */
+/* A producer closes its handle, though a unit bears the mark of a party in its
+ * process. */
+static void
+mark_holds_up_no_producer(struct bench *b, uint8_t mark)
+{
+	bench_send(b, FERRY_BULK_ENGINE, NULL);
+	b->block->units[3] = mark;
+	assert_int_equal(ferry_bulk_poll(b->out), 0);
+	waits(b);
+	ferry_bulk_close(b->out);
+	/* Should there be a thread after all: it is whole for nobody. */
+	ferry_claim_done(b->block, mark, 3, 1);
+	assert_int_equal(b->block->units[3], FERRY_UNIT_FREE);
+	assert_int_equal(ferry_bulk_await(b->in, LEN, UINT64_MAX),
+		FERRY_E_CANCELLED);
+	assert_int_equal(ferry_bulk_release(b->in, 0), 0);
+	bench_end(b);
+}
+
 static void
 a_consumers_mark_does_not_hold_up_its_own_process(void **state)
 {
@@ -105,21 +123,10 @@ a_consumers_mark_does_not_hold_up_its_own_process(void **state)
 
 	(void)state;
 	bench_make(&b, true, false);
-	bench_send(&b, FERRY_BULK_ENGINE, NULL);
-	b.block->units[3] = FERRY_UNIT_RX;
-	assert_int_equal(ferry_bulk_poll(b.out), 0);
-	waits(&b);
-	ferry_bulk_close(b.out);
-	/* Should there be a thread after all: it is whole for nobody. */
-	ferry_claim_done(b.block, FERRY_UNIT_RX, 3, 1);
-	assert_int_equal(b.block->units[3], FERRY_UNIT_FREE);
-	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX),
-		FERRY_E_CANCELLED);
-	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
-	bench_end(&b);
+	mark_holds_up_no_producer(&b, FERRY_UNIT_RX);
 }
 
-/* A producer in the hub's process, whose engine stands still. */
+/* In the hub's process, whose engine stands still. */
 static void
 a_servers_mark_does_not_hold_up_the_hub(void **state)
 {
@@ -127,17 +134,7 @@ a_servers_mark_does_not_hold_up_the_hub(void **state)
 
 	(void)state;
 	bench_make(&b, false, true);
-	bench_send(&b, FERRY_BULK_ENGINE, NULL);
-	b.block->units[3] = FERRY_UNIT_SERVER;
-	assert_int_equal(ferry_bulk_poll(b.out), 0);
-	waits(&b);
-	ferry_bulk_close(b.out);
-	ferry_claim_done(b.block, FERRY_UNIT_SERVER, 3, 1);
-	assert_int_equal(b.block->units[3], FERRY_UNIT_FREE);
-	assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX),
-		FERRY_E_CANCELLED);
-	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
-	bench_end(&b);
+	mark_holds_up_no_producer(&b, FERRY_UNIT_SERVER);
 }
 
 /* A consumer whose producer is in its process gets its memory back. */

@@ -27,6 +27,7 @@
 
 #include "eal_private.h"
 #include "eal_rig.h"
+#include "ferry_test.h"
 
 #define PAGE (UINT64_C(2) << 20)
 
@@ -88,19 +89,6 @@ touch(const char *where, const char *name)
 	close(fd);
 }
 
-static unsigned int
-open_fds(void)
-{
-	DIR *fds = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(fds);
-	while (readdir(fds) != NULL)
-		n++;
-	closedir(fds);
-	return n;
-}
-
 /* Make the directory, and remove it in each way there is. Returns the line that
  * went wrong. */
 static int
@@ -138,7 +126,7 @@ without_standard_input(struct eal_outcome *out, void *arg)
 
 	(void)arg;
 	close(STDIN_FILENO);
-	fds = open_fds();
+	fds = ferry_test_entries(getpid(), "fd");
 	/* At two depths, because descriptors take turns on the way down. */
 	out->result = make_and_remove();
 	if (out->result != 0)
@@ -147,7 +135,7 @@ without_standard_input(struct eal_outcome *out, void *arg)
 	snprintf(dir, sizeof(dir), "%s/dpdk/%s", base, args.prefix);
 	setenv("RUNTIME_DIRECTORY", base, 1);
 	out->result = mkdir(base, 0700) != 0 ? __LINE__ : make_and_remove();
-	out->value = (int)(open_fds() - fds);
+	out->value = (int)(ferry_test_entries(getpid(), "fd") - fds);
 }
 
 static void
@@ -199,15 +187,15 @@ a_directory_that_cannot_be_listed_stays_and_costs_no_descriptor(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	touch(dir, "file");
-	fds = open_fds();
+	fds = ferry_test_entries(getpid(), "fd");
 	no_streams = true;
 	eal_dir_remove(args.prefix);
 	eal_pages_remove(args.prefix);
 	no_streams = false;
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(ferry_test_entries(getpid(), "fd"), fds);
 	assert_true(exists(dir));
 	eal_dir_remove(args.prefix);
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(ferry_test_entries(getpid(), "fd"), fds);
 	assert_false(exists(dir));
 }
 

@@ -199,23 +199,13 @@ a_secondary_starts_or_says_why_not(void **state)
 	peer_exit_hub(&hub);
 }
 
-/* What one test leaves when it fails is not in the way of the next. */
-static int
-clean(void **state)
-{
-	(void)state;
-	ferry_procs_kill();
-	ferry_test_clean();
-	return 0;
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_hub_starts_or_says_why_not, clean),
+		cmocka_unit_test_teardown(a_hub_starts_or_says_why_not, ferry_procs_end),
 		cmocka_unit_test_teardown(a_secondary_starts_or_says_why_not,
-			clean),
+			ferry_procs_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

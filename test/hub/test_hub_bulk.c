@@ -32,15 +32,6 @@ static const struct ferry_channel_config small = { 256, 64 };
 static const struct peer_order attach = { .op = PEER_ATTACH, .name = HUB };
 
 static int
-stop_all(void **state)
-{
-	(void)state;
-	ferry_procs_kill();
-	ferry_test_clean();
-	return 0;
-}
-
-static int
 do_custom(struct peer *peer, int (*custom)(struct peer *peer))
 {
 	const struct peer_order order = { .op = PEER_CUSTOM, .custom = custom };
@@ -468,9 +459,9 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(registered_memory_is_shared_if_both_ends_say_so, stop_all),
-		cmocka_unit_test_teardown(engines_copy_what_an_end_and_the_hub_registered, stop_all),
-		cmocka_unit_test_teardown(whoever_is_killed_in_the_middle_of_messages_costs_no_memory, stop_all),
+		cmocka_unit_test_teardown(registered_memory_is_shared_if_both_ends_say_so, ferry_procs_end),
+		cmocka_unit_test_teardown(engines_copy_what_an_end_and_the_hub_registered, ferry_procs_end),
+		cmocka_unit_test_teardown(whoever_is_killed_in_the_middle_of_messages_costs_no_memory, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

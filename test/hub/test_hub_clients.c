@@ -41,15 +41,6 @@ static const struct peer_order create = {
 	.op = PEER_CREATE, .name = HUB, .n = 8 * MIB,
 };
 
-static int
-stop_all(void **state)
-{
-	(void)state;
-	ferry_procs_kill();
-	ferry_test_clean();
-	return 0;
-}
-
 /* Say hello on a connection; what the hub answers. */
 static int
 greet(int conn)
@@ -130,17 +121,7 @@ a_hub_that_ends_leaves_nothing_open(void **state)
 static unsigned int
 threads_of(pid_t pid)
 {
-	unsigned int n = 0;
-	char path[64];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
+	return ferry_test_entries(pid, "task");
 }
 
 static void
@@ -476,13 +457,13 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(who_speaks_late_is_answered, stop_all),
-		cmocka_unit_test_teardown(a_hub_that_ends_leaves_nothing_open, stop_all),
-		cmocka_unit_test_teardown(an_endpoint_that_ends_leaves_nothing_behind, stop_all),
-		cmocka_unit_test_teardown(a_bad_name_makes_no_channel_whoever_asks, stop_all),
-		cmocka_unit_test_teardown(an_idle_hub_sleeps, stop_all),
-		cmocka_unit_test_teardown(what_is_no_hub_is_told, stop_all),
-		cmocka_unit_test_teardown(a_daemon_without_descriptors_can_ask, stop_all),
+		cmocka_unit_test_teardown(who_speaks_late_is_answered, ferry_procs_end),
+		cmocka_unit_test_teardown(a_hub_that_ends_leaves_nothing_open, ferry_procs_end),
+		cmocka_unit_test_teardown(an_endpoint_that_ends_leaves_nothing_behind, ferry_procs_end),
+		cmocka_unit_test_teardown(a_bad_name_makes_no_channel_whoever_asks, ferry_procs_end),
+		cmocka_unit_test_teardown(an_idle_hub_sleeps, ferry_procs_end),
+		cmocka_unit_test_teardown(what_is_no_hub_is_told, ferry_procs_end),
+		cmocka_unit_test_teardown(a_daemon_without_descriptors_can_ask, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -47,15 +47,6 @@ static struct {
 #define LONG (3 * MIB)
 
 static int
-stop_all(void **state)
-{
-	(void)state;
-	ferry_procs_kill();
-	ferry_test_clean();
-	return 0;
-}
-
-static int
 do_custom(struct peer *peer, int (*custom)(struct peer *peer))
 {
 	const struct peer_order order = { .op = PEER_CUSTOM, .custom = custom };
@@ -421,15 +412,15 @@ main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_hub_with_a_socket_is_made_or_not,
-			stop_all),
+			ferry_procs_end),
 		cmocka_unit_test_teardown(
-			what_a_hub_could_not_sweep_it_sweeps_later, stop_all),
+			what_a_hub_could_not_sweep_it_sweeps_later, ferry_procs_end),
 		cmocka_unit_test_teardown(
 			a_client_whose_calls_fail_is_told_and_leaves_nothing,
-			stop_all),
+			ferry_procs_end),
 		cmocka_unit_test_teardown(
 			a_hub_whose_calls_fail_serves_the_next_client,
-			stop_all),
+			ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -35,15 +35,6 @@
 /* Connections that a flood keeps. */
 #define FLOOD 150
 
-static int
-stop_all(void **state)
-{
-	(void)state;
-	ferry_procs_kill();
-	ferry_test_clean();
-	return 0;
-}
-
 /* What a process waits for by epoll. */
 static unsigned int
 watches_of(pid_t pid)
@@ -309,10 +300,10 @@ main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(the_pidfd_of_who_left_is_forgotten,
-			stop_all),
+			ferry_procs_end),
 		cmocka_unit_test_teardown(the_pidfd_of_who_died_is_forgotten,
-			stop_all),
-		cmocka_unit_test_teardown(a_flood_shuts_nobody_out, stop_all),
+			ferry_procs_end),
+		cmocka_unit_test_teardown(a_flood_shuts_nobody_out, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -42,15 +42,6 @@ static struct {
 	bool private;
 } *how;
 
-static int
-stop_all(void **state)
-{
-	(void)state;
-	ferry_procs_kill();
-	ferry_test_clean();
-	return 0;
-}
-
 /* From here on processes that are started have a pid namespace of their own: the
  * way back, or -1 if the kernel does not allow it. */
 static int
@@ -385,10 +376,10 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(two_processes_of_the_same_number_exchange_messages, stop_all),
-		cmocka_unit_test_teardown(a_hub_of_the_same_number_takes_nothing_for_its_own, stop_all),
-		cmocka_unit_test_teardown(without_a_hub_nobody_waits_for_a_namesake, stop_all),
-		cmocka_unit_test_teardown(a_fork_of_the_same_number_is_told, stop_all),
+		cmocka_unit_test_teardown(two_processes_of_the_same_number_exchange_messages, ferry_procs_end),
+		cmocka_unit_test_teardown(a_hub_of_the_same_number_takes_nothing_for_its_own, ferry_procs_end),
+		cmocka_unit_test_teardown(without_a_hub_nobody_waits_for_a_namesake, ferry_procs_end),
+		cmocka_unit_test_teardown(a_fork_of_the_same_number_is_told, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -25,15 +25,6 @@
 static const struct ferry_channel_config small = { 256, 256 };
 static const struct ferry_channel_config large = { 65536, 16 };
 
-static int
-stop_all(void **state)
-{
-	(void)state;
-	ferry_procs_kill();
-	ferry_test_clean();
-	return 0;
-}
-
 static void
 data_flows_whole_and_in_order_whoever_opens_first(void **state)
 {
@@ -266,9 +257,9 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(data_flows_whole_and_in_order_whoever_opens_first, stop_all),
-		cmocka_unit_test_teardown(a_hundred_killed_secondaries_lose_nothing_and_cost_nothing, stop_all),
-		cmocka_unit_test_teardown(a_stopped_process_is_not_dead, stop_all),
+		cmocka_unit_test_teardown(data_flows_whole_and_in_order_whoever_opens_first, ferry_procs_end),
+		cmocka_unit_test_teardown(a_hundred_killed_secondaries_lose_nothing_and_cost_nothing, ferry_procs_end),
+		cmocka_unit_test_teardown(a_stopped_process_is_not_dead, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

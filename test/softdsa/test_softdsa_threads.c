@@ -2,7 +2,6 @@
 
 /* Threads and processes that the soft DSA starts beside a program's. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
@@ -142,19 +141,6 @@ test_a_watcher_starts_or_that_is_told(void **state)
 	}
 }
 
-static unsigned int
-descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
-}
-
 /* Without one of the files to bind and unbind by there is no thread for them,
  * and the other one is closed. */
 static void
@@ -174,9 +160,9 @@ test_binding_wants_both_its_files(void **state)
 			files[i]);
 		softdsa_dir_path(&dev.dir, name, path);
 		assert_int_equal(unlink(path), 0);
-		before = descriptors();
+		before = ferry_test_entries(getpid(), "fd");
 		assert_int_equal(softdsa_control_start(&dev), -ENOENT);
-		assert_int_equal(descriptors(), before);
+		assert_int_equal(ferry_test_entries(getpid(), "fd"), before);
 		softdsa_dir_remove(&dev.dir);
 		close(dev.dir.lock);
 	}

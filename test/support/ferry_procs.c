@@ -246,6 +246,15 @@ ferry_test_clean(void)
 	rmdir(run);
 }
 
+int
+ferry_procs_end(void **state)
+{
+	(void)state;
+	ferry_procs_kill();
+	ferry_test_clean();
+	return 0;
+}
+
 void *
 ferry_test_shared(size_t size)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -162,6 +164,25 @@ ferry_test_await_sleep(void)
 			return (double)used / (double)window;
 	}
 	return 1;
+}
+
+unsigned int
+ferry_test_entries(pid_t pid, const char *what)
+{
+	unsigned int n = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, what);
+	dir = opendir(path);
+	if (dir == NULL) {
+		perror(path);
+		abort();
+	}
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
 }
 
 unsigned int

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /**
  * Start the EAL for a test of one process: memory of its own (--in-memory),
@@ -77,6 +78,12 @@ uint64_t ferry_test_others_cpu_ns(uint64_t spin_ns);
  *   The share that they use in the end; 1 or more if they do not fall asleep.
  */
 double ferry_test_await_sleep(void);
+
+/**
+ * Entries of a process's directory in /proc, "." and ".." among them: "fd" or
+ * "task". Ends the test if it cannot be looked at.
+ */
+unsigned int ferry_test_entries(pid_t pid, const char *what);
 
 /** CPUs this process may run on. */
 unsigned int ferry_test_cpus(void);
