@@ -50,6 +50,27 @@ eal_start(void)
 	fuzz_check(sched_setaffinity(0, sizeof(cpus), &cpus) == 0);
 }
 
+/* What is right with a packet is taken: else the inputs would end before they
+ * have begun. */
+static void
+check_attach(void)
+{
+	static const uint8_t right[] = { 8, 0 };
+	struct fuzz_in in = { right, sizeof(right) };
+	struct hub_request req = {
+		.op = HUB_OP_ATTACH, .version = FERRY_CHANNEL_VERSION,
+		.layout = ferry_channel_layout_hash(),
+		.incarnation = hub->incarnation, .name = "a",
+	};
+	struct hub_reply rep;
+
+	fuzz_check(wire_packet(hub, &req, &in, &rep));
+	fuzz_check(rep.result == 0 && wire_open() == 1);
+	hub_reap(hub, rep.endpoint, rep.epoch);
+	fuzz_check(wire_open() == 0);
+	memcpy(hub->registry, pristine, registry_size);
+}
+
 static void
 make(void)
 {
@@ -68,6 +89,7 @@ make(void)
 	answer = rte_tel_data_alloc();
 	fuzz_check(pristine != NULL && answer != NULL);
 	memcpy(pristine, hub->registry, registry_size);
+	check_attach();
 }
 
 static bool

@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "wire.h"
@@ -139,17 +139,17 @@ __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 	return fd >= WIRE_SELF ? 0 : __real_epoll_ctl(epfd, op, fd, ev);
 }
 
-/* What the kernel says of a descriptor: here, nothing can be opened, for lack
- * of a descriptor, which the hub takes for a yes, or else. */
-FILE *__real_fopen64(const char *path, const char *mode);
-FILE *__wrap_fopen64(const char *path, const char *mode);
-FILE *
-__wrap_fopen64(const char *path, const char *mode)
+/* What the kernel says of a pidfd of a process that is no child, or of another
+ * descriptor. */
+int __wrap_waitid(idtype_t type, id_t fd, siginfo_t *info, int options);
+int
+__wrap_waitid(idtype_t type, id_t fd, siginfo_t *info, int options)
 {
-	if (strncmp(path, "/proc/self/fdinfo/", 18) != 0)
-		return __real_fopen64(path, mode);
-	errno = wire.pidfd ? EMFILE : ENOENT;
-	return NULL;
+	(void)info;
+	fuzz_check(type == P_PIDFD && fd >= FIRST && fd < FIRST + MOST);
+	fuzz_check(options & WNOHANG && options & WNOWAIT);
+	errno = wire.pidfd ? ECHILD : EBADF;
+	return -1;
 }
 
 int __wrap_rte_telemetry_register_cmd(const char *cmd, telemetry_cb fn,
