@@ -2,6 +2,7 @@
 
 /* Calls of EAL that may not end, without EAL: memory that is given back. */
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -10,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -46,6 +49,24 @@ rte_free(void *mem)
 	while (__atomic_load_n(&locked, __ATOMIC_ACQUIRE) != 0)
 		usleep(1000);
 	__atomic_add_fetch(&n_freed, 1, __ATOMIC_RELEASE);
+}
+
+/* What the kernel says of each thread: that it was ready to run and got no CPU, all
+ * the time. */
+static bool starved;
+
+FILE *fopen64(const char *path, const char *mode);
+FILE *
+fopen64(const char *path, const char *mode)
+{
+	static char text[] = "1 999999999999 1\n";
+	FILE *(*next)(const char *path, const char *mode);
+
+	if (starved && strstr(path, "/schedstat") != NULL)
+		return fmemopen(text, strlen(text), "r");
+	*(void **)&next = dlsym(RTLD_NEXT, "fopen64");
+	assert_non_null(next);
+	return next(path, mode);
 }
 
 static uint32_t
@@ -108,6 +129,31 @@ what_a_lock_keeps_is_given_back_later(void **state)
 	assert_int_equal(freed(), 3);
 }
 
+/* Left behind, it would hold EAL's lock when the process ends. */
+static void
+a_call_that_gets_no_cpu_is_waited_for(void **state)
+{
+	int block;
+	void *const mem[] = { &block };
+
+	(void)state;
+	n_freed = 0;
+	block_size = 1;
+	clear_us = 1000 * EAL_PATIENCE_MAX_MS * 3 / 2;
+	starved = true;
+	assert_int_equal(ferry_eal_free(mem, RTE_DIM(mem)), 0);
+	assert_int_equal(freed(), 1);
+	assert_false(eal_helper_busy());
+	/* One that waits though it would get one is not. */
+	starved = false;
+	clear_us = 0;
+	__atomic_store_n(&locked, 1, __ATOMIC_RELEASE);
+	assert_int_equal(ferry_eal_free(mem, RTE_DIM(mem)), -ETIMEDOUT);
+	__atomic_store_n(&locked, 0, __ATOMIC_RELEASE);
+	await_end();
+	assert_int_equal(freed(), 2);
+}
+
 static void
 mask_get(void *arg)
 {
@@ -147,6 +193,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(much_memory_has_the_time_that_clearing_it_takes),
 		cmocka_unit_test(what_a_lock_keeps_is_given_back_later),
+		cmocka_unit_test(a_call_that_gets_no_cpu_is_waited_for),
 		cmocka_unit_test(signals_are_for_the_applications_threads),
 		cmocka_unit_test(without_eal_no_memory_is_no_fault_of_descriptors),
 	};
