@@ -17,6 +17,9 @@
 
 #define PAGE 4096
 #define AREA (4 * PAGE)
+/* Without access, on both sides: a move of areas that overlap begins at its end,
+ * which may lie as far behind the area as it is long. */
+#define GUARD (AREA + PAGE)
 /* Descriptors of one input. */
 #define MOST 16
 
@@ -114,10 +117,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned int i;
 
 	if (area == NULL) {
-		area = mmap(NULL, AREA + 2 * PAGE, PROT_NONE,
+		area = mmap(NULL, AREA + 2 * GUARD, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		fuzz_check(area != MAP_FAILED);
-		area += PAGE;
+		area += GUARD;
 		fuzz_check(mprotect(area, AREA, PROT_READ | PROT_WRITE) == 0);
 		guard();
 	}
