@@ -26,27 +26,16 @@
 #define PATIENCE_BYTE_NS 10
 
 int
-bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
-		struct ferry_cell *cells, uint8_t party,
-		struct ferry_copier *copier,
-		const struct ferry_channel_memory *memory,
-		struct ferry_bell *bells, uint32_t n_bells,
-		const struct ferry_boards *boards)
+bulk_end_init(struct bulk_end *e, struct ferry_end *end, uint8_t party)
 {
 	memset(e, 0, sizeof(*e));
-	e->shared = shared;
-	e->other = party == FERRY_UNIT_TX ? &shared->rx : &shared->tx;
-	e->blocks = ferry_cells_bulk(cells);
+	e->end = end;
+	e->blocks = ferry_cells_bulk(end->cells);
 	e->grants = (struct ferry_bulk_grant *)&e->blocks[FERRY_BULK_BLOCKS];
 	e->party = party;
-	e->copier = copier;
-	e->memory = memory;
-	e->bells = bells;
-	e->n_bells = n_bells;
-	e->boards = *boards;
 	e->peer_fd = -1;
 	ferry_process_self(&e->self);
-	return copier != NULL ? 0 : -ENOTSUP;
+	return end->copier != NULL ? 0 : -ENOTSUP;
 }
 
 void
@@ -60,7 +49,7 @@ bulk_end_fini(struct bulk_end *e)
 bool
 bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side)
 {
-	const struct ferry_channel_memory *m = e->memory;
+	const struct ferry_channel_memory *m = e->end->memory;
 	uint32_t i;
 
 	for (i = 0; i < side->n; i++)
@@ -75,7 +64,7 @@ bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side)
 static bool
 peer_know(struct bulk_end *e)
 {
-	const struct ferry_channel_end *other = e->other;
+	const struct ferry_channel_end *other = e->end->other;
 
 	if (likely(e->known))
 		return true;
@@ -139,7 +128,7 @@ bulk_left_ns(uint64_t deadline)
 void
 bulk_hold(const struct bulk_end *e, const struct bulk_side *side, bool hold)
 {
-	const struct ferry_channel_memory *m = e->memory;
+	const struct ferry_channel_memory *m = e->end->memory;
 	uint32_t i;
 
 	for (i = 0; i < side->n && m != NULL; i++)
@@ -200,11 +189,11 @@ peer_look(struct bulk_end *e)
 static int
 peer_result(struct bulk_end *e)
 {
-	const int ret = ferry_end_result(e->other);
+	const int ret = ferry_end_result(e->end->other);
 
 	if (likely(ret != FERRY_E_HUB_GONE))
 		return ret;
-	if (bulk_has_left(e->other))
+	if (bulk_has_left(e->end->other))
 		return FERRY_E_CLOSED;
 	/* One of which nothing is known is not waited for. */
 	return peer_look(e) == PEER_LIVES ? 0 : ret;
@@ -214,19 +203,19 @@ peer_result(struct bulk_end *e)
 static bool
 peer_may_copy(struct bulk_end *e)
 {
-	const int ret = ferry_end_result(e->other);
+	const int ret = ferry_end_result(e->end->other);
 
 	if (likely(ret != FERRY_E_HUB_GONE))
 		return ret == 0;
 	/* An end closes after its last copy. */
-	return !bulk_has_left(e->other) && peer_look(e) != PEER_DEAD;
+	return !bulk_has_left(e->end->other) && peer_look(e) != PEER_DEAD;
 }
 
 bool
 bulk_has_ended(const struct bulk_end *e, const struct bulk_msg *m)
 {
-	return ferry_end_result(e->other) != 0 &&
-		(!m->repaired || bulk_has_left(e->other));
+	return ferry_end_result(e->end->other) != 0 &&
+		(!m->repaired || bulk_has_left(e->end->other));
 }
 
 static uint8_t
@@ -239,7 +228,7 @@ other_party(const struct bulk_end *e)
 static bool
 server_may_copy(const struct bulk_end *e)
 {
-	return ferry_end_result(e->other) != FERRY_E_HUB_GONE;
+	return ferry_end_result(e->end->other) != FERRY_E_HUB_GONE;
 }
 
 /*
@@ -353,7 +342,7 @@ audit_server(struct bulk_end *e, struct bulk_msg *m)
 	 * earlier one, and finds that out before it copies. It may be stopped
 	 * meanwhile, so it is not waited for. */
 	if (ferry_claim_repair(v->block, v->n_units, FERRY_UNIT_SERVER) > 0)
-		ferry_end_notify(e->other, e->bells, e->n_bells);
+		ferry_end_ring(e->end);
 }
 
 /* Now and then: whether all units are possible. One that is not would never be
@@ -400,7 +389,7 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 	}
 	over = ferry_bulk_over(v->block, v->gen);
 	if (likely(over == 0)) {
-		over = ferry_end_result(e->other);
+		over = ferry_end_result(e->end->other);
 		if (unlikely(over != 0))
 			over = peer_result(e);
 		if (over == 0 && unlikely(!m->repaired && !server_may_copy(e))) {
@@ -464,7 +453,7 @@ copy_units(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 	int ret;
 
 	if (!m->vm)
-		return bulk_copy_units(&m->v, e->copier, mode, first, n);
+		return bulk_copy_units(&m->v, e->end->copier, mode, first, n);
 	ret = bulk_copy_vm(&m->v, &e->peer, first, n);
 	if (ret == 0) {
 		e->stats.vm_bytes += bulk_bytes(&m->v, first, n);
@@ -491,7 +480,7 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 	n = bulk_claim(v, e->party, m->by, limit, &first);
 	if (n == 0)
 		return 0;
-	if (unlikely(!bulk_may_copy(e->shared, v))) {
+	if (unlikely(!bulk_may_copy(e->end->shared, v))) {
 		ferry_claim_drop(v->block, e->party, first, n);
 		return 0;
 	}
@@ -504,14 +493,14 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 			ferry_bulk_end(v->block, v->gen, -EIO);
 		ferry_claim_drop(v->block, e->party, first, n);
 		/* It may have found nothing left to do, and sleep. */
-		ferry_end_notify(e->other, e->bells, e->n_bells);
+		ferry_end_ring(e->end);
 		return 0;
 	}
 	ferry_claim_done(v->block, e->party, first, n);
 	e->stats.copied += bulk_bytes(v, first, n);
 	e->stats.claims++;
 	m->seen = v->front + __atomic_load_n(&v->block->next, __ATOMIC_RELAXED);
-	bulk_ring(e->shared, e->bells, e->n_bells, v);
+	bulk_ring(e->end->shared, e->end->bells, e->end->n_bells, v);
 	return n;
 }
 
@@ -519,7 +508,7 @@ void
 bulk_over(const struct bulk_end *e, const struct bulk_msg *m, int why)
 {
 	ferry_bulk_end(m->v.block, m->v.gen, why);
-	ferry_end_notify(e->other, e->bells, e->n_bells);
+	ferry_end_ring(e->end);
 }
 
 void
@@ -528,9 +517,9 @@ bulk_announce(struct bulk_end *e, const struct bulk_msg *m)
 	if ((m->by & FERRY_BULK_ENGINE) == 0)
 		return;
 	/* A */
-	__atomic_fetch_or(&e->shared->service.bulk,
+	__atomic_fetch_or(&e->end->shared->service.bulk,
 			1u << bulk_number(e, &m->v), __ATOMIC_RELEASE);
-	ferry_board_announce(e->shared, &e->boards);
+	ferry_board_announce(e->end->shared, &e->end->boards);
 }
 
 void

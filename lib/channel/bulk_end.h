@@ -33,19 +33,13 @@ bulk_audit_due(uint64_t *next)
 
 /* One end's part in all its bulk messages. */
 struct bulk_end {
-	struct ferry_channel_shared *shared;
-	const struct ferry_channel_end *other;
+	/* Its head: the channel, the other end, bells, copier, memory. */
+	struct ferry_end *end;
 	/* Not looked for in the channel's head again: others may write there. */
 	struct ferry_bulk_block *blocks;
 	struct ferry_bulk_grant *grants;
 	/* FERRY_UNIT_TX or FERRY_UNIT_RX. */
 	uint8_t party;
-	struct ferry_copier *copier;
-	/* NULL: none. */
-	const struct ferry_channel_memory *memory;
-	struct ferry_bell *bells;
-	uint32_t n_bells;
-	struct ferry_boards boards;
 	struct ferry_bulk_stats stats;
 	struct ferry_reach_cache reach;
 	/* This process: its sides are sealed with its token. */
@@ -102,12 +96,10 @@ bulk_msg_init(struct bulk_msg *m, uint32_t by)
 	m->ended = 0;
 }
 
-int bulk_end_init(struct bulk_end *e, struct ferry_channel_shared *shared,
-		struct ferry_cell *cells, uint8_t party,
-		struct ferry_copier *copier,
-		const struct ferry_channel_memory *memory,
-		struct ferry_bell *bells, uint32_t n_bells,
-		const struct ferry_boards *boards);
+/* For ferry_channel_attach.kinds. */
+extern const struct ferry_end_kind ferry_bulk_kind;
+
+int bulk_end_init(struct bulk_end *e, struct ferry_end *end, uint8_t party);
 void bulk_end_fini(struct bulk_end *e);
 
 /* Whether all of the own side is at the same address in every process. */

@@ -9,8 +9,6 @@
 #include <rte_cycles.h>
 
 #include "bulk_end.h"
-#include "bulk_private.h"
-#include "ferry_post.h"
 
 /* As in bulk_send.c. */
 #define STOP_NS UINT64_C(2000000000)
@@ -36,9 +34,13 @@ struct ferry_bulk_in {
 };
 
 struct bulk_rx {
+	struct ferry_end_part part;
+	struct ferry_rx *rx;
+	/* The one that is waited for gets on first; or NULL. */
+	struct ferry_bulk_in *first;
 	struct bulk_end end;
 	TAILQ_HEAD(bulk_ins, ferry_bulk_in) ins;
-	/* Given back, but somebody may still write them. */
+	/* Given back, but another party may still write them. */
 	struct bulk_ins zombies;
 	/* Handles for the next ones. */
 	struct bulk_ins spare;
@@ -46,44 +48,13 @@ struct bulk_rx {
 	struct iovec lent[FERRY_BULK_BLOCKS];
 };
 
-static int
-rx_begin(struct ferry_rx *rx)
-{
-	struct bulk_rx *b;
-	int ret;
-
-	if (rx->bulk != NULL)
-		return 0;
-	b = calloc(1, sizeof(*b));
-	if (b == NULL)
-		return -ENOMEM;
-	ret = bulk_end_init(&b->end, rx->shared, rx->cells, FERRY_UNIT_RX,
-			rx->copier, rx->memory, rx->bells, rx->n_bells,
-			&rx->boards);
-	if (ret != 0) {
-		free(b);
-		return ret;
-	}
-	TAILQ_INIT(&b->ins);
-	TAILQ_INIT(&b->zombies);
-	TAILQ_INIT(&b->spare);
-	rx->bulk = b;
-	return 0;
-}
-
-static void
-wake_producer(const struct ferry_rx *rx)
-{
-	ferry_end_notify(&rx->shared->tx, rx->bells, rx->n_bells);
-}
-
 /* G: the producer may use the block again. */
 static void
 block_let_go(const struct ferry_rx *rx, struct ferry_bulk_block *block,
 		uint32_t gen)
 {
 	__atomic_store_n(&block->released, gen, __ATOMIC_RELEASE);
-	wake_producer(rx);
+	ferry_end_ring(&rx->end);
 }
 
 /* Read what a message announces; false if it is impossible. */
@@ -180,7 +151,7 @@ vm_works(struct bulk_rx *b, const struct ferry_bulk_in *in)
 static int
 window_make(struct bulk_rx *b, struct ferry_bulk_in *in)
 {
-	const struct ferry_channel_memory *memory = b->end.memory;
+	const struct ferry_channel_memory *memory = b->rx->end.memory;
 	struct bulk_view *v = &in->m.v;
 	uint64_t n = RTE_MAX(WINDOW_BYTES / v->unit, (uint64_t)WINDOW_MIN);
 
@@ -204,7 +175,7 @@ static int
 dst_find(struct bulk_rx *b, struct ferry_bulk_in *in, const struct iovec *iov,
 		unsigned int n_iov)
 {
-	const struct ferry_channel_memory *memory = b->end.memory;
+	const struct ferry_channel_memory *memory = b->rx->end.memory;
 	struct bulk_view *v = &in->m.v;
 	uint64_t len = 0;
 	int ret;
@@ -245,7 +216,7 @@ dst_find(struct bulk_rx *b, struct ferry_bulk_in *in, const struct iovec *iov,
 static void
 in_free(struct bulk_rx *b, struct ferry_bulk_in *in)
 {
-	const struct ferry_channel_memory *memory = b->end.memory;
+	const struct ferry_channel_memory *memory = b->rx->end.memory;
 
 	if (in->own != NULL)
 		memory->free(memory->arg, in->own);
@@ -256,7 +227,7 @@ in_free(struct bulk_rx *b, struct ferry_bulk_in *in)
 	TAILQ_INSERT_HEAD(&b->spare, in, next);
 }
 
-/* Whether nobody writes to a message's memory any more. */
+/* Whether no other party writes to a message's memory any more. */
 static bool
 is_quiet(struct bulk_rx *b, struct ferry_bulk_in *in)
 {
@@ -327,52 +298,11 @@ in_start(struct bulk_rx *b, struct ferry_bulk_in *in, bool begun)
 				b->end.self.token);
 		__atomic_store_n(&v->block->dst_gen, v->gen, __ATOMIC_RELEASE);
 		bulk_announce(&b->end, &in->m);
-		wake_producer(in->rx);
+		ferry_end_ring(&in->rx->end);
 	}
 	bulk_started(&b->end, &in->m);
 	bulk_hold(&b->end, in->final.n != 0 ? &in->final : &v->dst, true);
 	TAILQ_INSERT_TAIL(&b->ins, in, next);
-}
-
-int
-ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
-		const struct iovec *iov, unsigned int n_iov,
-		struct ferry_bulk_in **result)
-{
-	struct ferry_bulk_note note;
-	struct ferry_msg cell = *msg;
-	struct ferry_bulk_in *in;
-	int ret = rx_begin(rx);
-
-	if (ret != 0)
-		return ret;
-	/* Their memory may be what is lacking. */
-	zombies_bury(rx->bulk);
-	cell.id &= ~FERRY_MSG_BULK;
-	if (!ferry_msg_is_bulk(msg) || result == NULL ||
-			cell.id >= (FERRY_MSG_CELL | FERRY_N_CELLS) ||
-			!(rx->cells_held >> (cell.id % FERRY_N_CELLS) & 1))
-		return -EINVAL;
-	if (!note_read(rx, msg, &note))
-		return FERRY_E_CORRUPT;
-	if (note.grant != 0 && iov != NULL)
-		return -EBUSY;
-	ret = in_make(rx, &note, &in);
-	if (ret != 0)
-		return ret;
-	if (note.grant != 0)
-		grant_use(rx->bulk, in, note.grant - 1);
-	else
-		ret = dst_find(rx->bulk, in, iov, n_iov);
-	if (ret != 0) {
-		TAILQ_INSERT_HEAD(&rx->bulk->spare, in, next);
-		return ret;
-	}
-	in_start(rx->bulk, in, note.grant != 0);
-	/* Only the cell: the message is not refused. */
-	ferry_rx_release(rx, &cell, 1);
-	*result = in;
-	return 0;
 }
 
 /* Take note that a message has ended. */
@@ -424,14 +354,14 @@ window_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 	out.src.segs[0].addr = v->dst.segs[0].addr - i * v->unit +
 		i % v->dst.window * v->unit;
 	out.src.segs[0].len = v->len + v->unit;
-	if (bulk_copy_units(&out, b->end.copier, mode, i, 1) != 0) {
+	if (bulk_copy_units(&out, b->rx->end.copier, mode, i, 1) != 0) {
 		bulk_over(&b->end, &in->m, -EIO);
 		return false;
 	}
 	in->taken++;
 	/* T: pairs with the producer's acquire: the place may be filled. */
 	__atomic_store_n(&v->block->taken, in->taken, __ATOMIC_RELEASE);
-	wake_producer(in->rx);
+	ferry_end_ring(&in->rx->end);
 	return true;
 }
 
@@ -457,18 +387,34 @@ in_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 	return true;
 }
 
-bool
-bulk_rx_work(struct ferry_rx *rx)
+/* Let the messages get on: whether the calling thread has copied something. */
+static bool
+rx_work(struct bulk_rx *b)
 {
-	struct bulk_rx *b = rx->bulk;
+	const enum ferry_mode mode = (enum ferry_mode)b->rx->end.mode;
 	struct ferry_bulk_in *in;
 
 	if (unlikely(!TAILQ_EMPTY(&b->zombies)))
 		zombies_bury(b);
+	if (b->first != NULL && in_work(b, b->first, mode))
+		return true;
 	TAILQ_FOREACH(in, &b->ins, next)
-		if (in_work(b, in, (enum ferry_mode)rx->mode))
+		if (in != b->first && in_work(b, in, mode))
 			return true;
 	return false;
+}
+
+/* The same, with one that comes first. */
+static bool
+rx_work_first(struct ferry_bulk_in *in)
+{
+	struct bulk_rx *b = in->rx->bulk;
+	bool worked;
+
+	b->first = in;
+	worked = rx_work(b);
+	b->first = NULL;
+	return worked;
 }
 
 /* Bytes that are there. */
@@ -492,9 +438,7 @@ ferry_bulk_ready(struct ferry_bulk_in *in, int *state)
 {
 	struct bulk_rx *b = in->rx->bulk;
 
-	/* This one first: it is what is wanted. */
-	if (!in_work(b, in, (enum ferry_mode)in->rx->mode))
-		bulk_rx_work(in->rx);
+	rx_work_first(in);
 	bulk_look(&b->end, &in->m);
 	if (state != NULL)
 		*state = ended(in);
@@ -506,75 +450,70 @@ struct in_wait {
 	uint64_t bytes;
 };
 
-/* The re-check of a consumer that waits. */
-static bool
-in_wake(void *handle)
+/* Not before it has copied something: a consumer that has what it wants has
+ * something better to do. */
+static int
+in_look(void *arg)
 {
-	const struct in_wait *w = handle;
-	const struct ferry_bulk_in *in = w->in;
-	const struct bulk_view *v = &in->m.v;
-	const struct ferry_rx *rx = in->rx;
-	const uint32_t front = ferry_claim_front(v->block, v->n_units,
-			v->front);
+	const struct in_wait *w = arg;
+	struct ferry_bulk_in *in = w->in;
+	const uint64_t len = in->m.v.len;
+	int end;
 
-	return front * v->unit >= w->bytes || front == v->n_units ||
-		(in->final.n != 0 && front > in->taken) ||
-		bulk_may_step(&in->m, FERRY_UNIT_RX) ||
-		ferry_bulk_over(v->block, v->gen) != 0 ||
-		bulk_has_ended(&rx->bulk->end, &in->m) ||
-		ferry_channel_mode(rx->shared) != rx->mode;
+	bulk_look(&in->rx->bulk->end, &in->m);
+	end = ended(in);
+	if (end < 0)
+		return end;
+	if (end == 1)
+		note_end(in->rx->bulk, in);
+	return end == 1 || (w->bytes < len && ready(in) >= w->bytes) ? 1 : 0;
+}
+
+/* See bulk_ring(). A window is to be emptied at once. */
+static void
+in_wish(void *arg)
+{
+	const struct in_wait *w = arg;
+	const struct bulk_view *v = &w->in->m.v;
+	const uint64_t unit = (w->bytes + v->unit - 1) / v->unit;
+
+	__atomic_store_n(&v->block->wish, w->in->final.n != 0 ? 0 :
+			(uint32_t)unit, __ATOMIC_RELAXED);
+	if (w->in->rx->owed)
+		ferry_rx_wake_producer(w->in->rx);
 }
 
 int
 ferry_bulk_await(struct ferry_bulk_in *in, uint64_t bytes, uint64_t timeout_ns)
 {
-	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
-	struct bulk_view *v = &in->m.v;
-	struct ferry_rx *rx = in->rx;
-	struct in_wait w = { in, RTE_MIN(bytes, v->len) };
-	const uint32_t wish = (uint32_t)((w.bytes + v->unit - 1) / v->unit);
-	int ret = 0;
+	struct bulk_rx *b = in->rx->bulk;
+	struct in_wait w = { in, RTE_MIN(bytes, in->m.v.len) };
+	const struct ferry_end_want want = { in_look, in_wish, &w };
+	int ret;
 
-	ferry_wait_reset(&rx->wait);
-	for (;;) {
-		bool worked;
+	b->first = in;
+	ret = ferry_end_wait(&in->rx->end, &want, timeout_ns);
+	b->first = NULL;
+	return ret;
+}
 
-		bulk_look(&rx->bulk->end, &in->m);
-		if (ended(in) < 0)
-			return ended(in);
-		/* Not before it has copied something: who has what it wants
-		 * has something better to do. */
-		if (ready(in) >= w.bytes && (w.bytes < v->len ||
-				ended(in) == 1)) {
-			if (ended(in) == 1)
-				note_end(rx->bulk, in);
-			return 0;
-		}
-		if (ret != 0 || timeout_ns == 0)
-			return -ETIMEDOUT;
-		worked = in_work(rx->bulk, in, (enum ferry_mode)rx->mode) ||
-			bulk_rx_work(rx);
-		if (worked) {
-			ferry_wait_reset(&rx->wait);
-			if (rte_get_tsc_cycles() >= deadline)
-				ret = -ETIMEDOUT;
-			continue;
-		}
-		ferry_rx_take_mode(rx);
-		/* Before the bell is armed: see bulk_ring(). A window is to be
-		 * emptied at once. */
-		__atomic_store_n(&v->block->wish, in->final.n != 0 ? 0 : wish,
-				__ATOMIC_RELAXED);
-		ret = ferry_wait_idle(&rx->wait, &rx->bells[rx->endpoint],
-				in_wake, &w, deadline);
-	}
+/* A message's memory and those who may write it. */
+static bool
+in_is_quiet(void *arg)
+{
+	struct ferry_bulk_in *in = arg;
+	struct bulk_rx *b = in->rx->bulk;
+
+	bulk_look(&b->end, &in->m);
+	return !in->lent || in->final.n != 0 || is_quiet(b, in) ||
+		(bulk_is_local(&b->end) && bulk_is_impatient(&in->m));
 }
 
 int
 ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns)
 {
-	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
-	struct ferry_wait wait;
+	const uint64_t deadline = timeout_ns == 0 ? 0 :
+		ferry_wait_deadline(timeout_ns);
 	struct ferry_rx *rx;
 	struct bulk_rx *b;
 
@@ -584,16 +523,8 @@ ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns)
 	b = rx->bulk;
 	if (!in->noted && ended(in) != 1)
 		bulk_over(&b->end, &in->m, FERRY_E_REFUSED);
-	/* For those that copy now: they ring nobody when they give up. */
-	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
-	bulk_look(&b->end, &in->m);
-	while (in->lent && in->final.n == 0 && !is_quiet(b, in) && !(
-			bulk_is_local(&b->end) && bulk_is_impatient(&in->m))) {
-		if (timeout_ns == 0 || ferry_wait_idle(&wait, NULL, NULL, NULL,
-				deadline) != 0)
-			return -ETIMEDOUT;
-		bulk_look(&b->end, &in->m);
-	}
+	if (!ferry_end_quiet(in_is_quiet, in, deadline))
+		return -ETIMEDOUT;
 	note_end(b, in);
 	TAILQ_REMOVE(&b->ins, in, next);
 	block_let_go(rx, in->m.v.block, in->m.v.gen);
@@ -601,61 +532,6 @@ ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns)
 		in_free(b, in);
 	else
 		TAILQ_INSERT_TAIL(&b->zombies, in, next);
-	return 0;
-}
-
-void
-ferry_bulk_refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
-{
-	struct ferry_bulk_block *block;
-	struct ferry_bulk_note note;
-	struct ferry_bulk_in *in;
-
-	if (rx_begin(rx) != 0 || !note_read(rx, msg, &note))
-		return;
-	block = &rx->bulk->end.blocks[note.block];
-	ferry_bulk_end(block, note.gen, FERRY_E_REFUSED);
-	wake_producer(rx);
-	/* A lent buffer may be written now: it is lent again once it is not,
-	 * which nobody waits for. */
-	if (note.grant != 0 && in_make(rx, &note, &in) == 0) {
-		grant_to(rx->bulk, in, note.grant - 1);
-		in->again = note.grant;
-		in_start(rx->bulk, in, true);
-		ferry_bulk_release(in, 0);
-		return;
-	}
-	rx->bulk->end.stats.aborted++;
-	block_let_go(rx, block, note.gen);
-}
-
-int
-ferry_bulk_lend(struct ferry_rx *rx, void *buf, uint64_t len)
-{
-	const struct ferry_channel_memory *memory = rx->memory;
-	struct ferry_bulk_grant *g;
-	uint32_t i;
-	int ret = rx_begin(rx);
-
-	if (ret != 0)
-		return ret;
-	if (buf == NULL || len == 0 || memory == NULL ||
-			!memory->is_shared(memory->arg, buf, len))
-		return -EINVAL;
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		if (rx->bulk->lent[i].iov_base == NULL)
-			break;
-	if (i == FERRY_BULK_BLOCKS)
-		return -ENOBUFS;
-	rx->bulk->lent[i].iov_base = buf;
-	rx->bulk->lent[i].iov_len = len;
-	g = grant_at(rx, i);
-	g->addr = (uintptr_t)buf;
-	__atomic_store_n(&g->len, len, __ATOMIC_RELAXED);
-	g->seal = bulk_grant_seal(g, (uintptr_t)buf, len,
-			rx->bulk->end.self.token);
-	/* L */
-	__atomic_store_n(&g->state, FERRY_GRANT_OFFERED, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -699,17 +575,52 @@ ferry_bulk_data(const struct ferry_bulk_in *in)
 		(void *)(uintptr_t)dst->segs[0].addr : NULL;
 }
 
-void
-bulk_rx_stop(struct ferry_rx *rx)
+static struct bulk_rx *
+rx_of(struct ferry_end_part *part)
+{
+	return container_of(part, struct bulk_rx, part);
+}
+
+static enum ferry_end_step
+rx_step(struct ferry_end_part *part)
+{
+	return rx_work(rx_of(part)) ? FERRY_STEP_WORKED : FERRY_STEP_NONE;
+}
+
+/* Whether there is something to copy for one message. */
+static bool
+in_wake(const struct ferry_bulk_in *in)
+{
+	const struct bulk_view *v = &in->m.v;
+
+	if (ferry_bulk_over(v->block, v->gen) != 0)
+		return false;
+	return bulk_may_step(&in->m, FERRY_UNIT_RX) || (in->final.n != 0 &&
+		ferry_claim_front(v->block, v->n_units, v->front) > in->taken);
+}
+
+static bool
+rx_wake(const struct ferry_end_part *part)
+{
+	const struct bulk_rx *b = container_of(part, const struct bulk_rx, part);
+	const struct ferry_bulk_in *in;
+
+	TAILQ_FOREACH(in, &b->ins, next)
+		if (!in->noted && in_wake(in))
+			return true;
+	return false;
+}
+
+/* End those under way, as far as can be without waiting for a stopped peer. */
+static void
+rx_stop(struct ferry_end_part *part)
 {
 	const uint64_t deadline = ferry_wait_deadline(STOP_NS);
-	struct bulk_rx *b = rx->bulk;
-	struct ferry_bulk_in *in;
 	struct iovec lent[FERRY_BULK_BLOCKS];
+	struct bulk_rx *b = rx_of(part);
+	struct ferry_bulk_in *in;
 
-	if (b == NULL)
-		return;
-	ferry_bulk_unlend(rx, lent);
+	ferry_bulk_unlend(b->rx, lent);
 	while ((in = TAILQ_FIRST(&b->ins)) != NULL) {
 		if (ferry_bulk_release(in, bulk_left_ns(deadline)) == 0)
 			continue;
@@ -720,39 +631,40 @@ bulk_rx_stop(struct ferry_rx *rx)
 	}
 }
 
-/* Whether somebody copies to a lent buffer whose message was not taken. */
+/* Whether another party copies to a lent buffer whose message was not taken. */
 static bool
-lent_busy(const struct ferry_rx *rx)
+lent_busy(struct bulk_rx *b)
 {
 	bool lent = false, busy = false;
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		lent |= rx->bulk->lent[i].iov_base != NULL;
+		lent |= b->lent[i].iov_base != NULL;
 	for (i = 0; i < FERRY_BULK_BLOCKS && lent && !busy; i++)
-		busy = bulk_block_busy(&rx->bulk->end,
-				&rx->bulk->end.blocks[i], FERRY_BULK_UNITS);
+		busy = bulk_block_busy(&b->end,
+				&b->end.blocks[i], FERRY_BULK_UNITS);
 	return busy;
 }
 
-void
-bulk_rx_stopped(struct ferry_rx *rx)
+static bool
+rx_is_quiet(void *arg)
 {
-	const uint64_t deadline = ferry_wait_deadline(STOP_NS);
-	struct bulk_rx *b = rx->bulk;
-	struct ferry_bulk_in *in;
-	struct ferry_wait wait;
+	struct bulk_rx *b = arg;
 
-	if (b == NULL)
-		return;
+	zombies_bury(b);
+	return TAILQ_EMPTY(&b->zombies) && !lent_busy(b);
+}
+
+/* The end is closed: no party begins to copy any more. */
+static void
+rx_stopped(struct ferry_end_part *part)
+{
+	struct bulk_rx *b = rx_of(part);
+	struct ferry_bulk_in *in;
+
 	/* The end's state before the look at the claims: see bulk_may_copy(). */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
-	while (!TAILQ_EMPTY(&b->zombies) || lent_busy(rx)) {
-		zombies_bury(b);
-		if (ferry_wait_idle(&wait, NULL, NULL, NULL, deadline) != 0)
-			break;
-	}
+	ferry_end_quiet(rx_is_quiet, b, ferry_wait_deadline(STOP_NS));
 	/* What is still written is not used again before the hub says so, which
 	 * has to be after the endpoint's end. */
 	TAILQ_CONCAT(&b->spare, &b->zombies, next);
@@ -761,8 +673,140 @@ bulk_rx_stopped(struct ferry_rx *rx)
 		free(in);
 	}
 	bulk_end_fini(&b->end);
+	b->rx->bulk = NULL;
 	free(b);
-	rx->bulk = NULL;
+}
+
+/* Hang bulk messages on an end, with the first of them. */
+static int
+rx_begin(struct ferry_rx *rx)
+{
+	static const struct ferry_end_ops ops = {
+		.step = rx_step,
+		.wake = rx_wake,
+		.stop = rx_stop,
+		.stopped = rx_stopped,
+	};
+	struct bulk_rx *b;
+	int ret;
+
+	if (rx->bulk != NULL)
+		return 0;
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return -ENOMEM;
+	ret = bulk_end_init(&b->end, &rx->end, FERRY_UNIT_RX);
+	if (ret != 0) {
+		free(b);
+		return ret;
+	}
+	b->rx = rx;
+	TAILQ_INIT(&b->ins);
+	TAILQ_INIT(&b->zombies);
+	TAILQ_INIT(&b->spare);
+	ferry_end_hang(&rx->end, &b->part, &ops);
+	rx->bulk = b;
+	return 0;
+}
+
+int
+ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
+		const struct iovec *iov, unsigned int n_iov,
+		struct ferry_bulk_in **result)
+{
+	struct ferry_bulk_note note;
+	struct ferry_msg cell = *msg;
+	struct ferry_bulk_in *in;
+	int ret = rx_begin(rx);
+
+	if (ret != 0)
+		return ret;
+	/* Their memory may be what is lacking. */
+	zombies_bury(rx->bulk);
+	cell.id &= ~FERRY_MSG_BULK;
+	if (!ferry_msg_is_bulk(msg) || result == NULL ||
+			cell.id >= (FERRY_MSG_CELL | FERRY_N_CELLS) ||
+			!(rx->cells_held >> (cell.id % FERRY_N_CELLS) & 1))
+		return -EINVAL;
+	if (!note_read(rx, msg, &note))
+		return FERRY_E_CORRUPT;
+	if (note.grant != 0 && iov != NULL)
+		return -EBUSY;
+	ret = in_make(rx, &note, &in);
+	if (ret != 0)
+		return ret;
+	if (note.grant != 0)
+		grant_use(rx->bulk, in, note.grant - 1);
+	else
+		ret = dst_find(rx->bulk, in, iov, n_iov);
+	if (ret != 0) {
+		TAILQ_INSERT_HEAD(&rx->bulk->spare, in, next);
+		return ret;
+	}
+	in_start(rx->bulk, in, note.grant != 0);
+	/* Only the cell: the message is not refused. */
+	ferry_rx_release(rx, &cell, 1);
+	*result = in;
+	return 0;
+}
+
+static void
+refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
+{
+	struct ferry_bulk_block *block;
+	struct ferry_bulk_note note;
+	struct ferry_bulk_in *in;
+
+	if (!ferry_msg_is_bulk(msg) || rx_begin(rx) != 0 || !note_read(rx, msg, &note))
+		return;
+	block = &rx->bulk->end.blocks[note.block];
+	ferry_bulk_end(block, note.gen, FERRY_E_REFUSED);
+	ferry_end_ring(&rx->end);
+	/* A lent buffer may be written now: it is lent again once it is not;
+	 * no call waits for that. */
+	if (note.grant != 0 && in_make(rx, &note, &in) == 0) {
+		grant_to(rx->bulk, in, note.grant - 1);
+		in->again = note.grant;
+		in_start(rx->bulk, in, true);
+		ferry_bulk_release(in, 0);
+		return;
+	}
+	rx->bulk->end.stats.aborted++;
+	block_let_go(rx, block, note.gen);
+}
+
+const struct ferry_end_kind ferry_bulk_kind = {
+	.refuse = refuse,
+};
+
+int
+ferry_bulk_lend(struct ferry_rx *rx, void *buf, uint64_t len)
+{
+	const struct ferry_channel_memory *memory = rx->end.memory;
+	struct ferry_bulk_grant *g;
+	uint32_t i;
+	int ret = rx_begin(rx);
+
+	if (ret != 0)
+		return ret;
+	if (buf == NULL || len == 0 || memory == NULL ||
+			!memory->is_shared(memory->arg, buf, len))
+		return -EINVAL;
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		if (rx->bulk->lent[i].iov_base == NULL)
+			break;
+	if (i == FERRY_BULK_BLOCKS)
+		return -ENOBUFS;
+	rx->bulk->lent[i].iov_base = buf;
+	rx->bulk->lent[i].iov_len = len;
+	g = grant_at(rx, i);
+	g->addr = (uintptr_t)buf;
+	__atomic_store_n(&g->len, len, __ATOMIC_RELAXED);
+	g->seal = bulk_grant_seal(g, (uintptr_t)buf, len,
+			rx->bulk->end.self.token);
+	/* L */
+	__atomic_store_n(&g->state, FERRY_GRANT_OFFERED, __ATOMIC_RELEASE);
+	return 0;
 }
 
 void

@@ -9,9 +9,7 @@
 #include <rte_cycles.h>
 
 #include "bulk_end.h"
-#include "bulk_private.h"
 #include "bulk_team.h"
-#include "ferry_post.h"
 
 /* How long a closing end waits for others that copy: they do so for less than a
  * millisecond, unless they are stopped. */
@@ -38,6 +36,8 @@ struct ferry_bulk_out {
 };
 
 struct bulk_tx {
+	struct ferry_end_part part;
+	struct ferry_tx *tx;
 	struct bulk_end end;
 	TAILQ_HEAD(bulk_outs, ferry_bulk_out) outs;
 	/* Handles for the next messages: to make one anew would cost some lines
@@ -54,56 +54,17 @@ struct bulk_tx {
 	struct bulk_team team;
 };
 
-static int
-tx_begin(struct ferry_tx *tx)
-{
-	struct bulk_tx *b;
-	int ret;
-
-	if (tx->bulk != NULL)
-		return 0;
-	b = calloc(1, sizeof(*b));
-	if (b == NULL)
-		return -ENOMEM;
-	ret = bulk_end_init(&b->end, tx->shared, tx->cells, FERRY_UNIT_TX,
-			tx->copier, tx->memory, tx->bells, tx->n_bells,
-			&tx->boards);
-	if (ret != 0) {
-		free(b);
-		return ret;
-	}
-	b->end.in_hub = tx->post->local;
-	TAILQ_INIT(&b->outs);
-	TAILQ_INIT(&b->spare);
-	bulk_team_init(&b->team);
-	tx->bulk = b;
-	return 0;
-}
-
 /* Whether the consumer has let go of what was last in a block. */
 static bool
-block_is_released(const struct ferry_tx *tx, uint32_t i)
+block_is_released(const struct bulk_tx *b, uint32_t i)
 {
-	const struct bulk_tx *b = tx->bulk;
-
 	/* G */
 	return b->gens[i] == 0 || __atomic_load_n(&b->end.blocks[i].released,
 			__ATOMIC_ACQUIRE) == b->gens[i];
 }
 
-bool
-bulk_tx_drained(const struct ferry_tx *tx)
-{
-	uint32_t i;
-
-	for (i = 0; i < FERRY_BULK_BLOCKS && tx->bulk != NULL; i++)
-		if (!block_is_released(tx, i))
-			return false;
-	return true;
-}
-
-/* Whether nobody copies what was last in a block. Whoever does so needs to find
- * its units as they are. */
+/* Whether no other party copies what was last in a block. One that does needs to
+ * find its units as they are. */
 static bool
 block_is_quiet(struct bulk_tx *b, uint32_t i)
 {
@@ -123,13 +84,14 @@ block_find(const struct ferry_tx *tx)
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		if ((b->used & 1u << i) == 0 && block_is_released(tx, i) &&
+		if ((b->used & 1u << i) == 0 && block_is_released(b, i) &&
 				block_is_quiet(b, i))
 			return &b->end.blocks[i];
 	return NULL;
 }
 
-/* Fill in a block that nobody looks at, but who comes late. */
+/* Fill in a block. No party copies it; but a server may come late, for the
+ * message before. */
 static void
 block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m,
 		uint64_t key)
@@ -137,8 +99,8 @@ block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m,
 	const struct bulk_view *v = &m->v;
 	uint32_t i;
 
-	/* Before all else: whoever comes late claims, and then finds that it
-	 * is another message. Pairs with the acquire of a claim. */
+	/* Before all else: a server that comes late claims, and then finds that
+	 * it is another message. Pairs with the acquire of a claim. */
 	__atomic_store_n(&block->gen, v->gen, __ATOMIC_RELAXED);
 	rte_atomic_thread_fence(__ATOMIC_RELEASE);
 	__atomic_store_n(&block->len, v->len, __ATOMIC_RELAXED);
@@ -199,7 +161,7 @@ static void
 announce(struct ferry_tx *tx, const struct bulk_msg *m, uint32_t tag,
 		uint32_t grant)
 {
-	struct ferry_cell *cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
+	struct ferry_cell *cell = &tx->end.cells[tx->cell_head % FERRY_N_CELLS];
 	const struct ferry_bulk_note note = {
 		.block = bulk_number(&tx->bulk->end, &m->v),
 		.gen = m->v.gen,
@@ -213,22 +175,22 @@ announce(struct ferry_tx *tx, const struct bulk_msg *m, uint32_t tag,
 	cell->tag = tag;
 	memcpy(cell->data, &note, sizeof(note));
 	ferry_tx_stamp(tx, cell, 0);
-	tx->stats.bytes += m->v.len;
-	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+	tx->end.stats.bytes += m->v.len;
+	ferry_end_ring(&tx->end);
 }
 
 /* Who should copy, if the application does not say. */
 static uint32_t
 choose(struct ferry_tx *tx, struct ferry_bulk_out *out)
 {
-	const struct ferry_board *board = ferry_board_of(tx->shared,
-			&tx->boards);
+	const struct ferry_board *board = ferry_board_of(tx->end.shared,
+			&tx->end.boards);
 	const bool devices = board != NULL && __atomic_load_n(&board->devices,
 			__ATOMIC_RELAXED) > 0;
 	const bool worker = board != NULL && __atomic_load_n(&board->worker,
 			__ATOMIC_RELAXED) != 0;
 
-	if (tx->mode == FERRY_MODE_EFFICIENCY)
+	if (tx->end.mode == FERRY_MODE_EFFICIENCY)
 		return devices ? FERRY_BULK_ENGINE :
 			FERRY_BULK_TX | FERRY_BULK_RX;
 	out->chosen = true;
@@ -279,62 +241,6 @@ out_fill(struct ferry_bulk_out *out, struct ferry_bulk_block *block,
 	return 0;
 }
 
-int
-ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
-		unsigned int n_iov, const struct ferry_bulk_options *options,
-		struct ferry_bulk_out **result)
-{
-	static const struct ferry_bulk_options defaults;
-	struct ferry_bulk_block *block;
-	struct ferry_bulk_out *out;
-	uint32_t grant, i;
-	int ret = ferry_end_result(&tx->shared->rx);
-
-	if (options == NULL)
-		options = &defaults;
-	if (ret == 0 && ((unsigned int)options->place >= FERRY_PLACES ||
-			result == NULL))
-		ret = -EINVAL;
-	if (ret == 0)
-		ret = tx_begin(tx);
-	if (ret != 0)
-		return ret;
-	ferry_tx_take_mode(tx);
-	block = block_find(tx);
-	if (block == NULL || !ferry_tx_has_cells(tx, 1)) {
-		tx->stats.empty++;
-		tx->cell_will_do = true;
-		return ferry_tx_none(tx);
-	}
-	out = out_make(tx);
-	if (out == NULL)
-		return -ENOMEM;
-	ret = out_fill(out, block, iov, n_iov, options, tx);
-	if (ret != 0) {
-		TAILQ_INSERT_HEAD(&tx->bulk->spare, out, next);
-		return ret;
-	}
-	grant = grant_take(tx, &out->m);
-	block_fill(block, &out->m, tx->bulk->end.self.token);
-	if (grant != 0) {
-		bulk_side_write(&block->dst, &out->m.v.dst, out->m.v.gen,
-				tx->bulk->end.self.token);
-		__atomic_store_n(&block->dst_gen, out->m.v.gen,
-				__ATOMIC_RELEASE);
-	}
-	announce(tx, &out->m, options->tag, grant);
-	if (grant != 0)
-		bulk_announce(&tx->bulk->end, &out->m);
-	bulk_hold(&tx->bulk->end, &out->m.v.src, true);
-	i = bulk_number(&tx->bulk->end, &out->m.v);
-	tx->bulk->gens[i] = out->m.v.gen;
-	tx->bulk->used |= 1u << i;
-	tx->bulk->n_outs++;
-	TAILQ_INSERT_TAIL(&tx->bulk->outs, out, next);
-	*result = out;
-	return 1;
-}
-
 /* Take note that a message has ended. */
 static void
 note_end(struct bulk_tx *b, struct ferry_bulk_out *out)
@@ -346,7 +252,7 @@ note_end(struct bulk_tx *b, struct ferry_bulk_out *out)
 		return;
 	out->noted = true;
 	/* Before the block is another message's. */
-	__atomic_fetch_and(&b->end.shared->service.bulk,
+	__atomic_fetch_and(&b->tx->end.shared->service.bulk,
 			~(1u << bulk_number(&b->end, v)),
 			__ATOMIC_RELAXED);
 	bulk_hold(&b->end, &v->src, false);
@@ -408,24 +314,25 @@ out_work(struct bulk_tx *b, struct ferry_bulk_out *out, enum ferry_mode mode)
 	return true;
 }
 
-bool
-bulk_tx_work(struct ferry_tx *tx)
+/* Let the messages get on, the oldest first, because a waiting producer waits for
+ * that: whether the calling thread has copied something. */
+static bool
+tx_work(struct bulk_tx *b)
 {
-	struct bulk_tx *b = tx->bulk;
 	struct ferry_bulk_out *out;
 
-	/* The oldest first: whoever waits waits for that. */
 	TAILQ_FOREACH(out, &b->outs, next)
-		if (out_work(b, out, (enum ferry_mode)tx->mode))
+		if (out_work(b, out, (enum ferry_mode)b->tx->end.mode))
 			return true;
 	return false;
 }
 
-int
-ferry_bulk_poll(struct ferry_bulk_out *out)
+/* Look how one stands: 1: it is whole; 0: it is under way; or negative. */
+static int
+out_look(void *arg)
 {
-	bulk_tx_work(out->tx);
-	/* It may stand behind one that was worked on. */
+	struct ferry_bulk_out *out = arg;
+
 	if (out->m.ended == 0) {
 		bulk_look(&out->tx->bulk->end, &out->m);
 		if (out->m.ended != 0)
@@ -434,84 +341,59 @@ ferry_bulk_poll(struct ferry_bulk_out *out)
 	return out->m.ended;
 }
 
-/* The re-check of a producer that waits. */
-static bool
-out_wake(void *handle)
+int
+ferry_bulk_poll(struct ferry_bulk_out *out)
 {
-	const struct ferry_bulk_out *out = handle;
-	const struct bulk_view *v = &out->m.v;
-	const struct ferry_tx *tx = out->tx;
+	tx_work(out->tx->bulk);
+	/* It may stand behind one that was worked on. */
+	return out_look(out);
+}
 
-	if (!v->started && ferry_bulk_started(v->block, v->gen))
-		return true;
-	/* A window may be full. */
-	if (bulk_may_step(&out->m, FERRY_UNIT_TX) &&
-			(limit_of(v) == v->n_units || __atomic_load_n(
-				&v->block->next, __ATOMIC_RELAXED) <
-			 limit_of(v)))
-		return true;
-	return ferry_claim_front(v->block, v->n_units, v->front) ==
-			v->n_units ||
-		ferry_bulk_over(v->block, v->gen) != 0 ||
-		bulk_has_ended(&tx->bulk->end, &out->m) ||
-		ferry_channel_mode(tx->shared) != tx->mode;
+/* No slot is waited for, and no job. */
+static void
+out_wish(void *arg)
+{
+	struct ferry_bulk_out *out = arg;
+
+	ferry_tx_wish(out->tx, FERRY_WISH_NONE);
+	ferry_end_wish(&out->tx->end, false);
 }
 
 int
 ferry_bulk_wait(struct ferry_bulk_out *out, uint64_t timeout_ns)
 {
-	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
-	struct ferry_tx *tx = out->tx;
-	int ret = 0;
+	const struct ferry_end_want ended = { out_look, out_wish, out };
 
-	ferry_wait_reset(&tx->wait);
-	for (;;) {
-		const bool worked = bulk_tx_work(tx);
+	/* Also if there is no time to wait: who only polls has to copy, too. */
+	tx_work(out->tx->bulk);
+	return ferry_end_wait(&out->tx->end, &ended, timeout_ns);
+}
 
-		if (out->m.ended == 0 && !worked)
-			ferry_bulk_poll(out);
-		if (out->m.ended != 0)
-			return out->m.ended == 1 ? 0 : out->m.ended;
-		if (ret != 0 || timeout_ns == 0)
-			return -ETIMEDOUT;
-		if (worked) {
-			ferry_wait_reset(&tx->wait);
-			if (rte_get_tsc_cycles() >= deadline)
-				ret = -ETIMEDOUT;
-			continue;
-		}
-		ferry_tx_take_mode(tx);
-		ferry_post_progress(tx);
-		ret = ferry_wait_idle(&tx->wait, &tx->bells[tx->endpoint],
-				out_wake, out, deadline);
-	}
+static bool
+out_is_over(void *arg)
+{
+	struct ferry_bulk_out *out = arg;
+
+	bulk_look(&out->tx->bulk->end, &out->m);
+	return out->m.ended != 0;
 }
 
 int
 ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns)
 {
-	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
+	const uint64_t deadline = timeout_ns == 0 ? 0 :
+		ferry_wait_deadline(timeout_ns);
 	struct bulk_view *v = &out->m.v;
-	struct ferry_tx *tx = out->tx;
-	struct ferry_wait wait;
 	int why;
 
 	/* Another call may have found out that it is quiet now. */
 	if (out->noted)
 		return out->m.ended == FERRY_E_CANCELLED ? 0 : -EALREADY;
 	why = ferry_bulk_end(v->block, v->gen, FERRY_E_CANCELLED);
-	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
-	/* For those that copy now: they ring nobody when they give up. */
-	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
-	for (;;) {
-		bulk_look(&tx->bulk->end, &out->m);
-		if (out->m.ended != 0)
-			break;
-		if (timeout_ns == 0 || ferry_wait_idle(&wait, NULL, NULL, NULL,
-				deadline) != 0)
-			return -ETIMEDOUT;
-	}
-	note_end(tx->bulk, out);
+	ferry_end_ring(&out->tx->end);
+	if (!ferry_end_quiet(out_is_over, out, deadline))
+		return -ETIMEDOUT;
+	note_end(out->tx->bulk, out);
 	return out->m.ended == 1 || why != FERRY_E_CANCELLED ? -EALREADY : 0;
 }
 
@@ -556,82 +438,209 @@ ferry_bulk_close(struct ferry_bulk_out *out)
 	out_free(out);
 }
 
-void
-bulk_tx_stop(struct ferry_tx *tx)
+static struct bulk_tx *
+tx_of(struct ferry_end_part *part)
+{
+	return container_of(part, struct bulk_tx, part);
+}
+
+static enum ferry_end_step
+tx_step(struct ferry_end_part *part)
+{
+	return tx_work(tx_of(part)) ? FERRY_STEP_WORKED : FERRY_STEP_NONE;
+}
+
+/* Whether there is something to copy for one message, or it can begin. */
+static bool
+out_wake(const struct ferry_bulk_out *out)
+{
+	const struct bulk_view *v = &out->m.v;
+
+	if (!v->started)
+		return ferry_bulk_started(v->block, v->gen);
+	/* A window may be full. */
+	return bulk_may_step(&out->m, FERRY_UNIT_TX) &&
+		(limit_of(v) == v->n_units || __atomic_load_n(&v->block->next,
+			__ATOMIC_RELAXED) < limit_of(v));
+}
+
+static bool
+tx_wake(const struct ferry_end_part *part)
+{
+	const struct bulk_tx *b = container_of(part, const struct bulk_tx, part);
+	const struct ferry_bulk_out *out;
+
+	TAILQ_FOREACH(out, &b->outs, next)
+		if (out->m.ended == 0 && out_wake(out) &&
+				ferry_bulk_over(out->m.v.block,
+					out->m.v.gen) == 0)
+			return true;
+	return false;
+}
+
+static bool
+tx_drained(const struct ferry_end_part *part)
+{
+	const struct bulk_tx *b = container_of(part, const struct bulk_tx, part);
+	uint32_t i;
+
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		if (!block_is_released(b, i))
+			return false;
+	return true;
+}
+
+/* End those under way, as far as can be without waiting for a stopped peer. */
+static void
+tx_stop(struct ferry_end_part *part)
 {
 	const uint64_t deadline = ferry_wait_deadline(STOP_NS);
-	struct bulk_tx *b = tx->bulk;
+	struct bulk_tx *b = tx_of(part);
 	struct ferry_bulk_out *out;
 
-	if (b == NULL)
-		return;
 	/* Memory that a stopped consumer still reads is the hub's to keep. */
 	while ((out = TAILQ_FIRST(&b->outs)) != NULL) {
 		out_end(out, bulk_left_ns(deadline));
 		out_free(out);
 	}
+}
+
+static void
+tx_stopped(struct ferry_end_part *part)
+{
+	struct bulk_tx *b = tx_of(part);
+	struct ferry_bulk_out *out;
+
 	while ((out = TAILQ_FIRST(&b->spare)) != NULL) {
 		TAILQ_REMOVE(&b->spare, out, next);
 		free(out);
 	}
 	bulk_end_fini(&b->end);
+	b->tx->bulk = NULL;
 	free(b);
-	tx->bulk = NULL;
+}
+
+/* Hang bulk messages on an end, with the first of them. */
+static int
+tx_begin(struct ferry_tx *tx)
+{
+	static const struct ferry_end_ops ops = {
+		.step = tx_step,
+		.wake = tx_wake,
+		.drained = tx_drained,
+		.stop = tx_stop,
+		.stopped = tx_stopped,
+	};
+	struct bulk_tx *b;
+	int ret;
+
+	if (tx->bulk != NULL)
+		return 0;
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return -ENOMEM;
+	ret = bulk_end_init(&b->end, &tx->end, FERRY_UNIT_TX);
+	if (ret != 0) {
+		free(b);
+		return ret;
+	}
+	b->tx = tx;
+	b->end.in_hub = tx->end.local;
+	TAILQ_INIT(&b->outs);
+	TAILQ_INIT(&b->spare);
+	bulk_team_init(&b->team);
+	ferry_end_hang(&tx->end, &b->part, &ops);
+	tx->bulk = b;
+	return 0;
 }
 
 /* Whether ferry_bulk_send() would find room. */
-static bool
-tx_has_room(void *handle)
+static int
+room_look(void *arg)
 {
-	struct ferry_tx *tx = handle;
+	struct ferry_tx *tx = arg;
+	const int ret = ferry_end_result(tx->end.other);
 
-	return block_find(tx) != NULL && ferry_tx_has_cells(tx, 1);
+	if (ret != 0)
+		return ret;
+	if (block_find(tx) != NULL && ferry_tx_has_cells(tx, 1))
+		return 1;
+	return ferry_tx_none(tx);
 }
 
-static bool
-tx_room_wake(void *handle)
+/* A cell is no slot, so that all that is given back counts. */
+static void
+room_wish(void *arg)
 {
-	struct ferry_tx *tx = handle;
-	struct ferry_bulk_out *out;
+	struct ferry_tx *tx = arg;
 
-	if (tx_has_room(tx) || tx->broken ||
-			ferry_end_result(&tx->shared->rx) != 0 ||
-			ferry_channel_mode(tx->shared) != tx->mode)
-		return true;
-	TAILQ_FOREACH(out, &tx->bulk->outs, next)
-		if (out->m.ended == 0 && out_wake(out))
-			return true;
-	return false;
+	ferry_tx_wish(tx, 0);
+	ferry_end_wish(&tx->end, false);
 }
 
 int
 ferry_bulk_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns)
 {
-	const uint64_t deadline = ferry_wait_deadline(timeout_ns);
-	int ret = tx_begin(tx), timed = 0;
+	const struct ferry_end_want room = { room_look, room_wish, tx };
+	int ret = tx_begin(tx);
 
+	return ret != 0 ? ret : ferry_end_wait(&tx->end, &room, timeout_ns);
+}
+
+int
+ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
+		unsigned int n_iov, const struct ferry_bulk_options *options,
+		struct ferry_bulk_out **result)
+{
+	static const struct ferry_bulk_options defaults;
+	struct ferry_bulk_block *block;
+	struct ferry_bulk_out *out;
+	uint32_t grant, i;
+	int ret = ferry_end_result(tx->end.other);
+
+	if (options == NULL)
+		options = &defaults;
+	if (ret == 0 && ((unsigned int)options->place >= FERRY_PLACES ||
+			result == NULL))
+		ret = -EINVAL;
+	if (ret == 0)
+		ret = tx_begin(tx);
 	if (ret != 0)
 		return ret;
-	ferry_wait_reset(&tx->wait);
-	for (;;) {
-		ret = ferry_end_result(&tx->shared->rx);
-		if (ret != 0)
-			return ret;
-		if (tx_has_room(tx))
-			return 0;
-		if (tx->broken)
-			return FERRY_E_CORRUPT;
-		if (timed != 0 || timeout_ns == 0)
-			return -ETIMEDOUT;
-		ferry_tx_take_mode(tx);
-		ferry_post_progress(tx);
-		if (bulk_tx_work(tx))
-			ferry_wait_reset(&tx->wait);
-		else
-			timed = ferry_wait_idle(&tx->wait,
-					&tx->bells[tx->endpoint], tx_room_wake,
-					tx, deadline);
+	ferry_end_take_mode(&tx->end);
+	block = block_find(tx);
+	if (block == NULL || !ferry_tx_has_cells(tx, 1)) {
+		tx->end.stats.empty++;
+		tx->cell_will_do = true;
+		return ferry_tx_none(tx);
 	}
+	out = out_make(tx);
+	if (out == NULL)
+		return -ENOMEM;
+	ret = out_fill(out, block, iov, n_iov, options, tx);
+	if (ret != 0) {
+		TAILQ_INSERT_HEAD(&tx->bulk->spare, out, next);
+		return ret;
+	}
+	grant = grant_take(tx, &out->m);
+	block_fill(block, &out->m, tx->bulk->end.self.token);
+	if (grant != 0) {
+		bulk_side_write(&block->dst, &out->m.v.dst, out->m.v.gen,
+				tx->bulk->end.self.token);
+		__atomic_store_n(&block->dst_gen, out->m.v.gen,
+				__ATOMIC_RELEASE);
+	}
+	announce(tx, &out->m, options->tag, grant);
+	if (grant != 0)
+		bulk_announce(&tx->bulk->end, &out->m);
+	bulk_hold(&tx->bulk->end, &out->m.v.src, true);
+	i = bulk_number(&tx->bulk->end, &out->m.v);
+	tx->bulk->gens[i] = out->m.v.gen;
+	tx->bulk->used |= 1u << i;
+	tx->bulk->n_outs++;
+	TAILQ_INSERT_TAIL(&tx->bulk->outs, out, next);
+	*result = out;
+	return 1;
 }
 
 void

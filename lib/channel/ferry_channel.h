@@ -56,6 +56,7 @@ extern "C" {
 struct ferry_tx;
 struct ferry_rx;
 struct ferry_copier;
+struct ferry_end_kind;
 struct ferry_server;
 
 /** A message in shared memory, loaned to the producer or the consumer. */
@@ -137,6 +138,9 @@ struct ferry_channel_attach {
 	struct ferry_boards boards;
 	/** The endpoint's memory; NULL: no bulk messages. It outlives the handle. */
 	const struct ferry_channel_memory *memory;
+	/** What the endpoint's channels can carry beside slots and cells: a list
+	 * that ends with NULL and outlives the handle; NULL: nothing. */
+	const struct ferry_end_kind *const *kinds;
 	/** The endpoint is in the hub's process. */
 	bool local;
 	/** The maker's own pointer, kept in the handle. */

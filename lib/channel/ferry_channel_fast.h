@@ -70,10 +70,10 @@ ferry_tx_refill(struct ferry_tx *tx)
 	uint32_t n, i;
 
 	/* R2 */
-	n = ferry_ring_count(&tx->back);
+	n = ferry_ring_count(&tx->end.back);
 	if (n == 0)
 		return;
-	if (ferry_ring_lies(&tx->back, n)) {
+	if (ferry_ring_lies(&tx->end.back, n)) {
 		tx->broken = true;
 		return;
 	}
@@ -81,21 +81,21 @@ ferry_tx_refill(struct ferry_tx *tx)
 	for (i = 0; i < n; i++) {
 		/* Read once: what is checked is what is used. */
 		const uint32_t slot = __atomic_load_n((const uint32_t *)
-				ferry_ring_place(&tx->back, i, sizeof(slot)),
+				ferry_ring_place(&tx->end.back, i, sizeof(slot)),
 				__ATOMIC_RELAXED);
 
-		if (unlikely(slot >= tx->n_slots || tx->held[slot] != 0)) {
+		if (unlikely(slot >= tx->end.n_slots || tx->end.held[slot] != 0)) {
 			/* The slot that should stand there is lost. */
 			tx->broken = true;
 			continue;
 		}
 		/* Held before it leaves the ring: see the layout's rule. */
-		__atomic_store_n(&tx->held[slot], FERRY_HELD_SPARE,
+		__atomic_store_n(&tx->end.held[slot], FERRY_HELD_SPARE,
 				__ATOMIC_RELAXED);
 		tx->in_hand++;
 		tx->free[tx->free_tail++ & tx->free_mask] = slot;
 	}
-	ferry_ring_done(&tx->back, n);
+	ferry_ring_done(&tx->end.back, n);
 }
 
 /** Slots that can be loaned now, at most n. */
@@ -114,7 +114,7 @@ ferry_tx_has(struct ferry_tx *tx, uint32_t n)
 static inline void *
 ferry_tx_slot(const struct ferry_tx *tx, uint32_t slot)
 {
-	return tx->slots + slot * tx->stride;
+	return tx->end.slots + slot * tx->end.stride;
 }
 
 /** @endcond */
@@ -137,7 +137,7 @@ ferry_tx_slot(const struct ferry_tx *tx, uint32_t slot)
 static inline int
 ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 {
-	int ret = ferry_end_result(&tx->shared->rx);
+	int ret = ferry_end_result(tx->end.other);
 	uint32_t have, i;
 
 	if (unlikely(ret != 0))
@@ -145,15 +145,15 @@ ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 	have = ferry_tx_has(tx, n);
 	tx->cell_will_do = false;
 	if (unlikely(have == 0 && n > 0)) {
-		tx->stats.empty++;
+		tx->end.stats.empty++;
 		return ferry_tx_none(tx);
 	}
 	for (i = 0; i < have; i++) {
 		uint32_t slot = tx->free[tx->free_head++ & tx->free_mask];
 
-		__atomic_store_n(&tx->held[slot], tx->epoch, __ATOMIC_RELAXED);
+		__atomic_store_n(&tx->end.held[slot], tx->end.epoch, __ATOMIC_RELAXED);
 		msgs[i].data = ferry_tx_slot(tx, slot);
-		msgs[i].len = tx->slot_size;
+		msgs[i].len = tx->end.slot_size;
 		msgs[i].tag = 0;
 		msgs[i].id = slot;
 	}
@@ -178,15 +178,15 @@ static inline void
 ferry_tx_publish(struct ferry_tx *tx, uint32_t n)
 {
 	/* R1 */
-	ferry_ring_publish(&tx->fwd, n);
-	tx->stats.msgs += n;
+	ferry_ring_publish(&tx->end.fwd, n);
+	tx->end.stats.msgs += n;
 }
 
 /** Let go of a slot: only when the ring has it; release keeps the order. */
 static inline void
 ferry_tx_let_go(struct ferry_tx *tx, uint32_t slot)
 {
-	__atomic_store_n(&tx->held[slot], 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&tx->end.held[slot], 0, __ATOMIC_RELEASE);
 	tx->in_hand--;
 }
 
@@ -194,8 +194,8 @@ ferry_tx_let_go(struct ferry_tx *tx, uint32_t slot)
 static inline bool
 ferry_tx_on_loan(const struct ferry_tx *tx, const struct ferry_msg *msg)
 {
-	return likely(msg->id < tx->n_slots &&
-			tx->held[msg->id] == tx->epoch);
+	return likely(msg->id < tx->end.n_slots &&
+			tx->end.held[msg->id] == tx->end.epoch);
 }
 
 /** Whether n cells are free. Looks at the consumer's line only when it must. */
@@ -207,7 +207,7 @@ ferry_tx_has_cells(struct ferry_tx *tx, uint32_t n)
 	if (likely(tx->cell_head + n <= tx->cell_limit))
 		return true;
 	/* C2 */
-	freed = __atomic_load_n(&tx->shared->cells_freed, __ATOMIC_ACQUIRE);
+	freed = __atomic_load_n(&tx->end.shared->cells_freed, __ATOMIC_ACQUIRE);
 	/* No more than were filled, nor fewer than before. */
 	if (unlikely(tx->cell_head - freed > FERRY_N_CELLS)) {
 		tx->broken = true;
@@ -223,9 +223,9 @@ ferry_tx_stamp(struct ferry_tx *tx, struct ferry_cell *cell, uint32_t len)
 {
 	/* C1 */
 	__atomic_store_n(&cell->stamp, ferry_cell_stamp(tx->cell_head++,
-			tx->seq++), __ATOMIC_RELEASE);
-	tx->stats.msgs++;
-	tx->stats.bytes += len;
+			tx->end.seq++), __ATOMIC_RELEASE);
+	tx->end.stats.msgs++;
+	tx->end.stats.bytes += len;
 }
 
 /** Publish a slot through a cell, of which there is one, and let go of it. */
@@ -233,7 +233,7 @@ static inline void
 ferry_tx_announce(struct ferry_tx *tx, uint32_t slot, uint32_t len,
 		uint32_t tag)
 {
-	struct ferry_cell *cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
+	struct ferry_cell *cell = &tx->end.cells[tx->cell_head % FERRY_N_CELLS];
 
 	/* The census may be looking at the cell's last message. */
 	__atomic_store_n(&cell->len, len | FERRY_CELL_SLOT, __ATOMIC_RELAXED);
@@ -270,12 +270,12 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 	for (i = 0; i < n; i++) {
 		if (unlikely(!ferry_tx_on_loan(tx, &msgs[i])))
 			ret = -EINVAL;
-		else if (unlikely(msgs[i].len > tx->slot_size))
+		else if (unlikely(msgs[i].len > tx->end.slot_size))
 			ret = FERRY_E_TOO_LONG;
 		if (unlikely(ret != 0))
 			break;
 		/* Twice in one call is caught, too. */
-		__atomic_store_n(&tx->held[msgs[i].id], FERRY_HELD_SPARE,
+		__atomic_store_n(&tx->end.held[msgs[i].id], FERRY_HELD_SPARE,
 				__ATOMIC_RELAXED);
 	}
 	if (likely(ret == 0) && n <= FERRY_CELL_BURST &&
@@ -283,32 +283,32 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		for (i = 0; i < n; i++)
 			ferry_tx_announce(tx, msgs[i].id, msgs[i].len,
 					msgs[i].tag);
-		ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+		ferry_end_ring(&tx->end);
 		return n;
 	}
 	/* Never short but for a corrupt consumer: the ring has room for all
 	 * slots there are. */
-	if (likely(ret == 0) && unlikely(!ferry_ring_room(&tx->fwd, n)))
+	if (likely(ret == 0) && unlikely(!ferry_ring_room(&tx->end.fwd, n)))
 		ret = FERRY_E_CORRUPT;
 	if (unlikely(ret != 0)) {
 		while (i-- > 0)
-			__atomic_store_n(&tx->held[msgs[i].id], tx->epoch,
+			__atomic_store_n(&tx->end.held[msgs[i].id], tx->end.epoch,
 					__ATOMIC_RELAXED);
 		return ret;
 	}
 	for (i = 0; i < n; i++) {
-		ferry_desc_put(ferry_desc_at(&tx->fwd, i), (struct ferry_desc) {
+		ferry_desc_put(ferry_desc_at(&tx->end.fwd, i), (struct ferry_desc) {
 			.slot = msgs[i].id,
 			.len = msgs[i].len,
 			.tag = msgs[i].tag,
-			.seq = (uint32_t)tx->seq++,
+			.seq = (uint32_t)tx->end.seq++,
 		});
-		tx->stats.bytes += msgs[i].len;
+		tx->end.stats.bytes += msgs[i].len;
 	}
 	ferry_tx_publish(tx, n);
 	for (i = 0; i < n; i++)
 		ferry_tx_let_go(tx, msgs[i].id);
-	ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+	ferry_end_ring(&tx->end);
 	return n;
 }
 
@@ -333,7 +333,7 @@ ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 	for (i = 0; i < n; i++) {
 		if (unlikely(!ferry_tx_on_loan(tx, &msgs[i])))
 			return -EINVAL;
-		__atomic_store_n(&tx->held[msgs[i].id], FERRY_HELD_SPARE,
+		__atomic_store_n(&tx->end.held[msgs[i].id], FERRY_HELD_SPARE,
 				__ATOMIC_RELAXED);
 		tx->free[tx->free_tail++ & tx->free_mask] = msgs[i].id;
 	}
@@ -352,17 +352,17 @@ ferry_tx_send_cells(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		const struct ferry_buf *buf = &bufs[i];
 		struct ferry_cell *cell;
 
-		if (buf->len > FERRY_CELL_DATA || buf->len > tx->slot_size ||
+		if (buf->len > FERRY_CELL_DATA || buf->len > tx->end.slot_size ||
 				!ferry_tx_has_cells(tx, 1))
 			break;
-		cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
+		cell = &tx->end.cells[tx->cell_head % FERRY_N_CELLS];
 		__atomic_store_n(&cell->len, buf->len, __ATOMIC_RELAXED);
 		cell->tag = buf->tag;
 		ferry_tiny_copy(cell->data, buf->data, buf->len);
 		ferry_tx_stamp(tx, cell, buf->len);
 	}
 	if (i > 0)
-		ferry_end_notify(&tx->shared->rx, tx->bells, tx->n_bells);
+		ferry_end_ring(&tx->end);
 	return i;
 }
 
@@ -395,7 +395,7 @@ int ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
 static inline int
 ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 {
-	int ret = ferry_end_result(&tx->shared->rx);
+	int ret = ferry_end_result(tx->end.other);
 	uint32_t i = 0;
 
 	if (unlikely(ret != 0))
@@ -426,17 +426,17 @@ static inline int
 ferry_rx_accept(struct ferry_rx *rx, struct ferry_msg *msg, uint32_t slot,
 		uint32_t len, uint32_t tag)
 {
-	if (unlikely(slot >= rx->n_slots || len > rx->slot_size ||
-			rx->held[slot] != 0))
+	if (unlikely(slot >= rx->end.n_slots || len > rx->end.slot_size ||
+			rx->end.held[slot] != 0))
 		return FERRY_E_CORRUPT;
-	msg->data = rx->slots + slot * rx->stride;
+	msg->data = rx->end.slots + slot * rx->end.stride;
 	msg->len = len;
 	msg->tag = tag;
 	msg->id = slot;
 	rte_prefetch0(msg->data);
 	/* Held before it leaves ring or cell: see the layout's rule. */
-	__atomic_store_n(&rx->held[slot], rx->epoch, __ATOMIC_RELAXED);
-	rx->seq++;
+	__atomic_store_n(&rx->end.held[slot], rx->end.epoch, __ATOMIC_RELAXED);
+	rx->end.seq++;
 	return 0;
 }
 
@@ -460,7 +460,7 @@ static inline int
 ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 {
 	const uint32_t at = rx->cell_tail % FERRY_N_CELLS;
-	struct ferry_cell *cell = &rx->cells[at];
+	struct ferry_cell *cell = &rx->end.cells[at];
 	uint32_t len, slot;
 
 	/* The second line is fetched while the first one is awaited. */
@@ -469,7 +469,7 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 	/* C1. Kept, because the line is about to be written: to load it once
 	 * more would take it from the producer. */
 	rx->stamp = __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE);
-	if (rx->stamp != ferry_cell_stamp(rx->cell_tail, rx->seq))
+	if (rx->stamp != ferry_cell_stamp(rx->cell_tail, rx->end.seq))
 		return 0;
 	len = __atomic_load_n(&cell->len, __ATOMIC_RELAXED);
 	if (len & FERRY_CELL_SLOT) {
@@ -487,14 +487,14 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 			msg->len = sizeof(struct ferry_bulk_note);
 			msg->id |= FERRY_MSG_BULK;
 			/* ferry_rx_take() counts the rest. */
-			rx->stats.bytes += ((const struct ferry_bulk_note *)
+			rx->end.stats.bytes += ((const struct ferry_bulk_note *)
 				(const void *)cell->data)->len - msg->len;
 		}
 		rx->cells_held |= UINT64_C(1) << at;
-		rx->seq++;
+		rx->end.seq++;
 	}
 	/* After the slot is held. */
-	__atomic_store_n(&rx->shared->cells_taken, ++rx->cell_tail,
+	__atomic_store_n(&rx->end.shared->cells_taken, ++rx->cell_tail,
 			__ATOMIC_RELEASE);
 	return 1;
 }
@@ -520,7 +520,7 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_ring *ring,
 	for (i = 0; i < have; i++) {
 		const struct ferry_desc *at = ferry_desc_at(ring, i);
 
-		if (at->seq != (uint32_t)rx->seq) {
+		if (at->seq != (uint32_t)rx->end.seq) {
 			*later |= i == 0;
 			break;
 		}
@@ -558,7 +558,7 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 
 		ret = ferry_rx_take_cell(rx, &msgs[i]);
 		if (ret == 0)
-			ret = ferry_rx_take_ring(rx, &rx->fwd, &msgs[i], n - i,
+			ret = ferry_rx_take_ring(rx, &rx->end.fwd, &msgs[i], n - i,
 					&later);
 		if (ret == 0)
 			ret = ferry_rx_take_ring(rx, &rx->out, &msgs[i], n - i,
@@ -569,9 +569,9 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 			break;
 		rx->gaps = 0;
 		for (; ret > 0; ret--)
-			rx->stats.bytes += msgs[i++].len;
+			rx->end.stats.bytes += msgs[i++].len;
 	}
-	rx->stats.msgs += i;
+	rx->end.stats.msgs += i;
 	return i > 0 ? (int)i : ret;
 }
 
@@ -584,17 +584,14 @@ ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
 	/* Room is not asked for: the ring has it for all slots. A producer that
 	 * has written its index wrongly harms only itself. */
 	for (i = 0; i < n; i++)
-		__atomic_store_n((uint32_t *)ferry_ring_place(&rx->back, i,
+		__atomic_store_n((uint32_t *)ferry_ring_place(&rx->end.back, i,
 				sizeof(slots[0])), slots[i], __ATOMIC_RELAXED);
 	/* R2 */
-	ferry_ring_publish(&rx->back, n);
+	ferry_ring_publish(&rx->end.back, n);
 	/* Let go only when the ring has them. */
 	for (i = 0; i < n; i++)
-		__atomic_store_n(&rx->held[slots[i]], 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&rx->end.held[slots[i]], 0, __ATOMIC_RELEASE);
 }
-
-/** A bulk message is given back that was not taken. */
-void ferry_bulk_refuse(struct ferry_rx *rx, const struct ferry_msg *msg);
 
 /** @endcond */
 
@@ -622,12 +619,12 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 	if (unlikely(got == 0 && n > 0)) {
 		if (unlikely(!ferry_rx_stamp_sane(rx, rx->stamp)))
 			return FERRY_E_CORRUPT;
-		rx->stats.empty++;
+		rx->end.stats.empty++;
 		if (unlikely(rx->owed))
 			ferry_rx_wake_producer(rx);
-		ended = ferry_channel_failed(rx->shared);
+		ended = ferry_channel_failed(rx->end.shared);
 		if (likely(ended == 0))
-			ended = ferry_end_result(&rx->shared->tx);
+			ended = ferry_end_result(rx->end.other);
 		if (unlikely(ended != 0)) {
 			/*
 			 * Something may have been published between the look
@@ -673,12 +670,12 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 				continue;
 			}
 			if (unlikely(id & FERRY_MSG_BULK))
-				ferry_bulk_refuse(rx, &msgs[i]);
+				ferry_end_refuse(rx, &msgs[i]);
 			rx->cells_held &= ~bit;
-		} else if (likely(id < rx->n_slots &&
-				rx->held[id] == rx->epoch)) {
+		} else if (likely(id < rx->end.n_slots &&
+				rx->end.held[id] == rx->end.epoch)) {
 			/* Twice in one call is caught, too. */
-			__atomic_store_n(&rx->held[id], FERRY_HELD_GIVEN,
+			__atomic_store_n(&rx->end.held[id], FERRY_HELD_GIVEN,
 					__ATOMIC_RELAXED);
 			slots[k++] = id;
 			if (unlikely(k == RTE_DIM(slots))) {
@@ -697,12 +694,12 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 				(rx->cell_freed % FERRY_N_CELLS) & 1))
 			rx->cell_freed++;
 		/* C2 */
-		__atomic_store_n(&rx->shared->cells_freed, rx->cell_freed,
+		__atomic_store_n(&rx->end.shared->cells_freed, rx->cell_freed,
 				__ATOMIC_RELEASE);
 	}
 	/* As in ferry_bell_ring_if(). */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&rx->shared->tx.may_sleep, __ATOMIC_RELAXED) != 0)
+	if (__atomic_load_n(&rx->end.shared->tx.may_sleep, __ATOMIC_RELAXED) != 0)
 		ferry_rx_wake_producer(rx);
 	return ret;
 }

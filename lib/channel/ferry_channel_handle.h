@@ -4,20 +4,12 @@
 
 /**
  * @file
- * The handles of a channel's two ends, and what both ends ask of the other one.
- * Included by ferry_channel_fast.h, whose letters the edges have.
+ * The handles of a channel's two ends. Included by ferry_channel_fast.h.
  *
  * Thread-safety: a handle belongs to the thread of its endpoint.
  */
 
-#include <errno.h>
-
-#include <rte_branch_prediction.h>
-
-#include "ferry_bell.h"
-#include "ferry_board.h"
-#include "ferry_channel.h"
-#include "ferry_ring.h"
+#include "ferry_end.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,22 +28,8 @@ extern "C" {
 /** A producer's handle. The fields are not for the application. */
 struct ferry_tx {
 	/** @cond internal */
-	struct ferry_channel_shared *shared;
-	struct ferry_ring fwd;
-	struct ferry_ring back;
-	/** Slots in this end's hands: the epoch on loan, else SPARE; or 0. */
-	uint32_t *held;
-	struct ferry_cell *cells;
-	uint8_t *slots;
-	uint64_t stride;
-	uint32_t slot_size;
-	uint32_t n_slots;
-	uint32_t epoch;
-	uint32_t n_bells;
-	struct ferry_bell *bells;
+	struct ferry_end end;
 
-	/** Sequence number of the next message. */
-	uint64_t seq;
 	/** Cells filled so far, and how many may be. */
 	uint64_t cell_head;
 	uint64_t cell_limit;
@@ -67,45 +45,21 @@ struct ferry_tx {
 
 	/** What the last call lacked: a slot, or if true a cell or a slot. */
 	bool cell_will_do;
-	/** The mode that this end has taken over; see ferry_tx_mode(). */
-	uint8_t mode;
 	enum ferry_placement place;
 	/** Messages that the server is to copy. */
 	struct ferry_post *post;
 	/** Bulk messages; NULL: there were none. */
 	struct bulk_tx *bulk;
-	/** Where the server publishes: to see that all is consumed. */
-	struct rte_ring *out;
-	const struct ferry_channel_memory *memory;
-	struct ferry_copier *copier;
-	struct ferry_boards boards;
-	struct ferry_end_stats stats;
-	uint32_t endpoint;
-	struct ferry_wait wait;
-	void *owner;
 	/** @endcond */
 };
 
 /** A consumer's handle. The fields are not for the application. */
 struct ferry_rx {
 	/** @cond internal */
-	struct ferry_channel_shared *shared;
-	struct ferry_ring fwd;
-	struct ferry_ring back;
+	struct ferry_end end;
+	/** Messages that the server copied. */
 	struct ferry_ring out;
-	/** Slots in this end's hands: the epoch, once released GIVEN; or 0. */
-	uint32_t *held;
-	struct ferry_cell *cells;
-	uint8_t *slots;
-	uint64_t stride;
-	uint32_t slot_size;
-	uint32_t n_slots;
-	uint32_t epoch;
-	uint32_t n_bells;
-	struct ferry_bell *bells;
 
-	/** Sequence number of the next message. */
-	uint64_t seq;
 	/** Cells received so far, and how many of them are given back. */
 	uint64_t cell_tail;
 	uint64_t cell_freed;
@@ -117,76 +71,32 @@ struct ferry_rx {
 	uint32_t cell_max;
 	/** Times in a row that a later message was there, but not the next. */
 	uint32_t gaps;
-	/** The mode that this end has taken over; see ferry_rx_mode(). */
-	uint8_t mode;
 	/** The producer was not woken, since more was to be given back. */
 	bool owed;
 	/** Bulk messages; NULL: there were none. */
 	struct bulk_rx *bulk;
 	/** What the server still has to copy. */
 	const struct rte_ring *jobs;
-	const struct ferry_channel_memory *memory;
-	struct ferry_copier *copier;
-	struct ferry_boards boards;
-
-	struct ferry_end_stats stats;
-	uint32_t endpoint;
-	struct ferry_wait wait;
-	void *owner;
 	/** @endcond */
 };
 
 /** @cond internal */
-/** What the other end's state means to this end: 0 or FERRY_E_*. */
-static inline int
-ferry_end_result(const struct ferry_channel_end *end)
+/** Where the copy of a payload shall end up. */
+static inline enum ferry_placement
+ferry_tx_place(const struct ferry_tx *tx, const struct ferry_buf *buf)
 {
-	/* E1: what the end published before it ended is visible after this. */
-	uint32_t state = __atomic_load_n(&end->state, __ATOMIC_ACQUIRE);
-
-	if (likely(state <= FERRY_END_OPEN))
-		return 0;
-	if (state == FERRY_END_CLOSED)
-		return FERRY_E_CLOSED;
-	return state == FERRY_END_GONE ? FERRY_E_PEER_GONE : FERRY_E_HUB_GONE;
+	return buf->place != FERRY_PLACE_AUTO ? buf->place : tx->place;
 }
 
-/** The channel's mode; what others write is not to be believed. */
-static inline enum ferry_mode
-ferry_channel_mode(const struct ferry_channel_shared *ch)
-{
-	const uint32_t mode = __atomic_load_n(&ch->service.mode,
-			__ATOMIC_RELAXED);
-
-	return mode < FERRY_MODES ? (enum ferry_mode)mode : FERRY_MODE_LATENCY;
-}
-
-/** Whether the channel's jobs have been given up: 0, FERRY_E_CORRUPT or -EIO. */
-static inline int
-ferry_channel_failed(const struct ferry_channel_shared *ch)
-{
-	/* F: nothing reads the jobs' payloads after this. */
-	const int32_t why = __atomic_load_n(&ch->service.failed,
-			__ATOMIC_ACQUIRE);
-
-	if (likely(why == 0))
-		return 0;
-	return why == -EIO ? -EIO : FERRY_E_CORRUPT;
-}
-
-/** Wake the other end's endpoint if it may be asleep. */
+/**
+ * Say for how many slots a waiting producer is to be woken, before its bell is
+ * armed; 0: for all that is given back.
+ */
 static inline void
-ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
-		uint32_t n_bells)
+ferry_tx_wish(struct ferry_tx *tx, uint32_t slots)
 {
-	uint32_t bell;
-
-	/* The work stays before the look at whose end it is for: another
-	 * endpoint may be about to take that over. */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	bell = __atomic_load_n(&end->endpoint, __ATOMIC_RELAXED);
-	if (likely(bell < n_bells))
-		ferry_bell_ring_if(&end->may_sleep, &bells[bell]);
+	__atomic_store_n(&tx->end.shared->wish.slots, tx->end.back.at + slots,
+			__ATOMIC_RELAXED);
 }
 /** @endcond */
 

@@ -52,20 +52,20 @@
  * for breaks even at 16 KiB, and the way to an engine and back costs 0.5 us. */
 #define FERRY_POST_ROUTE 32768
 
-/** What a producer's handle has for this. */
+/** What hangs on a producer's end for this. */
 struct ferry_post {
+	struct ferry_end_part part;
+	struct ferry_tx *tx;
 	/** Its index is that of the next job. */
 	struct ferry_ring jobs;
 	/** What jobs are sealed with. */
 	uint64_t key;
-	/** The producer is in the hub's process. */
-	bool local;
 	/** This end stands in service.server. */
 	bool self;
 	/** No server takes the channel. */
 	bool lost;
-	/** Times that this end looked after its own jobs while it waited. */
-	uint32_t turns;
+	/** Where the server publishes: to see that all is consumed. */
+	const struct rte_ring *out;
 	/** The endpoint's own server; NULL: it has none. */
 	struct ferry_server *server;
 	/** See ferry_channel_attach. */
@@ -76,8 +76,6 @@ struct ferry_post {
 	uint64_t posted;
 	/** Jobs known to be done: an index of the ring. */
 	uint32_t done;
-	/** The same: what the producer is waiting for. */
-	uint32_t wish;
 	uint32_t mask;
 	/** Bytes of the jobs between the two. */
 	uint64_t bytes;
@@ -104,11 +102,8 @@ struct ferry_post {
 	struct ferry_route route;
 };
 
-/** Make and unmake it: part of ferry_tx_start() and ferry_tx_stop(). */
-int ferry_post_start(struct ferry_tx *tx,
-		const struct ferry_channel_attach *attach,
-		const struct ferry_channel_parts *parts);
-void ferry_post_stop(struct ferry_tx *tx);
+/** For ferry_channel_attach.kinds. */
+extern const struct ferry_end_kind ferry_post_kind;
 
 /**
  * Jobs not known to be done. Looks at what the server did, and does what nobody
@@ -123,22 +118,11 @@ uint32_t ferry_post_progress(struct ferry_tx *tx);
 int ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
 
-/** Take over the channel's mode if somebody has changed it. */
-void ferry_tx_take_mode(struct ferry_tx *tx);
-void ferry_rx_take_mode(struct ferry_rx *rx);
-
-/** Wake who has an end, if anyone, whatever its bell says. */
-void ferry_end_shout(const struct ferry_channel_end *end,
-		struct ferry_bell *bells, uint32_t n_bells);
-
-/** ferry_tx_finish() but for what it learns from it. */
-int ferry_post_wait(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
-
 /** Why no job is carried out nor read any more: 0, FERRY_E_CORRUPT or -EIO. */
 static inline int
 ferry_post_over(const struct ferry_tx *tx)
 {
-	const int ret = ferry_channel_failed(tx->shared);
+	const int ret = ferry_channel_failed(tx->end.shared);
 
 	return likely(ret == 0) && unlikely(tx->post->lost) ? FERRY_E_CORRUPT :
 		ret;
@@ -158,14 +142,7 @@ static inline uint32_t
 ferry_post_server(const struct ferry_tx *tx)
 {
 	/* O: pairs with the release of whoever served before. */
-	return __atomic_load_n(&tx->shared->service.server, __ATOMIC_ACQUIRE);
-}
-
-/** Where the copy of a payload shall end up. */
-static inline enum ferry_placement
-ferry_tx_place(const struct ferry_tx *tx, const struct ferry_buf *buf)
-{
-	return buf->place != FERRY_PLACE_AUTO ? buf->place : tx->place;
+	return __atomic_load_n(&tx->end.shared->service.server, __ATOMIC_ACQUIRE);
 }
 
 #endif /* FERRY_POST_H */

@@ -12,12 +12,14 @@
 #include <rte_eal.h>
 #include <rte_memory.h>
 
+#include "bulk_end.h"
 #include "endpoint_memory.h"
 #include "ferry_compat.h"
 #include "ferry_copier.h"
 #include "ferry_eal.h"
 #include "ferry_endpoint.h"
 #include "ferry_errno.h"
+#include "ferry_post.h"
 #include "ferry_server.h"
 #include "hub_line.h"
 #include "thread_mark.h"
@@ -409,6 +411,11 @@ end_tell(struct ferry_endpoint *ep, enum hub_op op, enum hub_role role,
 	return endpoint_ask(ep, &req, &rep);
 }
 
+/* What channels carry beside slots and cells. */
+static const struct ferry_end_kind *const kinds[] = {
+	&ferry_post_kind, &ferry_bulk_kind, NULL
+};
+
 /* See ferry_channel_attach. */
 static void
 end_stalled(void *owner)
@@ -464,6 +471,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		.copier = &ep->copier,
 		.server = &ep->server,
 		.memory = &ep->memory.ops,
+		.kinds = kinds,
 		.boards = ep->registry.boards,
 		.local = rte_eal_process_type() == RTE_PROC_PRIMARY,
 		.owner = h,
@@ -535,7 +543,7 @@ ferry_tx_close(struct ferry_tx *tx)
 
 	if (tx == NULL)
 		return;
-	h = tx->owner;
+	h = tx->end.owner;
 	if (endpoint_check(h->ep) != 0)
 		return; /* see endpoint_forget() */
 	/* If nobody runs the engine, or this very thread does, the hub makes its
@@ -553,7 +561,7 @@ ferry_rx_close(struct ferry_rx *rx)
 
 	if (rx == NULL)
 		return;
-	h = rx->owner;
+	h = rx->end.owner;
 	if (endpoint_check(h->ep) != 0)
 		return; /* see endpoint_forget() */
 	ferry_rx_stop(rx);

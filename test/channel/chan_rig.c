@@ -14,6 +14,7 @@
 
 #include <rte_memory.h>
 
+#include "bulk_end.h"
 #include "chan_parts.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
@@ -116,6 +117,10 @@ rig_make(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
 	};
 }
 
+static const struct ferry_end_kind *const kinds[] = {
+	&ferry_post_kind, &ferry_bulk_kind, NULL
+};
+
 struct ferry_channel_attach
 rig_attach(struct rig *rig, uint32_t endpoint)
 {
@@ -130,6 +135,7 @@ rig_attach(struct rig *rig, uint32_t endpoint)
 		.server = rig->own.room > 0 ? &rig->own : NULL,
 		.boards = rig->boards,
 		.memory = &rig->memory,
+		.kinds = kinds,
 		.local = true,
 		.owner = rig,
 	};
@@ -259,19 +265,19 @@ ring_age(struct rte_ring *r)
 void
 rig_age(struct rig *rig)
 {
-	ring_age(rig->tx->fwd.ring);
-	side_age(&rig->tx->fwd);
-	side_age(&rig->rx->fwd);
-	ring_age(rig->tx->back.ring);
-	side_age(&rig->tx->back);
-	side_age(&rig->rx->back);
+	ring_age(rig->tx->end.fwd.ring);
+	side_age(&rig->tx->end.fwd);
+	side_age(&rig->rx->end.fwd);
+	ring_age(rig->tx->end.back.ring);
+	side_age(&rig->tx->end.back);
+	side_age(&rig->rx->end.back);
 	ring_age(chan_out(rig->ch));
 	side_age(&rig->rx->out);
 	ring_age(rig->tx->post->jobs.ring);
 	side_age(&rig->tx->post->jobs);
 	rig->tx->post->done = rig->tx->post->jobs.at;
-	rig->tx->seq = UINT32_MAX - 20;
-	rig->rx->seq = UINT32_MAX - 20;
+	rig->tx->end.seq = UINT32_MAX - 20;
+	rig->rx->end.seq = UINT32_MAX - 20;
 }
 
 void

@@ -48,7 +48,7 @@ stage_buf(struct stage *stage, unsigned int k, uint64_t i, uint32_t len)
 void
 stage_send(struct stage *stage, uint32_t len)
 {
-	struct ferry_buf buf = stage_buf(stage, 0, stage->rig.tx->seq, len);
+	struct ferry_buf buf = stage_buf(stage, 0, stage->rig.tx->end.seq, len);
 
 	assert_int_equal(ferry_tx_send(stage->rig.tx, &buf, 1), 1);
 }
@@ -91,14 +91,22 @@ content_is(const struct stage *stage, const void *data, uint32_t len,
 /* A handle like from, on a copy of the channel. Bells of its own. */
 static struct ferry_bell no_bells[RIG_BELLS];
 
-#define REBASE(handle, copied) do { \
-	(handle)->shared = (copied); \
-	(handle)->fwd.ring = chan_fwd(copied); \
-	(handle)->back.ring = chan_back(copied); \
-	(handle)->cells = ferry_channel_at(copied, (copied)->off_cells); \
-	(handle)->slots = ferry_channel_at(copied, (copied)->off_slots); \
-	(handle)->bells = no_bells; \
-} while (0)
+static void
+rebase(struct ferry_end *end, struct ferry_channel_shared *copy, bool producer)
+{
+	end->shared = copy;
+	end->own = producer ? &copy->tx : &copy->rx;
+	end->other = producer ? &copy->rx : &copy->tx;
+	end->fwd.ring = chan_fwd(copy);
+	end->back.ring = chan_back(copy);
+	end->held = ferry_channel_at(copy, producer ? copy->off_tx_held :
+			copy->off_rx_held);
+	end->cells = ferry_channel_at(copy, copy->off_cells);
+	end->slots = ferry_channel_at(copy, copy->off_slots);
+	end->bells = no_bells;
+	/* The parts are of the channel that was copied. */
+	SLIST_INIT(&end->parts);
+}
 
 void
 stage_keep_pending(struct stage *stage)
@@ -109,16 +117,15 @@ stage_keep_pending(struct stage *stage)
 	struct ferry_msg msg;
 
 	/* Where they are is seen on a copy. */
-	memcpy(copy, rx.shared, rx.shared->size);
-	REBASE(&rx, copy);
+	memcpy(copy, rx.end.shared, rx.end.shared->size);
+	rebase(&rx.end, copy, false);
 	rx.out.ring = chan_out(copy);
 	rx.jobs = chan_jobs(copy);
-	rx.held = ferry_channel_at(copy, copy->off_rx_held);
 	while (ferry_rx_recv(&rx, &msg, 1) == 1) {
 		assert_true(stage->n_kept < STEP_MSGS);
 		stage->kept[stage->n_kept].data = (uint8_t *)stage->rig.ch +
 			((uint8_t *)msg.data - stage->copy);
-		stage->kept[stage->n_kept++].number = rx.seq - 1;
+		stage->kept[stage->n_kept++].number = rx.end.seq - 1;
 	}
 }
 
@@ -240,9 +247,9 @@ jobs_survive(struct ferry_channel_shared *ch)
 static const char *
 consumer_survives(struct stage *stage, struct ferry_rx *rx)
 {
-	struct ferry_channel_shared *ch = rx->shared;
+	struct ferry_channel_shared *ch = rx->end.shared;
 	struct ferry_channel_census c;
-	uint64_t next = rx->seq, seen;
+	uint64_t next = rx->end.seq, seen;
 	const char *wrong = jobs_survive(ch);
 	struct ferry_msg msg;
 	int ret;
@@ -308,7 +315,7 @@ check_consumers_share(const struct stage *stage,
 	for (i = 0; i < stage->n_kept; i++) {
 		const uint64_t number = stage->kept[i].number;
 		const uint8_t *data = base + (stage->kept[i].data -
-			(const uint8_t *)rx->shared);
+			(const uint8_t *)rx->end.shared);
 
 		if (ferry_test_check(data, stage_len(stage, number), number) !=
 				-1)
@@ -325,9 +332,9 @@ static const char *
 producer_survives(struct stage *stage, struct ferry_tx *tx)
 {
 	static const uint8_t junk[2048] = { 0xee };
-	struct ferry_channel_shared *ch = tx->shared;
+	struct ferry_channel_shared *ch = tx->end.shared;
 	struct ferry_buf buf = { junk, FERRY_CELL_DATA, 0, 0 };
-	const uint32_t sent = tx->fwd.ring->prod.tail;
+	const uint32_t sent = tx->end.fwd.ring->prod.tail;
 	struct ferry_channel_census c;
 	struct ferry_msg msg;
 	const char *wrong;
@@ -336,7 +343,7 @@ producer_survives(struct stage *stage, struct ferry_tx *tx)
 	if (ferry_tx_loan(tx, &msg, 1) == 1 &&
 			ferry_tx_cancel(tx, &msg, 1) != 0)
 		return "the survivor cannot cancel";
-	buf.len = RTE_MIN(buf.len, tx->slot_size);
+	buf.len = RTE_MIN(buf.len, tx->end.slot_size);
 	while ((ret = ferry_tx_send(tx, &buf, 1)) == 1)
 		;
 	if (ret != 0)
@@ -367,11 +374,10 @@ check_survivor(struct stage *stage)
 	if (stage->victim_tx) {
 		struct ferry_rx rx = *stage->rig.rx;
 
-		REBASE(&rx, copy);
+		rebase(&rx.end, copy, false);
 		rx.out.ring = chan_out(copy);
 		rx.jobs = chan_jobs(copy);
-		rx.held = ferry_channel_at(copy, copy->off_rx_held);
-		return consumer_survives(stage, &rx);
+			return consumer_survives(stage, &rx);
 	} else {
 		struct ferry_tx tx = *stage->rig.tx;
 		struct ferry_post post = *tx.post;
@@ -379,12 +385,13 @@ check_survivor(struct stage *stage)
 
 		assert_true(tx.free_mask < RTE_DIM(queue));
 		memcpy(queue, tx.free, (tx.free_mask + 1) * sizeof(queue[0]));
-		REBASE(&tx, copy);
-		tx.held = ferry_channel_at(copy, copy->off_tx_held);
+		rebase(&tx.end, copy, true);
 		tx.free = queue;
-		tx.out = chan_out(copy);
+		post.out = chan_out(copy);
 		post.jobs.ring = chan_jobs(copy);
+		post.tx = &tx;
 		tx.post = &post;
+		ferry_end_hang(&tx.end, &post.part, post.part.ops);
 		return producer_survives(stage, &tx);
 	}
 }

@@ -24,8 +24,8 @@ bench_start(struct bench *b, uint32_t n_slots)
 	late_add(&b->engine.copier, &b->late);
 	/* As ferry_tx_set_mode(), without the sleepers' barrier. */
 	b->rig.ch->service.mode = FERRY_MODE_EFFICIENCY;
-	b->rig.tx->mode = FERRY_MODE_EFFICIENCY;
-	b->rig.rx->mode = FERRY_MODE_EFFICIENCY;
+	b->rig.tx->end.mode = FERRY_MODE_EFFICIENCY;
+	b->rig.rx->end.mode = FERRY_MODE_EFFICIENCY;
 }
 
 void

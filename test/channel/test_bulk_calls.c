@@ -508,7 +508,7 @@ an_engine_rests_while_it_cannot_help(void **state)
 	rig_engine_make(&rig, &e, 0);
 	assert_int_equal(rig_serve(&rig, &e), 0);
 	/* Memory that it does not reach. */
-	rig.tx->post->local = false;
+	rig.tx->end.local = false;
 	out = send_by(&rig, sizeof(data), FERRY_BULK_ENGINE);
 	in = accept_one(&rig);
 	chan_bulk(rig.ch)[0].src.flags = FERRY_BULK_SHARED;

@@ -133,7 +133,7 @@ bench_make(struct bench *b)
 		 * addresses. */
 		rig_be_stranger(&b->rig.ch->tx);
 		rig_be_stranger(&b->rig.ch->rx);
-		b->rig.tx->post->local = false;
+		b->rig.tx->end.local = false;
 	}
 	rig_engine_make(&b->rig, &b->engine, 0);
 	serve = (struct ferry_serve) {
@@ -248,7 +248,7 @@ scribble(struct bench *b)
 		return;
 	case 1:
 		/* What announces it. */
-		from = (uint8_t *)b->rig.rx->cells;
+		from = (uint8_t *)b->rig.rx->end.cells;
 		room = 2 * sizeof(struct ferry_cell);
 		break;
 	case 2:

@@ -49,7 +49,7 @@ bench_make(struct bench *b, bool local, bool in_hub)
 	ferry_test_fill(data, LEN, 9);
 	rig_start_post(&b->rig, 256, 4, 1);
 	b->block = &chan_bulk(b->rig.ch)[0];
-	b->rig.tx->post->local = in_hub;
+	b->rig.tx->end.local = in_hub;
 	if (local)
 		return;
 	rig_be_stranger(&b->rig.ch->tx);

@@ -192,7 +192,7 @@ bench_make(struct bench *b)
 	rig_be_stranger(&b->rig.ch->tx);
 	rig_be_stranger(&b->rig.ch->rx);
 	/* The producer is not in the hub's process either. */
-	b->rig.tx->post->local = false;
+	b->rig.tx->end.local = false;
 }
 
 static void

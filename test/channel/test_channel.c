@@ -508,11 +508,11 @@ a_copy_that_cannot_be_made_is_not_sent(void **state)
 
 	(void)state;
 	rig_start(&rig, 4096, 2);
-	rig.tx->copier = &none;
+	rig.tx->end.copier = &none;
 	assert_true(send_copied(&rig, 1, 4096, 0) < 0);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 0);
 	assert_int_equal(rig_census(rig.ch).in_flight, 0);
-	rig.tx->copier = &rig.copier;
+	rig.tx->end.copier = &rig.copier;
 	rig_pass(&rig, 4096, 0);
 	rig_stop(&rig);
 }
@@ -529,7 +529,7 @@ more_than_a_ring_holds_is_corrupt(void **state)
 		struct rte_ring *ring;
 
 		rig_start(&rig, 64, 4);
-		ring = which == 0 ? rig.tx->fwd.ring : chan_out(rig.ch);
+		ring = which == 0 ? rig.tx->end.fwd.ring : chan_out(rig.ch);
 		ring->prod.tail += ring->size;
 		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1),
 			FERRY_E_CORRUPT);
@@ -547,7 +547,7 @@ a_cell_that_names_no_slot_is_corrupt(void **state)
 	(void)state;
 	rig_start(&rig, 64, 4);
 	send_loaned(&rig, 1, 64, 0);
-	memcpy(rig.tx->cells[0].data, &slot, sizeof(slot));
+	memcpy(rig.tx->end.cells[0].data, &slot, sizeof(slot));
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), FERRY_E_CORRUPT);
 	rig_stop(&rig);
 }

@@ -50,7 +50,7 @@ op_cancel(struct stage *s)
 static void
 op_build(struct stage *s)
 {
-	const uint64_t i = s->rig.tx->seq;
+	const uint64_t i = s->rig.tx->end.seq;
 	const int n = ferry_tx_loan(s->rig.tx, s->msgs, s->n);
 	int k;
 
@@ -146,7 +146,7 @@ tx_prepare(const struct tx_case *c, unsigned int rounds, bool asleep)
 		stage.rig.ch->rx.may_sleep = 1;
 		stage.rig.bells[RIG_RX].state = FERRY_BELL_ASLEEP;
 	}
-	first = stage.rig.tx->seq;
+	first = stage.rig.tx->end.seq;
 	stage.op = c->op;
 	stage.n = c->n;
 	if (c->loaned)
@@ -217,7 +217,7 @@ rx_prepare(const struct rx_case *c, unsigned int rounds, bool asleep)
 		stage.rig.ch->tx.may_sleep = 1;
 		stage.rig.bells[RIG_TX].state = FERRY_BELL_ASLEEP;
 	}
-	first = stage.rig.tx->seq;
+	first = stage.rig.tx->end.seq;
 	for (; c->len[sent] != END; sent++) {
 		if (!c->ring)
 			stage_send(&stage, c->len[sent]);
@@ -277,7 +277,7 @@ no_step_of_a_producer_loses_a_slot_or_shows_half_a_message(void **state)
 
 			rounds = rounds_before[r];
 			tx_prepare(c, rounds, rounds % 3 == 2);
-			all = stage.rig.tx->seq + (c->sends ? c->n : 0);
+			all = stage.rig.tx->end.seq + (c->sends ? c->n : 0);
 			assert_int_equal(stage_run(&stage, UINT64_MAX), 0);
 			assert_right(c->name, rounds);
 			/* It did what it was to do. */
@@ -370,11 +370,11 @@ wrong_let_go_before_publish(struct stage *s)
 	struct ferry_tx *tx = s->rig.tx;
 	struct ferry_desc desc = {
 		s->msgs[0].id, s->msgs[0].len, s->msgs[0].tag,
-		(uint32_t)tx->seq++,
+		(uint32_t)tx->end.seq++,
 	};
 
-	__atomic_store_n(&tx->held[desc.slot], 0, __ATOMIC_RELEASE);
-	rte_ring_sp_enqueue_elem(tx->fwd.ring, &desc, sizeof(desc));
+	__atomic_store_n(&tx->end.held[desc.slot], 0, __ATOMIC_RELEASE);
+	rte_ring_sp_enqueue_elem(tx->end.fwd.ring, &desc, sizeof(desc));
 }
 
 static void
@@ -392,12 +392,12 @@ static void
 wrong_stamp_before_payload(struct stage *s)
 {
 	struct ferry_tx *tx = s->rig.tx;
-	struct ferry_cell *cell = &tx->cells[tx->cell_head % FERRY_N_CELLS];
+	struct ferry_cell *cell = &tx->end.cells[tx->cell_head % FERRY_N_CELLS];
 
 	cell->len = s->bufs[0].len;
 	cell->tag = s->bufs[0].tag;
 	__atomic_store_n(&cell->stamp, ferry_cell_stamp(tx->cell_head++,
-			tx->seq++), __ATOMIC_RELEASE);
+			tx->end.seq++), __ATOMIC_RELEASE);
 	memcpy(cell->data, s->bufs[0].data, s->bufs[0].len);
 }
 
@@ -407,8 +407,8 @@ wrong_refill_before_held(struct stage *s)
 	struct ferry_tx *tx = s->rig.tx;
 	uint32_t slot = 0;
 
-	rte_ring_sc_dequeue_elem(tx->back.ring, &slot, sizeof(slot));
-	__atomic_store_n(&tx->held[slot], tx->epoch, __ATOMIC_RELEASE);
+	rte_ring_sc_dequeue_elem(tx->end.back.ring, &slot, sizeof(slot));
+	__atomic_store_n(&tx->end.held[slot], tx->end.epoch, __ATOMIC_RELEASE);
 }
 
 static void
@@ -417,8 +417,8 @@ wrong_recv_before_held(struct stage *s)
 	struct ferry_rx *rx = s->rig.rx;
 	struct ferry_desc desc = { 0 };
 
-	rte_ring_sc_dequeue_elem(rx->fwd.ring, &desc, sizeof(desc));
-	__atomic_store_n(&rx->held[desc.slot], rx->epoch, __ATOMIC_RELEASE);
+	rte_ring_sc_dequeue_elem(rx->end.fwd.ring, &desc, sizeof(desc));
+	__atomic_store_n(&rx->end.held[desc.slot], rx->end.epoch, __ATOMIC_RELEASE);
 }
 
 static void
@@ -427,11 +427,11 @@ wrong_take_slot_cell_before_held(struct stage *s)
 	struct ferry_rx *rx = s->rig.rx;
 	uint32_t slot;
 
-	memcpy(&slot, rx->cells[rx->cell_tail % FERRY_N_CELLS].data,
+	memcpy(&slot, rx->end.cells[rx->cell_tail % FERRY_N_CELLS].data,
 			sizeof(slot));
 	__atomic_store_n(&s->rig.ch->cells_taken, ++rx->cell_tail,
 			__ATOMIC_RELEASE);
-	__atomic_store_n(&rx->held[slot], rx->epoch, __ATOMIC_RELEASE);
+	__atomic_store_n(&rx->end.held[slot], rx->end.epoch, __ATOMIC_RELEASE);
 }
 
 static void
@@ -439,7 +439,7 @@ wrong_let_go_before_announce(struct stage *s)
 {
 	struct ferry_tx *tx = s->rig.tx;
 
-	__atomic_store_n(&tx->held[s->msgs[0].id], 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&tx->end.held[s->msgs[0].id], 0, __ATOMIC_RELEASE);
 	ferry_tx_announce(tx, s->msgs[0].id, s->msgs[0].len, s->msgs[0].tag);
 }
 
@@ -449,8 +449,8 @@ wrong_let_go_before_give(struct stage *s)
 	struct ferry_rx *rx = s->rig.rx;
 	uint32_t slot = s->msgs[0].id;
 
-	__atomic_store_n(&rx->held[slot], 0, __ATOMIC_RELEASE);
-	rte_ring_sp_enqueue_elem(rx->back.ring, &slot, sizeof(slot));
+	__atomic_store_n(&rx->end.held[slot], 0, __ATOMIC_RELEASE);
+	rte_ring_sp_enqueue_elem(rx->end.back.ring, &slot, sizeof(slot));
 }
 
 static void
@@ -467,9 +467,9 @@ wrong_release_twice(struct stage *s)
 	struct ferry_rx *rx = s->rig.rx;
 	uint32_t slot = s->msgs[0].id;
 
-	rte_ring_sp_enqueue_elem(rx->back.ring, &slot, sizeof(slot));
-	rte_ring_sp_enqueue_elem(rx->back.ring, &slot, sizeof(slot));
-	__atomic_store_n(&rx->held[slot], 0, __ATOMIC_RELEASE);
+	rte_ring_sp_enqueue_elem(rx->end.back.ring, &slot, sizeof(slot));
+	rte_ring_sp_enqueue_elem(rx->end.back.ring, &slot, sizeof(slot));
+	__atomic_store_n(&rx->end.held[slot], 0, __ATOMIC_RELEASE);
 }
 
 static void
@@ -480,7 +480,7 @@ wrong_give_what_is_held(struct stage *s)
 
 	ferry_rx_recv(rx, s->msgs, 1);
 	slot = s->msgs[0].id;
-	rte_ring_sp_enqueue_elem(rx->back.ring, &slot, sizeof(slot));
+	rte_ring_sp_enqueue_elem(rx->end.back.ring, &slot, sizeof(slot));
 }
 
 static const struct {

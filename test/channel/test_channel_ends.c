@@ -366,7 +366,7 @@ a_number_that_nobody_expects_is_corrupt(void **state)
 	(void)state;
 	rig_start(&rig, 300, 8);
 	assert_int_equal(ferry_tx_loan(rig.tx, loans, 8), 8);
-	rig.tx->seq += 3;
+	rig.tx->end.seq += 3;
 	assert_int_equal(ferry_tx_commit(rig.tx, loans, 8), 8);
 	assert_int_equal(ferry_rx_wait(rig.rx, 0), 0);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), FERRY_E_CORRUPT);
@@ -557,7 +557,7 @@ an_end_says_when_it_may_sleep(void **state)
 	assert_int_equal(rig.ch->rx.may_sleep, 1);
 	ferry_rx_set_wait(rig.rx, (enum ferry_wait_policy)77);
 	assert_int_equal(rig.ch->rx.may_sleep, 1);
-	assert_int_equal(rig.rx->wait.policy, FERRY_WAIT_SLEEP);
+	assert_int_equal(rig.rx->end.wait.policy, FERRY_WAIT_SLEEP);
 	/* Rung for a message of either kind, and not when awake. */
 	rig.bells[RIG_RX].state = FERRY_BELL_WATCHED;
 	rig_pass(&rig, 10, 0);

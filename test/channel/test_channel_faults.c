@@ -211,7 +211,7 @@ an_end_settles_before_it_sleeps(void **state)
 		fault = ferry_faults_disarm();
 		assert_true(fault.calls > 0);
 		assert_int_equal(rig.ch->rx.may_sleep, 1);
-		assert_int_equal(rig.rx->wait.policy, FERRY_WAIT_SLEEP);
+		assert_int_equal(rig.rx->end.wait.policy, FERRY_WAIT_SLEEP);
 		ferry_faults_arm(0, FERRY_FAULT_LACK);
 		ferry_rx_set_wait(rig.rx, FERRY_WAIT_NAP);
 		assert_int_equal(ferry_faults_disarm().calls, 0);

@@ -53,7 +53,7 @@ act_send_ring(struct stage *s)
 	unsigned int k;
 
 	for (k = 0; k < 6; k++)
-		bufs[k] = stage_buf(s, k, s->rig.tx->seq + k, 200);
+		bufs[k] = stage_buf(s, k, s->rig.tx->end.seq + k, 200);
 	assert_int_equal(ferry_tx_send(s->rig.tx, bufs, 6), 6);
 	acted_at = ferry_test_now_ns();
 }
@@ -138,7 +138,7 @@ act_send_ring_and_serve(struct stage *s)
 	act_send_ring(s);
 	assert_true(ferry_ring_produce(&out, ring, ring->size));
 	ferry_desc_put(ferry_desc_at(&out, 0), (struct ferry_desc) {
-		.seq = (uint32_t)s->rig.tx->seq,
+		.seq = (uint32_t)s->rig.tx->end.seq,
 	});
 	ferry_ring_publish(&out, 1);
 }

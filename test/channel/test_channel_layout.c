@@ -409,7 +409,7 @@ the_census_looks_into_cells_that_name_slots(void **state)
 	rig_start(&rig, 64, 4);
 	assert_int_equal(ferry_tx_loan(rig.tx, msgs, 2), 2);
 	assert_int_equal(ferry_tx_commit(rig.tx, msgs, 2), 2);
-	cell = rig.tx->cells;
+	cell = rig.tx->end.cells;
 	assert_true(cell->len & FERRY_CELL_SLOT);
 	assert_int_equal(rig_census(rig.ch).in_flight, 2);
 	for (slot = 4; slot != 0; slot <<= 1) {
@@ -507,7 +507,7 @@ slots_are_not_a_whole_number_of_pages_apart(void **state)
 	(void)state;
 	for (i = 0; i < RTE_DIM(sizes); i++) {
 		rig_start(&rig, sizes[i][0], 4);
-		assert_int_equal(rig.tx->stride, sizes[i][1]);
+		assert_int_equal(rig.tx->end.stride, sizes[i][1]);
 		rig_stop(&rig);
 	}
 }

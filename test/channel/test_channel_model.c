@@ -284,10 +284,10 @@ long_messages_go_through_the_copier(void **state)
 static void
 producer_lies(struct rig *rig)
 {
-	struct rte_ring *fwd = rig->rx->fwd.ring;
+	struct rte_ring *fwd = rig->rx->end.fwd.ring;
 	struct ferry_desc *descs = (struct ferry_desc *)&fwd[1];
 	struct ferry_cell *cell =
-		&rig->rx->cells[rig->rx->cell_tail % FERRY_N_CELLS];
+		&rig->rx->end.cells[rig->rx->cell_tail % FERRY_N_CELLS];
 	uint32_t k;
 
 	switch (chance(6)) {
@@ -295,7 +295,7 @@ producer_lies(struct rig *rig)
 		chance_scribble(&descs[chance(fwd->size)], sizeof(*descs));
 		break;
 	case 1:
-		chance_scribble(&rig->rx->cells[chance(FERRY_N_CELLS)],
+		chance_scribble(&rig->rx->end.cells[chance(FERRY_N_CELLS)],
 			sizeof(*cell));
 		break;
 	case 2:
@@ -309,7 +309,7 @@ producer_lies(struct rig *rig)
 			memcpy(cell->data, &k, sizeof(k));
 		}
 		cell->stamp = ferry_cell_stamp(rig->rx->cell_tail,
-				rig->rx->seq);
+				rig->rx->end.seq);
 		break;
 	case 3:
 		/* In the ring, and next in order. */
@@ -318,7 +318,7 @@ producer_lies(struct rig *rig)
 				(struct ferry_desc) {
 				.slot = chance_lie(rig->ch->n_slots, 4),
 				.len = chance_lie(rig->ch->slot_size + 1, 4),
-				.seq = (uint32_t)rig->rx->seq + k,
+				.seq = (uint32_t)rig->rx->end.seq + k,
 			};
 		}
 		fwd->prod.tail = fwd->cons.tail + k;
@@ -328,7 +328,7 @@ producer_lies(struct rig *rig)
 		fwd->prod.head = chance_lie(fwd->size, 4);
 		break;
 	default:
-		rig->rx->back.ring->cons.tail = chance_lie(rig->rx->back.ring->size, 4);
+		rig->rx->end.back.ring->cons.tail = chance_lie(rig->rx->end.back.ring->size, 4);
 		rig->ch->tx.may_sleep = chance_lie(2, 4);
 		rig->ch->tx.endpoint = chance_lie(RIG_BELLS, 4);
 	}
@@ -401,7 +401,7 @@ a_producer_gone_mad_does_no_harm_to_its_consumer(void **state)
 static void
 consumer_lies(struct rig *rig)
 {
-	struct rte_ring *back = rig->tx->back.ring;
+	struct rte_ring *back = rig->tx->end.back.ring;
 	uint32_t *slots = (uint32_t *)&back[1];
 	uint32_t k;
 
@@ -422,8 +422,8 @@ consumer_lies(struct rig *rig)
 		rig->ch->cells_freed = rig->tx->cell_head - chance_lie(100, 4);
 		break;
 	case 4:
-		rig->tx->fwd.ring->cons.tail = rig->tx->fwd.ring->prod.tail -
-			chance_lie(rig->tx->fwd.ring->size, 4);
+		rig->tx->end.fwd.ring->cons.tail = rig->tx->end.fwd.ring->prod.tail -
+			chance_lie(rig->tx->end.fwd.ring->size, 4);
 		break;
 	default:
 		rig->ch->rx.may_sleep = chance_lie(2, 4);

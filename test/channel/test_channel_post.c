@@ -93,7 +93,7 @@ a_short_send_does_not_wait_for_posts_before_it(void **state)
 		bench_serve(&b);
 		assert_int_equal(bench_post(&b, LONG), 1);
 		b.rig.ch->service.mode = m;
-		b.rig.tx->mode = (uint8_t)m;
+		b.rig.tx->end.mode = (uint8_t)m;
 		/* Nobody runs the engine: it would wait for ever. */
 		assert_int_equal(bench_send(&b, 500), 1);
 		assert_int_equal(bench_send(&b, 20), 1);
@@ -161,8 +161,8 @@ jobs_wait_for_an_engine_however_old_its_last_message_is(void **state)
 		bench_serve_all(&b);
 		assert_int_equal(bench_receive(&b), 0);
 		/* So many more went another way. */
-		b.rig.tx->seq += ages[i];
-		b.rig.rx->seq += ages[i];
+		b.rig.tx->end.seq += ages[i];
+		b.rig.rx->end.seq += ages[i];
 		assert_int_equal(bench_post(&b, LONG), 1);
 		assert_int_equal(bench_post(&b, LONG), 1);
 		rig_leave(&b.rig, &b.engine);
@@ -346,12 +346,12 @@ what_a_producer_cannot_serve_it_leaves_to_an_engine(void **state)
 		assert_int_equal(bench_post(&b, LONG), 1);
 	rig_leave(&b.rig, &b.engine);
 	/* A number for which its own server has no place. */
-	b.rig.tx->boards.number = b.rig.own.room;
+	b.rig.tx->end.boards.number = b.rig.own.room;
 	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX),
 		FERRY_E_CORRUPT);
 	assert_false(b.rig.tx->post->self);
 	assert_int_equal(b.rig.ch->service.server, FERRY_SERVER_NONE);
-	b.rig.tx->boards.number = 0;
+	b.rig.tx->end.boards.number = 0;
 	/* What it had posted is promised. */
 	bench_serve(&b);
 	bench_serve_all(&b);
@@ -438,10 +438,10 @@ a_quiet_channel_costs_its_engine_nothing_until_a_post(void **state)
 	assert_false(ferry_board_any(board, 1));
 	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
 	/* Nor, in throughput mode, what is short, nor anything without a device. */
-	b.rig.tx->mode = b.rig.ch->service.mode = FERRY_MODE_THROUGHPUT;
+	b.rig.tx->end.mode = b.rig.ch->service.mode = FERRY_MODE_THROUGHPUT;
 	assert_int_equal(bench_post(&b, LONG), 1);
 	assert_false(ferry_board_any(board, 1));
-	b.rig.tx->mode = b.rig.ch->service.mode = FERRY_MODE_EFFICIENCY;
+	b.rig.tx->end.mode = b.rig.ch->service.mode = FERRY_MODE_EFFICIENCY;
 	/* A job while the engine looks tells it nothing, one after does. */
 	b.rig.ch->service.watch = 0;
 	assert_int_equal(bench_post(&b, LONG), 1);
@@ -544,16 +544,16 @@ a_producer_says_what_it_sleeps_for(void **state)
 	/* For one job of two, and no slot. */
 	assert_int_equal(ferry_tx_finish(b.rig.tx, 1, 1000), -ETIMEDOUT);
 	assert_int_equal(wish->jobs, b.rig.tx->post->done + 1);
-	assert_true(wish->slots - b.rig.tx->back.at > 1000);
+	assert_true(wish->slots - b.rig.tx->end.back.at > 1000);
 	/* For the last job, and for whatever is given back. */
 	assert_int_equal(ferry_tx_drain(b.rig.tx, 1000), -ETIMEDOUT);
 	assert_int_equal(wish->jobs, b.rig.tx->post->jobs.at);
-	assert_int_equal(wish->slots, b.rig.tx->back.at);
+	assert_int_equal(wish->slots, b.rig.tx->end.back.at);
 	/* For some slots, and no job. */
 	while (bench_post(&b, LONG) == 1)
 		;
 	assert_int_equal(ferry_tx_wait(b.rig.tx, 1000), -ETIMEDOUT);
-	assert_int_equal(wish->slots, b.rig.tx->back.at + 2);
+	assert_int_equal(wish->slots, b.rig.tx->end.back.at + 2);
 	assert_true(wish->jobs - b.rig.tx->post->jobs.at > 1000);
 	/* The consumer keeps quiet while more is to come, and not after. */
 	bench_serve_all(&b);

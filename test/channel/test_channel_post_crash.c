@@ -88,14 +88,14 @@ static void
 thrifty(void)
 {
 	stage.rig.ch->service.mode = FERRY_MODE_EFFICIENCY;
-	stage.rig.tx->mode = FERRY_MODE_EFFICIENCY;
-	stage.rig.rx->mode = FERRY_MODE_EFFICIENCY;
+	stage.rig.tx->end.mode = FERRY_MODE_EFFICIENCY;
+	stage.rig.rx->end.mode = FERRY_MODE_EFFICIENCY;
 }
 
 static void
 fill(const struct post_case *c)
 {
-	const uint64_t first = stage.rig.tx->seq;
+	const uint64_t first = stage.rig.tx->end.seq;
 	unsigned int k;
 
 	stage.n = c->n;
@@ -172,7 +172,7 @@ a_post_that_ends_anywhere_was_made_or_not(void **state)
 
 			prepare(true, rounds_before[r]);
 			fill(&cases[i]);
-			all = stage.rig.tx->seq + stage.n;
+			all = stage.rig.tx->end.seq + stage.n;
 			stage.op = op_post;
 			/* Half of them wake an engine that looks away. */
 			stage.rig.ch->service.watch = r % 2;
@@ -209,7 +209,7 @@ a_producer_that_serves_itself_may_die_at_any_step(void **state)
 			prepare(true, rounds_before[r]);
 			make_alone();
 			fill(&cases[i]);
-			all = stage.rig.tx->seq + stage.n;
+			all = stage.rig.tx->end.seq + stage.n;
 			stage.op = op_post_and_finish;
 			assert_int_equal(stage_run(&stage, UINT64_MAX), 0);
 			assert_right(cases[i].name, rounds_before[r]);
@@ -237,7 +237,7 @@ a_server_may_die_at_any_step(void **state)
 			fill(&cases[i]);
 			assert_int_equal(ferry_tx_post(stage.rig.tx,
 				stage.bufs, stage.n), stage.n);
-			all = stage.rig.tx->seq;
+			all = stage.rig.tx->end.seq;
 			stage.op = op_serve;
 			assert_int_equal(stage_run(&stage, UINT64_MAX), 0);
 			assert_right(cases[i].name, rounds_before[r]);
@@ -346,7 +346,7 @@ act_refill(struct stage *s)
 	for (;;) {
 		int ret;
 
-		buf = stage_buf(s, 1, s->rig.tx->seq, 2060);
+		buf = stage_buf(s, 1, s->rig.tx->end.seq, 2060);
 		buf.data = memcpy(payloads[accepted % STEP_MSGS], buf.data,
 			buf.len);
 		ret = ferry_tx_post(s->rig.tx, &buf, 1);
@@ -393,7 +393,7 @@ slots_come_back_before_their_jobs_are_let_go(void **state)
 			assert_in_range(ret, 0, 1);
 			assert_right("refill", (unsigned int)step);
 			/* The engine died; another one goes on. */
-			sent = stage.rig.tx->seq;
+			sent = stage.rig.tx->end.seq;
 			stage.visible = 0;
 			wrong = stage_bury(&stage);
 			if (wrong != NULL)

@@ -291,7 +291,7 @@ somebody_lies(struct rig *rig, uint8_t *payloads)
 				.slot = chance(rig->ch->n_slots),
 				.len = chance(rig->ch->slot_size + 1),
 				.src = (uintptr_t)payloads + chance(SLOT),
-				.seq = (uint32_t)rig->rx->seq + k,
+				.seq = (uint32_t)rig->rx->end.seq + k,
 				.place = chance(FERRY_PLACES),
 			};
 		jobs->prod.tail += n;

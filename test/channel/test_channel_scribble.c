@@ -342,8 +342,8 @@ a_consumer_does_not_wait_for_a_spoilt_cell(void **state)
 		for (i = 0; i < lap * FERRY_N_CELLS + 3; i++)
 			rig_pass(&rig, 10, i);
 		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 0);
-		rig.rx->cells[3].stamp = ferry_cell_stamp(7 +
-				lap * FERRY_N_CELLS, rig.rx->seq);
+		rig.rx->end.cells[3].stamp = ferry_cell_stamp(7 +
+				lap * FERRY_N_CELLS, rig.rx->end.seq);
 		assert_int_equal(ferry_rx_wait(rig.rx, UINT64_MAX), 0);
 		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1),
 			FERRY_E_CORRUPT);

@@ -45,7 +45,7 @@ a_post_goes_to_a_device_if_it_is_not_short(void **state)
 	rig_engine_make(&rig, &e, 0);
 	assert_int_equal(rig_serve(&rig, &e), 0);
 	rig.ch->service.mode = FERRY_MODE_THROUGHPUT;
-	rig.tx->mode = FERRY_MODE_THROUGHPUT;
+	rig.tx->end.mode = FERRY_MODE_THROUGHPUT;
 	for (i = 0; i < RTE_DIM(cases); i++) {
 		struct ferry_buf buf = { data, cases[i].len, 0, 0 };
 

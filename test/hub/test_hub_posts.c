@@ -121,7 +121,7 @@ engine_end(struct peer *peer)
 static void
 engine_invent(struct peer *peer)
 {
-	uint32_t *server = &peer->tx->shared->service.server;
+	uint32_t *server = &peer->tx->end.shared->service.server;
 
 	while (__atomic_load_n(server, __ATOMIC_ACQUIRE) !=
 			FERRY_SERVER_NONE)

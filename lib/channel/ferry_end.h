@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FERRY_END_H
+#define FERRY_END_H
+
+/**
+ * @file
+ * Internal: what the two ends of a channel have alike: the head of both handles,
+ * what an end asks of the other one, how it waits, and what hangs on it.
+ *
+ * A kind of message that needs more than slots and cells (posts, bulk messages)
+ * is a part that hangs on the end. The end calls its parts when it waits and when
+ * it stops; it never calls them on the path of a message. One loop drives all
+ * waits of an end:
+ *
+ *     look, until it is there or never will be:
+ *         take over the channel's mode
+ *         let each part get on with what is under way
+ *         if none did: say what to be woken for, and go down the wait ladder
+ *
+ * Included by ferry_channel.h, through ferry_channel_handle.h; to be had by
+ * including that. Edges have the letters of ferry_channel_fast.h.
+ *
+ * Thread-safety: an end belongs to the thread of its endpoint.
+ */
+
+#include <errno.h>
+#include <sys/queue.h>
+
+#include <rte_branch_prediction.h>
+
+#include "ferry_bell.h"
+#include "ferry_board.h"
+#include "ferry_channel.h"
+#include "ferry_ring.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ferry_channel_parts;
+struct ferry_end_part;
+
+/** What the calling thread did for a part. */
+enum ferry_end_step {
+	/** Nothing: there is nothing to do, or others do it. */
+	FERRY_STEP_NONE = 0,
+	/** It looked after work that no other thread does: it must not sleep. */
+	FERRY_STEP_TENDED,
+	/** It copied something: it looks again before it waits. */
+	FERRY_STEP_WORKED,
+};
+
+/** What an end calls of a part. Each may be NULL. */
+struct ferry_end_ops {
+	/** The end waits: get on with what is under way. */
+	enum ferry_end_step (*step)(struct ferry_end_part *part);
+	/**
+	 * The bell is armed: whether step would find something to do. Changes
+	 * nothing.
+	 */
+	bool (*wake)(const struct ferry_end_part *part);
+	/**
+	 * The end is about to sleep: say what it is to be woken for. each: for
+	 * each piece of work that others finish, else for none of it.
+	 */
+	void (*wish)(struct ferry_end_part *part, bool each);
+	/** Whether the other end has let go of all that was sent. */
+	bool (*drained)(const struct ferry_end_part *part);
+	/** The end is about to close: bring to an end what is under way. */
+	void (*stop)(struct ferry_end_part *part);
+	/** The end has closed, and the other one was told: free the part. */
+	void (*stopped)(struct ferry_end_part *part);
+};
+
+/** The head of what hangs on an end. */
+struct ferry_end_part {
+	const struct ferry_end_ops *ops;
+	SLIST_ENTRY(ferry_end_part) next;
+};
+
+/** A kind of message; each may be NULL. */
+struct ferry_end_kind {
+	/**
+	 * A producer's end is being made and may hang a part on it: 0, or
+	 * negative, and then the end is not made.
+	 */
+	int (*tx_start)(struct ferry_tx *tx,
+			const struct ferry_channel_attach *attach,
+			const struct ferry_channel_parts *parts);
+	/** The consumer gives an announcement back without having taken it. */
+	void (*refuse)(struct ferry_rx *rx, const struct ferry_msg *msg);
+};
+
+/** What the handles of both ends have alike, at their head. */
+struct ferry_end {
+	struct ferry_channel_shared *shared;
+	/** This end, and the other one, in the channel's head. */
+	struct ferry_channel_end *own;
+	const struct ferry_channel_end *other;
+	/** Messages from producer to consumer, released slots back. */
+	struct ferry_ring fwd;
+	struct ferry_ring back;
+	/**
+	 * Slots in this end's hands, else 0. Producer: the epoch on loan, else
+	 * SPARE. Consumer: the epoch, once released GIVEN.
+	 */
+	uint32_t *held;
+	struct ferry_cell *cells;
+	uint8_t *slots;
+	uint64_t stride;
+	uint32_t slot_size;
+	uint32_t n_slots;
+	uint32_t epoch;
+	uint32_t n_bells;
+	struct ferry_bell *bells;
+	/** Sequence number of the next message. */
+	uint64_t seq;
+	/** The mode that this end has taken over; see ferry_tx_mode(). */
+	uint8_t mode;
+	/** The endpoint is in the hub's process. */
+	bool local;
+	/** Number of the endpoint, and of its bell. */
+	uint32_t endpoint;
+	struct ferry_end_stats stats;
+	struct ferry_wait wait;
+	const struct ferry_channel_memory *memory;
+	struct ferry_copier *copier;
+	struct ferry_boards boards;
+	void *owner;
+	/** What the endpoint's channels can carry; ends with NULL. */
+	const struct ferry_end_kind *const *kinds;
+	/** What hangs on this end, the newest first. */
+	SLIST_HEAD(ferry_end_parts, ferry_end_part) parts;
+};
+
+/** What the other end's state means to this end: 0 or FERRY_E_*. */
+static inline int
+ferry_end_result(const struct ferry_channel_end *end)
+{
+	/* E1: what the end published before it ended is visible after this. */
+	uint32_t state = __atomic_load_n(&end->state, __ATOMIC_ACQUIRE);
+
+	if (likely(state <= FERRY_END_OPEN))
+		return 0;
+	if (state == FERRY_END_CLOSED)
+		return FERRY_E_CLOSED;
+	return state == FERRY_END_GONE ? FERRY_E_PEER_GONE : FERRY_E_HUB_GONE;
+}
+
+/** The channel's mode; what others write is not to be believed. */
+static inline enum ferry_mode
+ferry_channel_mode(const struct ferry_channel_shared *ch)
+{
+	const uint32_t mode = __atomic_load_n(&ch->service.mode,
+			__ATOMIC_RELAXED);
+
+	return mode < FERRY_MODES ? (enum ferry_mode)mode : FERRY_MODE_LATENCY;
+}
+
+/** Whether the channel's jobs have been given up: 0, FERRY_E_CORRUPT or -EIO. */
+static inline int
+ferry_channel_failed(const struct ferry_channel_shared *ch)
+{
+	/* F: nothing reads the jobs' payloads after this. */
+	const int32_t why = __atomic_load_n(&ch->service.failed,
+			__ATOMIC_ACQUIRE);
+
+	if (likely(why == 0))
+		return 0;
+	return why == -EIO ? -EIO : FERRY_E_CORRUPT;
+}
+
+/** Wake the other end's endpoint if it may be asleep. */
+static inline void
+ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
+		uint32_t n_bells)
+{
+	uint32_t bell;
+
+	/* The work stays before the look at whose end it is for: another
+	 * endpoint may be about to take that over. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	bell = __atomic_load_n(&end->endpoint, __ATOMIC_RELAXED);
+	if (likely(bell < n_bells))
+		ferry_bell_ring_if(&end->may_sleep, &bells[bell]);
+}
+
+/** Wake the other end's endpoint if it may be asleep. */
+static inline void
+ferry_end_ring(const struct ferry_end *end)
+{
+	ferry_end_notify(end->other, end->bells, end->n_bells);
+}
+
+/** Hang a part on an end. It is freed by its stopped(). */
+static inline void
+ferry_end_hang(struct ferry_end *end, struct ferry_end_part *part,
+		const struct ferry_end_ops *ops)
+{
+	part->ops = ops;
+	SLIST_INSERT_HEAD(&end->parts, part, next);
+}
+
+/** What an end waits for. */
+struct ferry_end_want {
+	/**
+	 * 1: it is there; 0: not yet; negative: why it never will be. Called
+	 * once more when the bell is armed, so that it must not copy payloads.
+	 */
+	int (*look)(void *arg);
+	/** Before the bell is armed: say what to be woken for. May be NULL. */
+	void (*wish)(void *arg);
+	/** For both. */
+	void *arg;
+};
+
+/**
+ * Wait for something, and let the parts get on meanwhile.
+ *
+ * @param end
+ *   The end.
+ * @param want
+ *   What to wait for.
+ * @param timeout_ns
+ *   Nanoseconds; 0 only looks, UINT64_MAX waits for ever.
+ * @return
+ *   0, -ETIMEDOUT, or what look() returned.
+ */
+int ferry_end_wait(struct ferry_end *end, const struct ferry_end_want *want,
+		uint64_t timeout_ns);
+
+/**
+ * Wait for threads that copy now, and ring no bell when they give up.
+ *
+ * @param is_quiet
+ *   Whether none does any more.
+ * @param arg
+ *   For is_quiet.
+ * @param deadline
+ *   As for ferry_wait_idle(); 0 only looks.
+ * @return
+ *   Whether none does.
+ */
+bool ferry_end_quiet(bool (*is_quiet)(void *arg), void *arg,
+		uint64_t deadline);
+
+/** Let the parts say what the end is to be woken for: see ferry_end_ops. */
+void ferry_end_wish(struct ferry_end *end, bool each);
+
+/** Whether the other end has let go of all that the parts sent. */
+bool ferry_end_drained(const struct ferry_end *end);
+
+/** Why an end waits in vain: 0, FERRY_E_* or -EIO. */
+static inline int
+ferry_end_over(const struct ferry_end *end)
+{
+	const int ret = ferry_channel_failed(end->shared);
+
+	return likely(ret == 0) ? ferry_end_result(end->other) : ret;
+}
+
+/** Take over the channel's mode if either end has changed it. */
+void ferry_end_take_mode(struct ferry_end *end);
+
+/** Change the channel's mode: 0, or -EINVAL for one that there is not. */
+int ferry_end_set_mode(struct ferry_end *end, enum ferry_mode mode);
+
+/** Choose how the end waits; an unknown policy changes nothing. */
+void ferry_end_set_wait(struct ferry_end *end, enum ferry_wait_policy policy);
+
+/**
+ * Make an end of what the hub gave: all but its rings. The channel is not
+ * changed: ferry_end_open().
+ *
+ * @param end
+ *   The end, all zeros.
+ * @param attach
+ *   What the hub gave.
+ * @param[out] parts
+ *   The channel's parts.
+ * @param producer
+ *   Which end it is.
+ * @return
+ *   0, -EINVAL, FERRY_E_VERSION or FERRY_E_CORRUPT.
+ */
+int ferry_end_init(struct ferry_end *end,
+		const struct ferry_channel_attach *attach,
+		struct ferry_channel_parts *parts, bool producer);
+
+/** Open it: 0, or FERRY_E_HUB_GONE if the channel was ended meanwhile. */
+int ferry_end_open(struct ferry_end *end,
+		const struct ferry_channel_attach *attach);
+
+/** Close one that was opened, and free its parts. */
+void ferry_end_close(struct ferry_end *end);
+
+/** Free the parts. */
+void ferry_end_fini(struct ferry_end *end);
+
+/** An announcement is given back untaken. */
+void ferry_end_refuse(struct ferry_rx *rx, const struct ferry_msg *msg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FERRY_END_H */
