@@ -96,9 +96,6 @@ bulk_msg_init(struct bulk_msg *m, uint32_t by)
 	m->ended = 0;
 }
 
-/* For ferry_channel_attach.kinds. */
-extern const struct ferry_end_kind ferry_bulk_kind;
-
 int bulk_end_init(struct bulk_end *e, struct ferry_end *end, uint8_t party);
 void bulk_end_fini(struct bulk_end *e);
 

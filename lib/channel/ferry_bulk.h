@@ -385,6 +385,11 @@ void ferry_bulk_rx_stats(const struct ferry_rx *rx,
 		struct ferry_bulk_stats *stats);
 /** @} */
 
+/** @cond internal */
+/** For ferry_channel_attach.kinds. */
+extern const struct ferry_end_kind ferry_bulk_kind;
+/** @endcond */
+
 #ifdef __cplusplus
 }
 #endif

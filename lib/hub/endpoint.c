@@ -12,8 +12,8 @@
 #include <rte_eal.h>
 #include <rte_memory.h>
 
-#include "bulk_end.h"
 #include "endpoint_memory.h"
+#include "ferry_bulk.h"
 #include "ferry_compat.h"
 #include "ferry_copier.h"
 #include "ferry_eal.h"

@@ -14,7 +14,6 @@
 #include "ferry_errno.h"
 #include "ferry_process.h"
 #include "hub_ctl.h"
-#include "hub_engine.h"
 
 #define MEMORY_GRAIN (UINT64_C(2) << 20)
 /* Longest wait for other processes to detach: in steps of a millisecond. */
@@ -78,7 +77,6 @@ hub_free(struct ferry_hub *hub)
 	hub_arena_fini(&hub->arena);
 	/* What a lock keeps is lost until the process ends. */
 	ferry_eal_free(shared, RTE_DIM(shared));
-	free(hub->engines);
 	free(hub->endpoints);
 	free(hub->channels);
 	pthread_mutex_destroy(&hub->lock);
@@ -95,9 +93,7 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 	memory = RTE_ALIGN_CEIL(memory, MEMORY_GRAIN);
 	hub->endpoints = calloc(hub->max_endpoints, sizeof(*hub->endpoints));
 	hub->channels = calloc(hub->max_channels, sizeof(*hub->channels));
-	hub->engines = calloc(FERRY_ENGINES_MAX, sizeof(*hub->engines));
-	if (hub->endpoints == NULL || hub->channels == NULL ||
-			hub->engines == NULL)
+	if (hub->endpoints == NULL || hub->channels == NULL)
 		return -ENOMEM;
 	for (i = 0; i < hub->max_endpoints; i++)
 		hub->endpoints[i].pidfd = -1;
@@ -121,7 +117,7 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 			"start it with a larger -m");
 		return ret;
 	}
-	engines_begin(hub);
+	jobs_begin(hub);
 	hub->registry->memory = (uintptr_t)hub->memory;
 	hub->registry->memory_size = memory;
 	return hub_arena_init(&hub->arena, hub->memory, memory);
@@ -216,9 +212,8 @@ ferry_hub_destroy(struct ferry_hub *hub)
 	ret = ferry_process_check(hub->process);
 	if (ret != 0)
 		return ret;
-	for (i = 0; i < FERRY_ENGINES_MAX; i++)
-		if (hub->engines[i] != NULL)
-			return -EBUSY;
+	if (!SLIST_EMPTY(&hub->listeners))
+		return -EBUSY;
 	hub_shut(hub);
 	for (i = 0; i < LEAVE_STEPS && hub_population(hub) > 0; i++)
 		usleep(1000);

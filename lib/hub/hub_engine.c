@@ -17,8 +17,8 @@ engines_each(struct ferry_hub *hub, const char *name,
 	uint32_t i;
 
 	pthread_mutex_lock(&hub->lock);
-	for (i = 0; i < FERRY_ENGINES_MAX; i++) {
-		struct ferry_engine *e = hub->engines[i];
+	for (i = 0; i < FERRY_ENGINES_MAX && hub->engines != NULL; i++) {
+		struct ferry_engine *e = hub->engines->engine[i];
 
 		if (e != NULL && (name == NULL || strcmp(e->name, name) == 0))
 			fn(e, arg);
@@ -27,13 +27,70 @@ engines_each(struct ferry_hub *hub, const char *name,
 }
 
 void
-engines_shout(struct ferry_hub *hub)
+engines_shout(struct hub_listener *l)
 {
+	const struct hub_engines *all = engines_of(l);
 	uint32_t i;
 
 	for (i = 0; i < FERRY_ENGINES_MAX; i++)
-		if (hub->engines[i] != NULL)
-			ferry_bell_shout(&hub->engines[i]->board->bell);
+		if (all->engine[i] != NULL)
+			ferry_bell_shout(&all->engine[i]->board->bell);
+}
+
+/* A place among the hub's engines, and among all; the hub's lock is held. */
+static int
+engine_enter(struct ferry_engine *e, const struct ferry_engine_config *config)
+{
+	struct ferry_hub *hub = e->hub;
+	struct hub_engines *all = hub->engines;
+	uint32_t i = 0;
+	int ret;
+
+	if (hub->closing)
+		return -ESHUTDOWN;
+	while (all != NULL && i < FERRY_ENGINES_MAX && all->engine[i] != NULL)
+		i++;
+	if (i == FERRY_ENGINES_MAX)
+		return -ENOSPC;
+	e->index = i;
+	e->board = hub_board(hub, i);
+	engine_tell_devices(e);
+	__atomic_store_n(&e->board->worker, config->worker, __ATOMIC_RELAXED);
+	ret = ferry_server_init(&e->server, &e->copier, e->board,
+			hub->max_channels);
+	if (ret != 0)
+		return ret;
+	if (all == NULL) {
+		all = calloc(1, sizeof(*all));
+		if (all == NULL)
+			return -ENOMEM;
+		all->hub = hub;
+		hub->engines = all;
+		engines_listen(all);
+	}
+	if (config->name != NULL)
+		strcpy(e->name, config->name);
+	else
+		snprintf(e->name, sizeof(e->name), "engine%u", i);
+	all->engine[i] = e;
+	all->n++;
+	engines_share(all, NULL);
+	return 0;
+}
+
+/* Its channels go to others; the hub's lock is held. */
+static void
+engine_part(struct ferry_engine *e)
+{
+	struct hub_engines *all = e->hub->engines;
+
+	all->engine[e->index] = NULL;
+	engines_share(all, e);
+	if (--all->n > 0)
+		return;
+	SLIST_REMOVE(&e->hub->listeners, &all->listener, hub_listener, next);
+	e->hub->engines = NULL;
+	free(all);
 }
 
 static void
@@ -51,7 +108,6 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 {
 	static const struct ferry_engine_config defaults = { .socket = -1 };
 	struct ferry_engine *e;
-	uint32_t i;
 	int ret;
 
 	if (config == NULL)
@@ -75,27 +131,7 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 		return ret;
 	}
 	pthread_mutex_lock(&hub->lock);
-	for (i = 0; i < FERRY_ENGINES_MAX && hub->engines[i] != NULL; i++)
-		;
-	if (i == FERRY_ENGINES_MAX || hub->closing) {
-		ret = hub->closing ? -ESHUTDOWN : -ENOSPC;
-	} else {
-		e->index = i;
-		e->board = hub_board(hub, i);
-		engine_tell_devices(e);
-		__atomic_store_n(&e->board->worker, config->worker,
-				__ATOMIC_RELAXED);
-		ret = ferry_server_init(&e->server, &e->copier, e->board,
-				hub->max_channels);
-	}
-	if (ret == 0) {
-		if (config->name != NULL)
-			strcpy(e->name, config->name);
-		else
-			snprintf(e->name, sizeof(e->name), "engine%u", i);
-		hub->engines[i] = e;
-		engines_share(hub, NULL);
-	}
+	ret = engine_enter(e, config);
 	pthread_mutex_unlock(&hub->lock);
 	if (ret != 0)
 		engine_free(e);
@@ -114,8 +150,7 @@ ferry_engine_destroy(struct ferry_engine *e)
 	hub = e->hub;
 	engine_runner_end(e);
 	pthread_mutex_lock(&hub->lock);
-	hub->engines[e->index] = NULL;
-	engines_share(hub, e);
+	engine_part(e);
 	pthread_mutex_unlock(&hub->lock);
 	engine_free(e);
 }

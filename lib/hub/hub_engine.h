@@ -7,10 +7,10 @@
  *
  *     service.server of a channel (ferry_channel_layout.h)
  *
- *            hub: engine_take()            hub: engine_move()
+ *            hub: engine_opened()          hub: engine_move()
  *     NONE ---------------------> ENGINE k ------------------> ENGINE m
  *      ^ |                            |
- *      | | producer                   | hub: engine_leave()
+ *      | | producer                   | hub: engine_ended()
  *      | v                            v
  *     SELF                           NONE
  *
@@ -34,6 +34,21 @@ enum runner {
 	RUNNER_LCORE,
 	RUNNER_SERVICE,
 };
+
+/* The engines of a hub: made with the first, gone with the last of them. */
+struct hub_engines {
+	struct hub_listener listener;
+	struct ferry_hub *hub;
+	/* By the number of their boards. */
+	struct ferry_engine *engine[FERRY_ENGINES_MAX];
+	uint32_t n;
+};
+
+static inline struct hub_engines *
+engines_of(struct hub_listener *l)
+{
+	return container_of(l, struct hub_engines, listener);
+}
 
 struct ferry_engine {
 	struct ferry_hub *hub;
@@ -95,39 +110,14 @@ engine_tell_devices(struct ferry_engine *e)
 
 /* hub_serve.c: who serves which channel. */
 
-/* What the hub has for its engines, before there are any. */
-void engines_begin(struct ferry_hub *hub);
-
-/* Give a channel whose producer's end is open to the best engine, if any. */
-void engine_take(struct ferry_hub *hub, struct hub_channel *c);
-
-/*
- * Nobody is to serve the channel any more. all: first carry out the jobs that
- * are in its ring, of a producer that has ended; else only those in the copier.
- */
-void engine_leave(struct ferry_hub *hub, struct hub_channel *c, bool all);
-
-/* Carry out the jobs in the ring of a channel that has an engine. Its producer
- * posts none meanwhile. */
-void engine_finish(struct hub_channel *c);
-
-/* A channel has no engine: it does not say either that it has one. */
-void engine_none(struct hub_channel *c);
-
-/* A channel has one: that says again how far the jobs are done, and looks for
- * more. */
-void engine_retell(struct hub_channel *c);
-
-/* The engine, if a channel has one, leaves off its bulk messages, which are
- * over: it reads and writes the memory of its ends no more, but for what a
- * device that cannot be stopped does. */
-void engine_quiesce(struct hub_channel *c);
+/* Hear of the hub's channels. */
+void engines_listen(struct hub_engines *all);
 
 /* All channels that have no engine, or this one, go to the best there is. It
- * stands no more in hub->engines. */
-void engines_share(struct ferry_hub *hub, struct ferry_engine *from);
+ * stands no more among them. */
+void engines_share(struct hub_engines *all, struct ferry_engine *from);
 
-/* hub_runner.c: end whoever runs an engine for the hub. */
+/* hub_runner.c: end the lcore or service that runs an engine for the hub. */
 void engine_runner_end(struct ferry_engine *e);
 
 /* hub_engine.c */
@@ -137,6 +127,6 @@ void engines_each(struct ferry_hub *hub, const char *name,
 		void (*fn)(struct ferry_engine *e, void *arg), void *arg);
 
 /* A producer died: wake the engines whose bells it may have silenced. */
-void engines_shout(struct ferry_hub *hub);
+void engines_shout(struct hub_listener *l);
 
 #endif /* FERRY_HUB_ENGINE_H */

@@ -22,7 +22,7 @@
 
 #include "ferry_claim.h"
 #include "ferry_errno.h"
-#include "hub_engine.h"
+#include "hub_private.h"
 
 /* Whether a party has claims in any message of a channel. */
 static bool

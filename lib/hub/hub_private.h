@@ -10,8 +10,8 @@
  *                        : another process       │          │   │ │ └> hub_arena.c
  *                        └ ─ ─ ─ ─ ─ ─ ─> hub_socket.c      │   │ │        ^
  *                                                ^          │   │ └──> hub_memory.c
- *                                         hub_monitor.c ────┘   │
- *                                                     a death   └> hub_serve.c ─> hub_engine.c
+ *                                         hub_monitor.c ────┘   ├> hub_jobs.c
+ *                                                     a death   └> hub_listener: hub_serve.c
  *
  * What the hub decides by (who is attached, who has which end, which memory is
  * whose) lies in its private memory. Shared memory tells the endpoints; the
@@ -113,6 +113,28 @@ struct hub_channel {
 	bool unsafe;
 };
 
+/*
+ * What wants to know what becomes of a hub's channels: its engines. All are called
+ * with hub->lock held.
+ */
+struct hub_listener {
+	SLIST_ENTRY(hub_listener) next;
+	/* A producer's end is open. */
+	void (*opened)(struct hub_listener *l, struct hub_channel *c);
+	/*
+	 * An end has ended, and its bulk messages are over: nothing is to be
+	 * copied for it from here on. died: but for the jobs in its ring.
+	 */
+	void (*ended)(struct hub_listener *l, struct hub_channel *c,
+			enum hub_role role, bool died);
+	/* A producer waits for its jobs, which c->engine has: see hub_finish(). */
+	void (*asked)(struct hub_listener *l, struct hub_channel *c, bool all);
+	/* A process died, which may have silenced bells. */
+	void (*died)(struct hub_listener *l);
+};
+
+struct hub_engines;
+
 struct ferry_hub {
 	/* hub_ctl.c: calls of this process that use the hub; it is about to go,
 	 * and there are no more of them. */
@@ -133,10 +155,11 @@ struct ferry_hub {
 	struct hub_pieces limbo;
 	struct hub_ranges ranges;
 	struct ferry_registry *registry;
-	/* FERRY_ENGINES_MAX places, by the number of their boards. */
-	struct ferry_engine **engines;
+	SLIST_HEAD(, hub_listener) listeners;
+	/* hub_engine.h; NULL: it has none. */
+	struct hub_engines *engines;
 	void *boards;
-	/* What they may copy to and from. */
+	/* What the hub's process reaches of what the ends share. */
 	struct ferry_channel_memory reached;
 	struct hub_endpoint *endpoints;
 	uint32_t max_endpoints;
@@ -209,6 +232,27 @@ int hub_list(struct ferry_hub *hub, uint64_t after,
 void hub_shut(struct ferry_hub *hub);
 /* Endpoints attached. */
 uint32_t hub_population(struct ferry_hub *hub);
+
+/* hub_jobs.c: jobs that no engine has. hub->lock is held. */
+
+/* Who serves a channel's jobs, in the channel's head. */
+static inline uint32_t *
+server_word(struct hub_channel *c)
+{
+	return &c->shared->service.server;
+}
+
+/* What the hub has for those that serve, before there are any. */
+void jobs_begin(struct ferry_hub *hub);
+/* What a server is to know of a channel whose producer's end is open. */
+struct ferry_serve jobs_of(struct ferry_hub *hub, struct hub_channel *c);
+/* L2 to L4 of test/models/server.pml: the channel has no engine from here on, and
+ * what its producer posted before it could see that is carried out. */
+void jobs_left(struct ferry_hub *hub, struct hub_channel *c);
+/* A producer died, and no engine has its channel: carry out what it posted. */
+void jobs_orphaned(struct ferry_hub *hub, struct hub_channel *c);
+/* A channel has no engine: it does not say either that it has one. */
+void jobs_unserved(struct hub_channel *c);
 
 /* hub_memory.c: pieces of the arena that are endpoints'. */
 

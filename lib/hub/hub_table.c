@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "ferry_errno.h"
-#include "hub_engine.h"
+#include "hub_private.h"
 
 int
 ferry_name_check(const char *name)
@@ -86,19 +86,28 @@ end_say(struct hub_channel *c, enum hub_role role, enum ferry_end_state state)
 		;
 }
 
+static void
+tell_ended(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
+		bool died)
+{
+	struct hub_listener *l;
+
+	SLIST_FOREACH(l, &hub->listeners, next)
+		l->ended(l, c, role, died);
+}
+
 /*
- * Nobody of the hub's copies for an end any more. died: what the dead producer
- * posted was promised.
+ * Neither the hub nor an engine copies for an end any more. died: what the dead
+ * producer posted was promised.
  */
 static void
 end_quit(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
 		bool died)
 {
 	memory_bulk_end(c, role, died ? FERRY_E_PEER_GONE : FERRY_E_CLOSED);
-	if (role == HUB_TX)
-		engine_leave(hub, c, died);
-	else
-		engine_quiesce(c);
+	tell_ended(hub, c, role, died);
+	if (role == HUB_TX && died)
+		jobs_orphaned(hub, c);
 	memory_owe(hub, c, role);
 }
 
@@ -213,6 +222,7 @@ hub_detach(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
 void
 hub_reap(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
 {
+	struct hub_listener *l;
 	struct hub_endpoint *ep;
 
 	pthread_mutex_lock(&hub->lock);
@@ -222,7 +232,8 @@ hub_reap(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
 			hub->name, ep->name, ep->pid);
 		hub->deaths++;
 		endpoint_remove(hub, endpoint, true);
-		engines_shout(hub);
+		SLIST_FOREACH(l, &hub->listeners, next)
+			l->died(l);
 	}
 	pthread_mutex_unlock(&hub->lock);
 }
@@ -305,6 +316,7 @@ hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		struct ferry_channel_shared **shared, uint64_t *size,
 		uint64_t *id, uint32_t *number)
 {
+	struct hub_listener *l;
 	struct hub_channel *c;
 	int ret = ferry_name_check(name);
 
@@ -333,8 +345,8 @@ hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		*number = channel_number(hub, c);
 		if (role == HUB_TX) {
 			c->alone = alone;
-			if (!alone)
-				engine_take(hub, c);
+			SLIST_FOREACH(l, &hub->listeners, next)
+				l->opened(l, c);
 		}
 	}
 	pthread_mutex_unlock(&hub->lock);
@@ -373,7 +385,7 @@ hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		if (to != FERRY_END_ABSENT)
 			end_quit(hub, c, role, false);
 		else if (role == HUB_TX)
-			engine_leave(hub, c, false);
+			tell_ended(hub, c, role, false);
 		end_ended(hub, c, role, to);
 		memory_sweep(hub);
 	}
@@ -385,16 +397,16 @@ int
 hub_finish(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		uint64_t id, bool all)
 {
+	struct hub_listener *l;
 	struct hub_channel *c;
 
 	pthread_mutex_lock(&hub->lock);
 	c = end_find(hub, endpoint, epoch, HUB_TX, id);
 	if (c != NULL && c->engine == NULL)
-		engine_none(c);
-	else if (c != NULL && all)
-		engine_finish(c);
+		jobs_unserved(c);
 	else if (c != NULL)
-		engine_retell(c);
+		SLIST_FOREACH(l, &hub->listeners, next)
+			l->asked(l, c, all);
 	pthread_mutex_unlock(&hub->lock);
 	return c != NULL ? 0 : -ENOENT;
 }

@@ -14,8 +14,8 @@
 
 #include <rte_memory.h>
 
-#include "bulk_end.h"
 #include "chan_parts.h"
+#include "ferry_bulk.h"
 #include "ferry_test.h"
 #include "chan_rig.h"
 #include "ferry_post.h"
