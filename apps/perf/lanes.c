@@ -176,18 +176,13 @@ static int
 device_find(enum lane_set set, unsigned int n, char *name, size_t len)
 {
 	const char *glob = set == LANES_SKELETON ? SKELETON "*" : "wq*";
-	struct rte_dma_info info;
-	int16_t dev;
+	int dev = -1;
 
-	RTE_DMA_FOREACH_DEV(dev) {
-		if (rte_dma_info_get(dev, &info) != 0 ||
-				!ferry_dma_is_wanted(&info, glob) || n-- > 0)
-			continue;
-		if (name != NULL)
-			snprintf(name, len, "%s", info.dev_name);
-		return dev;
-	}
-	return -ENODEV;
+	do {
+		dev = ferry_device_next(ferry_copy_dmadev(), dev, glob, name,
+				len);
+	} while (dev >= 0 && n-- > 0);
+	return dev;
 }
 
 int
@@ -247,7 +242,7 @@ add_device(struct lanes *l, enum lane_set kind)
 
 	if (ret < 0)
 		return l->set == LANES_HYBRID ? 0 : ret;
-	ret = ferry_engine_add_dma(l->engine, name);
+	ret = ferry_engine_add_devices(l->engine, ferry_copy_dmadev(), name);
 	return ret < 0 ? ret : 0;
 }
 

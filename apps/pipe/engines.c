@@ -26,20 +26,19 @@ static int
 add_devices(struct ferry_engine *engine, const struct pipe_options *o,
 		unsigned int i)
 {
-	struct rte_dma_info info;
+	const struct ferry_copy_driver *driver = ferry_copy_dmadev();
 	unsigned int k = 0;
-	int added = 0, ret;
-	int16_t dev;
+	int added = 0, device = -1, ret;
+	char name[64];
 
-	RTE_DMA_FOREACH_DEV(dev) {
-		if (rte_dma_info_get(dev, &info) != 0 ||
-				!ferry_dma_is_wanted(&info, o->dma) ||
-				k++ % o->engines != i)
+	while ((device = ferry_device_next(driver, device, o->dma, name,
+			sizeof(name))) >= 0) {
+		if (k++ % o->engines != i)
 			continue;
-		ret = ferry_engine_add_dma(engine, info.dev_name);
+		ret = ferry_engine_add_devices(engine, driver, name);
 		if (ret < 0) {
-			app_error("DMA device %s cannot be used: %s",
-				info.dev_name, ferry_strerror(ret));
+			app_error("DMA device %s cannot be used: %s", name,
+				ferry_strerror(ret));
 			return ret;
 		}
 		added += ret;
@@ -105,20 +104,6 @@ engine_start(struct engines *e, struct ferry_hub *hub,
 	return ret;
 }
 
-/* How many devices there are for the engines. */
-static unsigned int
-devices(const struct pipe_options *o)
-{
-	struct rte_dma_info info;
-	unsigned int n = 0;
-	int16_t dev;
-
-	RTE_DMA_FOREACH_DEV(dev)
-		n += rte_dma_info_get(dev, &info) == 0 &&
-			ferry_dma_is_wanted(&info, o->dma);
-	return n;
-}
-
 int
 engines_start(struct engines *e, struct ferry_hub *hub,
 		const struct pipe_options *o)
@@ -127,7 +112,8 @@ engines_start(struct engines *e, struct ferry_hub *hub,
 	int ret = 0;
 
 	memset(e, 0, sizeof(*e));
-	if (o->dma != NULL && devices(o) == 0) {
+	if (o->dma != NULL && ferry_device_next(ferry_copy_dmadev(), -1, o->dma,
+			NULL, 0) < 0) {
 		app_error("no DMA device is called '%s': dpdk-devbind.py -s "
 			"lists devices; a machine without one can have a "
 			"software DSA, see ferry-pipe's guide", o->dma);

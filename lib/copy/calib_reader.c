@@ -235,7 +235,7 @@ calib_reader(struct calib_rig *rig, struct ferry_lane *lane,
 	for (round = 0; round < ROUNDS + 2; round++) {
 		for (k = 0; k < 2; k++) {
 			i = (round + k) % 2;
-			ferry_copy_cpu_set_demote(lane, i == 1);
+			ferry_lane_set_demote(lane, i == 1);
 			if (!once(rig, lane, &shared, 2 * round + k, &sample))
 				break;
 			if (round >= 2) {
@@ -246,7 +246,7 @@ calib_reader(struct calib_rig *rig, struct ferry_lane *lane,
 		if (k < 2)
 			break;
 	}
-	ferry_copy_cpu_set_demote(lane, false);
+	ferry_lane_set_demote(lane, false);
 	shared.quit = true;
 	/* Release R1. */
 	__atomic_store_n(&shared.asked, shared.asked + 1, __ATOMIC_RELEASE);

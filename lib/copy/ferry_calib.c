@@ -76,7 +76,7 @@ first_cpu(const struct work *work, char *kernels, size_t size)
 	unsigned int i;
 
 	for (i = 0; i < work->n; i++)
-		if (ferry_copy_cpu_kernels(work->lanes[i], kernels, size) >= 0)
+		if (ferry_lane_describe(work->lanes[i], kernels, size) >= 0)
 			return work->lanes[i];
 	return NULL;
 }
@@ -344,8 +344,8 @@ demote(struct work *work)
 	lane = first_cpu(work, kernels, sizeof(kernels));
 	if (lane == NULL || how == FERRY_CALIB_DEMOTE_NEVER)
 		return;
-	able = ferry_copy_cpu_set_demote(lane, true) == 0;
-	ferry_copy_cpu_set_demote(lane, false);
+	able = ferry_lane_set_demote(lane, true) == 0;
+	ferry_lane_set_demote(lane, false);
 	if (calib->demote_source == FERRY_CALIB_SEED &&
 			(able || how == FERRY_CALIB_DEMOTE_MEASURE) &&
 			rig_memory(work) == 0) {
@@ -358,7 +358,7 @@ demote(struct work *work)
 	}
 	calib->demote = calib->demote && able;
 	for (i = 0; i < work->n; i++)
-		ferry_copy_cpu_set_demote(work->lanes[i], calib->demote);
+		ferry_lane_set_demote(work->lanes[i], calib->demote);
 }
 
 /* Break-evens with the first lane of the core's own. */

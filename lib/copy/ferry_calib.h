@@ -119,7 +119,7 @@ struct ferry_calib {
 	char why[160];
 	/** How long the calibration took, in nanoseconds. */
 	uint64_t took_ns;
-	/** Whether cpu lanes demote (ferry_copy_cpu_set_demote()). */
+	/** Whether cpu lanes demote (ferry_lane_set_demote()). */
 	bool demote;
 	/** Where that comes from. */
 	enum ferry_calib_source demote_source;

@@ -21,18 +21,18 @@
 #define MEASURE_EVERY 8
 
 int
-ferry_copier_init(struct ferry_copier *copier, int socket)
+ferry_copier_init(struct ferry_copier *copier,
+		const struct ferry_copy_driver *core, int socket)
 {
 	int ret;
 
-	if (copier == NULL)
+	if (copier == NULL || core == NULL)
 		return -EINVAL;
 	memset(copier, 0, sizeof(*copier));
 	copier->work = work_alloc();
 	if (copier->work == NULL)
 		return -ENOMEM;
-	ret = ferry_lane_open(&copier->lanes[CORE].lane, ferry_copy_cpu(), NULL,
-		socket);
+	ret = ferry_lane_open(&copier->lanes[CORE].lane, core, NULL, socket);
 	if (ret < 0) {
 		free(copier->work);
 		copier->work = NULL;

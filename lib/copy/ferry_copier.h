@@ -158,12 +158,15 @@ struct ferry_copier {
  *
  * @param[out] copier
  *   Memory for the copier, to be given to ferry_copier_fini().
+ * @param core
+ *   What copies with the calling core: ferry_copy_cpu().
  * @param socket
  *   NUMA node for the lane's own memory, or SOCKET_ID_ANY.
  * @return
  *   0, -EINVAL, -ENOMEM, or the error of opening the lane.
  */
-int ferry_copier_init(struct ferry_copier *copier, int socket);
+int ferry_copier_init(struct ferry_copier *copier,
+		const struct ferry_copy_driver *core, int socket);
 
 /**
  * Add a lane. The copier takes ownership if the call succeeds, and closes the

@@ -292,36 +292,75 @@ int ferry_lane_set_cost(struct ferry_lane *lane, enum ferry_placement place,
 const struct ferry_copy_driver *ferry_copy_cpu(void);
 
 /**
- * Let a lane of the "cpu" driver demote what it copies to FERRY_PLACE_CACHE:
- * the lines are pushed to the cache that all cores share (CLDEMOTE), where another
- * core finds them sooner, or not, and its own copy is gone. Off in a new lane;
- * ferry_calibrate() switches it on where it measured that the reader gains.
+ * Let a lane demote what it copies to FERRY_PLACE_CACHE: the lines are pushed to
+ * the cache that all cores share (CLDEMOTE), where another core finds them sooner,
+ * or not, and its own copy is gone. Off in a new lane; ferry_calibrate() switches it
+ * on where it measured that the reader gains.
  *
  * @param lane
- *   An open lane of ferry_copy_cpu(). By its own thread only.
+ *   An open lane. By its own thread only.
  * @param on
  *   Whether to demote, jobs of 1 KiB and more.
  * @return
- *   0; -EINVAL for another driver's lane; -ENOTSUP if this CPU cannot: the
+ *   0; -EINVAL if the lane's driver does not; -ENOTSUP if this CPU cannot: the
  *   instruction then is executed all the same, and does nothing.
  */
-int ferry_copy_cpu_set_demote(struct ferry_lane *lane, bool on);
+int ferry_lane_set_demote(struct ferry_lane *lane, bool on);
 
 /**
- * Name the kernels that a lane of the "cpu" driver chose on this machine, such
- * as "avx2+rep+avx2-nt": short, longer, and around the cache.
+ * Say how a lane copies on this machine, such as "avx2+rep+avx2-nt": the kernels
+ * for short jobs, longer ones, and around the cache.
  *
  * @param lane
- *   An open lane of ferry_copy_cpu().
+ *   An open lane.
  * @param[out] text
  *   Where to, always with an end.
  * @param size
  *   Bytes of text; 64 are enough.
  * @return
- *   Length as snprintf() has it; -EINVAL for another driver's lane.
+ *   Length as snprintf() has it; -EINVAL if the lane's driver has nothing to say.
  */
-int ferry_copy_cpu_kernels(const struct ferry_lane *lane, char *text,
-		size_t size);
+int ferry_lane_describe(const struct ferry_lane *lane, char *text, size_t size);
+
+/**
+ * Find the devices of a driver, one after the other. A device may have another
+ * user: that is found by ferry_device_open().
+ *
+ * @param driver
+ *   The driver.
+ * @param after
+ *   Number of the device before; -1: the first one is wanted.
+ * @param names
+ *   Names of devices, with commas between them and patterns as of the shell;
+ *   NULL: all devices that copy memory.
+ * @param[out] name
+ *   Its name; may be NULL.
+ * @param size
+ *   Bytes of name.
+ * @return
+ *   Its number, from 0 up; -ENODEV: there is none, or no more.
+ */
+int ferry_device_next(const struct ferry_copy_driver *driver, int after,
+		const char *names, char *name, size_t size);
+
+/**
+ * Start a device that has no user, and open a lane on it. It is stopped when the
+ * lane is closed, and may then be opened again. Hub process only.
+ *
+ * @param[out] lane
+ *   The lane, to be given to ferry_lane_close().
+ * @param driver
+ *   The driver.
+ * @param device
+ *   From ferry_device_next().
+ * @param close_wait_ms
+ *   See ferry_copy_dmadev_config.
+ * @return
+ *   0; -EBUSY if the device has a user; another negative errno.
+ */
+int ferry_device_open(struct ferry_lane **lane,
+		const struct ferry_copy_driver *driver, int device,
+		uint32_t close_wait_ms);
 
 /** Which DMA channel a dmadev lane drives. */
 struct ferry_copy_dmadev_config {

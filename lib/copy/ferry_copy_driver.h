@@ -41,6 +41,16 @@ struct ferry_copy_driver {
 	/** See ferry_lane_poll(). */
 	uint16_t (*poll)(struct ferry_lane *lane,
 			struct ferry_copy_done *done, uint16_t n);
+	/** See ferry_lane_set_demote(). NULL: its lanes cannot. */
+	int (*set_demote)(struct ferry_lane *lane, bool on);
+	/** See ferry_lane_describe(). NULL: there is nothing to say. */
+	int (*describe)(const struct ferry_lane *lane, char *text, size_t size);
+	/** See ferry_device_next(). NULL: its lanes need no device. */
+	int (*device_next)(int after, const char *names, char *name,
+			size_t size);
+	/** See ferry_device_open(). NULL with device_next. */
+	int (*device_open)(struct ferry_lane **lane, int device,
+			uint32_t close_wait_ms);
 };
 
 /** A lane. Public so that the calls in ferry_lane.h can be inline. */

@@ -59,6 +59,39 @@ ferry_lane_close(struct ferry_lane *lane)
 	return ret;
 }
 
+int
+ferry_lane_set_demote(struct ferry_lane *lane, bool on)
+{
+	return lane == NULL || lane->drv->set_demote == NULL ? -EINVAL :
+		lane->drv->set_demote(lane, on);
+}
+
+int
+ferry_lane_describe(const struct ferry_lane *lane, char *text, size_t size)
+{
+	return lane == NULL || lane->drv->describe == NULL ? -EINVAL :
+		lane->drv->describe(lane, text, size);
+}
+
+int
+ferry_device_next(const struct ferry_copy_driver *driver, int after,
+		const char *names, char *name, size_t size)
+{
+	return driver == NULL || driver->device_next == NULL ? -ENODEV :
+		driver->device_next(after, names, name, size);
+}
+
+int
+ferry_device_open(struct ferry_lane **lane,
+		const struct ferry_copy_driver *driver, int device,
+		uint32_t close_wait_ms)
+{
+	if (lane == NULL || driver == NULL || device < 0)
+		return -EINVAL;
+	return driver->device_open == NULL ? -ENODEV :
+		driver->device_open(lane, device, close_wait_ms);
+}
+
 const struct ferry_lane_info *
 ferry_lane_info(const struct ferry_lane *lane)
 {

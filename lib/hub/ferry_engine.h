@@ -14,7 +14,7 @@
  *     struct ferry_engine *engine;
  *
  *     ferry_engine_create(&engine, hub, NULL);
- *     ferry_engine_add_dma(engine, NULL);              every DMA device there is
+ *     ferry_engine_add_devices(engine, ferry_copy_dmadev(), NULL);  every DMA device there is
  *     ferry_engine_launch(engine, lcore);
  *
  * Who runs it is the application's choice; one of:
@@ -62,7 +62,7 @@ struct ferry_engine_config {
 	/** NUMA node of its lanes' memory, or SOCKET_ID_ANY (-1). */
 	int socket;
 	/**
-	 * ferry_copy_dmadev_config.close_wait_ms of ferry_engine_add_dma(). The
+	 * ferry_copy_dmadev_config.close_wait_ms of ferry_engine_add_devices(). The
 	 * engine does nothing else while it waits for a device that hangs.
 	 */
 	uint32_t close_wait_ms;
@@ -154,35 +154,23 @@ void ferry_engine_destroy(struct ferry_engine *engine);
  */
 int ferry_engine_add_lane(struct ferry_engine *engine, struct ferry_lane *lane);
 
-struct rte_dma_info;
-
 /**
- * Whether ferry_engine_add_dma() would take a device, if nobody has started it.
- *
- * @param info
- *   The device.
- * @param names
- *   As for ferry_engine_add_dma().
- * @return
- *   Whether it copies memory and has one of the names.
- */
-bool ferry_dma_is_wanted(const struct rte_dma_info *info, const char *names);
-
-/**
- * Let an engine copy with DMA devices: configure and start those that nobody
- * has started, one virtual channel each, and add them as lanes. A device is
- * stopped with its lane, and may be added again.
+ * Let an engine copy with a driver's devices: start those that have no user, and
+ * add each of them as a lane. A device is stopped with its lane, and may be added
+ * again.
  *
  * @param engine
  *   The engine.
+ * @param driver
+ *   The driver: ferry_copy_dmadev().
  * @param names
- *   Names of devices, with commas between them and patterns as of the shell;
- *   NULL: all devices that copy memory.
+ *   As for ferry_device_next().
  * @return
  *   How many were added; -ENODEV if there is none of that name; another negative
  *   errno if none could be started.
  */
-int ferry_engine_add_dma(struct ferry_engine *engine, const char *names);
+int ferry_engine_add_devices(struct ferry_engine *engine,
+		const struct ferry_copy_driver *driver, const char *names);
 
 /**
  * Measure an engine's lanes, and let it choose among them by what was found: to

@@ -125,7 +125,7 @@ ferry_engine_create(struct ferry_engine **out, struct ferry_hub *hub,
 	e->close_wait_ms = config->close_wait_ms;
 	pthread_mutex_init(&e->lock, NULL);
 	ferry_wait_init(&e->wait, FERRY_WAIT_SLEEP);
-	ret = ferry_copier_init(&e->copier, config->socket);
+	ret = ferry_copier_init(&e->copier, ferry_copy_cpu(), config->socket);
 	if (ret != 0) {
 		engine_free(e);
 		return ret;
@@ -165,6 +165,44 @@ ferry_engine_add_lane(struct ferry_engine *e, struct ferry_lane *lane)
 	engine_tell_devices(e);
 	engine_unlock(e);
 	return ret;
+}
+
+/* A device that has no user becomes a lane. */
+static int
+device_add(struct ferry_engine *e, const struct ferry_copy_driver *driver,
+		int device)
+{
+	struct ferry_lane *lane;
+	int ret = ferry_device_open(&lane, driver, device, e->close_wait_ms);
+
+	if (ret != 0)
+		return ret;
+	ret = ferry_engine_add_lane(e, lane);
+	if (ret != 0)
+		ferry_lane_close(lane);
+	return ret;
+}
+
+int
+ferry_engine_add_devices(struct ferry_engine *e,
+		const struct ferry_copy_driver *driver, const char *names)
+{
+	int device = -1, ret, last = -ENODEV, added = 0;
+	char name[64];
+
+	while ((device = ferry_device_next(driver, device, names, name,
+			sizeof(name))) >= 0) {
+		ret = device_add(e, driver, device);
+		if (ret == 0) {
+			added++;
+			continue;
+		}
+		last = ret;
+		if (ret != -EBUSY)
+			HUB_LOG(ERR, "device %s cannot be used: %s", name,
+				strerror(-ret));
+	}
+	return added > 0 ? added : last;
 }
 
 int

@@ -61,7 +61,7 @@ jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 	/* The only channel of a server for this alone. */
 	serve.number = 0;
 
-	if (ferry_copier_init(&copier, SOCKET_ID_ANY) != 0)
+	if (ferry_copier_init(&copier, ferry_copy_cpu(), SOCKET_ID_ANY) != 0)
 		return;
 	if (ferry_server_init(&server, &copier, NULL, 1) == 0) {
 		if (ferry_server_add(&server, &serve) == 0) {

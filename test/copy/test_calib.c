@@ -515,7 +515,7 @@ test_the_real_core_in_time(void **state)
 	assert_true(ferry_test_now_ns() - start < BOUND_NS);
 	assert_true(calib.took_ns > 0);
 	check_machine();
-	ferry_copy_cpu_kernels(lane, kernels, sizeof(kernels));
+	ferry_lane_describe(lane, kernels, sizeof(kernels));
 	assert_string_equal(calib.kernels, kernels);
 	hot = ferry_lane_cost(lane, FERRY_PLACE_CACHE, FERRY_HEAT_HOT);
 	assert_true(calib.lanes[0].state != FERRY_CALIB_OK ||
@@ -607,7 +607,7 @@ test_demoting_is_measured_with_a_reader(void **state)
 	}
 	assert_int_equal(ferry_lane_open(&lane, ferry_copy_cpu(), NULL,
 		SOCKET_ID_ANY), 0);
-	able = ferry_copy_cpu_set_demote(lane, true) == 0;
+	able = ferry_lane_set_demote(lane, true) == 0;
 	options.clock = NULL;
 	/* Under a busy machine the reader may have to wait for its turn. */
 	options.budget_ns = UINT64_C(10000000000);

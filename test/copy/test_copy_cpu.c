@@ -318,7 +318,7 @@ test_demoting_leaves_bytes_alone(void **state)
 	int ret;
 
 	scramble(src, sizeof(src));
-	ret = ferry_copy_cpu_set_demote(lane, true);
+	ret = ferry_lane_set_demote(lane, true);
 	assert_true(ret == 0 || ret == -ENOTSUP);
 	for (i = 0; i < RTE_DIM(lens) * RTE_DIM(at); i++) {
 		size_t len = lens[i % RTE_DIM(lens)];
@@ -334,27 +334,28 @@ test_demoting_leaves_bytes_alone(void **state)
 		assert_int_equal(lane->drv->copy(lane, &job, 1), 1);
 		assert_memory_equal(dst, want, sizeof(dst));
 	}
-	assert_int_equal(ferry_copy_cpu_set_demote(lane, false), 0);
+	assert_int_equal(ferry_lane_set_demote(lane, false), 0);
 }
 
 static void
 test_only_cpu_lanes_have_kernels(void **state)
 {
-	struct ferry_lane other = { .drv = NULL };
+	static const struct ferry_copy_driver driver = { .name = "other" };
+	struct ferry_lane other = { .drv = &driver };
 	struct ferry_lane *lane = *state;
 	char text[64], little[4];
 
-	assert_true(ferry_copy_cpu_kernels(lane, text, sizeof(text)) > 0);
+	assert_true(ferry_lane_describe(lane, text, sizeof(text)) > 0);
 	assert_non_null(strstr(text, ferry_copy_kernel_best(false)->name));
 	assert_non_null(strstr(text, ferry_copy_kernel_bulk()->name));
 	assert_non_null(strstr(text, ferry_copy_kernel_best(true)->name));
-	assert_int_equal(ferry_copy_cpu_kernels(lane, little, sizeof(little)),
+	assert_int_equal(ferry_lane_describe(lane, little, sizeof(little)),
 		strlen(text));
 	assert_int_equal(strlen(little), 3);
-	assert_int_equal(ferry_copy_cpu_kernels(&other, text, sizeof(text)),
+	assert_int_equal(ferry_lane_describe(&other, text, sizeof(text)),
 		-EINVAL);
-	assert_int_equal(ferry_copy_cpu_set_demote(&other, true), -EINVAL);
-	assert_int_equal(ferry_copy_cpu_set_demote(NULL, true), -EINVAL);
+	assert_int_equal(ferry_lane_set_demote(&other, true), -EINVAL);
+	assert_int_equal(ferry_lane_set_demote(NULL, true), -EINVAL);
 }
 
 #define LANE_TEST(f) cmocka_unit_test_setup_teardown(f, open_lane, close_lane)

@@ -148,16 +148,19 @@ a_device_is_believed_by_what_it_copies(void **state)
 	/* It says that it has copied. */
 	device.copies = false;
 	device.starts = 0;
-	assert_int_equal(ferry_engine_add_dma(e, NULL), -EIO);
+	assert_int_equal(ferry_engine_add_devices(e,
+		ferry_copy_dmadev(), NULL), -EIO);
 	assert_true(device.starts > 1);
 	/* It says that it has not. */
 	device.copies = true;
 	device.fails = 100;
-	assert_int_equal(ferry_engine_add_dma(e, NULL), -EIO);
+	assert_int_equal(ferry_engine_add_devices(e,
+		ferry_copy_dmadev(), NULL), -EIO);
 	/* A failure that starting it anew cures. */
 	device.fails = 1;
 	device.starts = 0;
-	assert_int_equal(ferry_engine_add_dma(e, NULL), 1);
+	assert_int_equal(ferry_engine_add_devices(e,
+		ferry_copy_dmadev(), NULL), 1);
 	assert_int_equal(device.starts, 2);
 	device.on = false;
 	ferry_engine_destroy(e);

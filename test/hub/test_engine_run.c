@@ -171,12 +171,14 @@ dma_devices_copy_for_an_engine(void **state)
 	/* A device that an engine gave back can be had again. */
 	for (round = 0; round < 2; round++) {
 		stage_start(&s);
-		assert_int_equal(ferry_engine_add_dma(s.engine, "nothing*"),
+		assert_int_equal(ferry_engine_add_devices(s.engine,
+		ferry_copy_dmadev(), "nothing*"),
 			-ENODEV);
-		assert_int_equal(ferry_engine_add_dma(s.engine,
-			"nothing,dma_skel*"), 1);
+		assert_int_equal(ferry_engine_add_devices(s.engine,
+		ferry_copy_dmadev(), "nothing,dma_skel*"), 1);
 		/* It is in use. */
-		assert_true(ferry_engine_add_dma(s.engine, NULL) < 0);
+		assert_true(ferry_engine_add_devices(s.engine,
+		ferry_copy_dmadev(), NULL) < 0);
 		assert_int_equal(info_of(s.engine).lanes, 2);
 		assert_int_equal(ferry_engine_launch(s.engine, 1), 0);
 		assert_int_equal(ferry_tx_set_mode(s.tx,

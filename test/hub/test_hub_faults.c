@@ -308,7 +308,8 @@ engine_run(struct stage *s)
 	int ret = ferry_engine_create(&s->engine, s->hub, &config);
 
 	if (ret == 0)
-		ret = ferry_engine_add_dma(s->engine, NULL);
+		ret = ferry_engine_add_devices(s->engine,
+		ferry_copy_dmadev(), NULL);
 	if (ret >= 0)
 		ret = ferry_engine_calibrate(s->engine, &options, &calib);
 	options.load = options.save;

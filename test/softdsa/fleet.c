@@ -230,7 +230,8 @@ fleet_engine_start(struct fleet *f, unsigned int i)
 
 	assert_int_equal(ferry_engine_create(&e, f->hub, &config), 0);
 	if (f->config.dma[i] != NULL)
-		assert_true(ferry_engine_add_dma(e, f->config.dma[i]) > 0);
+		assert_true(ferry_engine_add_devices(e,
+		ferry_copy_dmadev(), f->config.dma[i]) > 0);
 	tune = ferry_engine_copier(e)->tune;
 	tune.hang_factor = 10;
 	tune.hang_grace_ns = f->config.patience_ms * 1e6;

@@ -30,7 +30,7 @@
 struct fleet_config {
 	unsigned int channels;
 	unsigned int engines;
-	/** Devices of each engine, as for ferry_engine_add_dma(). */
+	/** Devices of each engine, as for ferry_engine_add_devices(). */
 	const char *dma[FLEET_ENGINES];
 	/** enum ferry_mode or FLEET_MODE_ALL, of each channel. */
 	unsigned int mode[FLEET_CHANNELS];

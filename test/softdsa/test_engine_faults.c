@@ -340,7 +340,8 @@ a_dropped_device_can_be_added_again(void **state)
 		/* Before: there is traffic. */
 		jobs = fleet_lane(&f, 0, "wq0.0").jobs;
 		errors = fleet_lane(&f, 0, "wq0.0").errors;
-		assert_int_equal(ferry_engine_add_dma(f.engines[0], "wq0.0"),
+		assert_int_equal(ferry_engine_add_devices(f.engines[0],
+		ferry_copy_dmadev(), "wq0.0"),
 			1);
 		fleet_until(&f, fleet_lane(&f, 0, "wq0.0").errors > errors);
 		fleet_until(&f, fleet_lane(&f, 0, "wq0.0").jobs > jobs + 20);
@@ -362,7 +363,8 @@ a_device_outlives_its_lane(void **state)
 	fleet_set("wq=0,hang=1:500");
 	fleet_until(&f, fleet_copier(&f, 0).drops == 1);
 	assert_string_equal(rig_attribute(0, "state"), "enabled");
-	assert_int_equal(ferry_engine_add_dma(f.engines[0], "wq0.0"), 1);
+	assert_int_equal(ferry_engine_add_devices(f.engines[0],
+		ferry_copy_dmadev(), "wq0.0"), 1);
 	assert_true(fleet_flow(&f, 10));
 	for (round = 0; round < 3; round++) {
 		fleet_engine_stop(&f, 0);

@@ -75,7 +75,8 @@ stage_start(struct stage *s)
 	memset(s, 0, sizeof(*s));
 	assert_int_equal(ferry_hub_create(&s->hub, &hub), 0);
 	assert_int_equal(ferry_engine_create(&s->engine, s->hub, &engine), 0);
-	assert_int_equal(ferry_engine_add_dma(s->engine, "wq0.0"), 1);
+	assert_int_equal(ferry_engine_add_devices(s->engine,
+		ferry_copy_dmadev(), "wq0.0"), 1);
 	tune = ferry_engine_copier(s->engine)->tune;
 	tune.hang_grace_ns = PATIENCE_MS * 1e6;
 	tune.hang_factor = 1;

@@ -76,8 +76,8 @@ repair(struct fleet *f, unsigned int i, struct tally *t)
 	if (ferry_engine_copier(f->engines[i])->nb_lanes <
 			FERRY_COPIER_MAX_LANES) {
 		/* One of the queues' threads may be busy with another. */
-		t->again += ferry_engine_add_dma(f->engines[i],
-			device[i]) == 1;
+		t->again += ferry_engine_add_devices(f->engines[i],
+		ferry_copy_dmadev(), device[i]) == 1;
 		return;
 	}
 	tally_engine(t, f, i);

@@ -65,7 +65,8 @@ engine_start(unsigned int i)
 	ret = ferry_engine_create(&e, hub, &config);
 	if (ret != 0)
 		return ret;
-	ret = ferry_engine_add_dma(e, devices[i]);
+	ret = ferry_engine_add_devices(e,
+		ferry_copy_dmadev(), devices[i]);
 	if (ret < 0)
 		fprintf(stderr, "storm: no lane for engine %u: %s\n", i,
 			ferry_strerror(ret));
@@ -117,7 +118,8 @@ engine_repair(unsigned int i)
 	rig_set(i == 0 ? "wq=0,faults=off" : "wq=1,faults=off");
 	rig_bind(i, true);
 	/* One of the queues' threads may be busy with another one's. */
-	if (ferry_engine_add_dma(engines[i], devices[i]) == 1)
+	if (ferry_engine_add_devices(engines[i],
+		ferry_copy_dmadev(), devices[i]) == 1)
 		storm_count(STORM_N_REPAIRS, 1);
 	return 0;
 }

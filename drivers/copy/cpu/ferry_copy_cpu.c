@@ -178,6 +178,24 @@ cpu_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 	return taken;
 }
 
+static int
+cpu_set_demote(struct ferry_lane *lane, bool on)
+{
+	struct cpu_lane *cpu = lane->priv;
+
+	cpu->demote_min = on ? DEMOTE_MIN : UINT64_MAX;
+	return on && !copy_demote_here() ? -ENOTSUP : 0;
+}
+
+static int
+cpu_describe(const struct ferry_lane *lane, char *text, size_t size)
+{
+	const struct cpu_lane *cpu = lane->priv;
+
+	return snprintf(text, size, "%s+%s+%s", cpu->names[0], cpu->names[1],
+		cpu->names[2]);
+}
+
 static const struct ferry_copy_driver cpu_driver = {
 	.name = "cpu",
 	.open = cpu_open,
@@ -186,38 +204,12 @@ static const struct ferry_copy_driver cpu_driver = {
 	.submit = cpu_submit,
 	.flush = cpu_flush,
 	.poll = cpu_poll,
+	.set_demote = cpu_set_demote,
+	.describe = cpu_describe,
 };
 
 const struct ferry_copy_driver *
 ferry_copy_cpu(void)
 {
 	return &cpu_driver;
-}
-
-static struct cpu_lane *
-cpu_of(const struct ferry_lane *lane)
-{
-	return lane != NULL && lane->drv == &cpu_driver ? lane->priv : NULL;
-}
-
-int
-ferry_copy_cpu_set_demote(struct ferry_lane *lane, bool on)
-{
-	struct cpu_lane *cpu = cpu_of(lane);
-
-	if (cpu == NULL)
-		return -EINVAL;
-	cpu->demote_min = on ? DEMOTE_MIN : UINT64_MAX;
-	return on && !copy_demote_here() ? -ENOTSUP : 0;
-}
-
-int
-ferry_copy_cpu_kernels(const struct ferry_lane *lane, char *text, size_t size)
-{
-	const struct cpu_lane *cpu = cpu_of(lane);
-
-	if (cpu == NULL)
-		return -EINVAL;
-	return snprintf(text, size, "%s+%s+%s", cpu->names[0], cpu->names[1],
-		cpu->names[2]);
 }

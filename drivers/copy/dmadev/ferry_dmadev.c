@@ -14,6 +14,7 @@
 #include <rte_malloc.h>
 #include <rte_memory.h>
 
+#include "dmadev_device.h"
 #include "dmadev_log.h"
 #include "dmadev_plan.h"
 #include "dmadev_probe.h"
@@ -550,6 +551,8 @@ ferry_copy_dmadev(void)
 		.submit = dmadev_submit,
 		.flush = dmadev_flush,
 		.poll = dmadev_poll,
+		.device_next = dmadev_device_next,
+		.device_open = dmadev_device_open,
 	};
 
 	return &driver;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* DMA devices as an engine's lanes. */
+/* DMA devices without a user: which there are, and how one becomes a lane. */
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <rte_cycles.h>
+#include <rte_dmadev.h>
 #include <rte_malloc.h>
 
-#include "ferry_compat.h"
+#include "dmadev_device.h"
 #include "ferry_watch.h"
-#include "hub_engine.h"
 
 /* Descriptors of a virtual channel: two of the largest batches of a DSA. */
 #define DESCRIPTORS 2048
@@ -21,8 +22,8 @@
 #define TRIES 3
 #define LINE RTE_CACHE_LINE_SIZE
 
-bool
-ferry_dma_is_wanted(const struct rte_dma_info *info, const char *names)
+static bool
+is_wanted(const struct rte_dma_info *info, const char *names)
 {
 	char glob[64];
 	size_t len;
@@ -137,53 +138,45 @@ device_start(int16_t dev, const struct rte_dma_info *info, uint16_t *nb_desc)
 	return ret;
 }
 
-static int
-device_add(struct ferry_engine *engine, int16_t dev,
-		const struct rte_dma_info *info)
-{
-	struct ferry_copy_dmadev_config config = {
-		.dev_id = dev,
-		.close_wait_ms = engine->close_wait_ms,
-		.stop = true,
-	};
-	struct ferry_lane *lane;
-	int ret;
-
-	ret = device_start(dev, info, &config.nb_desc);
-	if (ret != 0)
-		return ret;
-	ret = ferry_lane_open(&lane, ferry_copy_dmadev(), &config,
-			info->numa_node);
-	if (ret != 0) {
-		rte_dma_stop(dev);
-		return ret;
-	}
-	ret = ferry_engine_add_lane(engine, lane);
-	if (ret != 0)
-		ferry_lane_close(lane);
-	return ret;
-}
-
 int
-ferry_engine_add_dma(struct ferry_engine *engine, const char *names)
+dmadev_device_next(int after, const char *names, char *name, size_t size)
 {
-	int ret, last = -ENODEV, added = 0;
 	struct rte_dma_info info;
 	int16_t dev;
 
-	RTE_DMA_FOREACH_DEV(dev) {
+	if (after >= INT16_MAX)
+		return -ENODEV;
+	for (dev = rte_dma_next_dev((int16_t)(after + 1)); dev >= 0;
+			dev = rte_dma_next_dev(dev + 1)) {
 		if (rte_dma_info_get(dev, &info) != 0 ||
-				!ferry_dma_is_wanted(&info, names))
+				!is_wanted(&info, names))
 			continue;
-		ret = device_add(engine, dev, &info);
-		if (ret == 0) {
-			added++;
-			continue;
-		}
-		last = ret;
-		if (ret != -EBUSY)
-			HUB_LOG(ERR, "DMA device %s cannot be used: %s",
-				info.dev_name, strerror(-ret));
+		if (name != NULL)
+			snprintf(name, size, "%s", info.dev_name);
+		return dev;
 	}
-	return added > 0 ? added : last;
+	return -ENODEV;
+}
+
+int
+dmadev_device_open(struct ferry_lane **lane, int device,
+		uint32_t close_wait_ms)
+{
+	struct ferry_copy_dmadev_config config = {
+		.dev_id = (int16_t)device,
+		.close_wait_ms = close_wait_ms,
+		.stop = true,
+	};
+	struct rte_dma_info info;
+	int ret = rte_dma_info_get(config.dev_id, &info);
+
+	if (ret == 0)
+		ret = device_start(config.dev_id, &info, &config.nb_desc);
+	if (ret != 0)
+		return ret;
+	ret = ferry_lane_open(lane, ferry_copy_dmadev(), &config,
+			info.numa_node);
+	if (ret != 0)
+		rte_dma_stop(config.dev_id);
+	return ret;
 }
