@@ -8,45 +8,10 @@
 
 #include <rte_cycles.h>
 
-#include "bulk_end.h"
+#include "bulk_recv.h"
 
 /* As in bulk_send.c. */
 #define STOP_NS UINT64_C(2000000000)
-/* Bytes and units of a window: one is filled while others are emptied. */
-#define WINDOW_BYTES (UINT64_C(2) << 20)
-#define WINDOW_MIN 2
-
-struct ferry_bulk_in {
-	TAILQ_ENTRY(ferry_bulk_in) next;
-	struct ferry_rx *rx;
-	uint32_t tag;
-	/* Memory of the endpoint: the destination, or the window; or NULL. */
-	void *own;
-	/* Units taken out of v.dst, if that is a window; then the destination. */
-	uint64_t taken;
-	struct bulk_side final;
-	/* The destination is the caller's. */
-	bool lent;
-	/* 1 + the grant whose buffer is to be lent again; 0: none. */
-	uint32_t again;
-	bool noted;
-	struct bulk_msg m;
-};
-
-struct bulk_rx {
-	struct ferry_end_part part;
-	struct ferry_rx *rx;
-	/* The one that is waited for gets on first; or NULL. */
-	struct ferry_bulk_in *first;
-	struct bulk_end end;
-	TAILQ_HEAD(bulk_ins, ferry_bulk_in) ins;
-	/* Given back, but another party may still write them. */
-	struct bulk_ins zombies;
-	/* Handles for the next ones. */
-	struct bulk_ins spare;
-	/* What was lent, by its place among the grants. */
-	struct iovec lent[FERRY_BULK_BLOCKS];
-};
 
 /* G: the producer may use the block again. */
 static void
@@ -77,142 +42,6 @@ note_read(const struct ferry_rx *rx, const struct ferry_msg *msg,
 		__atomic_load_n(&block->gen, __ATOMIC_RELAXED) == note->gen;
 }
 
-static struct ferry_bulk_grant *
-grant_at(const struct ferry_rx *rx, uint32_t i)
-{
-	return &rx->bulk->end.grants[i];
-}
-
-/* From OFFERED: false if the producer was first. */
-static bool
-grant_change(const struct ferry_rx *rx, uint32_t i, uint32_t to)
-{
-	uint32_t state = FERRY_GRANT_OFFERED;
-
-	return __atomic_compare_exchange_n(&grant_at(rx, i)->state, &state, to,
-			false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-}
-
-/* The buffer of a grant is a message's. */
-static void
-grant_to(const struct bulk_rx *b, struct ferry_bulk_in *in, uint32_t i)
-{
-	struct bulk_side *dst = &in->m.v.dst;
-
-	dst->n = 1;
-	dst->flags = FERRY_BULK_SHARED;
-	dst->segs[0].addr = (uintptr_t)b->lent[i].iov_base;
-	dst->segs[0].len = in->m.v.len;
-}
-
-/* It will be the caller's. */
-static void
-grant_use(struct bulk_rx *b, struct ferry_bulk_in *in, uint32_t i)
-{
-	grant_to(b, in, i);
-	in->lent = true;
-	b->lent[i].iov_base = NULL;
-	__atomic_store_n(&grant_at(in->rx, i)->state, FERRY_GRANT_NONE,
-			__ATOMIC_RELAXED);
-}
-
-/* A lent buffer that the message fits into, if there is one. */
-static bool
-grant_find(struct bulk_rx *b, struct ferry_bulk_in *in)
-{
-	uint32_t i;
-
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		if (b->lent[i].iov_base != NULL &&
-				b->lent[i].iov_len >= in->m.v.len &&
-				grant_change(in->rx, i, FERRY_GRANT_TAKEN)) {
-			grant_use(b, in, i);
-			return true;
-		}
-	return false;
-}
-
-/* Whether this process may read the source where it is. */
-static bool
-vm_works(struct bulk_rx *b, const struct ferry_bulk_in *in)
-{
-	uint8_t byte;
-	int ret;
-
-	if (b->end.vm_denied)
-		return false;
-	ret = ferry_process_read(&b->end.peer, &byte, in->m.v.src.segs[0].addr,
-			1);
-	b->end.vm_denied = ret != 0 && ret != -EFAULT;
-	return ret == 0;
-}
-
-/* Private to private: through a window of shared memory. */
-static int
-window_make(struct bulk_rx *b, struct ferry_bulk_in *in)
-{
-	const struct ferry_channel_memory *memory = b->rx->end.memory;
-	struct bulk_view *v = &in->m.v;
-	uint64_t n = RTE_MAX(WINDOW_BYTES / v->unit, (uint64_t)WINDOW_MIN);
-
-	n = RTE_MIN(n, v->n_units);
-	if (memory != NULL)
-		in->own = memory->alloc(memory->arg, n * v->unit);
-	if (in->own == NULL)
-		return FERRY_E_NO_ROOM;
-	in->final = v->dst;
-	v->dst.n = 1;
-	v->dst.flags = FERRY_BULK_SHARED | FERRY_BULK_WINDOW;
-	v->dst.window = n;
-	v->dst.segs[0].addr = (uintptr_t)in->own;
-	v->dst.segs[0].len = n * v->unit;
-	__atomic_store_n(&v->block->taken, 0, __ATOMIC_RELAXED);
-	return 0;
-}
-
-/* Find a destination: 0 or negative. */
-static int
-dst_find(struct bulk_rx *b, struct ferry_bulk_in *in, const struct iovec *iov,
-		unsigned int n_iov)
-{
-	const struct ferry_channel_memory *memory = b->rx->end.memory;
-	struct bulk_view *v = &in->m.v;
-	uint64_t len = 0;
-	int ret;
-
-	if (iov == NULL) {
-		if (grant_find(b, in))
-			return 0;
-		if (memory != NULL)
-			in->own = memory->alloc(memory->arg, v->len);
-		if (in->own == NULL)
-			return FERRY_E_NO_ROOM;
-		v->dst.n = 1;
-		v->dst.flags = FERRY_BULK_SHARED;
-		v->dst.segs[0].addr = (uintptr_t)in->own;
-		v->dst.segs[0].len = v->len;
-		return 0;
-	}
-	ret = bulk_side_make(&v->dst, iov, n_iov, &len);
-	if (ret != 0)
-		return ret;
-	if (len < v->len)
-		return -EMSGSIZE;
-	in->lent = true;
-	if (bulk_is_shared(&b->end, &v->dst)) {
-		v->dst.flags = FERRY_BULK_SHARED;
-		return 0;
-	}
-	/* The others cannot write there: this end copies, if it can read. */
-	if (bulk_is_local(&b->end))
-		return 0;
-	if (bulk_reaches(&b->end, &v->src) || vm_works(b, in)) {
-		in->m.by = FERRY_BULK_RX;
-		return 0;
-	}
-	return window_make(b, in);
-}
-
 static void
 in_free(struct bulk_rx *b, struct ferry_bulk_in *in)
 {
@@ -220,10 +49,8 @@ in_free(struct bulk_rx *b, struct ferry_bulk_in *in)
 
 	if (in->own != NULL)
 		memory->free(memory->arg, in->own);
-	/* L */
 	if (in->again != 0)
-		__atomic_store_n(&grant_at(in->rx, in->again - 1)->state,
-				FERRY_GRANT_OFFERED, __ATOMIC_RELEASE);
+		bulk_lent_again(b, in->again - 1);
 	TAILQ_INSERT_HEAD(&b->spare, in, next);
 }
 
@@ -237,8 +64,8 @@ is_quiet(struct bulk_rx *b, struct ferry_bulk_in *in)
 		!bulk_block_busy(&b->end, in->m.v.block, in->m.v.n_units);
 }
 
-static void
-zombies_bury(struct bulk_rx *b)
+void
+bulk_rx_bury(struct bulk_rx *b)
 {
 	struct ferry_bulk_in *in, *following;
 
@@ -395,7 +222,7 @@ rx_work(struct bulk_rx *b)
 	struct ferry_bulk_in *in;
 
 	if (unlikely(!TAILQ_EMPTY(&b->zombies)))
-		zombies_bury(b);
+		bulk_rx_bury(b);
 	if (b->first != NULL && in_work(b, b->first, mode))
 		return true;
 	TAILQ_FOREACH(in, &b->ins, next)
@@ -535,24 +362,6 @@ ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns)
 	return 0;
 }
 
-unsigned int
-ferry_bulk_unlend(struct ferry_rx *rx, struct iovec *bufs)
-{
-	unsigned int i, n = 0;
-
-	if (rx->bulk == NULL)
-		return 0;
-	/* Some may be theirs. */
-	zombies_bury(rx->bulk);
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		if (rx->bulk->lent[i].iov_base != NULL &&
-				grant_change(rx, i, FERRY_GRANT_NONE)) {
-			bufs[n++] = rx->bulk->lent[i];
-			rx->bulk->lent[i].iov_base = NULL;
-		}
-	return n;
-}
-
 uint64_t
 ferry_bulk_len(const struct ferry_bulk_in *in)
 {
@@ -631,28 +440,13 @@ rx_stop(struct ferry_end_part *part)
 	}
 }
 
-/* Whether another party copies to a lent buffer whose message was not taken. */
-static bool
-lent_busy(struct bulk_rx *b)
-{
-	bool lent = false, busy = false;
-	uint32_t i;
-
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		lent |= b->lent[i].iov_base != NULL;
-	for (i = 0; i < FERRY_BULK_BLOCKS && lent && !busy; i++)
-		busy = bulk_block_busy(&b->end,
-				&b->end.blocks[i], FERRY_BULK_UNITS);
-	return busy;
-}
-
 static bool
 rx_is_quiet(void *arg)
 {
 	struct bulk_rx *b = arg;
 
-	zombies_bury(b);
-	return TAILQ_EMPTY(&b->zombies) && !lent_busy(b);
+	bulk_rx_bury(b);
+	return TAILQ_EMPTY(&b->zombies) && !bulk_lent_busy(b);
 }
 
 /* The end is closed: no party begins to copy any more. */
@@ -677,9 +471,8 @@ rx_stopped(struct ferry_end_part *part)
 	free(b);
 }
 
-/* Hang bulk messages on an end, with the first of them. */
-static int
-rx_begin(struct ferry_rx *rx)
+int
+bulk_rx_begin(struct ferry_rx *rx)
 {
 	static const struct ferry_end_ops ops = {
 		.step = rx_step,
@@ -717,12 +510,12 @@ ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 	struct ferry_bulk_note note;
 	struct ferry_msg cell = *msg;
 	struct ferry_bulk_in *in;
-	int ret = rx_begin(rx);
+	int ret = bulk_rx_begin(rx);
 
 	if (ret != 0)
 		return ret;
 	/* Their memory may be what is lacking. */
-	zombies_bury(rx->bulk);
+	bulk_rx_bury(rx->bulk);
 	cell.id &= ~FERRY_MSG_BULK;
 	if (!ferry_msg_is_bulk(msg) || result == NULL ||
 			cell.id >= (FERRY_MSG_CELL | FERRY_N_CELLS) ||
@@ -736,9 +529,9 @@ ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 	if (ret != 0)
 		return ret;
 	if (note.grant != 0)
-		grant_use(rx->bulk, in, note.grant - 1);
+		bulk_lent_use(rx->bulk, in, note.grant - 1);
 	else
-		ret = dst_find(rx->bulk, in, iov, n_iov);
+		ret = bulk_dst_find(rx->bulk, in, iov, n_iov);
 	if (ret != 0) {
 		TAILQ_INSERT_HEAD(&rx->bulk->spare, in, next);
 		return ret;
@@ -757,7 +550,7 @@ refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 	struct ferry_bulk_note note;
 	struct ferry_bulk_in *in;
 
-	if (!ferry_msg_is_bulk(msg) || rx_begin(rx) != 0 || !note_read(rx, msg, &note))
+	if (!ferry_msg_is_bulk(msg) || bulk_rx_begin(rx) != 0 || !note_read(rx, msg, &note))
 		return;
 	block = &rx->bulk->end.blocks[note.block];
 	ferry_bulk_end(block, note.gen, FERRY_E_REFUSED);
@@ -765,7 +558,7 @@ refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 	/* A lent buffer may be written now: it is lent again once it is not;
 	 * no call waits for that. */
 	if (note.grant != 0 && in_make(rx, &note, &in) == 0) {
-		grant_to(rx->bulk, in, note.grant - 1);
+		bulk_lent_to(rx->bulk, in, note.grant - 1);
 		in->again = note.grant;
 		in_start(rx->bulk, in, true);
 		ferry_bulk_release(in, 0);
@@ -778,36 +571,6 @@ refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 const struct ferry_end_kind ferry_bulk_kind = {
 	.refuse = refuse,
 };
-
-int
-ferry_bulk_lend(struct ferry_rx *rx, void *buf, uint64_t len)
-{
-	const struct ferry_channel_memory *memory = rx->end.memory;
-	struct ferry_bulk_grant *g;
-	uint32_t i;
-	int ret = rx_begin(rx);
-
-	if (ret != 0)
-		return ret;
-	if (buf == NULL || len == 0 || memory == NULL ||
-			!memory->is_shared(memory->arg, buf, len))
-		return -EINVAL;
-	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		if (rx->bulk->lent[i].iov_base == NULL)
-			break;
-	if (i == FERRY_BULK_BLOCKS)
-		return -ENOBUFS;
-	rx->bulk->lent[i].iov_base = buf;
-	rx->bulk->lent[i].iov_len = len;
-	g = grant_at(rx, i);
-	g->addr = (uintptr_t)buf;
-	__atomic_store_n(&g->len, len, __ATOMIC_RELAXED);
-	g->seal = bulk_grant_seal(g, (uintptr_t)buf, len,
-			rx->bulk->end.self.token);
-	/* L */
-	__atomic_store_n(&g->state, FERRY_GRANT_OFFERED, __ATOMIC_RELEASE);
-	return 0;
-}
 
 void
 ferry_bulk_rx_stats(const struct ferry_rx *rx, struct ferry_bulk_stats *stats)
