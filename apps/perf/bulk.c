@@ -23,6 +23,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <rte_errno.h>
+
 #include "bulk.h"
 #include "ferry_bulk.h"
 #include "ferry_memory.h"
@@ -70,7 +72,7 @@ ring_have(struct side *s, uint64_t bytes)
 		return 0;
 	s->ring = ferry_alloc(s->ep, bytes);
 	if (s->ring == NULL)
-		return FERRY_E_NO_ROOM;
+		return -rte_errno;
 	s->ring_size = bytes;
 	return 0;
 }

@@ -49,7 +49,7 @@ uint64_t bulk_reserve(const struct side_job *job);
 
 /*
  * This side's ring, filled by the leader. Its memory stays for the cases to
- * come. 0, or FERRY_E_NO_ROOM.
+ * come. 0, or why there is none.
  */
 int bulk_open(struct side *s, const struct side_job *job);
 

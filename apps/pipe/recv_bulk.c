@@ -81,8 +81,12 @@ write_block(struct receiver *r, struct ferry_bulk_in *in)
 int
 recv_block(struct receiver *r, struct waiting *w)
 {
-	int ret = accept_one(r, w);
+	int ret;
 
+	/* As long as the hub does not answer, because it is stopped. */
+	do {
+		ret = accept_one(r, w);
+	} while (ret == -ETIMEDOUT && !pipe_stop);
 	if (ret == FERRY_E_NO_ROOM) {
 		app_error("the hub has no memory for a block of %" PRIu64
 			" KiB: more --memory there, or a smaller --block at "

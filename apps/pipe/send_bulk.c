@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <rte_common.h>
+#include <rte_errno.h>
 
 #include "app_eal.h"
 #include "ferry_bulk.h"
@@ -82,11 +83,16 @@ next_block(struct blocks *blocks, struct block **b)
 		ret = blocks->n == 1 ? finish(s, &blocks->all[0]) : 0;
 		if (ret != 0)
 			return ret;
-		(*b)->mem = ferry_alloc(s->ep, s->o->block);
+		/* The first, as long as the hub does not answer, because it is
+		 * stopped. */
+		do {
+			(*b)->mem = ferry_alloc(s->ep, s->o->block);
+		} while ((*b)->mem == NULL && rte_errno == ETIMEDOUT &&
+				blocks->n == 0 && !pipe_stop);
 		if ((*b)->mem != NULL) {
 			blocks->n++;
 		} else if (blocks->n == 0) {
-			return FERRY_E_NO_ROOM;
+			return -rte_errno;
 		} else {
 			blocks->next = 0;
 			*b = &blocks->all[0];

@@ -81,6 +81,16 @@ vm_works(struct bulk_rx *b, const struct ferry_bulk_in *in)
 	return ret == 0;
 }
 
+/* Memory of the endpoint for a message: 0 or why there is none. */
+static int
+own_get(struct ferry_bulk_in *in, const struct ferry_channel_memory *memory,
+		uint64_t size)
+{
+	if (memory == NULL)
+		return FERRY_E_NO_ROOM;
+	return memory->alloc(memory->arg, size, &in->own);
+}
+
 /* Private to private: through a window of shared memory. */
 static int
 window_make(struct bulk_rx *b, struct ferry_bulk_in *in)
@@ -88,12 +98,12 @@ window_make(struct bulk_rx *b, struct ferry_bulk_in *in)
 	const struct ferry_channel_memory *memory = b->rx->end.memory;
 	struct bulk_view *v = &in->m.v;
 	uint64_t n = RTE_MAX(WINDOW_BYTES / v->unit, (uint64_t)WINDOW_MIN);
+	int ret;
 
 	n = RTE_MIN(n, v->n_units);
-	if (memory != NULL)
-		in->own = memory->alloc(memory->arg, n * v->unit);
-	if (in->own == NULL)
-		return FERRY_E_NO_ROOM;
+	ret = own_get(in, memory, n * v->unit);
+	if (ret != 0)
+		return ret;
 	in->final = v->dst;
 	v->dst.n = 1;
 	v->dst.flags = FERRY_BULK_SHARED | FERRY_BULK_WINDOW;
@@ -116,10 +126,9 @@ bulk_dst_find(struct bulk_rx *b, struct ferry_bulk_in *in, const struct iovec *i
 	if (iov == NULL) {
 		if (grant_find(b, in))
 			return 0;
-		if (memory != NULL)
-			in->own = memory->alloc(memory->arg, v->len);
-		if (in->own == NULL)
-			return FERRY_E_NO_ROOM;
+		ret = own_get(in, memory, v->len);
+		if (ret != 0)
+			return ret;
 		v->dst.n = 1;
 		v->dst.flags = FERRY_BULK_SHARED;
 		v->dst.segs[0].addr = (uintptr_t)in->own;

@@ -242,7 +242,8 @@ ferry_bulk_msg_len(const struct ferry_msg *msg)
 }
 
 /**
- * Take an announced message: from here on it is copied. Never waits.
+ * Take an announced message: from here on it is copied. Waits for nothing but
+ * the hub, if the endpoint needs more of its memory.
  *
  * @param rx
  *   The consumer's end.
@@ -260,9 +261,10 @@ ferry_bulk_msg_len(const struct ferry_msg *msg)
  *   The message, to be given to ferry_bulk_release().
  * @return
  *   0; -EMSGSIZE if iov is too short; -EBUSY if iov is not NULL, but the
- *   message is on its way to a lent buffer already; FERRY_E_NO_ROOM if the
- *   endpoint lacks the memory: the announcement is as it was; -EINVAL;
- *   -ENOMEM; FERRY_E_CORRUPT.
+ *   message is on its way to a lent buffer already; if the endpoint has no
+ *   memory for it, what ferry_alloc() says of that (FERRY_E_NO_ROOM,
+ *   FERRY_E_HUB_GONE, -ETIMEDOUT and others): the announcement is as it was;
+ *   -EINVAL; -ENOMEM; FERRY_E_CORRUPT.
  */
 int ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 		const struct iovec *iov, unsigned int n_iov,

@@ -96,8 +96,8 @@ struct ferry_end_stats {
 
 /** The endpoint's memory, for bulk messages. Internal to ferry. */
 struct ferry_channel_memory {
-	/** Memory of the hub, on a page; NULL if there is none. */
-	void *(*alloc)(void *arg, uint64_t size);
+	/** Memory of the hub, on a page: 0 or why there is none. */
+	int (*alloc)(void *arg, uint64_t size, void **mem);
 	/** Give it back. */
 	void (*free)(void *arg, void *mem);
 	/** Whether every process has this memory at this address. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_memory.h>
 
 #include "endpoint_memory.h"
@@ -140,13 +141,12 @@ hub_takes(struct endpoint_memory *m, uint64_t size, void **mem)
 	return 0;
 }
 
-/* Get a piece with room for a block; NULL if there is none. */
-static struct memory_piece *
-piece_get(struct endpoint_memory *m, uint64_t size)
+/* Get a piece with room for a block: 0, or why there is none. */
+static int
+piece_get(struct endpoint_memory *m, uint64_t size, struct memory_piece **piece)
 {
 	const bool own = size >= OWN_PIECE;
 	uint64_t bytes = RTE_ALIGN_CEIL(size, HUB_ARENA_LONG);
-	struct memory_piece *p;
 	void *mem;
 	int ret;
 
@@ -166,11 +166,12 @@ piece_get(struct endpoint_memory *m, uint64_t size)
 		ret = hub_takes(m, bytes, &mem);
 	}
 	if (ret != 0)
-		return NULL;
-	p = piece_make(mem, bytes, own);
-	if (p == NULL)
-		hub_gives(m, mem);
-	return p;
+		return ret;
+	*piece = piece_make(mem, bytes, own);
+	if (*piece != NULL)
+		return 0;
+	hub_gives(m, mem);
+	return -ENOMEM;
 }
 
 static void *
@@ -222,15 +223,18 @@ block_find(struct endpoint_memory *m, uint64_t size)
 	return NULL;
 }
 
-static void *
-memory_alloc(void *arg, uint64_t size)
+static int
+memory_alloc(void *arg, uint64_t size, void **mem)
 {
 	struct endpoint_memory *m = arg;
 	struct memory_piece *p;
-	void *mem;
+	int ret;
 
-	if (size == 0 || size > FERRY_BULK_MAX / 2)
-		return NULL;
+	*mem = NULL;
+	if (size == 0)
+		return -EINVAL;
+	if (size > FERRY_BULK_MAX / 2)
+		return FERRY_E_NO_ROOM;
 	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
 	if (++m->n % SPAN == 0) {
 		m->peak[1] = m->peak[0];
@@ -239,17 +243,18 @@ memory_alloc(void *arg, uint64_t size)
 		 * falls idle, which would be the next time. */
 		idle_trim(m, m->busy_bytes);
 	}
-	mem = block_find(m, size);
-	if (mem != NULL)
-		return mem;
-	p = piece_get(m, size);
-	if (p == NULL)
-		return NULL;
+	*mem = block_find(m, size);
+	if (*mem != NULL)
+		return 0;
+	ret = piece_get(m, size, &p);
+	if (ret != 0)
+		return ret;
 	piece_use(m, p);
-	mem = block_make(p, size);
-	if (mem == NULL)
-		piece_rest(m, p);
-	return mem;
+	*mem = block_make(p, size);
+	if (*mem != NULL)
+		return 0;
+	piece_rest(m, p);
+	return -ENOMEM;
 }
 
 static void
@@ -445,10 +450,15 @@ ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size)
 void *
 ferry_alloc(struct ferry_endpoint *ep, uint64_t size)
 {
-	/* Its books are a copy, and others would be given the same. */
-	if (endpoint_check(ep) != 0)
-		return NULL;
-	return memory_alloc(endpoint_memory_of(ep), size);
+	/* In a fork its books are a copy: others would be given the same. */
+	int ret = endpoint_check(ep);
+	void *mem = NULL;
+
+	if (ret == 0)
+		ret = memory_alloc(endpoint_memory_of(ep), size, &mem);
+	if (ret != 0)
+		rte_errno = -ret;
+	return mem;
 }
 
 void

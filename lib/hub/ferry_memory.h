@@ -32,9 +32,10 @@ extern "C" {
  *   Bytes, above 0.
  * @return
  *   Memory that starts on a page, to be given to ferry_free() or, by
- *   ferry_detach(), back with the endpoint; NULL if the hub has no such
- *   piece or does not answer, or in a process that was forked from the
- *   endpoint's.
+ *   ferry_detach(), back with the endpoint; or NULL. -rte_errno then says
+ *   why, as other calls return it: FERRY_E_NO_ROOM if the hub has no such
+ *   piece, FERRY_E_HUB_GONE, -ETIMEDOUT if the hub does not answer,
+ *   FERRY_E_FORKED, -EACCES, -EINVAL, -ENOMEM, -EMFILE or another one.
  */
 void *ferry_alloc(struct ferry_endpoint *ep, uint64_t size);
 

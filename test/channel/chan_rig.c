@@ -41,13 +41,14 @@ rig_unmap(struct rig *rig)
 	munmap(rig->map, rig->map_size);
 }
 
-static void *
-piece_alloc(void *arg, uint64_t size)
+static int
+piece_alloc(void *arg, uint64_t size, void **mem)
 {
 	struct rig *rig = arg;
 
 	__atomic_fetch_add(&rig->n_pieces, 1, __ATOMIC_RELAXED);
-	return aligned_alloc(PAGE, RTE_ALIGN_CEIL(size, (uint64_t)PAGE));
+	*mem = aligned_alloc(PAGE, RTE_ALIGN_CEIL(size, (uint64_t)PAGE));
+	return *mem != NULL ? 0 : -ENOMEM;
 }
 
 static void

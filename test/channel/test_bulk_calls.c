@@ -22,6 +22,7 @@
 #include "chan_parts.h"
 #include "chan_rig.h"
 #include "ferry_bulk.h"
+#include "ferry_errno.h"
 #include "ferry_lane.h"
 #include "ferry_post.h"
 #include "ferry_test.h"
@@ -179,6 +180,42 @@ sleeper(struct rig *rig, struct ferry_channel_end *end, uint32_t endpoint)
 	end->may_sleep = 1;
 	rig->bells[endpoint].state = FERRY_BELL_ASLEEP;
 	return &rig->bells[endpoint].state;
+}
+
+static int
+has_no_answer(void *arg, uint64_t size, void **mem)
+{
+	(void)arg;
+	(void)size;
+	(void)mem;
+	return -ETIMEDOUT;
+}
+
+/* For the message itself, and for a window. */
+static void
+who_gets_no_memory_is_told_why(void **state)
+{
+	const struct iovec iov = { to, sizeof(to) };
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	be_strangers(&rig);
+	rig.memory.alloc = has_no_answer;
+	out = send_by(&rig, 1000, 0);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, NULL, 0, &in),
+		-ETIMEDOUT);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &iov, 1, &in),
+		-ETIMEDOUT);
+	assert_int_equal(ferry_rx_release(rig.rx, &msg, 1), 0);
+	assert_int_equal(ferry_bulk_wait(out, SECONDS * UINT64_C(1000000000)),
+		FERRY_E_REFUSED);
+	ferry_bulk_close(out);
+	rig_stop(&rig);
 }
 
 static void
@@ -810,6 +847,7 @@ main(void)
 		cmocka_unit_test(an_end_without_bulk_messages_has_counted_none),
 		cmocka_unit_test(pieces_end_up_in_other_pieces),
 		cmocka_unit_test(a_window_is_emptied_into_pieces),
+		cmocka_unit_test(who_gets_no_memory_is_told_why),
 		cmocka_unit_test(a_message_wakes_its_consumer),
 		cmocka_unit_test(a_consumer_is_woken_for_what_it_waits_for),
 		cmocka_unit_test(the_producer_says_where_the_bytes_are_put),

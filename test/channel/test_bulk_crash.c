@@ -28,6 +28,7 @@
 #include "step_child.h"
 #include "ferry_bulk.h"
 #include "ferry_claim.h"
+#include "ferry_errno.h"
 #include "ferry_test.h"
 
 /* Three units, the last one short. */
@@ -46,15 +47,14 @@ static struct ferry_bulk_out *out;
 static struct ferry_bulk_in *in;
 static struct ferry_msg msg;
 
-static void *
-area_alloc(void *arg, uint64_t size)
+static int
+area_alloc(void *arg, uint64_t size, void **mem)
 {
-	uint8_t *mem = area + area_used;
-
 	(void)arg;
+	*mem = area + area_used;
 	area_used += RTE_ALIGN_CEIL(size, UINT64_C(4096));
 	rig.n_pieces++;
-	return area_used <= AREA ? mem : NULL;
+	return area_used <= AREA ? 0 : FERRY_E_NO_ROOM;
 }
 
 static void

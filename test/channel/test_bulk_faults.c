@@ -70,17 +70,17 @@ area_unmap(struct bench *b)
 	munmap(b->map, PAGE + AREA + PAGE);
 }
 
-static void *
-area_alloc(void *arg, uint64_t size)
+static int
+area_alloc(void *arg, uint64_t size, void **mem)
 {
 	struct bench *b = arg;
-	uint8_t *mem = b->map + PAGE + AREA / 2 + b->used;
 
 	size = RTE_ALIGN_CEIL(size, PAGE);
 	if (size > AREA / 2 - b->used)
-		return NULL;
+		return FERRY_E_NO_ROOM;
+	*mem = b->map + PAGE + AREA / 2 + b->used;
 	b->used += size;
-	return mem;
+	return 0;
 }
 
 static void

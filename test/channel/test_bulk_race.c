@@ -73,13 +73,14 @@ struct race {
 	void (*check)(void);
 };
 
-static void *
-area_alloc(void *arg, uint64_t size)
+static int
+area_alloc(void *arg, uint64_t size, void **mem)
 {
 	(void)arg;
 	assert_true(size <= PART);
 	rig.n_pieces++;
-	return area->pieces[n_allocs++ % RTE_DIM(area->pieces)];
+	*mem = area->pieces[n_allocs++ % RTE_DIM(area->pieces)];
+	return 0;
 }
 
 static void

@@ -135,20 +135,21 @@ look(int ret)
 	return ret;
 }
 
-static void *
-area_alloc(void *arg, uint64_t size)
+static int
+area_alloc(void *arg, uint64_t size, void **mem)
 {
-	uint8_t *mem = area + AREA / 2 + area_used;
+	uint64_t at = AREA / 2 + area_used;
 
 	(void)arg;
 	size = RTE_ALIGN_CEIL(size, PAGE);
 	if (size > AREA / 2 - area_used) {
 		/* In turns: what lies there is not looked at. */
 		area_used = 0;
-		mem = area + AREA / 2;
+		at = AREA / 2;
 	}
 	area_used += size;
-	return size <= AREA / 2 ? mem : NULL;
+	*mem = area + at;
+	return size <= AREA / 2 ? 0 : FERRY_E_NO_ROOM;
 }
 
 static void

@@ -117,17 +117,16 @@ __wrap_ferry_reach_dpdk(uint64_t addr, uint64_t len,
 	return in_area((const void *)(uintptr_t)addr, len);
 }
 
-static void *
-area_alloc(void *arg, uint64_t size)
+static int
+area_alloc(void *arg, uint64_t size, void **mem)
 {
-	uint8_t *mem = live.area + LIVE_AREA / 2 + live.area_used;
-
 	(void)arg;
 	size = RTE_ALIGN_CEIL(size, PAGE);
 	if (size > LIVE_AREA / 2 - live.area_used)
-		return NULL;
+		return FERRY_E_NO_ROOM;
+	*mem = live.area + LIVE_AREA / 2 + live.area_used;
 	live.area_used += size;
-	return mem;
+	return 0;
 }
 
 static void

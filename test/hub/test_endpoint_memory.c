@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include <rte_common.h>
+#include <rte_errno.h>
 
 #include "endpoint_memory.h"
 #include "ferry_errno.h"
@@ -311,6 +312,15 @@ a_peak_is_forgotten_though_there_is_room_elsewhere(void **state)
 	stop(ep);
 }
 
+/* What is refused, and why. */
+static void
+in_vain(struct ferry_endpoint *ep, uint64_t size, int why)
+{
+	rte_errno = 0;
+	assert_null(ferry_alloc(ep, size));
+	assert_int_equal(-rte_errno, why);
+}
+
 static void
 a_full_hub_gives_what_it_has(void **state)
 {
@@ -320,18 +330,18 @@ a_full_hub_gives_what_it_has(void **state)
 	uint32_t i;
 
 	(void)state;
-	assert_null(ferry_alloc(ep, 65 * MIB));
-	assert_null(ferry_alloc(ep, 0));
-	assert_null(ferry_alloc(ep, UINT64_MAX));
-	assert_null(ferry_alloc(ep, UINT64_MAX - 4094));
+	in_vain(ep, 65 * MIB, FERRY_E_NO_ROOM);
+	in_vain(ep, 0, -EINVAL);
+	in_vain(ep, UINT64_MAX, FERRY_E_NO_ROOM);
+	in_vain(ep, UINT64_MAX - 4094, FERRY_E_NO_ROOM);
 	assert_int_equal(ep->held, 0);
 	/* Pieces are rounded up only if there is room. */
 	mem[0] = get(ep, 32 * MIB);
 	mem[1] = get(ep, 31 * MIB);
-	assert_null(ferry_alloc(ep, 2 * MIB));
+	in_vain(ep, 2 * MIB, FERRY_E_NO_ROOM);
 	mem[2] = get(ep, MIB);
 	mem[3] = get(ep, 8192);
-	assert_null(ferry_alloc(ep, 4096));
+	in_vain(ep, 4096, FERRY_E_NO_ROOM);
 	for (i = 0; i < RTE_DIM(mem); i++)
 		ferry_free(ep, mem[i]);
 	/* What it keeps is not in the way of what it needs, */
@@ -363,7 +373,7 @@ without_a_hub_there_is_nothing_new_and_giving_back_is_only_books(void **state)
 		mem[0] = get(ep, 100 * MIB);
 		mem[1] = get(ep, 4096);
 		ep->down = why[i];
-		assert_null(ferry_alloc(ep, 50 * MIB));
+		in_vain(ep, 50 * MIB, why[i]);
 		/* What it has can be used. */
 		ferry_free(ep, mem[0]);
 		assert_ptr_equal(ferry_alloc(ep, 100 * MIB), mem[0]);
@@ -371,7 +381,7 @@ without_a_hub_there_is_nothing_new_and_giving_back_is_only_books(void **state)
 		ferry_free(ep, mem[1]);
 		for (unsigned int n = 0; n < 70; n++)
 			ferry_free(ep, get(ep, 4096));
-		assert_null(ferry_alloc(ep, 100 * MIB));
+		in_vain(ep, 100 * MIB, why[i]);
 		stop(ep);
 	}
 }
@@ -412,7 +422,7 @@ memory_that_this_process_does_not_have_is_given_back(void **state)
 	get(ep, 15 * GIB);
 	held = ep->held;
 	/* The hub says that it is where nothing is mapped. */
-	assert_null(ferry_alloc(ep, 64 * MIB));
+	in_vain(ep, 64 * MIB, FERRY_E_CORRUPT);
 	assert_int_equal(ep->held, held);
 	stop(ep);
 }
@@ -509,7 +519,7 @@ a_process_that_was_forked_gets_and_gives_nothing(void **state)
 	assert_non_null(mem);
 	before = ep->requests;
 	ep->forked = true;
-	assert_null(ferry_alloc(ep, 4096));
+	in_vain(ep, 4096, FERRY_E_FORKED);
 	ferry_free(ep, mem);
 	assert_int_equal(ferry_register(ep, (void *)nowhere, 4096),
 		FERRY_E_FORKED);

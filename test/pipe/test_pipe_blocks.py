@@ -13,6 +13,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -177,6 +178,29 @@ def test_a_hub_that_ends_in_the_middle_of_blocks_ends_both():
                 code, _, err = ended(process)
                 assert code == 1
                 one_line(err, 'hub is gone')
+
+
+def test_a_receiver_that_needs_memory_of_a_stopped_hub_waits():
+    data = random.Random(3).randbytes(3_000_000)
+    with hub(memory=BLOCK_MEMORY) as h:
+        receiver = start('recv', 'stopped')
+        sender = start('send', 'stopped', '--copy', stdin=subprocess.PIPE)
+        sender.stdin.write(data[:10])
+        sender.stdin.flush()
+        # In a slot: it has not needed memory yet.
+        got = receiver.stdout.read(10)
+        h.send_signal(signal.SIGSTOP)
+        sender.stdin.write(data[10:])
+        sender.stdin.close()
+        sender.stdin = None
+        # Longer than a request waits.
+        time.sleep(4)
+        h.send_signal(signal.SIGCONT)
+        code, out, err = ended(receiver)
+        assert code == 0, err
+        assert got + out == data
+        code, _, err = ended(sender)
+        assert code == 0, err
 
 
 def test_too_little_memory_for_blocks_is_told():

@@ -192,7 +192,10 @@ bulk_take(struct consumer *c)
 	ret = ferry_bulk_accept(c->rx, &c->waiting, own ? &iov : NULL, own,
 		&b->in);
 	storm_at(STORM_ELSEWHERE);
-	if (ret == FERRY_E_NO_ROOM) {
+	/* Where the hub has none, is gone or stopped, or descriptors lack. */
+	if (ret == FERRY_E_NO_ROOM || ret == FERRY_E_HUB_GONE ||
+			ret == -ETIMEDOUT || ret == -EMFILE ||
+			ret == -ENFILE) {
 		b->in = NULL;
 		storm_count(STORM_N_NO_ROOM, 1);
 		if (++c->tries < TRIES)
