@@ -164,16 +164,28 @@ struct mounts {
 	/* One that EAL takes, and one that can be written to. */
 	char taken[DIR_LEN];
 	char writable[DIR_LEN];
+	/* Why the first one cannot. */
+	int error;
+	/* One that EAL does not find: it takes the path as /proc/mounts writes
+	 * it, with numbers in place of spaces. */
+	char odd[DIR_LEN];
 };
 
 static int
 look_at_mount(const char *dir, void *arg)
 {
 	const bool writable = faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS) == 0;
+	const int error = errno;
 	struct mounts *m = arg;
 	struct statvfs fs;
 	unsigned int i;
 
+	if (strpbrk(dir, " \t\n\\") != NULL) {
+		snprintf(m->odd, sizeof(m->odd), "%s", dir);
+		return 0;
+	}
+	if (!writable && m->error == 0)
+		m->error = -error;
 	if (writable && m->writable[0] == '\0')
 		snprintf(m->writable, sizeof(m->writable), "%s", dir);
 	if (statvfs(dir, &fs) != 0)
@@ -189,16 +201,42 @@ look_at_mount(const char *dir, void *arg)
 	return 0;
 }
 
-/* Whether the user chose a mount. */
-static bool
-has_huge_dir(const struct ferry_eal_args *args)
+const char *
+eal_huge_dir(const struct ferry_eal_args *args)
 {
+	const char *value;
 	int i;
 
-	for (i = 1; i < args->argc; i++)
-		if (strncmp(args->argv[i], "--huge-d", 8) == 0)
-			return true;
-	return false;
+	for (i = 1; i < args->argc; i++) {
+		if (strncmp(args->argv[i], "--huge-d", 8) != 0)
+			continue;
+		value = strchr(args->argv[i], '=');
+		if (value != NULL)
+			return value + 1;
+		return i + 1 < args->argc ? args->argv[i + 1] : "";
+	}
+	return NULL;
+}
+
+/* No mounted hugetlbfs can be written to. */
+static int
+no_mount(struct ferry_eal_args *args, const struct mounts *m)
+{
+	if (m->taken[0] == '\0')
+		return eal_refuse(args, -ENODEV, "EAL cannot use a hugetlbfs "
+			"with a space in its path, %s: mount one at "
+			"/dev/hugepages, too", m->odd);
+	if (m->error == -EROFS)
+		return eal_refuse(args, m->error, "the hugetlbfs %s is mounted "
+			"read-only: as root, mount -o remount,rw %s, or mount "
+			"it writable in the container", m->taken, m->taken);
+	if (m->error == -ENOENT || m->error == -ENOTDIR)
+		return eal_refuse(args, m->error, "the hugetlbfs %s is hidden by "
+			"what is mounted over it: as root, mkdir -p %s && "
+			"mount -t hugetlbfs nodev %s", m->taken, m->taken,
+			m->taken);
+	return eal_refuse(args, -EACCES, "no permission to use hugepages "
+		"(hugetlbfs is not writable): run as root");
 }
 
 /* The runtime directory's file that says who is there. */
@@ -255,9 +293,8 @@ eal_check_mounts(struct ferry_eal_args *args)
 			"root, mkdir -p /dev/hugepages && mount -t hugetlbfs "
 			"nodev /dev/hugepages");
 	if (m.writable[0] == '\0')
-		return eal_refuse(args, -EACCES, "no permission to use hugepages "
-			"(hugetlbfs is not writable): run as root");
-	if (!m.usable && !has_huge_dir(args))
+		return no_mount(args, &m);
+	if (!m.usable && eal_huge_dir(args) == NULL)
 		return eal_refuse(args, -EACCES, "EAL takes the first hugetlbfs, "
 			"%s, which is not writable: choose the other one, "
 			"--huge-dir=%s", m.taken, m.writable);
@@ -354,6 +391,18 @@ no_hub(struct ferry_eal_args *args)
 	return eal_refuse(args, -ENOENT, "no hub runs with file prefix '%s': "
 		"start one with 'ferry-pipe hub%s%s'", args->prefix,
 		usual ? "" : " --file-prefix=", usual ? "" : args->prefix);
+}
+
+int
+eal_check_hub_ended(struct ferry_eal_args *args, int error)
+{
+	char config[PATH_MAX + 8];
+
+	if (primary_alive(args, config, sizeof(config)))
+		return error;
+	return eal_refuse(args, -ENOENT, "the hub of file prefix '%s' ended "
+		"while this process was starting: start the hub, then this "
+		"again", args->prefix);
 }
 
 static int

@@ -115,8 +115,13 @@ eal_lcore_take(struct ferry_eal_args *args, int dir, int wanted)
 		return id;
 	if (ret != 0)
 		return eal_refuse(args, ret, "cannot lock an lcore id in the "
-			"runtime directory of file prefix %s: %s", args->prefix,
-			strerror(-ret));
+			"runtime directory of file prefix %s (%s): %s",
+			args->prefix, strerror(-ret), ret == -EROFS ?
+			"mount that directory writable here, too" :
+			ret == -EPERM || ret == -ENOSYS || ret == -EINVAL ?
+			"a seccomp profile or the file system must allow "
+			"fcntl(F_OFD_SETLK)" :
+			"make room there, or set RUNTIME_DIRECTORY");
 	if (wanted >= RTE_MAX_LCORE)
 		return eal_refuse(args, -EINVAL, "--main-lcore must be less "
 			"than %d, as this DPDK was built for", RTE_MAX_LCORE);

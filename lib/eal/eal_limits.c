@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@
 #include <rte_memory.h>
 
 #include "eal_private.h"
+#include "ferry_shortage.h"
 
 /* What a secondary's socket adds to the runtime directory's path: a pid, and
  * as much of a time stamp as tells processes with equal pids apart. */
@@ -80,7 +83,26 @@ static const struct {
 	{ "epoll_create1", SYS_epoll_create1, -1, 0 },
 	{ "getrandom", SYS_getrandom, 0, 0 },
 	{ "madvise", SYS_madvise, 0, 0 },
+	{ "sched_setaffinity", SYS_sched_setaffinity, -1, 0 },
+	{ "ftruncate", SYS_ftruncate, -1, 0 },
 };
+
+/* EAL and ferry talk through Unix sockets. */
+static int
+check_sockets(struct ferry_eal_args *args)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (ferry_is_shortage(-errno))
+		return 0; /* told by what counts descriptors */
+	return eal_refuse(args, -errno, "Unix sockets are refused (%s), as by "
+		"systemd's RestrictAddressFamilies= or a container's seccomp "
+		"profile: allow AF_UNIX", strerror(errno));
+}
 
 int
 eal_limits_calls(struct ferry_eal_args *args)
@@ -103,11 +125,37 @@ eal_limits_calls(struct ferry_eal_args *args)
 				"newer seccomp profile for the container",
 				calls[i].name);
 	}
+	return check_sockets(args);
+}
+
+/* A primary ends with abort() if it does not find that. */
+static int
+check_meminfo(struct ferry_eal_args *args)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	const int error = errno;
+	bool found = false;
+	char line[128];
+
+	if (f == NULL && (error == EMFILE || error == ENFILE ||
+			error == ENOMEM))
+		return 0; /* told by what looks for it */
+	if (f == NULL)
+		return eal_refuse(args, -error, "/proc/meminfo, which EAL needs, "
+			"cannot be read (%s): mount proc at /proc without "
+			"subset=pid (systemd: ProcSubset=all)",
+			strerror(error));
+	while (!found && fgets(line, sizeof(line), f) != NULL)
+		found = strncmp(line, "Hugepagesize:", 13) == 0;
+	fclose(f);
+	if (!found)
+		return eal_refuse(args, -ENODEV, "/proc/meminfo tells no "
+			"Hugepagesize: use a kernel that has hugepages");
 	return 0;
 }
 
 int
-eal_limits_places(struct ferry_eal_args *args)
+eal_limits_places(struct ferry_eal_args *args, enum ferry_eal_role role)
 {
 	/* Where EAL looks for CPUs, and ferry for descriptors. */
 	static const char *const places[][2] = {
@@ -121,7 +169,7 @@ eal_limits_places(struct ferry_eal_args *args)
 			return eal_refuse(args, -ENOENT, "there is no %s here, "
 				"which EAL needs: %s", places[i][0],
 				places[i][1]);
-	return 0;
+	return role == FERRY_EAL_HUB ? check_meminfo(args) : 0;
 }
 
 int

@@ -103,6 +103,11 @@ void eal_pages_remove(const char *prefix);
 int eal_check(struct ferry_eal_args *args, enum ferry_eal_role role, int dir);
 /* A hub's, before there is a directory: whether it can have hugepages. */
 int eal_check_mounts(struct ferry_eal_args *args);
+/* The mount that the user chose, or NULL. */
+const char *eal_huge_dir(const struct ferry_eal_args *args);
+/* A secondary's start has failed with error: unless the hub still runs, say that
+ * it has ended. Returns error, or what that makes of it. */
+int eal_check_hub_ended(struct ferry_eal_args *args, int error);
 
 /* eal_limits.c: the same, for limits of this process. */
 
@@ -110,7 +115,7 @@ int eal_limits_files(struct ferry_eal_args *args, unsigned int needed);
 int eal_limits_size(struct ferry_eal_args *args, uint64_t largest);
 int eal_limits_calls(struct ferry_eal_args *args);
 int eal_limits_path(struct ferry_eal_args *args);
-int eal_limits_places(struct ferry_eal_args *args);
+int eal_limits_places(struct ferry_eal_args *args, enum ferry_eal_role role);
 
 /* eal_fds.c */
 

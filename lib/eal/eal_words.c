@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,12 @@ static const char *const harmless[] = {
 	"Failed to request vdev", "FATAL", "Failed to send request",
 	"Fail to recv reply", "Fail to send request", "telemetry", "TELEMETRY",
 	"no mounted hugetlbfs", "No available", "rte_mem_virt2phy",
+};
+
+/* Lines that only say which part of the start failed, after the one that says
+ * why. */
+static const char *const vague[] = {
+	"Invalid 'command line' arguments", "Cannot init plugins",
 };
 
 static void
@@ -110,23 +117,35 @@ bare(const char *line)
 	return strncmp(line, "EAL: ", 5) == 0 ? line + 5 : line;
 }
 
+/* Whether a line has one of some words. */
+static bool
+has_one(const char *line, const char *const words[], unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (strstr(line, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 /* The last error that counts. */
 static const char *
 last_cause(void)
 {
 	const char *line, *cause = NULL;
-	unsigned int i, k;
+	unsigned int i;
 
 	for (i = said.n > KEPT ? said.n - KEPT : 0; i < said.n; i++) {
 		line = said.lines[i % KEPT];
 		/* Said twice, the second time as what ended the start. */
 		if (strstr(line, "FATAL") != NULL)
 			break;
-		for (k = 0; k < RTE_DIM(harmless); k++)
-			if (strstr(line, harmless[k]) != NULL)
-				break;
-		if (k == RTE_DIM(harmless))
-			cause = line;
+		if (has_one(line, harmless, RTE_DIM(harmless)) ||
+				(cause != NULL && has_one(line, vague,
+					RTE_DIM(vague))))
+			continue;
+		cause = line;
 	}
 	return cause;
 }
@@ -160,6 +179,12 @@ eal_words_why(struct ferry_eal_args *args, int error)
 		return eal_refuse(args, -EPERM, "the hub's process admits no "
 			"secondaries (rte_mp_disable() or rte_thread_register()"
 			" was called there)");
+	if (find("Cannot get hugepage information") != NULL &&
+			eal_huge_dir(args) != NULL)
+		return eal_refuse(args, -ENOMEM, "no hugepages that EAL can use "
+			"at --huge-dir %.100s: give the place of a hugetlbfs "
+			"(grep hugetlbfs /proc/mounts) with pages of a size "
+			"that is reserved", eal_huge_dir(args));
 	if (find("Cannot get hugepage information") != NULL)
 		return eal_refuse(args, -ENOMEM, "no hugepages that EAL can use: "
 			"as root, echo 512 > /proc/sys/vm/nr_hugepages (1 GiB)");

@@ -111,7 +111,10 @@ init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 	if (ret != 0 && words[0] != '\0')
 		return eal_refuse(args, ret, "%s", words);
 	if (ret != 0)
-		return eal_words_why(args, ret);
+		ret = eal_words_why(args, ret);
+	if (ret != 0)
+		return role == FERRY_EAL_HUB ? ret :
+			eal_check_hub_ended(args, ret);
 	args->process = self;
 	ret = ferry_eal_adopt(words, sizeof(words));
 	if (ret != 0) {
@@ -136,7 +139,7 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	if (ret == 0)
 		ret = eal_limits_calls(args);
 	if (ret == 0)
-		ret = eal_limits_places(args);
+		ret = eal_limits_places(args, role);
 	/* A start that fails here leaves no directory of this user. */
 	if (ret == 0 && role == FERRY_EAL_HUB)
 		ret = eal_check_mounts(args);

@@ -28,6 +28,7 @@
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_eal_memconfig.h>
+#include <rte_log.h>
 #include <rte_malloc.h>
 
 #include "eal_rig.h"
@@ -104,6 +105,60 @@ everyone_ends_though_a_dead_process_holds_eals_lock(void **state)
 	/* And nothing is left, so that the next hub starts. */
 	assert_int_equal(ferry_test_leftovers(), 0);
 	peer_start_hub(&hub, 8 * MIB);
+	peer_exit_hub(&hub);
+}
+
+static pid_t victim;
+
+/* A log of this test's own: EAL writes to it when its start has begun. */
+static ssize_t
+kill_the_hub(void *cookie, const char *text, size_t len)
+{
+	char config[128];
+
+	(void)cookie;
+	(void)text;
+	if (victim != 0) {
+		snprintf(config, sizeof(config), RUN_DIR "/%s/config",
+			ferry_test_prefix());
+		kill(victim, SIGKILL);
+		/* Its lock goes with it. */
+		while (rte_eal_primary_proc_alive(config))
+			usleep(1000);
+	}
+	victim = 0;
+	return (ssize_t)len;
+}
+
+static void
+start_and_kill(struct eal_outcome *out, void *arg)
+{
+	const cookie_io_functions_t functions = { .write = kill_the_hub };
+	FILE *log = fopencookie(NULL, "w", functions);
+
+	victim = *(pid_t *)arg;
+	setvbuf(log, NULL, _IONBF, 0);
+	rte_openlog_stream(log);
+	/* Which would fail in any case, for another reason. */
+	eal_rig_start(out, &args, FERRY_EAL_SECONDARY, "-dnothing.so",
+		"--log-level=info");
+}
+
+static void
+a_hub_that_ends_while_others_start_is_the_reason(void **state)
+{
+	struct peer hub = { 0 };
+	pid_t nobody = 0;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 4 * MIB);
+	eal_expect(eal_try(start_and_kill, &nobody), -EINVAL,
+		"EAL does not start: ");
+	eal_expect(eal_try(start_and_kill, &hub.proc.pid), -ENOENT,
+		"ended while this process was starting");
+	ferry_proc_kill(&hub.proc);
+	peer_start_hub(&hub, 4 * MIB);
 	peer_exit_hub(&hub);
 }
 
@@ -501,6 +556,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(everyone_ends_though_a_dead_process_holds_eals_lock, ferry_procs_end),
+		cmocka_unit_test_teardown(a_hub_that_ends_while_others_start_is_the_reason, ferry_procs_end),
 		cmocka_unit_test_teardown(a_newcomer_is_refused_if_the_hubs_pages_are_gone, ferry_procs_end),
 		cmocka_unit_test_teardown(a_newcomer_is_told_that_its_container_lacks_the_hubs_pages, ferry_procs_end),
 		cmocka_unit_test_teardown(a_start_that_waits_for_a_lock_ends_and_hinders_no_one, ferry_procs_end),

@@ -187,6 +187,9 @@ system_calls_that_are_refused_are_named(void **state)
 		{ SYS_epoll_create1, "epoll_create1" },
 		{ SYS_getrandom, "getrandom" },
 		{ SYS_madvise, "madvise" },
+		{ SYS_sched_setaffinity, "sched_setaffinity" },
+		{ SYS_ftruncate, "ftruncate" },
+		{ SYS_socket, "allow AF_UNIX" },
 	};
 	struct eal_outcome out;
 	unsigned int i;
@@ -229,6 +232,20 @@ without_run_to_write(struct eal_outcome *out, void *arg)
 	eal_rig_start(out, &args, HUB, NULL, NULL);
 }
 
+/* As systemd's ProcSubset=pid does. */
+static void
+with_pids_alone(struct eal_outcome *out, void *arg)
+{
+	(void)arg;
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC |
+			MS_PRIVATE, NULL) != 0 || mount("proc", "/proc", "proc",
+			0, "subset=pid") != 0) {
+		out->value = 1;
+		return;
+	}
+	eal_rig_start(out, &args, HUB, NULL, NULL);
+}
+
 static void
 what_a_sandbox_hides_is_told(void **state)
 {
@@ -247,6 +264,9 @@ what_a_sandbox_hides_is_told(void **state)
 		"mount sysfs at /sys");
 	eal_expect(eal_try(without_run_to_write, run), -EROFS,
 		"/var/run/dpdk (Read-only file system)");
+	out = eal_try(with_pids_alone, NULL);
+	if (out.value == 0)
+		eal_expect(out, -ENOENT, "ProcSubset=all");
 	assert_int_equal(ferry_test_leftovers(), 0);
 }
 
@@ -359,6 +379,72 @@ a_mount_that_eal_takes_and_cannot_use_is_told(void **state)
 	eal_expect(eal_try(with_a_second_mount, &out), 0, "");
 }
 
+enum mount_case { READ_ONLY, HIDDEN, SPACE, CHOSEN };
+
+static void
+with_an_odd_mount(struct eal_outcome *out, void *arg)
+{
+	const enum mount_case odd = *(enum mount_case *)arg;
+	char dir[] = "/tmp/ferry huge XXXXXX";
+	char option[64] = "--no-telemetry";
+	int ret;
+
+	out->value = 1;
+	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC |
+			MS_PRIVATE, NULL) != 0 || mkdtemp(dir) == NULL)
+		return;
+	while (odd != HIDDEN && umount2("/dev/hugepages", MNT_DETACH) == 0)
+		;
+	if (odd == READ_ONLY)
+		ret = mount("none", "/dev/hugepages", "hugetlbfs", MS_RDONLY,
+				NULL);
+	else if (odd == HIDDEN)
+		ret = mount("none", "/dev", "tmpfs", 0, NULL);
+	else if (odd == SPACE)
+		ret = mount("none", dir, "hugetlbfs", 0, NULL);
+	else
+		ret = mount("none", "/dev/hugepages", "hugetlbfs", 0, NULL);
+	if (odd == CHOSEN)
+		snprintf(option, sizeof(option), "--huge-dir=%s", dir);
+	if (ret == 0) {
+		out->value = 0;
+		/* Where EAL says why. */
+		eal_rig_start(out, &args, HUB, option, "--log-level=error");
+	}
+	umount2(dir, MNT_DETACH);
+	rmdir(dir);
+}
+
+static void
+a_mount_that_does_not_do_is_told(void **state)
+{
+	static const struct {
+		enum mount_case odd;
+		int result;
+		const char *words;
+	} cases[] = {
+		{ READ_ONLY, -EROFS, "is mounted read-only" },
+		{ HIDDEN, -ENOENT, "/dev/hugepages is hidden" },
+		{ SPACE, -ENODEV, "with a space in its path, /tmp/ferry huge" },
+		{ CHOSEN, -ENOMEM, "at --huge-dir /tmp/ferry huge" },
+	};
+	struct eal_outcome out;
+	unsigned int i;
+
+	(void)state;
+	ferry_procs_need();
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		out = eal_try(with_an_odd_mount,
+			(void *)(uintptr_t)&cases[i].odd);
+		if (out.value != 0) {
+			print_message("skipped: no mount namespace\n");
+			skip();
+		}
+		eal_expect(out, cases[i].result, cases[i].words);
+	}
+	ferry_test_clean();
+}
+
 static void
 with_an_odd_option(struct eal_outcome *out, void *arg)
 {
@@ -404,6 +490,7 @@ main(void)
 		cmocka_unit_test(what_a_sandbox_hides_is_told),
 		cmocka_unit_test(pages_that_are_promised_are_not_free_and_those_beyond_are),
 		cmocka_unit_test(a_mount_that_eal_takes_and_cannot_use_is_told),
+		cmocka_unit_test(a_mount_that_does_not_do_is_told),
 		cmocka_unit_test(no_failure_is_without_words),
 	};
 

@@ -107,6 +107,19 @@ what_eal_said_last_and_what_matters_is_the_reason(void **state)
 	});
 	eal_expect(out, -EIO, "EAL does not start: the disk is gone (");
 	assert_true(out.value);
+	/* The last one only names the part that failed, unless it is alone. */
+	out = fails((struct how) {
+		.error = EINVAL,
+		.lines = {
+			"lcore 400 is too high",
+			"Invalid 'command line' arguments.",
+		},
+	});
+	eal_expect(out, -EINVAL, "EAL does not start: lcore 400 is too high (");
+	out = fails((struct how) {
+		.error = EINVAL, .lines = { "Cannot init plugins" },
+	});
+	eal_expect(out, -EINVAL, "EAL does not start: Cannot init plugins (");
 }
 
 /* Descriptors of the application, low and high ones, and EAL's. */
