@@ -4,16 +4,23 @@
  * EAL's locks lie in memory that all processes share. One that a process held
  * when it was killed is held for ever, and who wants it polls for ever. So
  * calls that may want one are made by a thread that can be left behind.
+ *
+ * A lock may as well be held by a process that lives: when many end at the same
+ * time, each waits for all others. If the thread was then left behind in EAL's
+ * end, it could get the lock in the moment in which its process is over, and
+ * hold it for ever. So it is stopped there, but only where it polls.
  */
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,11 +38,76 @@ static unsigned int busy;
 struct call {
 	void (*fn)(void *arg);
 	void *arg;
+	/* Nothing of EAL is called after that. */
+	bool last;
+	bool stopped;
 	/* The thread's, once it runs. */
 	int tid;
 	/* Either side is done with it; the second one frees it. */
 	uint32_t over;
 };
+
+/* Does nothing to a process that does not expect it. */
+#define SIGNAL SIGURG
+/* Bytes of code in which a loop that polls stays, and how often it must be seen
+ * there in succession. */
+#define LOOP_BYTES 128
+#define LOOP_SEEN 4
+
+/* The thread of EAL's end, which comes once; a handler gets no argument. */
+static struct {
+	int tid;
+	struct eal_code code;
+	uintptr_t at;
+	unsigned int seen;
+	sigjmp_buf out;
+} end;
+
+static void
+on_signal(int signal, siginfo_t *info, void *context)
+{
+	const uintptr_t at = eal_code_counter(context);
+
+	(void)signal;
+	(void)info;
+	if (gettid() != __atomic_load_n(&end.tid, __ATOMIC_RELAXED))
+		return;
+	if (at < end.code.first || at >= end.code.last ||
+			at - end.at + LOOP_BYTES > 2 * LOOP_BYTES)
+		end.seen = 0;
+	end.at = at;
+	/* While it polls it has not got the lock. */
+	if (++end.seen >= LOOP_SEEN && at >= end.code.first &&
+			at < end.code.last)
+		siglongjmp(end.out, 1);
+}
+
+/* The last call. A jump out of it leaves EAL as it is. */
+static void
+call_last(struct call *call)
+{
+	struct sigaction action = { .sa_sigaction = on_signal }, before;
+	sigset_t mask;
+
+	action.sa_flags = SA_SIGINFO | SA_RESTART;
+	sigemptyset(&action.sa_mask);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGNAL);
+	eal_code_find(&end.code);
+	end.at = end.seen = 0;
+	sigaction(SIGNAL, &action, &before);
+	if (sigsetjmp(end.out, 1) == 0) {
+		/* From here on it may be stopped. */
+		__atomic_store_n(&end.tid, gettid(), __ATOMIC_RELAXED);
+		pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
+		call->fn(call->arg);
+		pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	} else {
+		call->stopped = true;
+	}
+	__atomic_store_n(&end.tid, 0, __ATOMIC_RELAXED);
+	sigaction(SIGNAL, &before, NULL);
+}
 
 static void *
 helper(void *arg)
@@ -43,7 +115,10 @@ helper(void *arg)
 	struct call *call = arg;
 
 	__atomic_store_n(&call->tid, gettid(), __ATOMIC_RELAXED);
-	call->fn(call->arg);
+	if (call->last)
+		call_last(call);
+	else
+		call->fn(call->arg);
 	/* A: after the call, whose memory may then go. */
 	__atomic_sub_fetch(&busy, 1, __ATOMIC_RELEASE);
 	/* B: pairs with B in join(). */
@@ -115,24 +190,33 @@ starved_ms(const struct call *call, uint64_t waited)
 /*
  * Whether to wait no longer. A thread that polls waits for a lock. Else it may hold
  * one: if it was left behind, and the process ended, the lock would be held for
- * ever. So time in which it got no CPU does not count, up to a limit.
+ * ever. So time in which it got no CPU does not count, up to a limit; nor does, in
+ * the last call, time in which it used one.
  */
 static bool
 is_enough(pthread_t thread, const struct call *call, uint64_t waited,
 		uint64_t work_ms)
 {
+	uint64_t busy_ms;
+
 	if (waited >= EAL_PATIENCE_MS + work_ms &&
-			used_ms(thread) >= (long)(EAL_POLLED_MS + work_ms))
-		return true;
-	return waited >= EAL_PATIENCE_MAX_MS + work_ms &&
-		(waited >= EAL_STARVED_MAX_MS + work_ms ||
-		 waited - starved_ms(call, waited) >=
-			EAL_PATIENCE_MAX_MS + work_ms);
+			used_ms(thread) >= (long)(EAL_POLLED_MS + work_ms)) {
+		if (!call->last)
+			return true;
+		syscall(SYS_tgkill, getpid(), call->tid, SIGNAL);
+	}
+	if (waited < EAL_PATIENCE_MAX_MS + work_ms)
+		return false;
+	busy_ms = starved_ms(call, waited);
+	if (call->last)
+		busy_ms += (uint64_t)used_ms(thread);
+	return waited >= EAL_STARVED_MAX_MS + work_ms ||
+		waited >= EAL_PATIENCE_MAX_MS + work_ms + busy_ms;
 }
 
-/* Wait for the thread: whether it has ended. */
+/* Wait for the thread: whether it has ended; *stopped: without its call. */
 static bool
-join(pthread_t thread, struct call *call, long work_ms)
+join(pthread_t thread, struct call *call, long work_ms, bool *stopped)
 {
 	const struct timespec nap = { .tv_nsec = 1000000 };
 	struct timespec now;
@@ -153,35 +237,41 @@ join(pthread_t thread, struct call *call, long work_ms)
 	if (__atomic_exchange_n(&call->over, 1, __ATOMIC_ACQ_REL) == 0)
 		return false;
 	pthread_join(thread, NULL);
+	*stopped = call->stopped;
 	free(call);
 	return true;
 }
 
 int
 eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
-		long work_ms)
+		long work_ms, bool last)
 {
 	const struct sched_param none = { 0 };
-	struct call *call = malloc(sizeof(*call));
+	struct call *call = calloc(1, sizeof(*call));
+	bool stopped = false, ended;
 	pthread_t thread;
 
 	if (call == NULL)
 		return -EAGAIN;
 	call->fn = fn;
 	call->arg = arg;
-	call->over = 0;
-	call->tid = 0;
+	call->last = last;
 	if (start(&thread, call) != 0) {
 		free(call);
 		EAL_LOG(ERR, "%s is left out: there is no thread to be had",
 			what);
 		return -EAGAIN;
 	}
-	if (join(thread, call, work_ms))
+	ended = join(thread, call, work_ms, &stopped);
+	if (ended && !stopped)
 		return 0;
-	/* It polls if it waits for a lock: only when a CPU has nothing else. */
-	pthread_setschedparam(thread, SCHED_IDLE, &none);
-	pthread_detach(thread);
+	if (!ended) {
+		/* It polls if it waits for a lock: only when a CPU has nothing
+		 * else. In the last call it may hold one. */
+		if (!last)
+			pthread_setschedparam(thread, SCHED_IDLE, &none);
+		pthread_detach(thread);
+	}
 	EAL_LOG(ERR, "%s did not end in time: a process that was killed may "
 		"hold EAL's lock. If this comes again, end all processes of the "
 		"file prefix and start the hub again", what);
@@ -276,7 +366,7 @@ ferry_eal_free(void *const pointers[], uint32_t n)
 	left.n = 0;
 	pthread_mutex_unlock(&left_lock);
 	ret = eal_helper_call("giving memory back to EAL", free_all, batch,
-			work_of(batch));
+			work_of(batch), false);
 	if (ret == -EAGAIN) {
 		left_add(batch->mem, batch->n);
 		free(batch);

@@ -13,6 +13,7 @@
  *            │──────> eal_watch.c    a time limit around rte_eal_init()
  *            │──────> eal_words.c    why rte_eal_init() failed
  *            │──────> eal_fds.c      what a child must not inherit
+ *            │──────> eal_code.c     where a thread is in EAL's code
  *            └──────> eal_helper.c   calls that a dead process's lock may hold
  *
  * Everything that fails leaves one line in ferry_eal_args.error.
@@ -141,6 +142,17 @@ unsigned int eal_fds_holders(int fd, char *out, size_t len);
 /* Name of a process; "?" if it has none. */
 void eal_fds_command(pid_t pid, char *out, size_t len);
 
+/* eal_code.c */
+
+/* Where EAL's code is. */
+struct eal_code {
+	uintptr_t first;
+	uintptr_t last;
+};
+void eal_code_find(struct eal_code *code);
+/* Where a thread was that a signal has interrupted: of a handler's context. */
+uintptr_t eal_code_counter(const void *context);
+
 /* eal_helper.c */
 
 /* How long calls of EAL are waited for that a dead process's lock may hold up:
@@ -157,10 +169,14 @@ void eal_fds_command(pid_t pid, char *out, size_t len);
  * logged says so. arg must live as long as fn needs it. work_ms: what it honestly
  * takes beside that.
  *
+ * last: nothing of EAL is called after that. A thread that polls is then stopped,
+ * so that it cannot get the lock while the process ends, and take it with it.
+ * SIGURG is used for that. One that uses a CPU for something else is waited for.
+ *
  * Returns 0, -ETIMEDOUT, or -EAGAIN if there is no thread to be had.
  */
 int eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
-		long work_ms);
+		long work_ms, bool last);
 /* Whether a call from before has not ended yet. */
 bool eal_helper_busy(void);
 

@@ -21,7 +21,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -31,10 +30,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
-
-#include <rte_eal.h>
 
 #include "eal_private.h"
 
@@ -48,9 +44,7 @@ struct watch {
 	bool done;
 	uint32_t limit_ms;
 	pid_t tid;
-	/* Where EAL's code is. */
-	uintptr_t first;
-	uintptr_t last;
+	struct eal_code code;
 	/* The watcher: the handler may jump; the thread waits in a call. */
 	int may_jump;
 	int in_call;
@@ -61,21 +55,6 @@ struct watch {
 
 /* One start at a time; the handler gets no argument. */
 static struct watch *watched;
-
-static uintptr_t
-program_counter(const void *context)
-{
-	const ucontext_t *uc = context;
-
-#if defined(__x86_64__)
-	return (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
-#elif defined(__aarch64__)
-	return (uintptr_t)uc->uc_mcontext.pc;
-#else
-	(void)uc;
-	return 0;
-#endif
-}
 
 static void
 on_signal(int signal, siginfo_t *info, void *context)
@@ -88,32 +67,10 @@ on_signal(int signal, siginfo_t *info, void *context)
 	if (w == NULL || (pid_t)syscall(SYS_gettid) != w->tid ||
 			!__atomic_load_n(&w->may_jump, __ATOMIC_RELAXED))
 		return;
-	at = program_counter(context);
-	if ((at >= w->first && at < w->last) ||
+	at = eal_code_counter(context);
+	if ((at >= w->code.first && at < w->code.last) ||
 			__atomic_load_n(&w->in_call, __ATOMIC_RELAXED))
 		siglongjmp(w->out, 1);
-}
-
-static int
-find_eal(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	const uintptr_t inside = (uintptr_t)rte_eal_process_type;
-	struct watch *w = arg;
-	int i;
-
-	(void)size;
-	for (i = 0; i < info->dlpi_phnum; i++) {
-		const uintptr_t at = info->dlpi_addr +
-			info->dlpi_phdr[i].p_vaddr;
-
-		if (info->dlpi_phdr[i].p_type != PT_LOAD || inside < at ||
-				inside >= at + info->dlpi_phdr[i].p_memsz)
-			continue;
-		w->first = at;
-		w->last = at + info->dlpi_phdr[i].p_memsz;
-		return 1;
-	}
-	return 0;
 }
 
 /* A file of a thread of this process. */
@@ -292,7 +249,7 @@ eal_watch(int (*fn)(void *arg), void *arg, uint32_t limit_ms, char *words,
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w.cond, &attr);
-	dl_iterate_phdr(find_eal, &w);
+	eal_code_find(&w.code);
 	watched = &w;
 	/* Without SA_RESTART. */
 	action.sa_flags = SA_SIGINFO;

@@ -190,8 +190,8 @@ ferry_eal_cleanup(struct ferry_eal_args *args, enum ferry_eal_role role)
 		EAL_LOG(ERR, "EAL is left as it is: a call before waits for a "
 			"lock that a killed process may hold");
 	else
-		ended = eal_helper_call("EAL's end", cleanup, NULL,
-				0) == 0;
+		ended = eal_helper_call("EAL's end", cleanup, NULL, 0,
+				true) == 0;
 	if (role == FERRY_EAL_HUB)
 		eal_dir_remove(args->prefix);
 	else

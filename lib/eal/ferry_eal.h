@@ -185,7 +185,8 @@ int ferry_eal_free(void *const pointers[], uint32_t n);
  * that run keep their memory.
  *
  * Returns within about a second, even if a process that died holds EAL's
- * locks. It is then logged, and EAL's memory is left to the end of the process.
+ * locks; later where others have all CPUs. It is then logged, and EAL's memory is
+ * left to the end of the process. The signal SIGURG is used to end the wait.
  *
  * Does nothing if ferry_eal_init() did not succeed with these arguments, if it is
  * called again, or in a process that was forked from the one that called

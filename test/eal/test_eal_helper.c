@@ -13,12 +13,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include <rte_common.h>
+#include <rte_eal.h>
 #include <rte_malloc.h>
+#include <rte_pause.h>
 
 #include "eal_private.h"
 #include "ferry_test.h"
@@ -154,6 +157,66 @@ a_call_that_gets_no_cpu_is_waited_for(void **state)
 	assert_int_equal(freed(), 2);
 }
 
+/* EAL's code is this test's. */
+enum rte_proc_type_t
+rte_eal_process_type(void)
+{
+	return RTE_PROC_PRIMARY;
+}
+
+static uint32_t got_it;
+
+/* As EAL waits for a lock, and then has it. */
+static void
+poll_lock(void *arg)
+{
+	(void)arg;
+	while (__atomic_load_n(&locked, __ATOMIC_ACQUIRE) != 0)
+		rte_pause();
+	__atomic_store_n(&got_it, 1, __ATOMIC_RELEASE);
+}
+
+/* Not in a loop of this program's code. */
+static void
+work_long(void *arg)
+{
+	const uint64_t end = ferry_test_now_ns() +
+		EAL_PATIENCE_MAX_MS * UINT64_C(2000000);
+	static char bytes[65536];
+
+	while (ferry_test_now_ns() < end)
+		assert_true(getrandom(bytes, sizeof(bytes), 0) > 0);
+	poll_lock(arg);
+}
+
+/* Else it could get the lock when the process ends, and take it along. */
+static void
+the_last_call_does_not_get_a_lock_that_was_given_up(void **state)
+{
+	(void)state;
+	got_it = 0;
+	__atomic_store_n(&locked, 1, __ATOMIC_RELEASE);
+	assert_int_equal(eal_helper_call("the end", poll_lock, NULL, 0, true),
+		-ETIMEDOUT);
+	/* No thread of it is left. */
+	assert_false(eal_helper_busy());
+	__atomic_store_n(&locked, 0, __ATOMIC_RELEASE);
+	usleep(200000);
+	assert_int_equal(got_it, 0);
+}
+
+static void
+a_last_call_that_works_is_waited_for(void **state)
+{
+	(void)state;
+	got_it = 0;
+	__atomic_store_n(&locked, 0, __ATOMIC_RELEASE);
+	assert_int_equal(eal_helper_call("the end", work_long, NULL, 0, true),
+		0);
+	assert_int_equal(got_it, 1);
+	assert_false(eal_helper_busy());
+}
+
 static void
 mask_get(void *arg)
 {
@@ -168,7 +231,8 @@ signals_are_for_the_applications_threads(void **state)
 
 	(void)state;
 	mask_get(&before);
-	assert_int_equal(eal_helper_call("a look", mask_get, &mask, 0), 0);
+	assert_int_equal(eal_helper_call("a look", mask_get, &mask, 0, false),
+		0);
 	for (signal = 1; signal < SIGRTMAX; signal++)
 		/* Nothing can block these; glibc keeps two for itself. */
 		if (signal != SIGKILL && signal != SIGSTOP &&
@@ -194,6 +258,8 @@ main(void)
 		cmocka_unit_test(much_memory_has_the_time_that_clearing_it_takes),
 		cmocka_unit_test(what_a_lock_keeps_is_given_back_later),
 		cmocka_unit_test(a_call_that_gets_no_cpu_is_waited_for),
+		cmocka_unit_test(the_last_call_does_not_get_a_lock_that_was_given_up),
+		cmocka_unit_test(a_last_call_that_works_is_waited_for),
 		cmocka_unit_test(signals_are_for_the_applications_threads),
 		cmocka_unit_test(without_eal_no_memory_is_no_fault_of_descriptors),
 	};
