@@ -35,7 +35,9 @@ hub_make(struct ferry_hub **hub, const struct pipe_options *o)
 		break;
 	case -ENOMEM:
 		app_error("not enough hugepages for a hub of %" PRIu64 " MiB: "
-			"give --memory less, or reserve more", o->memory >> 20);
+			"give --memory less, or reserve more; the size= of the "
+			"hugetlbfs or the container's limit may be lower", o->
+			memory >> 20);
 		break;
 	case -EMFILE:
 		app_error("the limit of open files is too low for a hub of %"

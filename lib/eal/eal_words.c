@@ -192,6 +192,14 @@ eal_words_why(struct ferry_eal_args *args, int error)
 		return eal_refuse(args, error, "the hub's hugepages cannot be "
 			"mapped here: its hugetlbfs must be mounted at the same "
 			"place, and be writable");
+	/* The first that each process takes of the heap that all share. Where it
+	 * has to grow, the primary asks all others. */
+	if (find("rte_service_init() failed") != NULL)
+		return eal_refuse(args, -ENOMEM, "EAL gets no memory for this "
+			"process: either no hugepage is free, or a process of "
+			"file prefix '%s' does not answer because it is "
+			"stopped or gets no CPU: reserve more hugepages, or let "
+			"it go on, and try again", args->prefix);
 	/* It names the file, and what is wrong with it. */
 	line = find("get_seg_fd(): open");
 	if (line != NULL)

@@ -117,6 +117,10 @@ what_eal_said_last_and_what_matters_is_the_reason(void **state)
 	});
 	eal_expect(out, -EINVAL, "EAL does not start: lcore 400 is too high (");
 	out = fails((struct how) {
+		.error = ENOEXEC, .lines = { "rte_service_init() failed" },
+	});
+	eal_expect(out, -ENOMEM, "gets no memory for this process");
+	out = fails((struct how) {
 		.error = EINVAL, .lines = { "Cannot init plugins" },
 	});
 	eal_expect(out, -EINVAL, "EAL does not start: Cannot init plugins (");
