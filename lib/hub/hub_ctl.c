@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +12,33 @@
 #include "hub_ctl.h"
 
 RTE_LOG_REGISTER(ferry_hub_logtype, ferry.hub, NOTICE);
+
+/* Whether the log takes a line now: a pipe may be full and its reader stopped, a
+ * terminal may be held with Ctrl-S. */
+static bool
+log_is_writable(void)
+{
+	FILE *stream = rte_log_get_stream();
+	struct pollfd p = { .events = POLLOUT };
+
+	p.fd = stream != NULL ? fileno(stream) : -1;
+	/* EAL's own stream has no file, and goes to stderr. */
+	if (p.fd < 0)
+		p.fd = STDERR_FILENO;
+	return poll(&p, 1, 0) != 0;
+}
+
+void
+ferry_hub_log(uint32_t level, const char *format, ...)
+{
+	va_list ap;
+
+	if (!rte_log_can_log(ferry_hub_logtype, level) || !log_is_writable())
+		return;
+	va_start(ap, format);
+	rte_vlog(level, ferry_hub_logtype, format, ap);
+	va_end(ap);
+}
 
 /*
  * The one thing ferry keeps per process: a thread that attaches in the hub's

@@ -37,9 +37,11 @@
 #include "hub_socket.h"
 
 extern int ferry_hub_logtype;
+/* Log a line, unless that would block: a hub whose log is not read goes on. */
+void ferry_hub_log(uint32_t level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 #define HUB_LOG(level, fmt, ...) \
-	rte_log(RTE_LOG_ ## level, ferry_hub_logtype, \
-		"ferry: " fmt "\n", ## __VA_ARGS__)
+	ferry_hub_log(RTE_LOG_ ## level, "ferry: " fmt "\n", ## __VA_ARGS__)
 
 enum hub_role { HUB_TX, HUB_RX };
 

@@ -453,6 +453,49 @@ a_daemon_without_descriptors_can_ask(void **state)
 	peer_exit_hub(&hub);
 }
 
+/* As where the reader of its log is stopped. */
+static int
+fill_stderr(struct peer *peer)
+{
+	static const char zeros[4096];
+	int ends[2];
+
+	(void)peer;
+	if (pipe(ends) != 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) != 0)
+		return -errno;
+	while (write(ends[1], zeros, sizeof(zeros)) > 0)
+		;
+	while (write(ends[1], zeros, 1) > 0)
+		;
+	/* Who writes now waits. */
+	if (fcntl(ends[1], F_SETFL, 0) != 0 ||
+			dup2(ends[1], STDERR_FILENO) != STDERR_FILENO)
+		return -errno;
+	return 0;
+}
+
+static void
+a_hub_whose_log_is_not_read_goes_on(void **state)
+{
+	const struct peer_order fill = {
+		.op = PEER_CUSTOM, .custom = fill_stderr,
+	};
+	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
+
+	(void)state;
+	ferry_procs_need();
+	/* So that it tells of deaths. */
+	peer_start(&hub, FERRY_EAL_HUB, "--log-level=notice");
+	assert_int_equal(peer_do(&hub, &create).result, 0);
+	assert_int_equal(peer_do(&hub, &fill).result, 0);
+	peer_start_endpoint(&a);
+	ferry_proc_kill(&a.proc);
+	peer_start_endpoint(&b);
+	peer_check_hub(&hub, 1);
+	peer_exit(&b);
+	peer_exit_hub(&hub);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -464,6 +507,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(an_idle_hub_sleeps, ferry_procs_end),
 		cmocka_unit_test_teardown(what_is_no_hub_is_told, ferry_procs_end),
 		cmocka_unit_test_teardown(a_daemon_without_descriptors_can_ask, ferry_procs_end),
+		cmocka_unit_test_teardown(a_hub_whose_log_is_not_read_goes_on, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */
