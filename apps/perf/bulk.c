@@ -28,6 +28,7 @@
 #include "bulk.h"
 #include "ferry_bulk.h"
 #include "ferry_memory.h"
+#include "work.h"
 
 /* Between two calls of side.sample. */
 #define SAMPLE_NS 1000000
@@ -46,6 +47,14 @@ struct told {
 	uint64_t first;
 	uint64_t last;
 };
+
+/* Whether the follower has each message's time in side_area.times. */
+static bool
+tells_times(const struct side_job *job)
+{
+	return job->kind == SIDE_BULK_STREAM &&
+		(job->wire == WIRE_BULK || job->wire == WIRE_COPY);
+}
 
 /* The rewriting due before the next message is sent. */
 static void
@@ -67,7 +76,7 @@ ring_have(struct side *s, uint64_t bytes)
 {
 	if (s->ring_size >= bytes && bytes > 0)
 		return 0;
-	bulk_close(s);
+	side_ring_free(s);
 	if (bytes == 0)
 		return 0;
 	s->ring = ferry_alloc(s->ep, bytes);
@@ -77,7 +86,8 @@ ring_have(struct side *s, uint64_t bytes)
 	return 0;
 }
 
-int
+/* This side's ring, filled by the leader. Its memory stays for the cases to come. */
+static int
 bulk_open(struct side *s, const struct side_job *job)
 {
 	struct belt *b = &s->belt;
@@ -93,15 +103,6 @@ bulk_open(struct side *s, const struct side_job *job)
 	if (s->lead)
 		rewrite(s, job);
 	return 0;
-}
-
-void
-bulk_close(struct side *s)
-{
-	if (s->ring != NULL)
-		ferry_free(s->ep, s->ring);
-	s->ring = NULL;
-	s->ring_size = 0;
 }
 
 /* The next message. */
@@ -417,7 +418,7 @@ static int
 lead_stream(struct side *s, const struct side_job *job,
 		struct side_slice *slice)
 {
-	const bool bare = !bulk_tells_times(job);
+	const bool bare = !tells_times(job);
 	struct window w = { .n = 0 };
 	struct told told;
 	struct load m;
@@ -445,7 +446,7 @@ lead_stream(struct side *s, const struct side_job *job,
 	return ret;
 }
 
-int
+static int
 bulk_lead(struct side *s, const struct side_job *job, struct side_slice *slice)
 {
 	struct ferry_bulk_stats before, after;
@@ -535,7 +536,7 @@ take(struct side *s, const struct side_job *job, const struct ferry_msg *msg,
 	ret = job->step != 0 ? read_steps(s, job, in, m, told, bad) :
 		await(s, in, m->len);
 	told->last = side_now();
-	if (bulk_tells_times(job))
+	if (tells_times(job))
 		histogram_record(&s->area->times,
 			side_ticks_since(ferry_bulk_tag(in)));
 	*bad |= ferry_bulk_len(in) != m->len;
@@ -565,7 +566,7 @@ receive(struct side *s, const struct side_job *job, const struct load *m,
 	if (ferry_msg_is_bulk(&msg))
 		return take(s, job, &msg, m, told, bad);
 	told->last = side_now();
-	if (bulk_tells_times(job))
+	if (tells_times(job))
 		histogram_record(&s->area->times, side_ticks_since(msg.tag));
 	*bad |= msg.len != m->len;
 	if (*bad == 0)
@@ -590,10 +591,10 @@ follow_one(struct side *s, const struct side_job *job, const struct load *m,
 	return 0;
 }
 
-int
+static int
 bulk_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 {
-	const bool each = !bulk_tells_times(job);
+	const bool each = !tells_times(job);
 	struct ferry_bulk_stats before, after;
 	struct told told = { 0 };
 	struct load m;
@@ -615,3 +616,62 @@ bulk_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 	ack->copied = after.copied - before.copied;
 	return ret;
 }
+
+static bool
+is_alone(const struct side_job *job)
+{
+	return job->wire == WIRE_BARE;
+}
+
+static uint64_t
+singles_least(const struct side_job *job)
+{
+	return bulk_period(job);
+}
+
+static void
+singles_numbers(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(job);
+	RTE_SET_USED(bytes);
+	numbers[0] = (double)slice->last / ghz;
+	numbers[1] = (double)slice->first / ghz;
+}
+
+const struct work bulk_work = {
+	.open = bulk_open,
+	.lead = bulk_lead,
+	.follow = bulk_follow,
+	.is_alone = is_alone,
+	.least = singles_least,
+	.numbers = singles_numbers,
+	.is_time = true,
+	.ways = 1,
+};
+
+/* Most of the time as many are under way as may be. */
+static uint64_t
+stream_least(const struct side_job *job)
+{
+	return RTE_ALIGN_MUL_CEIL(3 * job->depth, bulk_period(job));
+}
+
+static void
+stream_numbers(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(job);
+	numbers[0] = work_speed(bytes, slice->busy, ghz);
+}
+
+const struct work bulk_stream_work = {
+	.open = bulk_open,
+	.lead = bulk_lead,
+	.follow = bulk_follow,
+	.is_alone = is_alone,
+	.tells_times = tells_times,
+	.least = stream_least,
+	.numbers = stream_numbers,
+	.ways = 1,
+};

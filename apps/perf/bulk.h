@@ -20,21 +20,6 @@ enum bulk_sizes {
 	BULK_MIXED,
 };
 
-/* Whether it is about these. */
-static inline bool
-bulk_is(const struct side_job *job)
-{
-	return job->kind == SIDE_BULK || job->kind == SIDE_BULK_STREAM;
-}
-
-/* Whether the follower has each message's time in side_area.times. */
-static inline bool
-bulk_tells_times(const struct side_job *job)
-{
-	return job->kind == SIDE_BULK_STREAM &&
-		(job->wire == WIRE_BULK || job->wire == WIRE_COPY);
-}
-
 /* Messages after which the lengths repeat: what runs are multiples of. */
 uint32_t bulk_period(const struct side_job *job);
 
@@ -46,14 +31,5 @@ uint64_t bulk_ring_min(const struct side_job *job);
 
 /* Hub memory that one side takes for a case, in bytes; 0 if it is no such. */
 uint64_t bulk_reserve(const struct side_job *job);
-
-/*
- * This side's ring, filled by the leader. Its memory stays for the cases to
- * come. 0, or why there is none.
- */
-int bulk_open(struct side *s, const struct side_job *job);
-
-/* Give the memory back. */
-void bulk_close(struct side *s);
 
 #endif /* PERF_BULK_H */

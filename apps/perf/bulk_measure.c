@@ -15,6 +15,7 @@
 #include "ferry_bulk.h"
 #include "measure.h"
 #include "plugin.h"
+#include "work.h"
 
 /* Patience with a device that hangs: a thousand times what a claim takes. */
 #define STALL_PATIENCE_MS 20
@@ -132,7 +133,7 @@ race_calibrate(struct race *r, uint32_t i)
 static bool
 is_better(const struct race *r, double a, double b)
 {
-	return r->c[0].job.kind == SIDE_BULK ? a < b : a > b;
+	return work_of(&r->c[0].job)->is_time ? a < b : a > b;
 }
 
 /* Slices of all in turn; to be given to race_fini(), whatever it returns. */
@@ -179,7 +180,7 @@ race_row(struct race *r, uint32_t k, uint32_t bound, uint32_t v,
 	m->ferry = r->c[k];
 	m->bound = r->c[bound];
 	measure_row(m, &row, v, metric, "GB/s");
-	if (m->ferry.job.kind == SIDE_BULK) {
+	if (work_of(&m->ferry.job)->is_time) {
 		row.unit = "us";
 		row.value /= 1e3;
 		row.bound_value /= 1e3;

@@ -68,7 +68,7 @@ bulk_ring_min(const struct side_job *job)
 uint64_t
 bulk_reserve(const struct side_job *job)
 {
-	if (!bulk_is(job))
+	if (job->kind != SIDE_BULK && job->kind != SIDE_BULK_STREAM)
 		return 0;
 	/* Where there is no ring, there is the message. */
 	return RTE_MAX(job->pool, job->flags & SIDE_OWN ?

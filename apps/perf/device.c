@@ -14,7 +14,7 @@
 #include <rte_dmadev.h>
 #include <rte_memory.h>
 
-#include "device.h"
+#include "work.h"
 #include "ferry_lane.h"
 
 /* What hub_dma.c gives an engine's devices. */
@@ -149,7 +149,8 @@ check_end(struct side *s, const struct side_job *job, uint32_t slot,
 	return bad;
 }
 
-int
+/* The leader alone. s->dev is started, and stopped afterwards. */
+static int
 device_lead(struct side *s, const struct side_job *job,
 		struct side_slice *slice)
 {
@@ -193,3 +194,52 @@ device_lead(struct side *s, const struct side_job *job,
 	rte_dma_stop(s->dev);
 	return ret;
 }
+
+static int
+device_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
+{
+	RTE_SET_USED(s);
+	RTE_SET_USED(job);
+	RTE_SET_USED(ack);
+	return -ENOTSUP;
+}
+
+static bool
+wants_slots(const struct side *s, const struct side_job *job)
+{
+	RTE_SET_USED(s);
+	RTE_SET_USED(job);
+	return true;
+}
+
+static bool
+is_alone(const struct side_job *job)
+{
+	RTE_SET_USED(job);
+	return true;
+}
+
+static uint64_t
+least(const struct side_job *job)
+{
+	RTE_SET_USED(job);
+	return 64;
+}
+
+static void
+numbers_of(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(job);
+	numbers[0] = work_speed(bytes, slice->busy, ghz);
+}
+
+const struct work device_work = {
+	.lead = device_lead,
+	.follow = device_follow,
+	.wants_slots = wants_slots,
+	.is_alone = is_alone,
+	.least = least,
+	.numbers = numbers_of,
+	.ways = 1,
+};

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "cpu_time.h"
-#include "side.h"
+#include "work.h"
 
 /* Messages of one post: as many as are 32 KiB, at most 8. */
 #define BURST_BYTES 32768
@@ -159,7 +159,7 @@ single(struct side *s, const struct side_job *job, struct cpu_part *rewriting)
 	return ret;
 }
 
-int
+static int
 flow_lead(struct side *s, const struct side_job *job, struct side_slice *slice)
 {
 	struct cpu_part rewriting;
@@ -177,7 +177,7 @@ flow_lead(struct side *s, const struct side_job *job, struct side_slice *slice)
 	return ret;
 }
 
-int
+static int
 flow_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 {
 	struct histogram *times = &s->area->times;
@@ -216,3 +216,45 @@ flow_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 	}
 	return 0;
 }
+
+static bool
+tells_times(const struct side_job *job)
+{
+	RTE_SET_USED(job);
+	return true;
+}
+
+static void
+flow_numbers(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(job);
+	numbers[0] = work_speed(bytes, slice->ticks, ghz);
+}
+
+const struct work flow_work = {
+	.lead = flow_lead,
+	.follow = flow_follow,
+	.tells_times = tells_times,
+	.least = work_some,
+	.numbers = flow_numbers,
+	.ways = 1,
+};
+
+static void
+single_numbers(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(job);
+	RTE_SET_USED(bytes);
+	numbers[0] = (double)histogram_quantile(&slice->hist, 0.5) / ghz;
+}
+
+const struct work single_work = {
+	.lead = flow_lead,
+	.follow = flow_follow,
+	.tells_times = tells_times,
+	.least = work_some,
+	.numbers = single_numbers,
+	.ways = 1,
+};

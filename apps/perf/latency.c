@@ -17,7 +17,7 @@
 
 #include <rte_cycles.h>
 
-#include "side.h"
+#include "work.h"
 
 /* Make the next message ready to be sent. */
 static __rte_always_inline int
@@ -211,7 +211,7 @@ follow(struct side *s, const struct side_job *job, struct side_ack *ack,
 	return ret;
 }
 
-int
+static int
 latency_lead(struct side *s, const struct side_job *job,
 		struct side_slice *slice)
 {
@@ -233,7 +233,7 @@ latency_lead(struct side *s, const struct side_job *job,
 	}
 }
 
-int
+static int
 latency_follow(struct side *s, const struct side_job *job,
 		struct side_ack *ack)
 {
@@ -253,3 +253,29 @@ latency_follow(struct side *s, const struct side_job *job,
 		return follow(s, job, ack, WIRE_BARE, false);
 	}
 }
+
+static bool
+wants_slots(const struct side *s, const struct side_job *job)
+{
+	RTE_SET_USED(s);
+	return job->wire == WIRE_BARE;
+}
+
+static void
+numbers_of(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(job);
+	RTE_SET_USED(bytes);
+	numbers[0] = (double)histogram_quantile(&slice->hist, 0.5) / ghz / 2;
+}
+
+const struct work latency_work = {
+	.lead = latency_lead,
+	.follow = latency_follow,
+	.wants_slots = wants_slots,
+	.least = work_some,
+	.numbers = numbers_of,
+	.is_time = true,
+	.ways = 2,
+};

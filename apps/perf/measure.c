@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "app_eal.h"
-#include "bulk.h"
 #include "measure.h"
+#include "work.h"
 
 /* Slices of each candidate when the best copy kernel is looked for. */
 #define KERNEL_RUNS 3
@@ -106,38 +106,12 @@ slice_values(struct measurement *m, const struct side_job *job,
 {
 	const struct side_slice *s = &m->slice;
 	const double ghz = m->p->tsc_ghz;
-	const double bytes = bulk_is(job) ? (double)s->bytes :
+	const double bytes = s->bytes != 0 ? (double)s->bytes :
 		(double)job->n * job->len;
 	uint32_t i;
 
-	switch (job->kind) {
-	case SIDE_LATENCY:
-		values[0] = (double)histogram_quantile(&s->hist, 0.5) / ghz / 2;
-		break;
-	case SIDE_RATE:
-		values[0] = (double)job->n / ((double)s->ticks / ghz) * 1e3;
-		break;
-	case SIDE_FLOW:
-		values[0] = bytes / ((double)s->ticks / ghz);
-		break;
-	case SIDE_SINGLE:
-		values[0] = (double)histogram_quantile(&s->hist, 0.5) / ghz;
-		break;
-	case SIDE_DEVICE:
-	case SIDE_BULK_STREAM:
-		values[0] = bytes / ((double)s->busy / ghz);
-		break;
-	case SIDE_BULK:
-		values[0] = (double)s->last / ghz;
-		values[1] = (double)s->first / ghz;
-		break;
-	default:
-		values[0] = bytes / ((double)s->busy / ghz);
-		values[1] = bytes / ((double)s->ticks / ghz);
-		values[VALUE_SEND] = (double)s->busy / ghz / (double)job->n;
-		if (m->sc->what == SCENARIO_COPY_TWICE)
-			values[0] += bytes / ((double)s->peer_ticks / ghz);
-	}
+	work_of(job)->numbers(job, s, bytes, ghz, &values[VALUE_MAIN]);
+	values[VALUE_SEND] = (double)s->busy / ghz / (double)job->n;
 	for (i = 0; i < CPU_N; i++) {
 		/* ns per byte is s per GB. */
 		values[VALUE_CPU + i] = 1e3 * (double)s->cpu_ns[i] / bytes;
@@ -147,38 +121,12 @@ slice_values(struct measurement *m, const struct side_job *job,
 	values[VALUE_DMA] = 100 * (double)m->dma_bytes / bytes;
 }
 
-/* The fewest messages a run may have. */
-static uint64_t
-least(const struct side_job *job)
-{
-	switch (job->kind) {
-	case SIDE_RATE:
-		return 32 * SIDE_BURST;
-	case SIDE_LATENCY:
-	case SIDE_FLOW:
-	case SIDE_SINGLE:
-		return job->len <= 65536 ? 64 : 8;
-	case SIDE_DEVICE:
-		return 64;
-	case SIDE_BULK:
-		return bulk_period(job);
-	case SIDE_BULK_STREAM:
-		/* Most of the time as many are under way as may be. */
-		return RTE_ALIGN_MUL_CEIL(3 * job->depth, bulk_period(job));
-	default:
-		/* Bounds of one core copying do with less. */
-		if (job->flags & SIDE_NO_REWRITE)
-			return 2;
-		return job->len <= 65536 ? 64 : 8;
-	}
-}
-
 int
 measure_calibrate(struct measurement *m, struct contender *c)
 {
 	const double want = m->slice_ms * 1e6 * m->p->tsc_ghz;
 	struct side_job *job = &c->job;
-	const uint64_t unit = least(job);
+	const uint64_t unit = work_of(job)->least(job);
 	double more;
 	int ret;
 
@@ -208,12 +156,11 @@ measure_choose_kernel(struct measurement *m, struct contender *c)
 	const uint32_t n_kernels = m->p->side.n_kernels;
 	double all[FERRY_COPY_KERNEL_MAX + 1][KERNEL_RUNS];
 	double values[VALUES], best = 0, is;
-	const bool times = job->kind == SIDE_LATENCY || job->kind == SIDE_BULK;
 	const uint64_t n = c->job.n;
 	uint32_t i, k, found = 0;
 	int ret = 0;
 
-	job->n = RTE_ALIGN_MUL_CEIL(n / 4 + 1, least(job));
+	job->n = RTE_ALIGN_MUL_CEIL(n / 4 + 1, work_of(job)->least(job));
 	for (i = 0; i < KERNEL_RUNS && ret == 0; i++)
 		for (k = 0; k < n_kernels && ret == 0; k++) {
 			job->kernel = k;
@@ -223,7 +170,7 @@ measure_choose_kernel(struct measurement *m, struct contender *c)
 		}
 	for (k = 0; k < n_kernels && ret == 0; k++) {
 		is = measure_median(all[k], KERNEL_RUNS);
-		if (k == 0 || (times ? is < best : is > best)) {
+		if (k == 0 || (work_of(job)->is_time ? is < best : is > best)) {
 			best = is;
 			found = k;
 		}
@@ -273,8 +220,7 @@ static void
 row_times(struct row *row, const struct measurement *m,
 		const struct contender *c)
 {
-	const double ticks = m->p->tsc_ghz *
-		(c->job.kind == SIDE_LATENCY ? 2 : 1);
+	const double ticks = m->p->tsc_ghz * work_of(&c->job)->ways;
 	const struct histogram *h = &c->hist;
 
 	row->p50 = (double)histogram_quantile(h, 0.5) / ticks;

@@ -13,7 +13,7 @@
 
 #include <rte_cycles.h>
 
-#include "side.h"
+#include "work.h"
 
 static int
 lead_copy(struct side *s, const struct side_job *job, struct side_slice *slice)
@@ -113,7 +113,7 @@ lead_bare(struct side *s, const struct side_job *job, struct side_slice *slice)
 	return 0;
 }
 
-int
+static int
 rate_lead(struct side *s, const struct side_job *job, struct side_slice *slice)
 {
 	switch (job->wire) {
@@ -191,7 +191,7 @@ follow_bare(struct side *s, const struct side_job *job, struct side_ack *ack)
 	return 0;
 }
 
-int
+static int
 rate_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 {
 	switch (job->wire) {
@@ -203,3 +203,27 @@ rate_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 		return follow_bare(s, job, ack);
 	}
 }
+
+static uint64_t
+least(const struct side_job *job)
+{
+	RTE_SET_USED(job);
+	return 32 * SIDE_BURST;
+}
+
+/* Millions a second. */
+static void
+numbers_of(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(bytes);
+	numbers[0] = (double)job->n / ((double)slice->ticks / ghz) * 1e3;
+}
+
+const struct work rate_work = {
+	.lead = rate_lead,
+	.follow = rate_follow,
+	.least = least,
+	.numbers = numbers_of,
+	.ways = 1,
+};

@@ -9,10 +9,9 @@
 #include <rte_cycles.h>
 
 #include "app_eal.h"
-#include "bulk.h"
-#include "device.h"
+#include "ferry_memory.h"
 #include "ferry_process.h"
-#include "side.h"
+#include "work.h"
 
 /* How long the two sides wait for each other to come: 20 s. */
 #define MEET_NS UINT64_C(20000000000)
@@ -241,6 +240,15 @@ side_quit(struct side *s)
 }
 
 void
+side_ring_free(struct side *s)
+{
+	if (s->ring != NULL)
+		ferry_free(s->ep, s->ring);
+	s->ring = NULL;
+	s->ring_size = 0;
+}
+
+void
 side_end(struct side *s)
 {
 	free(s->slots);
@@ -250,7 +258,7 @@ side_end(struct side *s)
 	ferry_rx_close(s->area_rx);
 	ferry_tx_close(s->ctl_tx);
 	ferry_rx_close(s->ctl_rx);
-	bulk_close(s);
+	side_ring_free(s);
 	ferry_detach(s->ep);
 	pool_free(&s->pool);
 	memset(s, 0, sizeof(*s));
@@ -273,8 +281,8 @@ ends_open(struct side *s, const struct side_job *job)
 	if (ret == 0 && receives)
 		ret = ferry_rx_open(&s->rx, s->ep,
 				s->lead ? SIDE_BACK : SIDE_FORWARD, &config);
-	if (ret == 0 && bulk_is(job))
-		ret = bulk_open(s, job);
+	if (ret == 0 && work_of(job)->open != NULL)
+		ret = work_of(job)->open(s, job);
 	else if (ret == 0 && sends)
 		ret = pool_set(&s->pool, job->pool, job->len,
 				job->flags & SIDE_COLD);
@@ -328,56 +336,12 @@ side_return_slots(struct side *s)
 	return ret;
 }
 
-static int
-lead(struct side *s, const struct side_job *job, struct side_slice *slice)
-{
-	switch (job->kind) {
-	case SIDE_LATENCY:
-		return latency_lead(s, job, slice);
-	case SIDE_RATE:
-		return rate_lead(s, job, slice);
-	case SIDE_FLOW:
-	case SIDE_SINGLE:
-		return flow_lead(s, job, slice);
-	case SIDE_DEVICE:
-		return device_lead(s, job, slice);
-	case SIDE_BULK:
-	case SIDE_BULK_STREAM:
-		return bulk_lead(s, job, slice);
-	default:
-		return stream_lead(s, job, slice);
-	}
-}
-
-static int
-follow(struct side *s, const struct side_job *job, struct side_ack *ack)
-{
-	switch (job->kind) {
-	case SIDE_LATENCY:
-		return latency_follow(s, job, ack);
-	case SIDE_RATE:
-		return rate_follow(s, job, ack);
-	case SIDE_FLOW:
-	case SIDE_SINGLE:
-		return flow_follow(s, job, ack);
-	case SIDE_BULK:
-	case SIDE_BULK_STREAM:
-		return bulk_follow(s, job, ack);
-	default:
-		return stream_follow(s, job, ack);
-	}
-}
-
-/* Whether a job wants this side's slots for a bound. */
 static bool
 wants_slots(const struct side *s, const struct side_job *job)
 {
-	if (job->kind == SIDE_LATENCY)
-		return job->wire == WIRE_BARE;
-	if (job->kind == SIDE_DEVICE)
-		return true;
-	return job->kind == SIDE_STREAM && s->tx != NULL &&
-		(job->wire == WIRE_BARE || job->wire == WIRE_LINE);
+	const struct work *w = work_of(job);
+
+	return w->wants_slots != NULL && w->wants_slots(s, job);
 }
 
 /* Leader: send a command and take the answer. */
@@ -410,17 +374,6 @@ side_close(struct side *s)
 
 	ends_close(s);
 	return ask(s, SIDE_CLOSE, NULL, &ack);
-}
-
-/* In bounds of one-way streams, and with devices, the other core is idle. */
-static bool
-is_alone(const struct side_job *job)
-{
-	if (bulk_is(job))
-		return job->wire == WIRE_BARE;
-	return job->kind == SIDE_DEVICE || (job->kind == SIDE_STREAM &&
-		job->wire != WIRE_COPY && job->wire != WIRE_LOAN &&
-		!(job->flags & SIDE_BOTH));
 }
 
 /* The CPU time of all: without what is not of the measurement. */
@@ -457,7 +410,8 @@ await_begun(struct side *s)
 int
 side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 {
-	const bool alone = is_alone(job);
+	const struct work *w = work_of(job);
+	const bool alone = w->is_alone != NULL && w->is_alone(job);
 	struct side_job mine = *job;
 	struct side_ack ack = { 0 };
 	uint64_t t0, all, waits;
@@ -476,7 +430,7 @@ side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 		return ret;
 	all = cpu_process_ns();
 	t0 = rte_rdtsc();
-	ret = lead(s, &mine, slice);
+	ret = w->lead(s, &mine, slice);
 	/* Waiting awake for the answer is no part of what is measured. */
 	waits = cpu_thread_ns();
 	if (ret == 0 && !alone)
@@ -484,8 +438,7 @@ side_run(struct side *s, const struct side_job *job, struct side_slice *slice)
 	slice->ticks = rte_rdtsc() - t0;
 	waits = cpu_thread_ns() - waits;
 	add_up(slice, &ack, cpu_process_ns() - all, waits);
-	if (job->kind == SIDE_FLOW || job->kind == SIDE_SINGLE ||
-			bulk_tells_times(job))
+	if (w->tells_times != NULL && w->tells_times(job))
 		slice->hist = s->area->times;
 	if (ret == 0)
 		ret = (int)ack.result;
@@ -509,7 +462,7 @@ follow_run(struct side *s, const struct side_job *job, struct side_ack *ack)
 	if (wants_slots(s, job))
 		ret = side_take_slots(s);
 	if (ret == 0)
-		ret = follow(s, job, ack);
+		ret = work_of(job)->follow(s, job, ack);
 	if (ret == 0 && wants_slots(s, job))
 		ret = side_return_slots(s);
 	ack->cpu_ns = cpu_thread_ns() - thread;

@@ -340,6 +340,8 @@ int side_return_slots(struct side *s);
  */
 int side_start(struct side *s, const char *hub, bool lead);
 void side_end(struct side *s);
+/* Give the memory of rings back. */
+void side_ring_free(struct side *s);
 /* Leader: make the follower end, whatever it is doing. Before side_end(). */
 void side_quit(struct side *s);
 
@@ -356,29 +358,5 @@ int side_run(struct side *s, const struct side_job *job,
 		struct side_slice *slice);
 /* Follower: do what the leader says until it is done. 0 or negative. */
 int side_follow(struct side *s);
-
-/* The two parts of each kind. Lead fills in slice, follow ack. 0, negative. */
-int latency_lead(struct side *s, const struct side_job *job,
-		struct side_slice *slice);
-int latency_follow(struct side *s, const struct side_job *job,
-		struct side_ack *ack);
-int rate_lead(struct side *s, const struct side_job *job,
-		struct side_slice *slice);
-int rate_follow(struct side *s, const struct side_job *job,
-		struct side_ack *ack);
-int stream_lead(struct side *s, const struct side_job *job,
-		struct side_slice *slice);
-int stream_follow(struct side *s, const struct side_job *job,
-		struct side_ack *ack);
-/* SIDE_FLOW and SIDE_SINGLE. */
-int flow_lead(struct side *s, const struct side_job *job,
-		struct side_slice *slice);
-int flow_follow(struct side *s, const struct side_job *job,
-		struct side_ack *ack);
-/* SIDE_BULK and SIDE_BULK_STREAM. */
-int bulk_lead(struct side *s, const struct side_job *job,
-		struct side_slice *slice);
-int bulk_follow(struct side *s, const struct side_job *job,
-		struct side_ack *ack);
 
 #endif /* PERF_SIDE_H */

@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "side.h"
+#include "work.h"
 
 static int
 lead_copy(struct side *s, const struct side_job *job, struct side_slice *slice)
@@ -108,7 +108,7 @@ lead_write(struct side *s, const struct side_job *job, struct side_slice *slice)
 	return 0;
 }
 
-int
+static int
 stream_lead(struct side *s, const struct side_job *job,
 		struct side_slice *slice)
 {
@@ -125,7 +125,7 @@ stream_lead(struct side *s, const struct side_job *job,
 }
 
 /* Only ferry's wires, and the bare copy where both sides copy at once. */
-int
+static int
 stream_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 {
 	const uint64_t start = side_now();
@@ -162,3 +162,46 @@ stream_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 	ack->ticks = side_now() - start;
 	return 0;
 }
+
+static bool
+wants_slots(const struct side *s, const struct side_job *job)
+{
+	return s->tx != NULL &&
+		(job->wire == WIRE_BARE || job->wire == WIRE_LINE);
+}
+
+/* In bounds of one-way streams the other core is idle. */
+static bool
+is_alone(const struct side_job *job)
+{
+	return job->wire != WIRE_COPY && job->wire != WIRE_LOAN &&
+		!(job->flags & SIDE_BOTH);
+}
+
+static uint64_t
+least(const struct side_job *job)
+{
+	/* Bounds of one core copying do with less. */
+	return job->flags & SIDE_NO_REWRITE ? 2 : work_some(job);
+}
+
+/* Of sending alone, by both sides if both do; of the whole loop. */
+static void
+numbers_of(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	numbers[0] = work_speed(bytes, slice->busy, ghz);
+	numbers[1] = work_speed(bytes, slice->ticks, ghz);
+	if (job->flags & SIDE_BOTH)
+		numbers[0] += work_speed(bytes, slice->peer_ticks, ghz);
+}
+
+const struct work stream_work = {
+	.lead = stream_lead,
+	.follow = stream_follow,
+	.wants_slots = wants_slots,
+	.is_alone = is_alone,
+	.least = least,
+	.numbers = numbers_of,
+	.ways = 1,
+};
