@@ -24,9 +24,7 @@
 #include "ferry_bulk.h"
 #include "ferry_errno.h"
 #include "ferry_lane.h"
-#include "ferry_post.h"
 #include "ferry_test.h"
-#include "late_lane.h"
 
 #define KIB UINT64_C(1024)
 /* A loop that takes longer does not end. */
@@ -172,6 +170,70 @@ a_window_is_emptied_into_pieces(void **state)
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
 	rig_stop(&rig);
 	alarm(0);
+}
+
+/* The consumer knows as soon as it looks, not only when it gives the message back. */
+static void
+a_window_whose_message_ended_early_is_done_with(void **state)
+{
+	const struct iovec dst = { to, sizeof(to) };
+	struct ferry_bulk_stats stats;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+	int ended;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	be_strangers(&rig);
+	rig.memory.is_shared = is_not_payload;
+	out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &dst, 1, &in), 0);
+	assert_int_equal(ferry_bulk_cancel(out, 0), 0);
+	assert_int_equal(rig.n_holds, 1);
+	ferry_bulk_ready(in, &ended);
+	assert_int_equal(ended, FERRY_E_CANCELLED);
+	ferry_bulk_rx_stats(rig.rx, &stats);
+	assert_int_equal(stats.aborted, 1);
+	assert_int_equal(rig.n_holds, 0);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	ferry_bulk_rx_stats(rig.rx, &stats);
+	assert_int_equal(stats.aborted, 1);
+	rig_stop(&rig);
+}
+
+/* A consumer writes nonsense: its producer does not copy, and both are told. */
+static void
+a_window_that_cannot_be_ends_its_message(void **state)
+{
+	struct ferry_bulk_block *block;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct rig rig;
+	unsigned int i;
+	int ended;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		rig_start(&rig, 256, 4);
+		rig_be_stranger(&rig.ch->tx);
+		rig_be_stranger(&rig.ch->rx);
+		out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
+		in = accept_one(&rig);
+		block = &chan_bulk(rig.ch)[0];
+		block->dst.flags |= FERRY_BULK_WINDOW;
+		/* Places: none, or more than there are units. */
+		block->dst.window = i == 0 ? 0 : block->n_units + 1;
+		assert_int_equal(ferry_bulk_poll(out), FERRY_E_CORRUPT);
+		ferry_bulk_ready(in, &ended);
+		assert_int_equal(ended, FERRY_E_CORRUPT);
+		ferry_bulk_close(out);
+		assert_int_equal(ferry_bulk_release(in, 0), 0);
+		rig_stop(&rig);
+	}
 }
 
 static uint32_t *
@@ -520,118 +582,6 @@ ends_that_are_stopped_leave_no_file_open(void **state)
 	munmap(other, sizeof(*other));
 }
 
-/* An engine's help, until it has nothing to do for the channel. */
-static bool
-engine_rests(struct rig_engine *e)
-{
-	int i;
-
-	for (i = 0; i < 200 && e->server.n_active > 0; i++)
-		ferry_server_poll(&e->server);
-	return e->server.n_active == 0;
-}
-
-static void
-an_engine_rests_while_it_cannot_help(void **state)
-{
-	struct ferry_bulk_out *out;
-	struct ferry_bulk_in *in;
-	struct rig_engine e;
-	struct rig rig;
-
-	(void)state;
-	rig_start_post(&rig, 256, 4, 1);
-	be_strangers(&rig);
-	rig_engine_make(&rig, &e, 0);
-	assert_int_equal(rig_serve(&rig, &e), 0);
-	/* Memory that it does not reach. */
-	rig.tx->end.local = false;
-	out = send_by(&rig, sizeof(data), FERRY_BULK_ENGINE);
-	in = accept_one(&rig);
-	chan_bulk(rig.ch)[0].src.flags = FERRY_BULK_SHARED;
-	assert_int_equal(rig.ch->service.bulk, 1);
-	assert_true(engine_rests(&e));
-	ferry_bulk_close(out);
-	assert_int_equal(ferry_bulk_release(in, 0), 0);
-	rig_leave(&rig, &e);
-	rig_engine_free(&e);
-	rig_stop(&rig);
-}
-
-/* It is over, which its producer has not noticed yet. */
-static void
-an_engine_rests_once_a_message_is_over(void **state)
-{
-	struct late late = { .hold = true };
-	struct ferry_bulk_out *out;
-	struct ferry_bulk_in *in;
-	struct rig_engine e;
-	struct rig rig;
-
-	(void)state;
-	rig_start_post(&rig, 256, 4, 1);
-	rig_engine_make(&rig, &e, 0);
-	late_add(&e.copier, &late);
-	assert_int_equal(rig_serve(&rig, &e), 0);
-	out = send_by(&rig, sizeof(data), FERRY_BULK_ENGINE);
-	in = accept_one(&rig);
-	/* It has begun, so that it knows the message. */
-	ferry_server_poll(&e.server);
-	assert_true(late.nb > 0);
-	ferry_bulk_end(&chan_bulk(rig.ch)[0], 1, FERRY_E_REFUSED);
-	assert_false(engine_rests(&e));
-	late.hold = false;
-	assert_true(engine_rests(&e));
-	assert_int_equal(rig.ch->service.bulk, 1);
-	ferry_bulk_close(out);
-	assert_int_equal(ferry_bulk_release(in, 0), 0);
-	rig_leave(&rig, &e);
-	rig_engine_free(&e);
-	rig_stop(&rig);
-}
-
-/* The device of an engine hangs, and cannot be stopped. */
-static void
-who_ends_a_message_for_a_device_wakes_both_ends(void **state)
-{
-	struct late late = { .hold = true, .close_result = -EBUSY };
-	uint32_t *tx_bell, *rx_bell;
-	struct ferry_bulk_out *out;
-	struct rig_engine e;
-	struct rig rig;
-
-	(void)state;
-	alarm(SECONDS);
-	rig_start_post(&rig, 256, 4, 1);
-	rig_engine_make(&rig, &e, 0);
-	late_add(&e.copier, &late);
-	e.copier.tune.hang_grace_ns = 1e6;
-	assert_int_equal(rig_serve(&rig, &e), 0);
-	out = send_by(&rig, 10000, FERRY_BULK_ENGINE);
-	accept_one(&rig);
-	tx_bell = sleeper(&rig, &rig.ch->tx, RIG_TX);
-	rx_bell = sleeper(&rig, &rig.ch->rx, RIG_RX);
-	ferry_server_poll(&e.server);
-	assert_int_equal(late.nb, 1);
-	assert_int_equal(*tx_bell, FERRY_BELL_ASLEEP);
-	assert_int_equal(*rx_bell, FERRY_BELL_ASLEEP);
-	while (e.server.stats.unsafe == 0)
-		ferry_server_poll(&e.server);
-	assert_int_equal(e.server.stats.unsafe, 1);
-	assert_int_equal(*tx_bell, FERRY_BELL_AWAKE);
-	assert_int_equal(*rx_bell, FERRY_BELL_AWAKE);
-	assert_int_equal(ferry_bulk_poll(out), -EIO);
-	/* Nothing of it counts as copied. */
-	assert_int_equal(e.server.stats.bulk_bytes, 0);
-	ferry_bulk_close(out);
-	rig_leave(&rig, &e);
-	rig_engine_free(&e);
-	/* Not the lane's any more, which is gone. */
-	chan_bulk(rig.ch)[0].units[0] = FERRY_UNIT_FREE;
-	rig_stop(&rig);
-	alarm(0);
-}
-
 /* A thread that waits for ever. */
 struct waiting {
 	struct rig rig;
@@ -848,6 +798,9 @@ main(void)
 		cmocka_unit_test(pieces_end_up_in_other_pieces),
 		cmocka_unit_test(a_window_is_emptied_into_pieces),
 		cmocka_unit_test(who_gets_no_memory_is_told_why),
+		cmocka_unit_test(
+			a_window_whose_message_ended_early_is_done_with),
+		cmocka_unit_test(a_window_that_cannot_be_ends_its_message),
 		cmocka_unit_test(a_message_wakes_its_consumer),
 		cmocka_unit_test(a_consumer_is_woken_for_what_it_waits_for),
 		cmocka_unit_test(the_producer_says_where_the_bytes_are_put),
@@ -859,9 +812,6 @@ main(void)
 		cmocka_unit_test(
 			a_producer_learns_who_copies_a_lone_message_best),
 		cmocka_unit_test(ends_that_are_stopped_leave_no_file_open),
-		cmocka_unit_test(an_engine_rests_while_it_cannot_help),
-		cmocka_unit_test(an_engine_rests_once_a_message_is_over),
-		cmocka_unit_test(who_ends_a_message_for_a_device_wakes_both_ends),
 		cmocka_unit_test(a_producer_sleeps_until_its_message_is_taken),
 		cmocka_unit_test(a_producer_sleeps_while_others_copy),
 		cmocka_unit_test(a_consumer_sleeps_while_others_copy),

@@ -638,6 +638,38 @@ closing_waits_for_who_writes_a_lent_buffer(void **state)
 	}
 }
 
+static void
+closing_waits_for_who_writes_an_accepted_message(void **state)
+{
+	static uint8_t own[LEN];
+	const struct iovec iov = { own, LEN };
+	struct writer writer = { 0 };
+	uint32_t first = 0;
+	pthread_t thread;
+	struct bench b;
+
+	(void)state;
+	/* Its time-out needs the TSC's frequency. */
+	ferry_test_need_eal();
+	bench_send(&b);
+	be_one(&b);
+	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, &iov, 1, &b.in),
+		0);
+	writer.block = b.block;
+	assert_int_equal(ferry_claim_take(b.block, UNITS, FERRY_UNIT_TX, 4,
+		UNITS, 0, &first), 4);
+	assert_int_equal(first, 0);
+	assert_int_equal(pthread_create(&thread, NULL, writer_run, &writer),
+		0);
+	ferry_rx_stop(b.rig.rx);
+	b.rig.rx = NULL;
+	assert_true(__atomic_load_n(&writer.has_ended, __ATOMIC_RELAXED));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), FERRY_E_REFUSED);
+	ferry_bulk_close(b.out);
+	bench_end(&b);
+}
+
 /* What another call finds out first is still the caller's cancelling. */
 static void
 cancelled_says_so_each_time(void **state)
@@ -771,6 +803,8 @@ main(void)
 		cmocka_unit_test(the_hub_dies_before_the_message_begins),
 		cmocka_unit_test(either_end_closes_without_a_hub),
 		cmocka_unit_test(closing_waits_for_who_writes_a_lent_buffer),
+		cmocka_unit_test(
+			closing_waits_for_who_writes_an_accepted_message),
 		cmocka_unit_test(cancelled_says_so_each_time),
 		cmocka_unit_test(what_ended_early_is_counted_at_both_ends),
 		cmocka_unit_test(closing_ends_what_is_under_way),

@@ -553,6 +553,60 @@ leave_check(void)
 	}
 }
 
+/* An engine falls asleep while a message is announced, and is told of it all the
+ * same: none but it copies. */
+static void
+engine_rests(void)
+{
+	int i;
+
+	/* What it is told, it finds in its first turn. */
+	ferry_server_poll(&engine.server);
+	for (i = 0; i < 1000 && engine.server.n_active > 0; i++)
+		ferry_server_poll(&engine.server);
+	assert_int_equal(engine.server.n_active, 0);
+}
+
+static void
+told_prepare_accept(void)
+{
+	assert_int_equal(send_from(area->source, FERRY_BULK_ENGINE), 1);
+	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+	engine_rests();
+}
+
+static void
+told_accept_op(void)
+{
+	const struct iovec iov = { area->own, LEN };
+
+	if (ferry_bulk_accept(rig.rx, &msg, &iov, 1, &in) == 0)
+		step_report(1);
+}
+
+static void
+told_prepare_send(void)
+{
+	assert_int_equal(ferry_bulk_lend(rig.rx, area->own, LEN), 0);
+	engine_rests();
+}
+
+static void
+told_send_op(void)
+{
+	if (send_from(area->source, FERRY_BULK_ENGINE) == 1)
+		step_report(1);
+}
+
+static void
+told_check(void)
+{
+	engine_rests();
+	check_that(step_reported() == 1);
+	check_that(ferry_claim_front(&chan_bulk(rig.ch)[0], 2, 0) == 2);
+	assert_int_equal(ferry_test_check(area->own, LEN, 4), -1);
+}
+
 static const struct race races[] = {
 	{ "a_lent_buffer_may_be_changed_for_a_shorter_one", false,
 		lend_prepare, lend_op, lend_act, lend_check },
@@ -572,6 +626,10 @@ static const struct race races[] = {
 		close_prepare_sent, poll_op, leave_act, leave_check },
 	{ "nor_by_one_without_a_hub", false,
 		close_prepare_orphans, poll_op, leave_act, leave_check },
+	{ "an_engine_is_told_of_a_message_that_is_accepted", true,
+		told_prepare_accept, told_accept_op, engine_rests, told_check },
+	{ "an_engine_is_told_of_a_message_to_a_lent_buffer", true,
+		told_prepare_send, told_send_op, engine_rests, told_check },
 };
 
 static void
@@ -591,7 +649,7 @@ area_map(void **state)
 }
 
 int
-main(void)
+main(int argc, char *argv[])
 {
 	struct CMUnitTest tests[RTE_DIM(races)] = { { 0 } };
 	unsigned int i;
@@ -601,6 +659,8 @@ main(void)
 		tests[i].test_func = a_race;
 		tests[i].initial_state = (void *)(uintptr_t)&races[i];
 	}
+	if (argc > 1) /* one of them, by name */
+		cmocka_set_test_filter(argv[1]);
 	stage_one_cpu();
 	return cmocka_run_group_tests(tests, area_map, NULL);
 }

@@ -13,8 +13,10 @@
 
 #include <cmocka.h>
 
+#include "chan_parts.h"
 #include "chan_rig.h"
 #include "ferry_bulk.h"
+#include "ferry_claim.h"
 #include "ferry_faults.h"
 #include "ferry_test.h"
 
@@ -194,6 +196,49 @@ a_bulk_message_goes_through_or_leaves_nothing(void **state)
 	sweep(call_bulk);
 }
 
+/* What it lacks to help with a bulk message it asks for again at its next turn. */
+static void
+a_server_that_helped_with_a_bulk_message_leaves_nothing(void **state)
+{
+	const struct ferry_bulk_options options = { .by = FERRY_BULK_ENGINE };
+	const struct iovec iov = { data, sizeof(data) };
+	struct ferry_bulk_block *block;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct rig_engine engine;
+	struct ferry_msg msg;
+	struct rig rig;
+	int64_t before;
+	uint32_t k, i;
+
+	(void)state;
+	for (k = 0; k < 2; k++) {
+		rig_start_post(&rig, 256, 4, 1);
+		rig_engine_make(&rig, &engine, 0);
+		assert_int_equal(ferry_bulk_send(rig.tx, &iov, 1, &options,
+			&out), 1);
+		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+		assert_int_equal(ferry_bulk_accept(rig.rx, &msg, NULL, 0, &in),
+			0);
+		block = &chan_bulk(rig.ch)[0];
+		before = ferry_faults_blocks();
+		assert_int_equal(rig_serve(&rig, &engine), 0);
+		ferry_faults_arm(k, FERRY_FAULT_LACK);
+		ferry_server_poll(&engine.server);
+		assert_int_equal(ferry_faults_disarm().name != NULL, k == 1);
+		for (i = 0; i < 10; i++)
+			ferry_server_poll(&engine.server);
+		assert_int_equal(ferry_claim_front(block, 1, 0), 1);
+		rig_leave(&rig, &engine);
+		assert_int_equal(ferry_faults_blocks(), before);
+		assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+		ferry_bulk_close(out);
+		assert_int_equal(ferry_bulk_release(in, 0), 0);
+		rig_engine_free(&engine);
+		rig_stop(&rig);
+	}
+}
+
 /* An end that begins to sleep has all CPUs settle before its first sleep; if they
  * cannot, it sleeps all the same, for a time that is bounded. */
 static void
@@ -238,6 +283,8 @@ main(void)
 		cmocka_unit_test(a_census_says_that_it_cannot_be_taken),
 		cmocka_unit_test(a_server_that_is_unmade_leaves_nothing),
 		cmocka_unit_test(a_bulk_message_goes_through_or_leaves_nothing),
+		cmocka_unit_test(
+			a_server_that_helped_with_a_bulk_message_leaves_nothing),
 		cmocka_unit_test(an_end_settles_before_it_sleeps),
 	};
 

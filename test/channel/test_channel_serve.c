@@ -162,9 +162,16 @@ a_long_send_goes_to_the_engine_if_that_is_quicker(void **state)
 	/* Not what is shorter. */
 	buf.len--;
 	assert_int_equal(ferry_tx_send(rig.tx, &buf, 1), 1);
+	buf.len++;
+	/* As many of a burst as there are slots. */
+	for (i = 0; i < 3; i++)
+		assert_int_equal(ferry_tx_send(rig.tx, &buf, 1), 1);
+	assert_int_equal(ferry_tx_send(rig.tx,
+		(struct ferry_buf[]) { buf, buf }, 2), 1);
+	assert_int_equal(ferry_tx_send(rig.tx, &buf, 1), 0);
 	__atomic_store_n(&turns.stop, true, __ATOMIC_RELEASE);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_int_equal(e.server.stats.msgs, 3);
+	assert_int_equal(e.server.stats.msgs, 7);
 	rig_leave(&rig, &e);
 	rig_engine_free(&e);
 	rig_stop(&rig);
