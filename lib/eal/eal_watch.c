@@ -145,7 +145,7 @@ static void
 describe(const struct watch *w, const char *at)
 {
 	const unsigned int s = (w->limit_ms + 999) / 1000;
-	char link[32], path[PATH_MAX], who[64];
+	char link[32], path[PATH_MAX] = "a file", who[64];
 	unsigned long call, fd;
 	struct stat st;
 	ssize_t n;
@@ -154,7 +154,8 @@ describe(const struct watch *w, const char *at)
 			fstat((int)fd, &st) == 0) {
 		snprintf(link, sizeof(link), "/proc/self/fd/%lu", fd);
 		n = readlink(link, path, sizeof(path) - 1);
-		path[n > 0 ? n : 0] = '\0';
+		if (n > 0)
+			path[n] = '\0';
 		locked_by(&st, who, sizeof(who));
 		snprintf(w->words, w->len, "EAL's start has waited for %u s for "
 			"the lock of %.100s, which %s has: is that stopped? End "
