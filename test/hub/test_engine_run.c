@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -129,6 +130,105 @@ an_lcore_runs_an_engine_until_it_is_destroyed(void **state)
 		stage_stop(&s);
 		assert_int_equal(rte_eal_get_lcore_state(1), WAIT);
 	}
+}
+
+/* Where an lcore's thread is that a signal keeps. */
+enum { NOT_YET, KEPT, GOES_ON };
+static uint32_t kept;
+
+static void
+keep(int signal)
+{
+	const struct timespec time = { 0, SECOND / 2 };
+
+	(void)signal;
+	__atomic_store_n(&kept, KEPT, __ATOMIC_RELEASE);
+	nanosleep(&time, NULL);
+	__atomic_store_n(&kept, GOES_ON, __ATOMIC_RELEASE);
+}
+
+static int
+tell_thread(void *arg)
+{
+	*(pthread_t *)arg = pthread_self();
+	return 0;
+}
+
+/* However long its last turn takes: the engine is freed then. */
+static void
+an_engine_that_is_destroyed_has_left_its_lcore(void **state)
+{
+	struct sigaction action = { .sa_handler = keep }, before;
+	const uint64_t limit = ferry_test_now_ns() + ANY_TIME;
+	pthread_t thread;
+	struct stage s;
+
+	(void)state;
+	ferry_test_need_eal();
+	assert_int_equal(rte_eal_remote_launch(tell_thread, &thread, 1), 0);
+	assert_int_equal(rte_eal_wait_lcore(1), 0);
+	stage_start(&s);
+	assert_int_equal(ferry_engine_launch(s.engine, 1), 0);
+	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
+	assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
+	while (__atomic_load_n(&kept, __ATOMIC_ACQUIRE) == NOT_YET)
+		assert_true(ferry_test_now_ns() < limit);
+	stage_stop(&s);
+	assert_int_equal(__atomic_load_n(&kept, __ATOMIC_ACQUIRE), GOES_ON);
+	assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+}
+
+static uint64_t
+attr_of(uint32_t service, uint32_t attr)
+{
+	uint64_t value;
+
+	assert_int_equal(rte_service_attr_get(service, attr, &value), 0);
+	return value;
+}
+
+/* Cycles that a service core spends on so many turns, at least. */
+static uint64_t
+cycles_of_turns(uint32_t service, uint64_t turns)
+{
+	const uint64_t limit = ferry_test_now_ns() + ANY_TIME;
+	uint64_t calls, cycles;
+
+	cycles = attr_of(service, RTE_SERVICE_ATTR_CYCLES);
+	calls = attr_of(service, RTE_SERVICE_ATTR_CALL_COUNT);
+	while (attr_of(service, RTE_SERVICE_ATTR_CALL_COUNT) - calls < turns)
+		assert_true(ferry_test_now_ns() < limit);
+	return attr_of(service, RTE_SERVICE_ATTR_CYCLES) - cycles;
+}
+
+/* By what DPDK's statistics say that a service core is busy with. */
+static void
+idle_turns_count_as_idle_at_a_service_core(void **state)
+{
+	struct stage s;
+	uint64_t cycles;
+	uint32_t id;
+	int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	assert_int_equal(rte_service_lcore_add(2), 0);
+	assert_int_equal(rte_service_lcore_start(2), 0);
+	stage_start(&s);
+	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
+	assert_int_equal(ferry_engine_service(s.engine, &id), 0);
+	assert_int_equal(rte_service_set_stats_enable(id, 1), 0);
+	assert_int_equal(rte_service_map_lcore_set(id, 2, 1), 0);
+	for (i = 0; i < 3; i++) {
+		cycles = attr_of(id, RTE_SERVICE_ATTR_CYCLES);
+		pass_some(&s, 50);
+		cycles_of_turns(id, 2);
+		assert_true(attr_of(id, RTE_SERVICE_ATTR_CYCLES) > cycles);
+		assert_int_equal(cycles_of_turns(id, 1000), 0);
+	}
+	stage_stop(&s);
+	assert_int_equal(rte_service_lcore_stop(2), 0);
+	assert_int_equal(rte_service_lcore_del(2), 0);
 }
 
 static void
@@ -492,7 +592,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_lcore_runs_an_engine_until_it_is_destroyed),
+		cmocka_unit_test(an_engine_that_is_destroyed_has_left_its_lcore),
 		cmocka_unit_test(a_service_core_runs_an_engine),
+		cmocka_unit_test(idle_turns_count_as_idle_at_a_service_core),
 		cmocka_unit_test(dma_devices_copy_for_an_engine),
 		cmocka_unit_test(
 		an_idle_engine_and_its_ends_cost_nothing_and_wake_at_once),
