@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * In every test a mutex is taken once and given up by the thread that has it,
+ * or the test ends: a mutex without attributes checks that from here on. What
+ * ThreadSanitizer does, it does itself.
+ */
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define CHECKED 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CHECKED 0
+#endif
+#endif
+#ifndef CHECKED
+#define CHECKED 1
+#endif
+
+#if CHECKED
+
+static int
+call(const char *name, pthread_mutex_t *mutex)
+{
+	int (*real)(pthread_mutex_t *) = (int (*)(pthread_mutex_t *))
+		(uintptr_t)dlsym(RTLD_NEXT, name);
+	const int error = real(mutex);
+
+	if (error != 0) {
+		fprintf(stderr, "%s: %s\n", name, strerror(error));
+		abort();
+	}
+	return 0;
+}
+
+/* In place of the C library's. */
+int
+pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr)
+{
+	int (*real)(pthread_mutex_t *, const pthread_mutexattr_t *) =
+		(int (*)(pthread_mutex_t *, const pthread_mutexattr_t *))
+		(uintptr_t)dlsym(RTLD_NEXT, "pthread_mutex_init");
+	pthread_mutexattr_t checks;
+	int error;
+
+	if (attr != NULL)
+		return real(mutex, attr);
+	error = pthread_mutexattr_init(&checks);
+	if (error != 0)
+		return error;
+	pthread_mutexattr_settype(&checks, PTHREAD_MUTEX_ERRORCHECK);
+	error = real(mutex, &checks);
+	pthread_mutexattr_destroy(&checks);
+	return error;
+}
+
+int
+pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	return call("pthread_mutex_lock", mutex);
+}
+
+int
+pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	return call("pthread_mutex_unlock", mutex);
+}
+
+#endif /* CHECKED */
