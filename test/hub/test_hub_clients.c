@@ -3,7 +3,6 @@
 /* A hub's connections to its clients: late ones, open ones at its end, and none
  * at all; and a client of something that is no hub. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -186,78 +185,6 @@ a_bad_name_makes_no_channel_whoever_asks(void **state)
 	peer_exit_hub(&hub);
 }
 
-/* How often a process's monitor has waited, and how long it has run. */
-struct activity {
-	unsigned long waits;
-	unsigned long ticks;
-};
-
-static void
-read_line_of(pid_t pid, const char *tid, const char *file, const char *begin,
-		char *line, int len)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/%s", (int)pid, tid,
-		file);
-	f = fopen(path, "re");
-	line[0] = '\0';
-	if (f == NULL)
-		return;
-	while (fgets(line, len, f) != NULL &&
-			strncmp(line, begin, strlen(begin)) != 0)
-		line[0] = '\0';
-	fclose(f);
-}
-
-static struct activity
-monitor_of(pid_t pid)
-{
-	struct activity a = { 0 };
-	char path[64], line[1024];
-	unsigned long user, system;
-	bool found = false;
-	struct dirent *e;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while (!found && (e = readdir(dir)) != NULL) {
-		read_line_of(pid, e->d_name, "comm", "", line, sizeof(line));
-		if (strncmp(line, "ferry-monitor", 13) != 0)
-			continue;
-		found = true;
-		read_line_of(pid, e->d_name, "status",
-			"voluntary_ctxt_switches:", line, sizeof(line));
-		assert_int_equal(sscanf(line, "%*s %lu", &a.waits), 1);
-		read_line_of(pid, e->d_name, "stat", "", line, sizeof(line));
-		assert_int_equal(sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d "
-			"%*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
-			2);
-		a.ticks = user + system;
-	}
-	closedir(dir);
-	assert_true(found);
-	return a;
-}
-
-/* Sooner or later the hub sleeps for a second without waking up once. */
-static void
-await_rest(const struct peer *hub)
-{
-	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
-	struct activity was, is = monitor_of(hub->proc.pid);
-
-	do {
-		assert_true(ferry_test_now_ns() < end);
-		was = is;
-		usleep(1000000);
-		is = monitor_of(hub->proc.pid);
-	} while (is.waits != was.waits || is.ticks != was.ticks);
-}
-
 static struct {
 	pid_t pid;
 } child;
@@ -299,9 +226,9 @@ an_idle_hub_sleeps(void **state)
 	(void)state;
 	ferry_procs_need();
 	peer_start_hub(&hub, 8 * MIB);
-	await_rest(&hub);
+	assert_true(ferry_test_await_rest(hub.proc.pid));
 	peer_start_endpoint(&a);
-	await_rest(&hub);
+	assert_true(ferry_test_await_rest(hub.proc.pid));
 	/* Also if a child has connections open that the hub is done with: one
 	 * that was answered, and one that never said anything. */
 	conn[0] = dial_and_wait(&hub);
@@ -310,7 +237,7 @@ an_idle_hub_sleeps(void **state)
 	assert_int_equal(greet(conn[0]), 0);
 	close(conn[0]);
 	close(conn[1]);
-	await_rest(&hub);
+	assert_true(ferry_test_await_rest(hub.proc.pid));
 	assert_int_equal(peer_do(&hub, &end).result, 0);
 	peer_exit(&a);
 	peer_exit_hub(&hub);

@@ -408,6 +408,8 @@ memory_of_endpoints_beside_such_a_device_is_not_given_out(void **state)
 	assert_int_equal(info.memory_limbo, a + b);
 	assert_int_equal(info.memory_endpoints, 0);
 	assert_true(info.memory_free < info.memory - a - b);
+	/* It does not look for ever. */
+	assert_true(ferry_test_await_rest(getpid()));
 	stage_stop(&s);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_eal.h>
@@ -242,4 +243,80 @@ ferry_test_check(const void *buf, size_t len, uint64_t seed)
 		return (int64_t)(i + j);
 	}
 	return -1;
+}
+
+/* How often the monitor of a process's hub has waited, and how long it has run. */
+struct activity {
+	unsigned long waits;
+	unsigned long ticks;
+};
+
+static void
+read_line_of(pid_t pid, const char *tid, const char *file, const char *begin,
+		char *line, int len)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/%s", (int)pid, tid,
+		file);
+	f = fopen(path, "re");
+	line[0] = '\0';
+	if (f == NULL)
+		return;
+	while (fgets(line, len, f) != NULL &&
+			strncmp(line, begin, strlen(begin)) != 0)
+		line[0] = '\0';
+	fclose(f);
+}
+
+static struct activity
+monitor_of(pid_t pid)
+{
+	struct activity a = { 0 };
+	char path[64], line[1024];
+	unsigned long user, system;
+	bool found = false;
+	struct dirent *e;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	if (dir == NULL)
+		abort();
+	while (!found && (e = readdir(dir)) != NULL) {
+		read_line_of(pid, e->d_name, "comm", "", line, sizeof(line));
+		if (strncmp(line, "ferry-monitor", 13) != 0)
+			continue;
+		found = true;
+		read_line_of(pid, e->d_name, "status",
+			"voluntary_ctxt_switches:", line, sizeof(line));
+		if (sscanf(line, "%*s %lu", &a.waits) != 1)
+			abort();
+		read_line_of(pid, e->d_name, "stat", "", line, sizeof(line));
+		if (sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u "
+				"%*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+			abort();
+		a.ticks = user + system;
+	}
+	closedir(dir);
+	if (!found)
+		abort();
+	return a;
+}
+
+bool
+ferry_test_await_rest(pid_t pid)
+{
+	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
+	struct activity was, is = monitor_of(pid);
+
+	do {
+		if (ferry_test_now_ns() > end)
+			return false;
+		was = is;
+		sleep(1);
+		is = monitor_of(pid);
+	} while (is.waits != was.waits || is.ticks != was.ticks);
+	return true;
 }

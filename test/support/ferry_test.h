@@ -8,6 +8,7 @@
  * were damaged. Include after the headers that cmocka.h asks for.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -78,6 +79,15 @@ uint64_t ferry_test_others_cpu_ns(uint64_t spin_ns);
  *   The share that they use in the end; 1 or more if they do not fall asleep.
  */
 double ferry_test_await_sleep(void);
+
+/**
+ * Wait until the thread in which a process's hub watches its clients sleeps for
+ * a second without waking up once.
+ *
+ * @return
+ *   Whether it does, sooner or later.
+ */
+bool ferry_test_await_rest(pid_t pid);
 
 /**
  * Entries of a process's directory in /proc, "." and ".." among them: "fd" or
