@@ -28,7 +28,7 @@
 /* How EAL fails: its error, and what it says before. */
 static struct how {
 	int error;
-	const char *lines[4];
+	const char *lines[5];
 } how;
 
 /* A descriptor that EAL opens, as it does: a program that is started has it. */
@@ -101,6 +101,7 @@ what_eal_said_last_and_what_matters_is_the_reason(void **state)
 		.lines = {
 			"the first of its troubles",
 			"the disk is gone",
+			"Failed to get current mempolicy: not permitted",
 			"No available 1048576 kB hugepages reported",
 			"FATAL: Cannot go on",
 		},

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +19,7 @@
 #include <rte_log.h>
 
 #include "hub_fixture.h"
+#include "hub_engine.h"
 #include "hub_private.h"
 
 /* Names that are too long by one, and the longest. */
@@ -85,6 +87,8 @@ a_hub_with_bad_values_is_not_made(void **state)
 	config.name = HUB;
 	assert_int_equal(ferry_hub_create(NULL, &config), -EINVAL);
 
+	/* The memory that a hub has by default is more than EAL has here. */
+	assert_int_equal(ferry_hub_create(&hub, NULL), -ENOMEM);
 	config.memory = 4096 * MIB; /* beyond the limit */
 	assert_int_equal(ferry_hub_create(&hub, &config), -ENOMEM);
 	config.memory = UINT64_MAX;
@@ -568,6 +572,86 @@ every_result_has_its_own_words(void **state)
 	assert_string_equal(ferry_strerror(INT32_MIN), "unknown result");
 }
 
+/* Each page that EAL gets for it is a file. */
+static void
+a_hub_without_descriptors_for_its_memory_says_so(void **state)
+{
+	const struct ferry_hub_config config = {
+		.name = HUB, .memory = 40 * MIB, .socket = -1,
+	};
+	struct ferry_hub *first, *hub;
+	struct rlimit was, few;
+	int ret;
+
+	(void)state;
+	ferry_test_need_eal();
+	/* Most of the pages that EAL has from its start. */
+	first = hub_make("first", 48 * MIB, 0, 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = was;
+	few.rlim_cur = ferry_test_entries(getpid(), "fd");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ret = ferry_hub_create(&hub, &config);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_int_equal(ret, -EMFILE);
+	assert_int_equal(ferry_hub_create(&hub, &config), 0);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+	assert_int_equal(ferry_hub_destroy(first), 0);
+}
+
+static void *
+open_tx(void *arg)
+{
+	struct ferry_tx *tx;
+
+	assert_int_equal(ferry_tx_open(&tx, arg, "c", NULL), 0);
+	return NULL;
+}
+
+/* The first is a number that is always atomic; the second is under a lock that
+ * is not to be had here, of which ThreadSanitizer is not told. */
+static bool
+is_wanted(const struct ferry_engine *e)
+{
+	return __atomic_load_n(&e->wanted, __ATOMIC_RELAXED) > 0;
+}
+
+static __attribute__((no_sanitize_thread)) uint32_t
+channels_of(const struct ferry_engine *e)
+{
+	return e->server.n_channels;
+}
+
+static void
+an_engine_gets_channels_between_its_turns(void **state)
+{
+	struct ferry_endpoint *ep;
+	struct ferry_engine *e;
+	struct ferry_hub *hub;
+	pthread_t thread;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 8 * MIB, 0, 0);
+	assert_int_equal(ferry_engine_create(&e, hub, NULL), 0);
+	ep = hub_join(HUB, "a");
+	alarm(FERRY_TEST_HANG_NS / 1000000000);
+	/* As in the middle of a turn. */
+	pthread_mutex_lock(&e->lock);
+	assert_int_equal(pthread_create(&thread, NULL, open_tx, ep), 0);
+	while (!is_wanted(e))
+		usleep(100);
+	assert_int_equal(channels_of(e), 0);
+	pthread_mutex_unlock(&e->lock);
+	pthread_join(thread, NULL);
+	alarm(0);
+	assert_int_equal(channels_of(e), 1);
+	ferry_detach(ep);
+	ferry_engine_destroy(e);
+	hub_check_empty(hub);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
 /* A thread that asks a hub which is busy. */
 static void *
 attach_busy(void *arg)
@@ -677,6 +761,8 @@ main(void)
 		cmocka_unit_test(channels_are_limited_and_their_places_come_back),
 		cmocka_unit_test(memory_needed_can_be_told_before_to_the_byte),
 		cmocka_unit_test(a_thread_that_ends_and_is_still_attached_is_told),
+		cmocka_unit_test(a_hub_without_descriptors_for_its_memory_says_so),
+		cmocka_unit_test(an_engine_gets_channels_between_its_turns),
 		cmocka_unit_test(a_busy_hub_keeps_no_other_hub_waiting),
 		cmocka_unit_test(a_hub_does_not_go_while_somebody_asks_it),
 		cmocka_unit_test(every_result_has_its_own_words),

@@ -88,6 +88,37 @@ who_speaks_late_is_answered(void **state)
 	peer_exit_hub(&hub);
 }
 
+/* Runs in the hub, as in a daemon: its next client has descriptor 0. */
+static int
+free_descriptor_0(struct peer *peer)
+{
+	(void)peer;
+	return close(STDIN_FILENO);
+}
+
+static void
+who_says_nothing_is_left_in_the_end(void **state)
+{
+	const struct peer_order order = {
+		.op = PEER_CUSTOM, .custom = free_descriptor_0,
+	};
+	struct pollfd p = { .events = POLLIN };
+	struct peer hub = { 0 };
+	char c;
+
+	(void)state;
+	ferry_procs_need();
+	peer_start_hub(&hub, 8 * MIB);
+	assert_int_equal(peer_do(&hub, &order).result, 0);
+	p.fd = control_dial();
+	assert_int_equal(poll(&p, 1, (int)(HANGS / 1000000)), 1);
+	assert_int_equal(recv(p.fd, &c, 1, 0), 0);
+	close(p.fd);
+	/* It was the only one. */
+	assert_true(ferry_test_await_rest(hub.proc.pid));
+	peer_exit_hub(&hub);
+}
+
 static void
 a_hub_that_ends_leaves_nothing_open(void **state)
 {
@@ -428,6 +459,7 @@ main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(who_speaks_late_is_answered, ferry_procs_end),
+		cmocka_unit_test_teardown(who_says_nothing_is_left_in_the_end, ferry_procs_end),
 		cmocka_unit_test_teardown(a_hub_that_ends_leaves_nothing_open, ferry_procs_end),
 		cmocka_unit_test_teardown(an_endpoint_that_ends_leaves_nothing_behind, ferry_procs_end),
 		cmocka_unit_test_teardown(a_bad_name_makes_no_channel_whoever_asks, ferry_procs_end),
