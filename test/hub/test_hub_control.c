@@ -31,6 +31,7 @@
 #include <cmocka.h>
 
 #include <rte_common.h>
+#include <rte_log.h>
 
 #include "ferry_errno.h"
 #include "ferry_memory.h"
@@ -395,6 +396,41 @@ free_fds(struct peer *peer)
 	return setrlimit(RLIMIT_NOFILE, &filler.was);
 }
 
+/* What the hub says meanwhile. */
+static struct {
+	FILE *stream;
+	char *text;
+	size_t size;
+} said;
+
+static int
+log_begin(struct peer *peer)
+{
+	(void)peer;
+	rte_log_set_global_level(RTE_LOG_WARNING);
+	rte_log_set_level_pattern("ferry.hub", RTE_LOG_WARNING);
+	said.stream = open_memstream(&said.text, &said.size);
+	return said.stream != NULL ? rte_openlog_stream(said.stream) : -errno;
+}
+
+/* How often it said that descriptors run out. */
+static int
+log_end(struct peer *peer)
+{
+	const char *at;
+	int n = 0;
+
+	(void)peer;
+	rte_log_set_global_level(RTE_LOG_ERR);
+	rte_openlog_stream(NULL);
+	fclose(said.stream);
+	for (at = said.text; (at = strstr(at, "raise the limit of the hub's "
+			"process")) != NULL; at++)
+		n++;
+	free(said.text);
+	return n;
+}
+
 static void
 a_hub_without_descriptors_refuses_newcomers_and_serves_the_others(void **state)
 {
@@ -405,9 +441,14 @@ a_hub_without_descriptors_refuses_newcomers_and_serves_the_others(void **state)
 	const struct peer_order unfill = {
 		.op = PEER_CUSTOM, .custom = free_fds,
 	};
+	const struct peer_order begin = {
+		.op = PEER_CUSTOM, .custom = log_begin,
+	};
+	const struct peer_order end = { .op = PEER_CUSTOM, .custom = log_end };
 	struct peer hub = { 0 }, a = { 0 }, b = { 0 };
 	struct peer_report rep;
 	unsigned int before;
+	uint64_t start;
 	int i, silent;
 
 	(void)state;
@@ -416,6 +457,8 @@ a_hub_without_descriptors_refuses_newcomers_and_serves_the_others(void **state)
 	peer_start_endpoint(&a);
 	peer_start(&b, FERRY_EAL_SECONDARY, NULL);
 	before = hub_fds(&hub);
+	start = ferry_test_now_ns();
+	assert_int_equal(peer_do(&hub, &begin).result, 0);
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(peer_do(&hub, &fill).result, 0);
 		/* In every other round a silent client has the last one. */
@@ -433,6 +476,9 @@ a_hub_without_descriptors_refuses_newcomers_and_serves_the_others(void **state)
 		assert_int_equal(peer_simple(&b, PEER_DETACH), 0);
 		await_fds(hub.proc.pid, before);
 	}
+	/* It said so, but no more often than every 10 s. */
+	assert_in_range(peer_do(&hub, &end).result, 1,
+		1 + (ferry_test_now_ns() - start) / SECONDS(10));
 	peer_exit(&a);
 	peer_exit(&b);
 	peer_exit_hub(&hub);
