@@ -18,6 +18,7 @@
 
 #include <rte_common.h>
 
+#include "chan_parts.h"
 #include "ferry_bulk.h"
 #include "ferry_engine.h"
 #include "ferry_memory.h"
@@ -394,6 +395,64 @@ engines_copy_what_an_end_and_the_hub_registered(void **state)
 	stop(&hub, &tx);
 }
 
+/* Runs in the consumer: as many buffers as it may. */
+static int
+lend(struct peer *peer)
+{
+	uint8_t *mem = ferry_alloc(peer->ep, MIB);
+	int n = 0, ret = mem != NULL ? 0 : -ENOMEM;
+
+	while (ret == 0) {
+		ret = ferry_bulk_lend(peer->rx, mem + n * 4096, 4096);
+		n += ret == 0;
+	}
+	return ret == -ENOBUFS ? n : ret;
+}
+
+/* Runs in the producer: those that it could take. */
+static int
+count_lent(struct peer *peer)
+{
+	const struct ferry_bulk_grant *grants =
+		chan_grants(ferry_tx_channel(peer->tx));
+	unsigned int i;
+	int n = 0;
+
+	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
+		n += __atomic_load_n(&grants[i].state, __ATOMIC_RELAXED) ==
+			FERRY_GRANT_OFFERED;
+	return n;
+}
+
+static int
+await_gone(struct peer *peer)
+{
+	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
+
+	while (ferry_tx_peer(peer->tx) != FERRY_END_GONE)
+		if (ferry_test_now_ns() > end)
+			return -ETIMEDOUT;
+	return 0;
+}
+
+/* A producer that is about to send may not have seen yet that it died. */
+static void
+what_a_dead_consumer_lent_cannot_be_taken(void **state)
+{
+	struct peer hub, rx, tx;
+
+	(void)state;
+	ferry_procs_need();
+	start(&hub, &rx, &tx);
+	assert_int_equal(do_custom(&rx, lend), FERRY_BULK_BLOCKS);
+	assert_int_equal(do_custom(&tx, count_lent), FERRY_BULK_BLOCKS);
+	ferry_proc_kill(&rx.proc);
+	assert_int_equal(do_custom(&tx, await_gone), 0);
+	assert_int_equal(do_custom(&tx, count_lent), 0);
+	assert_int_equal(peer_simple(&tx, PEER_CLOSE), 0);
+	stop(&hub, &tx);
+}
+
 static void
 whoever_is_killed_in_the_middle_of_messages_costs_no_memory(void **state)
 {
@@ -461,6 +520,7 @@ main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(registered_memory_is_shared_if_both_ends_say_so, ferry_procs_end),
 		cmocka_unit_test_teardown(engines_copy_what_an_end_and_the_hub_registered, ferry_procs_end),
+		cmocka_unit_test_teardown(what_a_dead_consumer_lent_cannot_be_taken, ferry_procs_end),
 		cmocka_unit_test_teardown(whoever_is_killed_in_the_middle_of_messages_costs_no_memory, ferry_procs_end),
 	};
 
