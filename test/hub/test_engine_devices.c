@@ -461,6 +461,63 @@ what_is_no_tuning_is_refused(void **state)
 
 #define HUB_BYTES (32 * MIB)
 
+/* All that can be known of a lane, so that nothing is measured. */
+static void
+give(struct ferry_calib_lane *lane, const char *name, double batch_ns)
+{
+	unsigned int i;
+
+	strcpy(lane->name, name);
+	for (i = 0; i < FERRY_PLACES * FERRY_HEATS; i++) {
+		lane->cost[i / FERRY_HEATS][i % FERRY_HEATS] =
+			(struct ferry_lane_model) { 100, 10 };
+		lane->source[i / FERRY_HEATS][i % FERRY_HEATS] =
+			FERRY_CALIB_GIVEN;
+	}
+	lane->job_ns = 2 * batch_ns;
+	lane->batch_ns = batch_ns;
+	lane->job_source = FERRY_CALIB_GIVEN;
+}
+
+static void
+a_job_costs_what_the_cheapest_lane_takes_for_it(void **state)
+{
+	static const double costs[] = { 50, 33, 50 };
+	static struct ferry_calib given, calib;
+	uint64_t now = 0;
+	const struct ferry_calib_options options = {
+		.socket = -1, .budget_ns = 1000000000, .clock = clock_ns,
+		.clock_arg = &now, .demote = FERRY_CALIB_DEMOTE_NEVER,
+		.given = &given,
+	};
+	struct ferry_lane *lane;
+	struct ferry_engine *e;
+	struct ferry_hub *hub;
+	unsigned int i;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, HUB_BYTES, 0, 0);
+	assert_int_equal(ferry_engine_create(&e, hub, NULL), 0);
+	hung_close_result = 0;
+	assert_int_equal(ferry_lane_open(&lane, &hung_driver, NULL, -1), 0);
+	assert_int_equal(ferry_engine_add_lane(e, lane), 0);
+	assert_int_equal(ferry_lane_open(&lane, &slow_driver, NULL, -1), 0);
+	assert_int_equal(ferry_engine_add_lane(e, lane), 0);
+	given.nb_lanes = 2;
+	for (i = 0; i + 1 < RTE_DIM(costs); i++) {
+		give(&given.lanes[0], "hung", costs[i]);
+		give(&given.lanes[1], "slow", costs[i + 1]);
+		assert_int_equal(ferry_engine_calibrate(e, &options, &calib),
+			0);
+		assert_int_equal(calib.nb_lanes, 3);
+		assert_true(ferry_engine_copier(e)->tune.policy.submit_ns ==
+			33);
+	}
+	ferry_engine_destroy(e);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
 /* Calibrate an engine with such a lane. Returns what of the hub's memory is
  * lost; *eal is what EAL has not got back when the hub has ended. */
 static uint64_t
@@ -526,6 +583,7 @@ main(void)
 		cmocka_unit_test(a_device_is_believed_by_what_it_copies),
 		cmocka_unit_test(memory_that_a_device_cannot_have_is_not_registered),
 		cmocka_unit_test(memory_that_a_lane_may_write_for_ever_is_given_to_nobody),
+		cmocka_unit_test(a_job_costs_what_the_cheapest_lane_takes_for_it),
 		cmocka_unit_test(what_is_no_tuning_is_refused),
 		cmocka_unit_test(an_engine_with_many_copies_under_way_lets_them_gather),
 	};
