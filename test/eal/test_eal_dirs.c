@@ -30,6 +30,7 @@
 #include "ferry_test.h"
 
 #define PAGE (UINT64_C(2) << 20)
+#define HOLD_MS 300000
 
 static char base[64], dir[192];
 static struct ferry_eal_args args;
@@ -261,6 +262,53 @@ names_are_taken_for_the_time_of_a_start(void **state)
 	close(fd);
 }
 
+/* Has what the test had open. */
+static int
+hold(int fd, void *arg)
+{
+	char go;
+
+	(void)arg;
+	return ferry_proc_read(fd, &go, 1, HOLD_MS) != 0;
+}
+
+static void
+a_few_of_those_who_have_a_file_open_are_named(void **state)
+{
+	static const char *const more[] = { "", "", "", " and 1 more" };
+	struct ferry_proc procs[RTE_DIM(more)];
+	char path[96], name[32], words[256];
+	unsigned int i, k;
+	const char *at;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/held", base);
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(eal_fds_holders(fd, words, sizeof(words)), 0);
+	assert_string_equal(words, "");
+	for (i = 0; i < RTE_DIM(more); i++) {
+		assert_int_equal(ferry_proc_start(&procs[i], hold, NULL), 0);
+		assert_int_equal(eal_fds_holders(fd, words, sizeof(words)),
+			i + 1);
+		/* The first three there are, and how many others. */
+		for (k = 0; k <= i && more[i][0] == '\0'; k++) {
+			snprintf(name, sizeof(name), "%d (",
+				(int)procs[k].pid);
+			assert_non_null(strstr(words, name));
+		}
+		at = strrchr(words, ')');
+		assert_non_null(at);
+		assert_string_equal(at + 1, more[i]);
+	}
+	for (i = 0; i < RTE_DIM(more); i++) {
+		assert_int_equal(ferry_proc_write(procs[i].fd, "g", 1), 0);
+		assert_int_equal(ferry_proc_wait(&procs[i], HOLD_MS), 0);
+	}
+	close(fd);
+}
+
 /* Map a page as a hub does; the file's name. */
 static void *
 page_map(unsigned int number, char path[96])
@@ -380,6 +428,7 @@ main(void)
 		IN_DIR(a_base_that_no_path_can_hold_is_refused),
 		IN_DIR(lcore_ids_are_locked_in_a_file_of_this_user),
 		IN_DIR(names_are_taken_for_the_time_of_a_start),
+		IN_DIR(a_few_of_those_who_have_a_file_open_are_named),
 		IN_DIR(page_files_of_a_hub_are_counted_and_missed),
 		IN_DIR(every_mount_of_hugepages_is_looked_at_and_cleaned),
 	};
