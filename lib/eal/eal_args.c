@@ -118,23 +118,20 @@ unlinks(const char *arg)
 static int
 add(struct ferry_eal_args *args, const char *format, ...)
 {
-	size_t used = 0;
+	char *text = args->text + args->text_used;
+	const size_t room = sizeof(args->text) - args->text_used;
 	va_list ap;
-	int n, i;
+	int n;
 
 	if (args->argc >= FERRY_EAL_ARGS_MAX)
 		return -E2BIG;
-	/* Text of the arguments made so far: each ends with a zero. */
-	for (i = 0; i < args->argc; i++)
-		if (args->argv[i] >= args->text &&
-				args->argv[i] < args->text + sizeof(args->text))
-			used += strlen(args->argv[i]) + 1;
 	va_start(ap, format);
-	n = vsnprintf(args->text + used, sizeof(args->text) - used, format, ap);
+	n = vsnprintf(text, room, format, ap);
 	va_end(ap);
-	if (n < 0 || used + n >= sizeof(args->text))
+	if (n < 0 || (size_t)n >= room)
 		return -E2BIG;
-	args->argv[args->argc++] = args->text + used;
+	args->text_used += (uint32_t)n + 1;
+	args->argv[args->argc++] = text;
 	return 0;
 }
 

@@ -61,6 +61,8 @@ struct ferry_eal_args {
 	 * started it. Else 0.
 	 */
 	uint64_t process;
+	/** Bytes of text that are used. */
+	uint32_t text_used;
 	/** What was added. */
 	char text[4096];
 };
