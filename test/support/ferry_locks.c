@@ -26,13 +26,18 @@
 
 #if CHECKED
 
+/* The C library's function, which is looked up once. */
 static int
-call(const char *name, pthread_mutex_t *mutex)
+call(const char *name, void **found, pthread_mutex_t *mutex)
 {
-	int (*real)(pthread_mutex_t *) = (int (*)(pthread_mutex_t *))
-		(uintptr_t)dlsym(RTLD_NEXT, name);
-	const int error = real(mutex);
+	void *real = __atomic_load_n(found, __ATOMIC_RELAXED);
+	int error;
 
+	if (real == NULL) {
+		real = dlsym(RTLD_NEXT, name);
+		__atomic_store_n(found, real, __ATOMIC_RELAXED);
+	}
+	error = ((int (*)(pthread_mutex_t *))(uintptr_t)real)(mutex);
 	if (error != 0) {
 		fprintf(stderr, "%s: %s\n", name, strerror(error));
 		abort();
@@ -64,13 +69,17 @@ pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr)
 int
 pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-	return call("pthread_mutex_lock", mutex);
+	static void *found;
+
+	return call("pthread_mutex_lock", &found, mutex);
 }
 
 int
 pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-	return call("pthread_mutex_unlock", mutex);
+	static void *found;
+
+	return call("pthread_mutex_unlock", &found, mutex);
 }
 
 #endif /* CHECKED */
