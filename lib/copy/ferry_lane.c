@@ -38,7 +38,7 @@ ferry_lane_open(struct ferry_lane **lane,
 	l->drv = driver;
 	l->socket = socket;
 	ret = driver->open(l, config, socket);
-	if (ret < 0) {
+	if (ret != 0) {
 		free(l);
 		return ret;
 	}

@@ -154,13 +154,22 @@ test_small_batches(void **state)
 static void
 test_lying_capacity(void **state)
 {
+	struct ferry_copy_done done;
+
 	(void)state;
 	ferry_test_need_eal();
 	fake.size = 3;
+	fake.pace = 0;
 	fake.lie_capacity = 100;
 	assert_int_equal(submit(0, LEN), 1);
 	assert_int_equal(fake.made, 3);
 	assert_int_equal(fake.tries, 4);
+	/* From now on it says none: then it gets none. */
+	fake.lie_capacity = 0;
+	assert_int_equal(ferry_lane_poll(lane, &done, 1), 0);
+	assert_int_equal(fake.tries, 4);
+	fake.lie_capacity = 100;
+	fake.pace = UINT16_MAX;
 	take_ok(0, LEN, OPS);
 }
 
