@@ -377,6 +377,32 @@ test_copy_in_between(void **state)
 	ferry_copier_fini(&c);
 }
 
+/* Each copy of a burst waits for a place and gets to the device, though others
+ * leave only one. */
+static void
+test_copies_wait_for_the_last_place(void **state)
+{
+	struct burst b = burst_same(64, FERRY_COPIER_MAX_JOBS - 1);
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start_real(&c);
+	dev.lazy_polls = 2;
+	dev.no_reach = b.src;
+	dev.no_reach_len = b.size;
+	add_fake(&c, &dev);
+	set_mode(&b, FERRY_MODE_LATENCY);
+	/* Done by the core, and not taken. */
+	assert_int_equal(ferry_copier_submit(&c, b.jobs, b.n), b.n);
+	assert_int_equal(dev.accepted, 0);
+	copy_mode(&c, 100000, 3, FERRY_MODE_EFFICIENCY);
+	assert_int_equal(dev.accepted, 3);
+	finish(&c, &b);
+	burst_free(&b);
+	ferry_copier_fini(&c);
+}
+
 static void
 test_unknown_placement_is_refused(void **state)
 {
@@ -452,6 +478,7 @@ main(void)
 		cmocka_unit_test(test_who_waits_comes_first),
 		cmocka_unit_test(test_devices_start_before_the_core),
 		cmocka_unit_test(test_copy_in_between),
+		cmocka_unit_test(test_copies_wait_for_the_last_place),
 		cmocka_unit_test(test_unknown_placement_is_refused),
 		cmocka_unit_test(test_unknown_mode_is_latency),
 		cmocka_unit_test(test_nothing_without_setup),

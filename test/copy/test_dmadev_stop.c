@@ -10,8 +10,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -101,6 +104,8 @@ test_names(void **state)
 static void
 test_attributes(void **state)
 {
+	char path[PATH_MAX];
+
 	(void)state;
 	fake_wq_make(FAKE_WQ_NONE);
 	assert_int_equal(dmadev_wq_max_transfer(WQ), 0);
@@ -123,6 +128,11 @@ test_attributes(void **state)
 	fake_wq_set("state", "quiescing\n");
 	assert_int_equal(dmadev_wq_state(WQ), DMADEV_WQ_UNKNOWN);
 	fake_wq_set("state", NULL);
+	assert_int_equal(dmadev_wq_state(WQ), DMADEV_WQ_UNKNOWN);
+	/* One that can be opened and not be read. */
+	snprintf(path, sizeof(path), "%s/" WQ "/state",
+		getenv("DSA_SYSFS_PATH"));
+	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(dmadev_wq_state(WQ), DMADEV_WQ_UNKNOWN);
 	assert_int_equal(dmadev_wq_state("wq9.9"), DMADEV_WQ_UNKNOWN);
 	fake_wq_remove();

@@ -62,6 +62,7 @@ test_keys_set_what_they_name(void **state)
 	c = parsed("gbps=1.5,t0_ns=100:200");
 	assert_int_equal(c.timing.mbps, 1500);
 	assert_int_equal(c.timing.t0_max_ns, 200);
+	assert_int_equal(parsed("gbps=2,gbps=0").timing.mbps, 0);
 	c = parsed("fail=3+:0x1f,wq=1,hang=2:50,wq=all,reorder=4");
 	assert_int_equal(c.wrong[0].fault[SOFTDSA_FAULT_FAIL].n, 3);
 	assert_true(c.wrong[7].fault[SOFTDSA_FAULT_FAIL].every);

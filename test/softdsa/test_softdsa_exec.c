@@ -268,6 +268,43 @@ test_a_fill_ends_where_its_destination_does(void **state)
 	drop(p);
 }
 
+/* As if the source ended after 64 bytes; a fill has none. */
+static void
+test_a_fault_on_purpose_says_where_it_is(void **state)
+{
+	static const struct softdsa_verdict v = {
+		.page_fault = true, .bytes = 64,
+	};
+	static uint8_t area[2000];
+	const uint64_t p = (uintptr_t)area;
+	const struct {
+		unsigned int op, status;
+		uint64_t src, dst, addr;
+	} ops[] = {
+		/* Apart, forwards, backwards from byte 299, and a fill. */
+		{ SOFTDSA_MOVE, SOFTDSA_PAGE_FAULT, p, p + 1000, p + 64 },
+		{ SOFTDSA_MOVE, SOFTDSA_PAGE_FAULT, p + 10, p, p + 74 },
+		{ SOFTDSA_MOVE, SOFTDSA_PAGE_FAULT, p, p + 10, p + 235 },
+		{ SOFTDSA_FILL, SOFTDSA_PAGE_FAULT | SOFTDSA_WRITE, 1, p,
+			p + 64 },
+	};
+	unsigned int i;
+
+	(void)state;
+	guard();
+	for (i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		const struct softdsa_desc d = {
+			.flags_op = ops[i].op << SOFTDSA_OP_SHIFT,
+			.src = ops[i].src, .dst = ops[i].dst, .size = 300,
+		};
+
+		assert_true(softdsa_exec(&d, &v, &go, go, &r));
+		assert_int_equal(r.status, ops[i].status);
+		assert_int_equal(r.done, 64);
+		assert_int_equal(r.fault_addr, ops[i].addr);
+	}
+}
+
 static void
 test_a_record_that_cannot_be_written_is_told(void **state)
 {
@@ -372,6 +409,7 @@ main(void)
 		cmocka_unit_test(test_addresses_that_cannot_be_are_faults),
 		cmocka_unit_test(test_a_fault_without_an_address_gets_one),
 		cmocka_unit_test(test_a_fill_ends_where_its_destination_does),
+		cmocka_unit_test(test_a_fault_on_purpose_says_where_it_is),
 		cmocka_unit_test(test_a_record_that_cannot_be_written_is_told),
 		cmocka_unit_test(test_the_guard_is_up_during_a_touch),
 		cmocka_unit_test(test_a_stopped_queue_stops_its_operation),

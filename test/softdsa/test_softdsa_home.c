@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,6 +30,7 @@
 
 #include "softdsa_dir.h"
 
+#define HANG_MS 60000
 /* Two users that are nobody's. */
 #define USER 61001
 #define OTHER 61002
@@ -631,6 +633,30 @@ test_removed_is_what_was_made(void **state)
 	close(dir.lock);
 }
 
+/* Who reads what the program writes comes to the end when the program closes it. */
+static void
+test_the_watcher_keeps_no_file_open(void **state)
+{
+	struct softdsa_config config;
+	char why[SOFTDSA_WHY_LEN];
+	struct softdsa_dir dir;
+	struct pollfd p;
+	int fds[2];
+
+	(void)state;
+	softdsa_config_default(&config);
+	assert_int_equal(softdsa_dir_make(&dir, &config, true, why), 0);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(softdsa_watch_start(&dir), 0);
+	close(fds[1]);
+	p = (struct pollfd) { .fd = fds[0], .events = POLLIN };
+	assert_int_equal(poll(&p, 1, HANG_MS), 1);
+	assert_int_equal(p.revents, POLLHUP);
+	close(fds[0]);
+	softdsa_dir_remove(&dir);
+	close(dir.lock);
+}
+
 int
 main(void)
 {
@@ -650,6 +676,7 @@ main(void)
 		TEST(test_sweep),
 		TEST(test_no_sweep_behind_a_link),
 		TEST(test_removed_is_what_was_made),
+		TEST(test_the_watcher_keeps_no_file_open),
 	};
 
 	return cmocka_run_group_tests_name("softdsa_home", tests, NULL, NULL);
