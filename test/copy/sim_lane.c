@@ -29,8 +29,13 @@ static double
 takes(struct sim *sim, const struct ferry_copy_job *job)
 {
 	const struct ferry_lane_model *model = &sim->model[job->place];
-	double ns = model->t0_ns + (double)job->len / model->bytes_per_ns;
+	uint64_t beyond = sim->bend != 0 && job->len > sim->bend ?
+		job->len - sim->bend : 0;
+	double ns = model->t0_ns +
+		(double)(job->len - beyond) / model->bytes_per_ns;
 
+	if (beyond > 0)
+		ns += (double)beyond / sim->beyond_bytes_per_ns;
 	memcpy(job->dst, job->src, job->len);
 	sim->jobs++;
 	sim->placed += job->place != FERRY_PLACE_AUTO;

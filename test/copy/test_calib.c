@@ -184,6 +184,25 @@ test_a_lane_of_short_jobs_is_measured_with_these(void **state)
 	ferry_lane_close(lane);
 }
 
+/* What short copies show of the bandwidth is not replaced by what long ones do,
+ * though it takes as long to begin one. */
+static void
+test_a_bandwidth_that_shows_is_kept(void **state)
+{
+	struct sim sim = sim_good("bent", false, 10000, 10);
+	struct ferry_lane *lane;
+
+	(void)state;
+	sim.bend = 65536;
+	sim.beyond_bytes_per_ns = 5;
+	lane = sim_open(&sim);
+	assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib), 0);
+	assert_model(lane, FERRY_PLACE_AUTO, FERRY_HEAT_HOT, 10000, 10);
+	assert_true(ferry_lane_cost(lane, FERRY_PLACE_AUTO,
+		FERRY_HEAT_COLD).bytes_per_ns < 7);
+	ferry_lane_close(lane);
+}
+
 /* They follow from the models, and from what a job costs the core. */
 static void
 test_break_evens_come_with_the_models(void **state)
@@ -707,6 +726,7 @@ main(void)
 		TEST(test_a_device_is_measured_once_for_all_placements),
 		TEST(test_outliers_do_not_matter),
 		TEST(test_a_lane_of_short_jobs_is_measured_with_these),
+		TEST(test_a_bandwidth_that_shows_is_kept),
 		TEST(test_break_evens_come_with_the_models),
 		TEST(test_a_failing_lane_keeps_its_seeds),
 		TEST(test_a_core_that_refuses_keeps_its_seeds),

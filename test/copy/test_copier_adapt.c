@@ -322,9 +322,9 @@ test_a_pause_does_not_excuse_a_worse_lane(void **state)
 	burst_free(&b);
 }
 
-/* A lane thought slow, of which nothing was heard for long, and a budget. */
+/* A lane thought slow that is new, and a budget. */
 static void
-start_probing(struct ferry_copier *c, struct fake *dev, double budget_ns)
+start_slow(struct ferry_copier *c, struct fake *dev, double budget_ns)
 {
 	static struct fake cpu;
 
@@ -334,8 +334,15 @@ start_probing(struct ferry_copier *c, struct fake *dev, double budget_ns)
 	dev->bytes_per_ns = 0.1;
 	c->tune.policy.offload_min[FERRY_MODE_LATENCY] = 1024;
 	add_fake(c, dev);
-	c->lanes[1].sampled = 0;
 	c->work->probe_ns = budget_ns;
+}
+
+/* And nothing was heard of the lane for long. */
+static void
+start_probing(struct ferry_copier *c, struct fake *dev, double budget_ns)
+{
+	start_slow(c, dev, budget_ns);
+	c->lanes[1].sampled = 0;
 }
 
 /* Predicted of a whole job of LEN: by the device, and by the core. */
@@ -376,6 +383,26 @@ test_a_probe_is_paid_for(void **state)
 		ferry_copier_fini(&c);
 		burst_free(&b);
 	}
+}
+
+/* Its model is as new as the lane, and believed for 100 ms. */
+static void
+test_a_new_lane_is_not_asked_at_once(void **state)
+{
+	struct burst b = burst_same(LEN, 1);
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	fake_now_ns += FAKE_HZ;
+	start_slow(&c, &dev, 5e6);
+	assert_int_equal(ferry_copier_copy(&c, b.jobs, 1), 0);
+	assert_int_equal(stats_of(&c).probes, 0);
+	fake_now_ns += FAKE_HZ / 10;
+	assert_int_equal(ferry_copier_copy(&c, b.jobs, 1), 0);
+	assert_int_equal(stats_of(&c).probes, 1);
+	ferry_copier_fini(&c);
+	burst_free(&b);
 }
 
 /* There is no saving up for a great many of them. */
@@ -503,6 +530,7 @@ main(void)
 		cmocka_unit_test(test_a_pause_does_not_spoil_a_better_lane),
 		cmocka_unit_test(test_a_pause_does_not_excuse_a_worse_lane),
 		cmocka_unit_test(test_a_probe_is_paid_for),
+		cmocka_unit_test(test_a_new_lane_is_not_asked_at_once),
 		cmocka_unit_test(test_the_budget_is_bounded),
 		cmocka_unit_test(test_a_probe_that_takes_longer_costs_more),
 		cmocka_unit_test(test_a_pause_is_not_lost_by_a_probe),

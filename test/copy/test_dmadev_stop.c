@@ -117,6 +117,10 @@ test_attributes(void **state)
 	assert_int_equal(dmadev_wq_max_transfer(WQ), 0);
 	fake_wq_set("max_transfer_size", "12k");
 	assert_int_equal(dmadev_wq_max_transfer(WQ), 0);
+	/* Longer than any number. */
+	fake_wq_set("max_transfer_size",
+		"0000000000000000000000000000000" "12");
+	assert_int_equal(dmadev_wq_max_transfer(WQ), 0);
 	fake_wq_set("max_transfer_size", "99999999999999999999999999");
 	assert_int_equal(dmadev_wq_max_transfer(WQ), 0);
 	fake_wq_set("max_transfer_size", "");
@@ -214,6 +218,8 @@ test_nothing_to_ask_the_kernel_with(void **state)
 	no_threads = UINT_MAX;
 	assert_int_equal(stop(WQ, SHORT_MS), -EBUSY);
 	assert_true(started());
+	/* The time was too short to try again. */
+	assert_int_equal(no_threads, UINT_MAX - 1);
 	fake_wq_set("state", "disabled\n");
 	assert_int_equal(stop(WQ, SHORT_MS), 0);
 	no_threads = 0;

@@ -175,13 +175,24 @@ test_a_fault_counts_from_when_it_was_set(void **state)
 static void
 test_time_is_t0_and_a_share_of_the_bandwidth(void **state)
 {
-	struct softdsa_config c = parsed("t0_ns=700:1700,gbps=1,desc_ns=5");
+	static const char *const one[] = { "t0_ns=1", "t0_ns=0:1",
+		"gbps=0.001", "desc_ns=1" };
+	struct softdsa_config c = parsed("t0_ns=700:1700");
 	struct softdsa_model m = { 0 };
+	unsigned int i;
 
 	(void)state;
 	assert_false(softdsa_model_on(&m));
 	softdsa_model_set(&m, &c.timing);
 	assert_true(softdsa_model_on(&m));
+	/* Each of it counts by itself. */
+	for (i = 0; i < sizeof(one) / sizeof(one[0]); i++) {
+		c = parsed(one[i]);
+		softdsa_model_set(&m, &c.timing);
+		assert_true(softdsa_model_on(&m));
+	}
+	c = parsed("t0_ns=700:1700,gbps=1,desc_ns=5");
+	softdsa_model_set(&m, &c.timing);
 	assert_int_equal(softdsa_model_end(&m, 1000, 64), 1000 + 700 + 64 + 5);
 	/* The bandwidth is busy with the first until 1069. */
 	assert_int_equal(softdsa_model_end(&m, 1000, 64), 1069 + 700 + 69);

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -323,6 +324,85 @@ test_a_long_path_is_left_out(void **state)
 		2);
 	/* Nothing is in it. */
 	assert_int_equal(rmdir(below(name)), 0);
+}
+
+/* As USER in a root with nothing in it. */
+static int
+nowhere(void *root)
+{
+	struct softdsa_config config;
+	char why[SOFTDSA_WHY_LEN];
+	struct softdsa_dir dir;
+
+	if (chroot(root) != 0 || chdir("/") != 0 || setgid(USER) != 0 ||
+			setuid(USER) != 0)
+		return 1;
+	setenv("XDG_RUNTIME_DIR", "/none", 1);
+	softdsa_config_default(&config);
+	if (softdsa_dir_make(&dir, &config, true, why) != -ENOENT)
+		return 2;
+	return strcmp(why, "/run: No such file or directory; "
+		"/none: No such file or directory; "
+		"/tmp: No such file or directory") != 0 ? 3 : 0;
+}
+
+static void
+test_what_is_wrong_with_each_place_is_told(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	directory("empty", 0, 0755);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(nowhere((void *)(uintptr_t)below("empty")));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Where its attributes have room, and its portals have not. */
+static void
+test_a_directory_without_room_is_not_left(void **state)
+{
+	const struct rlimit small = { 1000, RLIM_INFINITY };
+	struct softdsa_config config;
+	char why[SOFTDSA_WHY_LEN];
+	struct rlimit limit;
+	struct softdsa_dir dir;
+	int ret;
+
+	(void)state;
+	softdsa_config_default(&config);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	ret = softdsa_dir_make(&dir, &config, false, why);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	assert_int_equal(ret, -EFBIG);
+	assert_non_null(strstr(why, "File too large"));
+	assert_int_equal(access(dir.root, F_OK), -1);
+}
+
+static void
+test_a_state_that_cannot_be_told(void **state)
+{
+	char why[SOFTDSA_WHY_LEN], path[SOFTDSA_PATH_LEN];
+	struct softdsa_config config;
+	struct softdsa_dir dir;
+
+	(void)state;
+	softdsa_config_default(&config);
+	assert_int_equal(softdsa_dir_make(&dir, &config, true, why), 0);
+	softdsa_dir_path(&dir, "disabled", path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(softdsa_dir_set_state(&dir, 0, "disabled"), -ENOENT);
+	assert_int_equal(softdsa_dir_set_state(&dir, 0, "enabled"), 0);
+	softdsa_dir_remove(&dir);
+	close(dir.lock);
 }
 
 static void
@@ -667,6 +747,9 @@ main(void)
 		TEST(test_words),
 		TEST(test_made_in_a_safe_place),
 		TEST(test_a_long_path_is_left_out),
+		TEST(test_what_is_wrong_with_each_place_is_told),
+		TEST(test_a_directory_without_room_is_not_left),
+		TEST(test_a_state_that_cannot_be_told),
 		TEST(test_without_random_numbers_none_is_made),
 		TEST(test_all_of_it_is_its_users),
 		TEST(test_lock),

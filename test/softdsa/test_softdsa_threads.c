@@ -2,8 +2,10 @@
 
 /* Threads and processes that the soft DSA starts beside a program's. */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -168,6 +170,62 @@ test_binding_wants_both_its_files(void **state)
 	}
 }
 
+/* Engines that run on this CPU and no other. */
+static unsigned int
+engines_on(int cpu)
+{
+	char path[300], name[32];
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+	unsigned int n = 0;
+	cpu_set_t cpus;
+	FILE *f;
+
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL) {
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm",
+			e->d_name);
+		f = fopen(path, "r");
+		if (f == NULL)
+			continue;
+		if (fgets(name, sizeof(name), f) != NULL &&
+				strcmp(name, "softdsa-engine\n") == 0 &&
+				sched_getaffinity(atoi(e->d_name),
+					sizeof(cpus), &cpus) == 0 &&
+				CPU_COUNT(&cpus) == 1 && CPU_ISSET(cpu, &cpus))
+			n++;
+		fclose(f);
+	}
+	closedir(d);
+	return n;
+}
+
+static void
+test_engines_take_turns_on_their_cpus(void **state)
+{
+	static struct softdsa_dev dev;
+	cpu_set_t cpus;
+	int cpu;
+
+	(void)state;
+	softdsa_config_default(&dev.config);
+	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	for (cpu = 0; cpu < CPU_SETSIZE && dev.config.n_cpus < 2; cpu++)
+		if (CPU_ISSET(cpu, &cpus))
+			dev.config.cpus[dev.config.n_cpus++] = (uint16_t)cpu;
+	if (dev.config.n_cpus < 2) {
+		print_message("skipped: one CPU, and no turns\n");
+		skip();
+	}
+	dev.config.wqs = dev.config.threads = 3;
+	dev.wqs = aligned_alloc(128, 3 * sizeof(*dev.wqs));
+	assert_non_null(dev.wqs);
+	memset(dev.wqs, 0, 3 * sizeof(*dev.wqs));
+	assert_int_equal(softdsa_engines_start(&dev), 0);
+	assert_int_equal(engines_on(dev.config.cpus[0]), 2);
+	assert_int_equal(engines_on(dev.config.cpus[1]), 1);
+}
+
 int
 main(void)
 {
@@ -175,6 +233,7 @@ main(void)
 		cmocka_unit_test(test_signals_stay_with_the_programs_threads),
 		cmocka_unit_test(test_a_watcher_starts_or_that_is_told),
 		cmocka_unit_test(test_binding_wants_both_its_files),
+		cmocka_unit_test(test_engines_take_turns_on_their_cpus),
 	};
 
 	return cmocka_run_group_tests_name("softdsa_threads", tests, NULL,
