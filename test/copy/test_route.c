@@ -161,6 +161,27 @@ test_a_few_good_tries_prove_nothing(void **state)
 	assert_int_equal(c->offloads, 0);
 }
 
+/* The tries that proved a way are paid when nothing is owed. */
+static void
+test_a_proof_wants_no_debts(void **state)
+{
+	static const double purses[] = { 0, -1 };
+	struct ferry_route r;
+	struct ferry_route_class *c = &r.classes[ferry_route_class(1000)];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		ferry_route_init(&r);
+		c->inline_ns = 1;
+		c->offload_ns = 0.5;
+		c->offloads = 3;
+		c->purse_ns = purses[i];
+		ferry_route_learn(&r, 1000, true, 500);
+		assert_int_equal(ferry_route_offload(&r, 1000), i == 0);
+	}
+}
+
 static void
 test_the_purse_pays_what_a_try_took_longer(void **state)
 {
@@ -315,6 +336,7 @@ main(void)
 		cmocka_unit_test(test_a_worse_way_costs_a_hundredth),
 		cmocka_unit_test(test_a_better_way_is_found),
 		cmocka_unit_test(test_a_few_good_tries_prove_nothing),
+		cmocka_unit_test(test_a_proof_wants_no_debts),
 		cmocka_unit_test(test_the_purse_pays_what_a_try_took_longer),
 		cmocka_unit_test(test_each_size_has_its_own_answer),
 		cmocka_unit_test(test_it_changes_its_mind),
