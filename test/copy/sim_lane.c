@@ -88,7 +88,9 @@ sim_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 static void
 sim_flush(struct ferry_lane *lane)
 {
-	(void)lane;
+	struct sim *sim = lane->priv;
+
+	sim->flushed = sim->nb;
 }
 
 static uint16_t
@@ -104,7 +106,8 @@ sim_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 		sim_now += 5e9;
 		sim->free_at = sim->q[0].ready = sim_now + 100e3;
 	}
-	for (i = 0; i < n && sim->nb > 0 && sim->q[0].ready <= sim_now; i++) {
+	for (i = 0; i < n && sim->flushed > 0 && sim->q[0].ready <= sim_now;
+			i++) {
 		const struct ferry_copy_job *job = &sim->q[0].job;
 
 		done[i] = (struct ferry_copy_done) {
@@ -114,6 +117,7 @@ sim_poll(struct ferry_lane *lane, struct ferry_copy_done *done, uint16_t n)
 				sim->bad : FERRY_COPY_OK,
 		};
 		ferry_lane_account_out(lane, job->len, done[i].status);
+		sim->flushed--;
 		memmove(sim->q, sim->q + 1, --sim->nb * sizeof(sim->q[0]));
 	}
 	return i;

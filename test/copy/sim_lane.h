@@ -49,7 +49,8 @@ struct sim {
 	/** Jobs not of placement AUTO. */
 	unsigned int placed;
 
-	unsigned int nb;
+	/** Jobs in the queue, and how many of them it has been told of. */
+	unsigned int nb, flushed;
 	struct {
 		struct ferry_copy_job job;
 		unsigned int number;

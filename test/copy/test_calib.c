@@ -451,6 +451,8 @@ test_given_values_win(void **state)
 	assert_int_equal(ferry_calibrate(lanes, 2, &options, &calib), 0);
 	assert_model(lanes[1], FERRY_PLACE_CACHE, FERRY_HEAT_HOT, 1, 99);
 	assert_model(lanes[1], FERRY_PLACE_AUTO, FERRY_HEAT_HOT, 1000, 30);
+	assert_int_equal(calib.lanes[1].source[FERRY_PLACE_AUTO]
+		[FERRY_HEAT_HOT], FERRY_CALIB_MEASURED);
 	assert_model(lanes[1], FERRY_PLACE_MEMORY, FERRY_HEAT_HOT, 1000, 30);
 	ferry_lane_close(lanes[0]);
 	ferry_lane_close(lanes[1]);
