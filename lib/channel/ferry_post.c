@@ -317,9 +317,6 @@ batch_put(struct ferry_tx *tx, struct batch *b)
 
 	if (b->n == 0)
 		return 0;
-	/* Lengths are kept of as many jobs as the ring has places. */
-	if (unlikely(p->jobs.at - p->done + b->n > p->mask))
-		account(tx);
 	if (p->jobs.at == p->done) {
 		p->begun = rte_rdtsc();
 		p->since = p->begun;
@@ -349,6 +346,9 @@ batch_add(struct ferry_tx *tx, struct batch *b, const struct ferry_buf *buf)
 
 	if (ferry_tx_has(tx, 1) == 0)
 		return ferry_tx_none(tx);
+	/* The place may be that of a job that is done, but not accounted for. */
+	if (unlikely(p->jobs.at + b->n - p->done > p->mask))
+		account(tx);
 	slot = tx->free[tx->free_head++ & tx->free_mask];
 	b->jobs[b->n++] = (struct ferry_job) {
 		.slot = slot,

@@ -159,10 +159,9 @@ nap_ns(uint64_t deadline_tsc)
 		return BLIND_NAP_NS;
 	now = rte_get_tsc_cycles();
 	left = deadline_tsc > now ? deadline_tsc - now : 0;
-	/* Compared in seconds first, as the product could overflow. */
-	if (left / hz > FERRY_BELL_NAP_NS / NS_PER_S)
-		return FERRY_BELL_NAP_NS;
-	return RTE_MIN(left * NS_PER_S / hz, FERRY_BELL_NAP_NS);
+	/* The product of integers could overflow. */
+	return (uint64_t)RTE_MIN((double)left * NS_PER_S / (double)hz,
+			(double)FERRY_BELL_NAP_NS);
 }
 
 int
