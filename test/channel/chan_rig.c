@@ -241,21 +241,27 @@ rig_stop(struct rig *rig)
 	rig_unmap(rig);
 }
 
-/* A side of a ring gets old; a multiple of the size, so that what is in the ring
- * stays in its place. */
-static void
-side_age(struct ferry_ring *side)
+/* What a ring of that size is aged by; a multiple of the size, so that what is in
+ * it stays in its place. */
+static uint32_t
+age_of(uint32_t size, bool half)
 {
-	const uint32_t by = 0 - 2 * (side->mask + 1);
+	return half ? (UINT32_C(1) << 31) - size : 0 - 2 * size;
+}
+
+static void
+side_age(struct ferry_ring *side, bool half)
+{
+	const uint32_t by = age_of(side->mask + 1, half);
 
 	side->at += by;
 	side->other += by;
 }
 
 static void
-ring_age(struct rte_ring *r)
+ring_age(struct rte_ring *r, bool half)
 {
-	const uint32_t by = 0 - 2 * r->size;
+	const uint32_t by = age_of(r->size, half);
 
 	r->prod.head += by;
 	r->prod.tail += by;
@@ -263,20 +269,32 @@ ring_age(struct rte_ring *r)
 	r->cons.tail += by;
 }
 
+static void
+rings_age(struct rig *rig, bool half)
+{
+	ring_age(rig->tx->end.fwd.ring, half);
+	side_age(&rig->tx->end.fwd, half);
+	side_age(&rig->rx->end.fwd, half);
+	ring_age(rig->tx->end.back.ring, half);
+	side_age(&rig->tx->end.back, half);
+	side_age(&rig->rx->end.back, half);
+	ring_age(chan_out(rig->ch), half);
+	side_age(&rig->rx->out, half);
+	ring_age(rig->tx->post->jobs.ring, half);
+	side_age(&rig->tx->post->jobs, half);
+	rig->tx->post->done = rig->tx->post->jobs.at;
+}
+
+void
+rig_age_half(struct rig *rig)
+{
+	rings_age(rig, true);
+}
+
 void
 rig_age(struct rig *rig)
 {
-	ring_age(rig->tx->end.fwd.ring);
-	side_age(&rig->tx->end.fwd);
-	side_age(&rig->rx->end.fwd);
-	ring_age(rig->tx->end.back.ring);
-	side_age(&rig->tx->end.back);
-	side_age(&rig->rx->end.back);
-	ring_age(chan_out(rig->ch));
-	side_age(&rig->rx->out);
-	ring_age(rig->tx->post->jobs.ring);
-	side_age(&rig->tx->post->jobs);
-	rig->tx->post->done = rig->tx->post->jobs.at;
+	rings_age(rig, false);
 	rig->tx->end.seq = UINT32_MAX - 20;
 	rig->rx->end.seq = UINT32_MAX - 20;
 }

@@ -85,6 +85,9 @@ struct ferry_channel_attach rig_attach(struct rig *rig, uint32_t endpoint);
  */
 void rig_age(struct rig *rig);
 
+/** Make its rings half as old: twice an index is about to pass 2^32. */
+void rig_age_half(struct rig *rig);
+
 /** What the hub writes into an end. */
 void rig_set_state(struct ferry_channel_end *end, enum ferry_end_state state);
 

@@ -3,6 +3,7 @@
 /* What single calls of bulk messages do. Short messages, so that it is quick. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -133,6 +135,48 @@ pieces_end_up_in_other_pieces(void **state)
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
 	rig_stop(&rig);
 	alarm(0);
+}
+
+/* A consumer may have something better to do than to copy. */
+static void
+a_wait_of_no_time_only_looks(void **state)
+{
+	struct ferry_bulk_stats stats;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	out = send_by(&rig, 5000, FERRY_BULK_RX);
+	in = accept_one(&rig);
+	assert_int_equal(ferry_bulk_await(in, 5000, 0), -ETIMEDOUT);
+	ferry_bulk_rx_stats(rig.rx, &stats);
+	assert_int_equal(stats.copied, 0);
+	assert_int_equal(ferry_bulk_await(in, 5000, UINT64_MAX), 0);
+	ferry_bulk_rx_stats(rig.rx, &stats);
+	assert_int_equal(stats.copied, 5000);
+	assert_int_equal(ferry_bulk_wait(out, 0), 0);
+	ferry_bulk_close(out);
+	assert_int_equal(ferry_bulk_release(in, 0), 0);
+	rig_stop(&rig);
+}
+
+/* Whatever the last wait came to. */
+static void
+each_wait_begins_with_pauses(void **state)
+{
+	struct ferry_bulk_out *out;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	out = send_by(&rig, 5000, FERRY_BULK_RX);
+	rig.tx->end.wait.round = 10000;
+	assert_int_equal(ferry_bulk_wait(out, 1), -ETIMEDOUT);
+	assert_in_range(rig.tx->end.wait.round, 0, 16);
+	ferry_bulk_close(out);
+	rig_stop(&rig);
 }
 
 /* Through a window, into pieces of which the first is shorter than a unit. */
@@ -387,6 +431,48 @@ the_producer_says_where_the_bytes_are_put(void **state)
 	rig_stop(&rig);
 }
 
+static uint16_t
+failing_copy(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
+		uint16_t n)
+{
+	return jobs[0].src == data ? 0 : seeing_copy(lane, jobs, n);
+}
+
+/* Not even for one call. */
+static void
+a_copy_that_fails_does_not_hold_up_the_next_message(void **state)
+{
+	const struct ferry_bulk_options options = { .by = FERRY_BULK_TX };
+	const struct iovec iov[] = { { data, 5000 }, { data + 5000, 5000 } };
+	struct ferry_copy_driver driver;
+	struct ferry_bulk_out *out[2];
+	struct ferry_bulk_stats stats;
+	struct ferry_bulk_in *in[2];
+	struct rig rig;
+	int i;
+
+	(void)state;
+	rig_start(&rig, 256, 4);
+	driver = *rig.copier.lanes[0].lane->drv;
+	driver.copy = failing_copy;
+	rig.copier.lanes[0].lane->drv = &driver;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(ferry_bulk_send(rig.tx, &iov[i], 1, &options,
+			&out[i]), 1);
+		in[i] = accept_one(&rig);
+	}
+	ferry_bulk_poll(out[0]);
+	ferry_bulk_tx_stats(rig.tx, &stats);
+	assert_int_equal(stats.copied, 5000);
+	assert_int_equal(ferry_bulk_poll(out[0]), -EIO);
+	assert_int_equal(ferry_bulk_poll(out[1]), 1);
+	for (i = 0; i < 2; i++) {
+		ferry_bulk_close(out[i]);
+		assert_int_equal(ferry_bulk_release(in[i], 0), 0);
+	}
+	rig_stop(&rig);
+}
+
 /* No party is late by more than a part of 64. */
 static void
 a_message_of_middle_length_has_64_units(void **state)
@@ -539,10 +625,12 @@ a_producer_learns_who_copies_a_lone_message_best(void **state)
 	rig_stop(&rig);
 }
 
-/* Each end watches the process of the other one as soon as a message begins. */
+/* Each end watches the process of the other one as soon as a message begins. A
+ * daemon has closed its input, so that the first descriptor is 0. */
 static void
 ends_that_are_stopped_leave_no_file_open(void **state)
 {
+	const int input = fcntl(STDIN_FILENO, F_DUPFD, 3);
 	struct ferry_process *other = mmap(NULL, sizeof(*other), PROT_READ |
 			PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint32_t before;
@@ -556,11 +644,13 @@ ends_that_are_stopped_leave_no_file_open(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		ferry_process_self(other);
 		raise(SIGSTOP);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	close(STDIN_FILENO);
 	before = ferry_test_entries(getpid(), "fd");
 	rig_start(&rig, 256, 4);
 	be_strangers(&rig);
@@ -577,6 +667,10 @@ ends_that_are_stopped_leave_no_file_open(void **state)
 	rig.rx = NULL;
 	assert_int_equal(ferry_test_entries(getpid(), "fd"), before);
 	rig_stop(&rig);
+	if (input >= 0) {
+		dup2(input, STDIN_FILENO);
+		close(input);
+	}
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	munmap(other, sizeof(*other));
@@ -796,6 +890,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_end_without_bulk_messages_has_counted_none),
 		cmocka_unit_test(pieces_end_up_in_other_pieces),
+		cmocka_unit_test(a_wait_of_no_time_only_looks),
+		cmocka_unit_test(each_wait_begins_with_pauses),
 		cmocka_unit_test(a_window_is_emptied_into_pieces),
 		cmocka_unit_test(who_gets_no_memory_is_told_why),
 		cmocka_unit_test(
@@ -804,6 +900,8 @@ main(void)
 		cmocka_unit_test(a_message_wakes_its_consumer),
 		cmocka_unit_test(a_consumer_is_woken_for_what_it_waits_for),
 		cmocka_unit_test(the_producer_says_where_the_bytes_are_put),
+		cmocka_unit_test(
+			a_copy_that_fails_does_not_hold_up_the_next_message),
 		cmocka_unit_test(a_message_of_middle_length_has_64_units),
 		cmocka_unit_test(who_copies_alone_claims_many_units_at_once),
 		cmocka_unit_test(no_more_is_lent_than_there_are_places),

@@ -449,6 +449,28 @@ own_memory_is_released_only_when_nobody_writes_it(void **state)
 }
 
 static void
+the_endpoints_memory_is_freed_while_its_end_waits(void **state)
+{
+	uint32_t first = 0, n;
+	struct bench b;
+
+	(void)state;
+	bench_accept(&b);
+	n = ferry_claim_take(b.block, UNITS, FERRY_UNIT_SERVER, 4, UNITS, 0,
+			&first);
+	assert_int_equal(n, 4);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	assert_int_equal(ferry_rx_wait(b.rig.rx, 1000), -ETIMEDOUT);
+	assert_int_equal(b.rig.n_pieces, 1);
+	ferry_claim_done(b.block, FERRY_UNIT_SERVER, first, n);
+	assert_int_equal(ferry_rx_wait(b.rig.rx, 1000), -ETIMEDOUT);
+	assert_int_equal(b.rig.n_pieces, 0);
+	assert_int_equal(ferry_bulk_poll(b.out), FERRY_E_REFUSED);
+	ferry_bulk_close(b.out);
+	bench_end(&b);
+}
+
+static void
 the_consumer_ends(void **state)
 {
 	static const struct {
@@ -795,6 +817,8 @@ main(void)
 		cmocka_unit_test(released_half_way_while_the_producer_writes),
 		cmocka_unit_test(
 			own_memory_is_released_only_when_nobody_writes_it),
+		cmocka_unit_test(
+			the_endpoints_memory_is_freed_while_its_end_waits),
 		cmocka_unit_test(the_consumer_ends),
 		cmocka_unit_test(the_producer_dies),
 		cmocka_unit_test(the_producer_dies_after_the_last_unit),

@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +56,7 @@ stranger_start(uint8_t byte, bool known)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		memset(data, byte, LEN);
 		if (known)
 			ferry_process_self(&shared->self);
@@ -447,10 +450,12 @@ memory_is_not_given_back_while_an_unknown_producer_may_write_it(void **state)
 	}
 }
 
-/* With its token it is known: to live, and to have died. */
+/* With its token it is known: to live, and to have died. What tells so may be
+ * descriptor 0, because a daemon has closed its input. */
 static void
 a_known_peer_is_waited_for_until_it_dies(void **state)
 {
+	const int input = fcntl(STDIN_FILENO, F_DUPFD, 3);
 	struct ferry_process rx;
 	uint32_t first = 0;
 	struct bench b;
@@ -459,6 +464,7 @@ a_known_peer_is_waited_for_until_it_dies(void **state)
 	bench_make(&b);
 	rx = stranger_start(1, true);
 	rig_set_process(&b.rig.ch->rx, &rx);
+	close(STDIN_FILENO);
 	all_private = true;
 	bench_send(&b, FERRY_BULK_ENGINE);
 	bench_accept(&b, false);
@@ -473,6 +479,10 @@ a_known_peer_is_waited_for_until_it_dies(void **state)
 	ferry_bulk_close(b.out);
 	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
 	bench_end(&b);
+	if (input >= 0) {
+		dup2(input, STDIN_FILENO);
+		close(input);
+	}
 }
 
 /* What is said first holds, whatever happens until the message is quiet. */

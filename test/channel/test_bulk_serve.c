@@ -218,6 +218,32 @@ what_a_copier_has_no_room_for_is_handed_over_later(void **state)
 	bench_end(&b);
 }
 
+/* However slow it is: the core has other channels to look after. */
+static void
+the_device_of_an_engine_copies_and_not_its_core(void **state)
+{
+	struct bench b;
+	unsigned int i;
+
+	(void)state;
+	bench_make(&b);
+	b.engine.copier.lanes[1].lane->model.bytes_per_ns = 0.01;
+	b.late.hold = false;
+	ferry_test_fill(data, sizeof(data), 8);
+	bench_send_one(&b, sizeof(data));
+	for (i = 0; i < TURNS && b.engine.server.stats.bulk_bytes <
+			sizeof(data); i++)
+		ferry_server_poll(&b.engine.server);
+	assert_int_equal(b.engine.server.stats.bulk_bytes, sizeof(data));
+	assert_int_equal(b.engine.copier.lanes[0].lane->stats.bytes, 0);
+	assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), 0);
+	assert_int_equal(ferry_test_check(ferry_bulk_data(b.in), sizeof(data),
+		8), -1);
+	ferry_bulk_close(b.out);
+	assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+	bench_end(&b);
+}
+
 static uint32_t *
 sleeper(struct rig *rig, struct ferry_channel_end *end, uint32_t endpoint)
 {
@@ -267,6 +293,8 @@ main(void)
 		cmocka_unit_test(a_channel_counts_once_its_engine_helps),
 		cmocka_unit_test(
 			what_a_copier_has_no_room_for_is_handed_over_later),
+		cmocka_unit_test(
+			the_device_of_an_engine_copies_and_not_its_core),
 		cmocka_unit_test(who_ends_a_message_for_a_device_wakes_both_ends),
 	};
 

@@ -52,6 +52,38 @@ pending_counts_what_stands_behind_a_job(void **state)
 	bench_stop(&b);
 }
 
+/* All slots are used twice before the producer looks what is done. */
+static void
+a_producer_keeps_count_of_the_bytes_of_its_jobs(void **state)
+{
+	enum { SLOTS = 95 };
+	static struct ferry_buf bufs[SLOTS];
+	uint32_t i, round, half;
+	struct bench b;
+
+	(void)state;
+	for (half = 0; half < 2; half++) {
+		bench_start(&b, SLOTS);
+		if (half)
+			rig_age_half(&b.rig);
+		bench_serve(&b);
+		for (round = 0; round < 6; round++) {
+			for (i = 0; i < SLOTS; i++, b.sent++)
+				bufs[i] = bench_buf(&b, LONG + round);
+			assert_int_equal(ferry_tx_post(b.rig.tx, bufs, SLOTS),
+				SLOTS);
+			bench_serve_all(&b);
+			assert_int_equal(bench_receive(&b), 0);
+		}
+		assert_int_equal(b.received, b.sent);
+		assert_int_equal(b.rig.tx->post->bytes,
+			(uint64_t)SLOTS * (LONG + round - 1));
+		assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
+		assert_int_equal(b.rig.tx->post->bytes, 0);
+		bench_stop(&b);
+	}
+}
+
 static void
 a_message_waits_for_the_copy_before_it(void **state)
 {
@@ -567,6 +599,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pending_counts_what_stands_behind_a_job),
+		cmocka_unit_test(
+			a_producer_keeps_count_of_the_bytes_of_its_jobs),
 		cmocka_unit_test(a_message_waits_for_the_copy_before_it),
 		cmocka_unit_test(
 			a_short_send_does_not_wait_for_posts_before_it),

@@ -463,6 +463,74 @@ jobs_that_were_hidden_are_told_of_again(void **state)
 	}
 }
 
+/* The hub of a producer whose engine keeps still. */
+static struct {
+	struct bench *b;
+	unsigned int n;
+} asked;
+
+static void
+ask_hub(void *owner)
+{
+	assert_ptr_equal(owner, &asked.b->rig);
+	if (++asked.n == 3)
+		bench_serve_all(asked.b);
+}
+
+/* Every tenth of a second: the hub may be asked by all producers. */
+static void
+the_hub_is_asked_now_and_then_about_an_engine_that_keeps_still(void **state)
+{
+	uint64_t began, took;
+	struct bench b;
+
+	(void)state;
+	/* It is the TSC that tells how long it was. */
+	ferry_test_need_eal();
+	bench_start(&b, 8);
+	bench_serve(&b);
+	asked.b = &b;
+	asked.n = 0;
+	b.rig.tx->post->stalled = ask_hub;
+	assert_int_equal(bench_post(&b, LONG), 1);
+	began = ferry_test_now_ns();
+	assert_int_equal(ferry_tx_finish(b.rig.tx, 0, UINT64_MAX), 0);
+	took = ferry_test_now_ns() - began;
+	assert_true(took > UINT64_C(250000000));
+	assert_int_equal(asked.n, 3);
+	assert_int_equal(bench_receive(&b), 0);
+	assert_int_equal(b.received, 1);
+	bench_stop(&b);
+}
+
+/* Both ends may be asleep. */
+static void
+who_gives_a_channel_up_wakes_both_ends(void **state)
+{
+	uint32_t *tx, *rx;
+	struct ferry_job *job;
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, 8);
+	bench_serve(&b);
+	assert_int_equal(bench_post(&b, LONG), 1);
+	job = (struct ferry_job *)&chan_jobs(b.rig.ch)[1];
+	job->len = UINT32_MAX;
+	b.rig.ch->tx.may_sleep = 1;
+	b.rig.ch->rx.may_sleep = 1;
+	tx = &b.rig.bells[RIG_TX].state;
+	rx = &b.rig.bells[RIG_RX].state;
+	*tx = FERRY_BELL_ASLEEP;
+	*rx = FERRY_BELL_ASLEEP;
+	ferry_server_poll(&b.engine.server);
+	assert_int_equal(ferry_channel_failed(b.rig.ch), FERRY_E_CORRUPT);
+	assert_int_equal(*tx, FERRY_BELL_AWAKE);
+	assert_int_equal(*rx, FERRY_BELL_AWAKE);
+	assert_failed(&b, FERRY_E_CORRUPT);
+	bench_stop(&b);
+}
+
 static void
 messages_that_were_hidden_are_told_of_again(void **state)
 {
@@ -504,6 +572,9 @@ main(void)
 		cmocka_unit_test(addresses_out_of_reach_are_not_followed),
 		cmocka_unit_test(jobs_that_were_hidden_are_told_of_again),
 		cmocka_unit_test(messages_that_were_hidden_are_told_of_again),
+		cmocka_unit_test(
+			the_hub_is_asked_now_and_then_about_an_engine_that_keeps_still),
+		cmocka_unit_test(who_gives_a_channel_up_wakes_both_ends),
 		cmocka_unit_test(a_peer_gone_mad_does_no_harm_to_a_server),
 	};
 
