@@ -182,7 +182,9 @@ window_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 		i % v->dst.window * v->unit;
 	out.src.segs[0].len = v->len + v->unit;
 	if (bulk_copy_units(&out, b->rx->end.copier, mode, i, 1) != 0) {
+		/* Whole or not: this end has not got it. */
 		bulk_over(&b->end, &in->m, -EIO);
+		in->m.ended = -EIO;
 		return false;
 	}
 	in->taken++;
@@ -202,8 +204,7 @@ in_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 	if (window_work(b, in, mode))
 		return true;
 	if (in->m.ended != 0) {
-		if (in->m.ended != 1 || is_out(in))
-			note_end(b, in);
+		note_end(b, in);
 		return false;
 	}
 	if (bulk_step(&b->end, &in->m, mode, in->m.v.n_units) == 0)

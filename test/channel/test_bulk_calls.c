@@ -429,6 +429,60 @@ a_copy_that_fails_does_not_hold_up_the_next_message(void **state)
 	rig_stop(&rig);
 }
 
+static uint16_t
+failing_out_copy(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
+		uint16_t n)
+{
+	return (uintptr_t)jobs[0].dst - (uintptr_t)to < sizeof(to) ? 0 :
+		seeing_copy(lane, jobs, n);
+}
+
+/* Even if all of it has come that far: its producer knows it as whole then. */
+static void
+a_window_that_cannot_be_emptied_ends_its_message(void **state)
+{
+	const struct iovec dst = { to, sizeof(to) };
+	struct ferry_copy_driver driver;
+	struct ferry_bulk_stats stats;
+	struct ferry_bulk_out *out;
+	struct ferry_bulk_in *in;
+	struct ferry_msg msg;
+	struct rig rig;
+	int whole;
+
+	(void)state;
+	for (whole = 0; whole < 2; whole++) {
+		alarm(SECONDS);
+		rig_start(&rig, 256, 4);
+		be_strangers(&rig);
+		rig.memory.is_shared = is_not_payload;
+		driver = *rig.copier.lanes[0].lane->drv;
+		driver.copy = failing_out_copy;
+		rig.copier.lanes[0].lane->drv = &driver;
+		out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
+		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
+		assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &dst, 1,
+			&in), 0);
+		if (whole)
+			assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
+		else
+			ferry_bulk_poll(out);
+		assert_int_equal(ferry_bulk_await(in, sizeof(to), UINT64_MAX),
+			-EIO);
+		assert_int_equal(ferry_bulk_poll(out), whole ? 1 : -EIO);
+		ferry_bulk_rx_stats(rig.rx, &stats);
+		assert_int_equal(stats.msgs, 0);
+		ferry_bulk_close(out);
+		assert_int_equal(ferry_bulk_release(in, 0), 0);
+		ferry_bulk_rx_stats(rig.rx, &stats);
+		assert_int_equal(stats.aborted, 1);
+		assert_int_equal(rig.n_holds, 0);
+		assert_int_equal(rig.n_pieces, 0);
+		rig_stop(&rig);
+		alarm(0);
+	}
+}
+
 /* No party is late by more than a part of 64. */
 static void
 a_message_of_middle_length_has_64_units(void **state)
@@ -648,6 +702,8 @@ main(void)
 		cmocka_unit_test(the_producer_says_where_the_bytes_are_put),
 		cmocka_unit_test(
 			a_copy_that_fails_does_not_hold_up_the_next_message),
+		cmocka_unit_test(
+			a_window_that_cannot_be_emptied_ends_its_message),
 		cmocka_unit_test(a_message_of_middle_length_has_64_units),
 		cmocka_unit_test(who_copies_alone_claims_many_units_at_once),
 		cmocka_unit_test(no_more_is_lent_than_there_are_places),
