@@ -292,6 +292,22 @@ test_a_failing_lane_keeps_its_seeds(void **state)
 }
 
 static void
+test_a_lane_that_has_failed_is_left_alone(void **state)
+{
+	struct sim sim = sim_good("bad", false, 500, 20);
+	struct ferry_lane *lane;
+
+	(void)state;
+	sim.bad_from = 1;
+	sim.bad = FERRY_COPY_E_DEVICE;
+	lane = sim_open(&sim);
+	assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib), 0);
+	assert_int_equal(calib.lanes[0].state, FERRY_CALIB_FAILED);
+	assert_int_equal(sim.jobs, 1);
+	ferry_lane_close(lane);
+}
+
+static void
 test_a_core_that_refuses_keeps_its_seeds(void **state)
 {
 	struct sim sim = sim_good("core", true, 20, 10);
@@ -650,6 +666,12 @@ test_demoting_is_measured_with_a_reader(void **state)
 			assert_false(calib.demote);
 	}
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+	/* No time for it. */
+	options.reader = (unsigned int)reader + 1;
+	options.budget_ns = 1;
+	assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib), 0);
+	assert_int_equal(calib.demote_source, FERRY_CALIB_SEED);
+	options.budget_ns = UINT64_C(10000000000);
 	/* A reader that cannot be. */
 	options.reader = 1000000;
 	assert_int_equal(ferry_calibrate(&lane, 1, &options, &calib), 0);
@@ -677,6 +699,8 @@ test_the_table_says_it_all(void **state)
 	lanes[2] = sim_open(&bad);
 	assert_int_equal(ferry_calibrate(lanes, 3, &options, &calib), 0);
 	calib.took_ns = 12345678;
+	calib.demote = true;
+	calib.demote_source = FERRY_CALIB_GIVEN;
 	calib.lanes[0].cost[0][FERRY_HEAT_HOT] =
 		(struct ferry_lane_model) { 20, 10 };
 	calib.lanes[0].cost[0][FERRY_HEAT_COLD] =
@@ -696,6 +720,7 @@ test_the_table_says_it_all(void **state)
 	assert_non_null(strstr(text, ", 12.3 ms\n"));
 	assert_non_null(strstr(text, "core"));
 	assert_non_null(strstr(text, "slow device"));
+	assert_non_null(strstr(text, "\ndemote: on (given)\n"));
 	assert_non_null(strstr(text, "failed"));
 	assert_non_null(strstr(text, "never"));
 	assert_non_null(strstr(text, "memory"));
@@ -731,6 +756,7 @@ main(void)
 		TEST(test_a_bandwidth_that_shows_is_kept),
 		TEST(test_break_evens_come_with_the_models),
 		TEST(test_a_failing_lane_keeps_its_seeds),
+		TEST(test_a_lane_that_has_failed_is_left_alone),
 		TEST(test_a_core_that_refuses_keeps_its_seeds),
 		TEST(test_a_lane_that_takes_nothing_has_failed),
 		TEST(test_a_hanging_lane_does_not_stop_the_rest),
