@@ -118,6 +118,27 @@ test_error(void **state)
 	}
 }
 
+/* What was done for a device does not count as what the core has to do. */
+static void
+test_what_is_redone_is_no_backlog(void **state)
+{
+	struct fake dev = fake_good();
+	struct ferry_copier c;
+
+	RTE_SET_USED(state);
+	start(&c);
+	dev.fail_from = 0;
+	dev.fail_to = 1;
+	dev.fail_bytes = 4096;
+	dev.fail_status = FERRY_COPY_E_DEVICE;
+	c.tune.policy.bulk_min = 8192;
+	add_fake(&c, &dev);
+	copy_mode(&c, 16384, 1, FERRY_MODE_EFFICIENCY);
+	assert_int_equal(lane_errors(&c, 1), 1);
+	assert_int_equal(c.lanes[0].bulk, 0);
+	ferry_copier_fini(&c);
+}
+
 static void
 test_quarantine(void **state)
 {
@@ -596,6 +617,7 @@ main(void)
 		cmocka_unit_test(test_cpu_broken),
 		cmocka_unit_test(test_cpu_breaks_between),
 		cmocka_unit_test(test_error),
+		cmocka_unit_test(test_what_is_redone_is_no_backlog),
 		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_quarantine_midway),
 		cmocka_unit_test(test_aborted),
