@@ -9,9 +9,11 @@ NAME: one of the tests below, or "all".
 """
 
 import contextlib
+import fcntl
 import os
 import random
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -181,21 +183,28 @@ def test_a_hub_that_ends_in_the_middle_of_blocks_ends_both():
 
 
 def test_a_receiver_that_needs_memory_of_a_stopped_hub_waits():
-    data = random.Random(3).randbytes(3_000_000)
+    data = random.Random(3).randbytes(1_000_000)
     with hub(memory=BLOCK_MEMORY) as h:
         receiver = start('recv', 'stopped')
         sender = start('send', 'stopped', '--copy', stdin=subprocess.PIPE)
+        # In one piece, and without a write that waits for the receiver.
+        fcntl.fcntl(sender.stdin, fcntl.F_SETPIPE_SZ, 1 << 20)
         sender.stdin.write(data[:10])
         sender.stdin.flush()
         # In a slot: it has not needed memory yet.
         got = receiver.stdout.read(10)
         h.send_signal(signal.SIGSTOP)
-        sender.stdin.write(data[10:])
-        sender.stdin.close()
-        sender.stdin = None
-        # Longer than a request waits.
-        time.sleep(4)
-        h.send_signal(signal.SIGCONT)
+        try:
+            sender.send_signal(signal.SIGSTOP)
+            sender.stdin.write(data[10:])
+            sender.stdin.close()
+            sender.stdin = None
+            sender.send_signal(signal.SIGCONT)
+            # Longer than a request waits.
+            time.sleep(4)
+            assert select.select([receiver.stdout], [], [], 0)[0] == []
+        finally:
+            h.send_signal(signal.SIGCONT)
         code, out, err = ended(receiver)
         assert code == 0, err
         assert got + out == data
