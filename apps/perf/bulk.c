@@ -657,14 +657,6 @@ stream_least(const struct side_job *job)
 	return RTE_ALIGN_MUL_CEIL(3 * job->depth, bulk_period(job));
 }
 
-static void
-stream_numbers(const struct side_job *job, const struct side_slice *slice,
-		double bytes, double ghz, double numbers[2])
-{
-	RTE_SET_USED(job);
-	numbers[0] = work_speed(bytes, slice->busy, ghz);
-}
-
 const struct work bulk_stream_work = {
 	.open = bulk_open,
 	.lead = bulk_lead,
@@ -672,6 +664,6 @@ const struct work bulk_stream_work = {
 	.is_alone = is_alone,
 	.tells_times = tells_times,
 	.least = stream_least,
-	.numbers = stream_numbers,
+	.numbers = work_sending,
 	.ways = 1,
 };

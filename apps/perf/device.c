@@ -212,13 +212,6 @@ wants_slots(const struct side *s, const struct side_job *job)
 	return true;
 }
 
-static bool
-is_alone(const struct side_job *job)
-{
-	RTE_SET_USED(job);
-	return true;
-}
-
 static uint64_t
 least(const struct side_job *job)
 {
@@ -226,20 +219,12 @@ least(const struct side_job *job)
 	return 64;
 }
 
-static void
-numbers_of(const struct side_job *job, const struct side_slice *slice,
-		double bytes, double ghz, double numbers[2])
-{
-	RTE_SET_USED(job);
-	numbers[0] = work_speed(bytes, slice->busy, ghz);
-}
-
 const struct work device_work = {
 	.lead = device_lead,
 	.follow = device_follow,
 	.wants_slots = wants_slots,
-	.is_alone = is_alone,
+	.is_alone = work_always,
 	.least = least,
-	.numbers = numbers_of,
+	.numbers = work_sending,
 	.ways = 1,
 };

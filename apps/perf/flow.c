@@ -217,13 +217,6 @@ flow_follow(struct side *s, const struct side_job *job, struct side_ack *ack)
 	return 0;
 }
 
-static bool
-tells_times(const struct side_job *job)
-{
-	RTE_SET_USED(job);
-	return true;
-}
-
 static void
 flow_numbers(const struct side_job *job, const struct side_slice *slice,
 		double bytes, double ghz, double numbers[2])
@@ -235,26 +228,17 @@ flow_numbers(const struct side_job *job, const struct side_slice *slice,
 const struct work flow_work = {
 	.lead = flow_lead,
 	.follow = flow_follow,
-	.tells_times = tells_times,
+	.tells_times = work_always,
 	.least = work_some,
 	.numbers = flow_numbers,
 	.ways = 1,
 };
 
-static void
-single_numbers(const struct side_job *job, const struct side_slice *slice,
-		double bytes, double ghz, double numbers[2])
-{
-	RTE_SET_USED(job);
-	RTE_SET_USED(bytes);
-	numbers[0] = (double)histogram_quantile(&slice->hist, 0.5) / ghz;
-}
-
 const struct work single_work = {
 	.lead = flow_lead,
 	.follow = flow_follow,
-	.tells_times = tells_times,
+	.tells_times = work_always,
 	.least = work_some,
-	.numbers = single_numbers,
+	.numbers = work_way,
 	.ways = 1,
 };

@@ -261,21 +261,12 @@ wants_slots(const struct side *s, const struct side_job *job)
 	return job->wire == WIRE_BARE;
 }
 
-static void
-numbers_of(const struct side_job *job, const struct side_slice *slice,
-		double bytes, double ghz, double numbers[2])
-{
-	RTE_SET_USED(job);
-	RTE_SET_USED(bytes);
-	numbers[0] = (double)histogram_quantile(&slice->hist, 0.5) / ghz / 2;
-}
-
 const struct work latency_work = {
 	.lead = latency_lead,
 	.follow = latency_follow,
 	.wants_slots = wants_slots,
 	.least = work_some,
-	.numbers = numbers_of,
+	.numbers = work_way,
 	.is_time = true,
 	.ways = 2,
 };

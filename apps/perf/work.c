@@ -2,6 +2,30 @@
 
 #include "work.h"
 
+void
+work_sending(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(job);
+	numbers[0] = work_speed(bytes, slice->busy, ghz);
+}
+
+void
+work_way(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2])
+{
+	RTE_SET_USED(bytes);
+	numbers[0] = (double)histogram_quantile(&slice->hist, 0.5) / ghz /
+		work_of(job)->ways;
+}
+
+bool
+work_always(const struct side_job *job)
+{
+	RTE_SET_USED(job);
+	return true;
+}
+
 const struct work *
 work_of(const struct side_job *job)
 {

@@ -56,6 +56,17 @@ work_speed(double bytes, uint64_t ticks, double ghz)
 	return bytes / ((double)ticks / ghz);
 }
 
+/* The same as a .numbers: of sending alone. */
+void work_sending(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2]);
+
+/* Another one: nanoseconds of one way, the median. */
+void work_way(const struct side_job *job, const struct side_slice *slice,
+		double bytes, double ghz, double numbers[2]);
+
+/* Of every job. */
+bool work_always(const struct side_job *job);
+
 /* Messages of a run in which each is looked at by itself. */
 static inline uint64_t
 work_some(const struct side_job *job)

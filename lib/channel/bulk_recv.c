@@ -340,8 +340,6 @@ in_is_quiet(void *arg)
 int
 ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns)
 {
-	const uint64_t deadline = timeout_ns == 0 ? 0 :
-		ferry_wait_deadline(timeout_ns);
 	struct ferry_rx *rx;
 	struct bulk_rx *b;
 
@@ -351,7 +349,7 @@ ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns)
 	b = rx->bulk;
 	if (!in->noted && ended(in) != 1)
 		bulk_over(&b->end, &in->m, FERRY_E_REFUSED);
-	if (!ferry_end_quiet(in_is_quiet, in, deadline))
+	if (!ferry_end_quiet(in_is_quiet, in, timeout_ns))
 		return -ETIMEDOUT;
 	note_end(b, in);
 	TAILQ_REMOVE(&b->ins, in, next);
@@ -459,7 +457,7 @@ rx_stopped(struct ferry_end_part *part)
 
 	/* The end's state before the look at the claims: see bulk_may_copy(). */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	ferry_end_quiet(rx_is_quiet, b, ferry_wait_deadline(STOP_NS));
+	ferry_end_quiet(rx_is_quiet, b, STOP_NS);
 	/* What is still written is not used again before the hub says so, which
 	 * has to be after the endpoint's end. */
 	TAILQ_CONCAT(&b->spare, &b->zombies, next);
@@ -551,7 +549,8 @@ refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 	struct ferry_bulk_note note;
 	struct ferry_bulk_in *in;
 
-	if (!ferry_msg_is_bulk(msg) || bulk_rx_begin(rx) != 0 || !note_read(rx, msg, &note))
+	if (!ferry_msg_is_bulk(msg) || bulk_rx_begin(rx) != 0 ||
+			!note_read(rx, msg, &note))
 		return;
 	block = &rx->bulk->end.blocks[note.block];
 	ferry_bulk_end(block, note.gen, FERRY_E_REFUSED);

@@ -381,8 +381,6 @@ out_is_over(void *arg)
 int
 ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns)
 {
-	const uint64_t deadline = timeout_ns == 0 ? 0 :
-		ferry_wait_deadline(timeout_ns);
 	struct bulk_view *v = &out->m.v;
 	int why;
 
@@ -391,7 +389,7 @@ ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns)
 		return out->m.ended == FERRY_E_CANCELLED ? 0 : -EALREADY;
 	why = ferry_bulk_end(v->block, v->gen, FERRY_E_CANCELLED);
 	ferry_end_ring(&out->tx->end);
-	if (!ferry_end_quiet(out_is_over, out, deadline))
+	if (!ferry_end_quiet(out_is_over, out, timeout_ns))
 		return -ETIMEDOUT;
 	note_end(out->tx->bulk, out);
 	return out->m.ended == 1 || why != FERRY_E_CANCELLED ? -EALREADY : 0;
@@ -456,6 +454,8 @@ out_wake(const struct ferry_bulk_out *out)
 {
 	const struct bulk_view *v = &out->m.v;
 
+	if (ferry_bulk_over(v->block, v->gen) != 0)
+		return false;
 	if (!v->started)
 		return ferry_bulk_started(v->block, v->gen);
 	/* A window may be full. */
@@ -471,9 +471,7 @@ tx_wake(const struct ferry_end_part *part)
 	const struct ferry_bulk_out *out;
 
 	TAILQ_FOREACH(out, &b->outs, next)
-		if (out->m.ended == 0 && out_wake(out) &&
-				ferry_bulk_over(out->m.v.block,
-					out->m.v.gen) == 0)
+		if (out->m.ended == 0 && out_wake(out))
 			return true;
 	return false;
 }

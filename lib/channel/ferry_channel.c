@@ -35,29 +35,35 @@ kinds_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach,
 	return ret;
 }
 
+/* The rings and the queue of slots of a producer's end. */
+static int
+slots_start(struct ferry_tx *tx, const struct ferry_channel_parts *p)
+{
+	const uint32_t places = rte_align32pow2(p->n_slots);
+
+	tx->free = calloc(places, sizeof(*tx->free));
+	if (tx->free == NULL)
+		return -ENOMEM;
+	tx->free_mask = places - 1;
+	tx->cell_limit = FERRY_N_CELLS;
+	ferry_tx_set_placement(tx, FERRY_PLACE_AUTO);
+	return ferry_ring_produce(&tx->end.fwd, p->fwd, p->ring_count) &&
+		ferry_ring_consume(&tx->end.back, p->back, p->ring_count) ?
+		0 : FERRY_E_CORRUPT;
+}
+
 int
 ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
 {
 	struct ferry_tx *tx = out != NULL ? calloc(1, sizeof(*tx)) : NULL;
 	struct ferry_channel_parts p;
-	uint32_t places;
 	int ret;
 
 	if (tx == NULL)
 		return out == NULL ? -EINVAL : -ENOMEM;
 	ret = ferry_end_init(&tx->end, attach, &p, true);
-	if (ret != 0)
-		goto failed;
-	places = rte_align32pow2(p.n_slots);
-	tx->free = calloc(places, sizeof(*tx->free));
-	tx->free_mask = places - 1;
-	tx->cell_limit = FERRY_N_CELLS;
-	ferry_tx_set_placement(tx, FERRY_PLACE_AUTO);
-	if (tx->free == NULL)
-		ret = -ENOMEM;
-	else if (!ferry_ring_produce(&tx->end.fwd, p.fwd, p.ring_count) ||
-			!ferry_ring_consume(&tx->end.back, p.back, p.ring_count))
-		ret = FERRY_E_CORRUPT;
+	if (ret == 0)
+		ret = slots_start(tx, &p);
 	if (ret == 0)
 		ret = kinds_start(tx, attach, &p);
 	if (ret == 0)
@@ -67,7 +73,6 @@ ferry_tx_start(struct ferry_tx **out, const struct ferry_channel_attach *attach)
 		return 0;
 	}
 	ferry_end_fini(&tx->end);
-failed:
 	free(tx->free);
 	free(tx);
 	return ret;
@@ -83,6 +88,18 @@ ferry_tx_stop(struct ferry_tx *tx)
 	free(tx);
 }
 
+/* The rings of a consumer's end. */
+static int
+rings_start(struct ferry_rx *rx, const struct ferry_channel_parts *p)
+{
+	rx->jobs = p->jobs;
+	rx->cell_max = RTE_MIN(p->slot_size, (uint32_t)FERRY_CELL_DATA);
+	return ferry_ring_consume(&rx->end.fwd, p->fwd, p->ring_count) &&
+		ferry_ring_consume(&rx->out, p->out, p->ring_count) &&
+		ferry_ring_produce(&rx->end.back, p->back, p->ring_count) ?
+		0 : FERRY_E_CORRUPT;
+}
+
 int
 ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 {
@@ -93,23 +110,16 @@ ferry_rx_start(struct ferry_rx **out, const struct ferry_channel_attach *attach)
 	if (rx == NULL)
 		return out == NULL ? -EINVAL : -ENOMEM;
 	ret = ferry_end_init(&rx->end, attach, &p, false);
-	if (ret != 0)
-		goto failed;
-	rx->jobs = p.jobs;
-	rx->cell_max = RTE_MIN(p.slot_size, (uint32_t)FERRY_CELL_DATA);
-	if (!ferry_ring_consume(&rx->end.fwd, p.fwd, p.ring_count) ||
-			!ferry_ring_consume(&rx->out, p.out, p.ring_count) ||
-			!ferry_ring_produce(&rx->end.back, p.back, p.ring_count))
-		ret = FERRY_E_CORRUPT;
+	if (ret == 0)
+		ret = rings_start(rx, &p);
 	if (ret == 0)
 		ret = ferry_end_open(&rx->end, attach);
-	if (ret == 0) {
-		*out = rx;
-		return 0;
+	if (ret != 0) {
+		free(rx);
+		return ret;
 	}
-failed:
-	free(rx);
-	return ret;
+	*out = rx;
+	return 0;
 }
 
 void

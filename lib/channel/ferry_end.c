@@ -220,15 +220,21 @@ ferry_end_wait(struct ferry_end *end, const struct ferry_end_want *want,
 }
 
 bool
-ferry_end_quiet(bool (*is_quiet)(void *), void *arg, uint64_t deadline)
+ferry_end_quiet(bool (*is_quiet)(void *), void *arg, uint64_t timeout_ns)
 {
 	struct ferry_wait wait;
+	uint64_t deadline;
 
+	if (is_quiet(arg))
+		return true;
+	if (timeout_ns == 0)
+		return false;
+	deadline = ferry_wait_deadline(timeout_ns);
 	ferry_wait_init(&wait, FERRY_WAIT_YIELD);
-	while (!is_quiet(arg))
-		if (deadline == 0 || ferry_wait_idle(&wait, NULL, NULL, NULL,
-				deadline) != 0)
+	do {
+		if (ferry_wait_idle(&wait, NULL, NULL, NULL, deadline) != 0)
 			return false;
+	} while (!is_quiet(arg));
 	return true;
 }
 

@@ -50,7 +50,7 @@ enum ferry_end_step {
 	FERRY_STEP_WORKED,
 };
 
-/** What an end calls of a part. Each may be NULL. */
+/** What an end calls of a part. Each but stopped may be NULL. */
 struct ferry_end_ops {
 	/** The end waits: get on with what is under way. */
 	enum ferry_end_step (*step)(struct ferry_end_part *part);
@@ -236,13 +236,13 @@ int ferry_end_wait(struct ferry_end *end, const struct ferry_end_want *want,
  *   Whether none does any more.
  * @param arg
  *   For is_quiet.
- * @param deadline
- *   As for ferry_wait_idle(); 0 only looks.
+ * @param timeout_ns
+ *   Nanoseconds; 0 only looks, UINT64_MAX waits for ever.
  * @return
  *   Whether none does.
  */
 bool ferry_end_quiet(bool (*is_quiet)(void *arg), void *arg,
-		uint64_t deadline);
+		uint64_t timeout_ns);
 
 /** Let the parts say what the end is to be woken for: see ferry_end_ops. */
 void ferry_end_wish(struct ferry_end *end, bool each);

@@ -137,8 +137,7 @@ check_meminfo(struct ferry_eal_args *args)
 	bool found = false;
 	char line[128];
 
-	if (f == NULL && (error == EMFILE || error == ENFILE ||
-			error == ENOMEM))
+	if (f == NULL && ferry_is_shortage(-error))
 		return 0; /* told by what looks for it */
 	if (f == NULL)
 		return eal_refuse(args, -error, "/proc/meminfo, which EAL needs, "

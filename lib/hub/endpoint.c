@@ -326,7 +326,8 @@ ferry_attach(struct ferry_endpoint **out, const char *hub, const char *name)
 	TAILQ_INIT(&ep->ends);
 	endpoint_memory_init(&ep->memory, ep);
 	pthread_mutex_init(&ep->lock, NULL);
-	ret = ferry_copier_init(&ep->copier, ferry_copy_cpu(), (int)rte_socket_id());
+	ret = ferry_copier_init(&ep->copier, ferry_copy_cpu(),
+			(int)rte_socket_id());
 	if (ret == 0)
 		ret = attach_hub(ep, hub, name);
 	if (ret == 0)

@@ -65,13 +65,20 @@ hub_gives(struct endpoint_memory *m, void *mem)
 	endpoint_ask(m->ep, &req, &rep);
 }
 
+/* A piece is not idle any more. */
+static void
+idle_leave(struct endpoint_memory *m, struct memory_piece *p)
+{
+	TAILQ_REMOVE(&m->idle, p, next);
+	m->idle_bytes -= p->arena.size;
+}
+
 static void
 idle_drop(struct endpoint_memory *m)
 {
 	struct memory_piece *p = TAILQ_LAST(&m->idle, memory_pieces);
 
-	TAILQ_REMOVE(&m->idle, p, next);
-	m->idle_bytes -= p->arena.size;
+	idle_leave(m, p);
 	hub_gives(m, p->arena.base);
 	piece_forget(p);
 }
@@ -215,8 +222,7 @@ block_find(struct endpoint_memory *m, uint64_t size)
 		mem = block_make(p, size);
 		if (mem == NULL)
 			continue; /* no memory for the books */
-		TAILQ_REMOVE(&m->idle, p, next);
-		m->idle_bytes -= p->arena.size;
+		idle_leave(m, p);
 		piece_use(m, p);
 		return mem;
 	}

@@ -14,7 +14,7 @@
  *     struct ferry_engine *engine;
  *
  *     ferry_engine_create(&engine, hub, NULL);
- *     ferry_engine_add_devices(engine, ferry_copy_dmadev(), NULL);  every DMA device there is
+ *     ferry_engine_add_devices(engine, ferry_copy_dmadev(), NULL);
  *     ferry_engine_launch(engine, lcore);
  *
  * Who runs it is the application's choice; one of:

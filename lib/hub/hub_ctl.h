@@ -75,6 +75,7 @@ struct hub_reply {
 	 * address everywhere. */
 	uint64_t addr;
 	uint64_t size;
+	/* OPEN: the channel's. */
 	uint64_t id;
 	/* OPEN: the channel's number on the boards. */
 	uint32_t number;
