@@ -322,6 +322,59 @@ rig_be_stranger(struct ferry_channel_end *end)
 	rig_set_process(end, &nowhere);
 }
 
+void
+rig_be_strangers(struct rig *rig)
+{
+	rig_be_stranger(&rig->ch->tx);
+	rig_be_stranger(&rig->ch->rx);
+}
+
+bool
+rig_is_not_shared(void *arg, const void *mem, uint64_t len)
+{
+	(void)arg;
+	(void)mem;
+	(void)len;
+	return false;
+}
+
+void
+rig_be_apart(struct rig *rig)
+{
+	rig->memory.is_shared = rig_is_not_shared;
+	rig_be_strangers(rig);
+}
+
+uint32_t *
+rig_sleep(struct rig *rig, struct ferry_channel_end *end, uint32_t endpoint)
+{
+	end->may_sleep = 1;
+	rig->bells[endpoint].state = FERRY_BELL_ASLEEP;
+	return &rig->bells[endpoint].state;
+}
+
+struct ferry_bulk_out *
+rig_bulk_send(struct rig *rig, void *data, uint64_t len, uint32_t by)
+{
+	const struct ferry_bulk_options options = { .by = by };
+	const struct iovec iov = { data, len };
+	struct ferry_bulk_out *out = NULL;
+
+	assert_int_equal(ferry_bulk_send(rig->tx, &iov, 1, &options, &out), 1);
+	return out;
+}
+
+struct ferry_bulk_in *
+rig_bulk_accept(struct rig *rig)
+{
+	struct ferry_bulk_in *in = NULL;
+	struct ferry_msg msg;
+
+	assert_int_equal(ferry_rx_recv(rig->rx, &msg, 1), 1);
+	assert_int_equal(ferry_bulk_accept(rig->rx, &msg, NULL, 0, &in), 0);
+	return in;
+}
+
 struct ferry_channel_census
 rig_census(const struct ferry_channel_shared *ch)
 {

@@ -96,6 +96,26 @@ void rig_set_process(struct ferry_channel_end *end,
 		const struct ferry_process *process);
 void rig_be_stranger(struct ferry_channel_end *end);
 
+/** Both ends say so. */
+void rig_be_strangers(struct rig *rig);
+
+/** For rig.memory.is_shared: no memory is everybody's. */
+bool rig_is_not_shared(void *arg, const void *mem, uint64_t len);
+
+/** As in two processes that cannot reach each other's memory: neither copies. */
+void rig_be_apart(struct rig *rig);
+
+/** The endpoint of an end sleeps: its bell's state, which a ring changes. */
+uint32_t *rig_sleep(struct rig *rig, struct ferry_channel_end *end,
+		uint32_t endpoint);
+
+/** A bulk message on its way, to be copied by these. */
+struct ferry_bulk_out *rig_bulk_send(struct rig *rig, void *data, uint64_t len,
+		uint32_t by);
+
+/** The next message, which is a bulk message, into the endpoint's memory. */
+struct ferry_bulk_in *rig_bulk_accept(struct rig *rig);
+
 /** The census, which must work and add up. */
 struct ferry_channel_census rig_census(const struct ferry_channel_shared *ch);
 

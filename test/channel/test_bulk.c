@@ -274,15 +274,6 @@ is_not_own(void *arg, const void *mem, uint64_t len)
 	return true;
 }
 
-static bool
-is_not_shared(void *arg, const void *mem, uint64_t len)
-{
-	(void)arg;
-	(void)mem;
-	(void)len;
-	return false;
-}
-
 /* As if the ends were in two processes, and all memory but the endpoint's
  * private: by a pid that is nobody's, process_vm_readv() fails. */
 static void
@@ -393,7 +384,7 @@ private_memory_is_read_by_the_consumer(void **state)
 	ferry_test_fill(data, len, 6);
 	stranger = stranger_start(NULL, 0);
 	rig_start(&rig, 256, 4);
-	rig.memory.is_shared = is_not_shared;
+	rig.memory.is_shared = rig_is_not_shared;
 	rig_set_process(&rig.ch->tx, &stranger);
 	out = send_one(&rig, data, len, 0);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
@@ -433,7 +424,7 @@ private_memory_that_cannot_be_read_ends_the_message(void **state)
 	stranger = stranger_start(data + len / 2, len / 2);
 	alarm(600);
 	rig_start(&rig, 256, 4);
-	rig.memory.is_shared = is_not_shared;
+	rig.memory.is_shared = rig_is_not_shared;
 	rig_set_process(&rig.ch->tx, &stranger);
 	rig_set_process(&rig.ch->rx, &stranger);
 	out = send_one(&rig, data, len, 0);

@@ -32,15 +32,6 @@
 
 static uint8_t data[400 * KIB], to[400 * KIB];
 
-static bool
-is_not_shared(void *arg, const void *mem, uint64_t len)
-{
-	(void)arg;
-	(void)mem;
-	(void)len;
-	return false;
-}
-
 /* Payloads are private, the endpoint's memory is not. */
 static bool
 is_not_payload(void *arg, const void *mem, uint64_t len)
@@ -49,37 +40,6 @@ is_not_payload(void *arg, const void *mem, uint64_t len)
 	(void)len;
 	return (uintptr_t)mem - (uintptr_t)data >= sizeof(data) &&
 		(uintptr_t)mem - (uintptr_t)to >= sizeof(to);
-}
-
-/* As in two processes that cannot reach each other's memory: neither copies. */
-static void
-be_strangers(struct rig *rig)
-{
-	rig->memory.is_shared = is_not_shared;
-	rig_be_stranger(&rig->ch->tx);
-	rig_be_stranger(&rig->ch->rx);
-}
-
-static struct ferry_bulk_out *
-send_by(struct rig *rig, uint64_t len, uint32_t by)
-{
-	const struct ferry_bulk_options options = { .by = by };
-	const struct iovec iov = { data, len };
-	struct ferry_bulk_out *out = NULL;
-
-	assert_int_equal(ferry_bulk_send(rig->tx, &iov, 1, &options, &out), 1);
-	return out;
-}
-
-static struct ferry_bulk_in *
-accept_one(struct rig *rig)
-{
-	struct ferry_bulk_in *in = NULL;
-	struct ferry_msg msg;
-
-	assert_int_equal(ferry_rx_recv(rig->rx, &msg, 1), 1);
-	assert_int_equal(ferry_bulk_accept(rig->rx, &msg, NULL, 0, &in), 0);
-	return in;
 }
 
 static void
@@ -151,11 +111,11 @@ a_window_is_emptied_into_pieces(void **state)
 	(void)state;
 	alarm(SECONDS);
 	rig_start(&rig, 256, 4);
-	be_strangers(&rig);
+	rig_be_apart(&rig);
 	rig.memory.is_shared = is_not_payload;
 	ferry_test_fill(data, sizeof(data), 4);
 	memset(to, 0, sizeof(to));
-	out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
+	out = rig_bulk_send(&rig, data, sizeof(data), FERRY_BULK_TX);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
 	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, dst, RTE_DIM(dst),
 		&in), 0);
@@ -186,9 +146,9 @@ a_window_whose_message_ended_early_is_done_with(void **state)
 
 	(void)state;
 	rig_start(&rig, 256, 4);
-	be_strangers(&rig);
+	rig_be_apart(&rig);
 	rig.memory.is_shared = is_not_payload;
-	out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
+	out = rig_bulk_send(&rig, data, sizeof(data), FERRY_BULK_TX);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
 	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &dst, 1, &in), 0);
 	assert_int_equal(ferry_bulk_cancel(out, 0), 0);
@@ -219,10 +179,9 @@ a_window_that_cannot_be_ends_its_message(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++) {
 		rig_start(&rig, 256, 4);
-		rig_be_stranger(&rig.ch->tx);
-		rig_be_stranger(&rig.ch->rx);
-		out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
-		in = accept_one(&rig);
+		rig_be_strangers(&rig);
+		out = rig_bulk_send(&rig, data, sizeof(data), FERRY_BULK_TX);
+		in = rig_bulk_accept(&rig);
 		block = &chan_bulk(rig.ch)[0];
 		block->dst.flags |= FERRY_BULK_WINDOW;
 		/* Places: none, or more than there are units. */
@@ -234,14 +193,6 @@ a_window_that_cannot_be_ends_its_message(void **state)
 		assert_int_equal(ferry_bulk_release(in, 0), 0);
 		rig_stop(&rig);
 	}
-}
-
-static uint32_t *
-sleeper(struct rig *rig, struct ferry_channel_end *end, uint32_t endpoint)
-{
-	end->may_sleep = 1;
-	rig->bells[endpoint].state = FERRY_BELL_ASLEEP;
-	return &rig->bells[endpoint].state;
 }
 
 static int
@@ -265,9 +216,9 @@ who_gets_no_memory_is_told_why(void **state)
 
 	(void)state;
 	rig_start(&rig, 256, 4);
-	be_strangers(&rig);
+	rig_be_apart(&rig);
 	rig.memory.alloc = has_no_answer;
-	out = send_by(&rig, 1000, 0);
+	out = rig_bulk_send(&rig, data, 1000, 0);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
 	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, NULL, 0, &in),
 		-ETIMEDOUT);
@@ -289,8 +240,8 @@ a_message_wakes_its_consumer(void **state)
 
 	(void)state;
 	rig_start(&rig, 256, 4);
-	bell = sleeper(&rig, &rig.ch->rx, RIG_RX);
-	out = send_by(&rig, 5000, 0);
+	bell = rig_sleep(&rig, &rig.ch->rx, RIG_RX);
+	out = rig_bulk_send(&rig, data, 5000, 0);
 	assert_int_equal(*bell, FERRY_BELL_AWAKE);
 	ferry_bulk_close(out);
 	rig_stop(&rig);
@@ -309,12 +260,12 @@ a_consumer_is_woken_for_what_it_waits_for(void **state)
 	(void)state;
 	rig_start(&rig, 256, 4);
 	ferry_test_fill(data, sizeof(data), 6);
-	out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
-	in = accept_one(&rig);
+	out = rig_bulk_send(&rig, data, sizeof(data), FERRY_BULK_TX);
+	in = rig_bulk_accept(&rig);
 	block = &chan_bulk(rig.ch)[0];
 	assert_int_equal(block->n_units, 25);
 	/* The producer claims 23 of them at first. */
-	bell = sleeper(&rig, &rig.ch->rx, RIG_RX);
+	bell = rig_sleep(&rig, &rig.ch->rx, RIG_RX);
 	block->wish = 24;
 	ferry_bulk_poll(out);
 	assert_int_equal(ferry_bulk_ready(in, NULL), 23 * 16 * KIB);
@@ -372,7 +323,7 @@ the_producer_says_where_the_bytes_are_put(void **state)
 			memset(&seen, 0, sizeof(seen));
 			assert_int_equal(ferry_bulk_send(rig.tx, &iov, 1,
 				&options, &out), 1);
-			in = accept_one(&rig);
+			in = rig_bulk_accept(&rig);
 			if (parties[i] == FERRY_BULK_TX)
 				ferry_bulk_poll(out);
 			else
@@ -415,7 +366,7 @@ a_copy_that_fails_does_not_hold_up_the_next_message(void **state)
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(ferry_bulk_send(rig.tx, &iov[i], 1, &options,
 			&out[i]), 1);
-		in[i] = accept_one(&rig);
+		in[i] = rig_bulk_accept(&rig);
 	}
 	ferry_bulk_poll(out[0]);
 	ferry_bulk_tx_stats(rig.tx, &stats);
@@ -454,12 +405,12 @@ a_window_that_cannot_be_emptied_ends_its_message(void **state)
 	for (whole = 0; whole < 2; whole++) {
 		alarm(SECONDS);
 		rig_start(&rig, 256, 4);
-		be_strangers(&rig);
+		rig_be_apart(&rig);
 		rig.memory.is_shared = is_not_payload;
 		driver = *rig.copier.lanes[0].lane->drv;
 		driver.copy = failing_out_copy;
 		rig.copier.lanes[0].lane->drv = &driver;
-		out = send_by(&rig, sizeof(data), FERRY_BULK_TX);
+		out = rig_bulk_send(&rig, data, sizeof(data), FERRY_BULK_TX);
 		assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
 		assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &dst, 1,
 			&in), 0);
@@ -522,7 +473,7 @@ who_copies_alone_claims_many_units_at_once(void **state)
 		rig_start(&rig, 256, 4);
 		assert_int_equal(ferry_bulk_send(rig.tx, iov, i + 1, &options,
 			&out), 1);
-		in = accept_one(&rig);
+		in = rig_bulk_accept(&rig);
 		assert_int_equal(chan_bulk(rig.ch)[0].n_units, units[i]);
 		assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
 		ferry_bulk_tx_stats(rig.tx, &stats);
@@ -562,13 +513,13 @@ a_block_is_used_again_when_both_ends_are_done_with_it(void **state)
 
 	(void)state;
 	rig_start(&rig, 256, 4);
-	out = send_by(&rig, 5000, FERRY_BULK_RX);
-	in = accept_one(&rig);
+	out = rig_bulk_send(&rig, data, 5000, FERRY_BULK_RX);
+	in = rig_bulk_accept(&rig);
 	assert_int_equal(ferry_bulk_await(in, UINT64_MAX, UINT64_MAX), 0);
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
-	next = send_by(&rig, 5000, FERRY_BULK_RX);
+	next = rig_bulk_send(&rig, data, 5000, FERRY_BULK_RX);
 	assert_int_equal(ferry_bulk_poll(out), 1);
-	in = accept_one(&rig);
+	in = rig_bulk_accept(&rig);
 	assert_int_equal(ferry_bulk_await(in, UINT64_MAX, UINT64_MAX), 0);
 	assert_int_equal(ferry_bulk_poll(out), 1);
 	assert_int_equal(ferry_bulk_wait(next, UINT64_MAX), 0);
@@ -583,8 +534,8 @@ a_block_is_used_again_when_both_ends_are_done_with_it(void **state)
 static uint32_t
 pass_one(struct rig *rig)
 {
-	struct ferry_bulk_out *out = send_by(rig, 5000, 0);
-	struct ferry_bulk_in *in = accept_one(rig);
+	struct ferry_bulk_out *out = rig_bulk_send(rig, data, 5000, 0);
+	struct ferry_bulk_in *in = rig_bulk_accept(rig);
 	uint32_t i, by = 0;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
@@ -615,12 +566,12 @@ a_producer_learns_who_copies_a_lone_message_best(void **state)
 		by = pass_one(&rig);
 	assert_true(by != both);
 	/* Beside another one is another matter, of which nothing is known. */
-	out[0] = send_by(&rig, 5000, 0);
-	out[1] = send_by(&rig, 5000, 0);
+	out[0] = rig_bulk_send(&rig, data, 5000, 0);
+	out[1] = rig_bulk_send(&rig, data, 5000, 0);
 	assert_true(chan_bulk(rig.ch)[0].by != both);
 	assert_int_equal(chan_bulk(rig.ch)[1].by, both);
 	for (i = 0; i < 2; i++) {
-		struct ferry_bulk_in *in = accept_one(&rig);
+		struct ferry_bulk_in *in = rig_bulk_accept(&rig);
 
 		while (ferry_bulk_poll(out[i]) == 0)
 			ferry_bulk_ready(in, NULL);
@@ -663,11 +614,11 @@ ends_that_are_stopped_leave_no_file_open(void **state)
 	close(STDIN_FILENO);
 	before = ferry_test_entries(getpid(), "fd");
 	rig_start(&rig, 256, 4);
-	be_strangers(&rig);
+	rig_be_apart(&rig);
 	rig_set_process(&rig.ch->tx, other);
 	rig_set_process(&rig.ch->rx, other);
-	out = send_by(&rig, 5000, FERRY_BULK_ENGINE);
-	accept_one(&rig);
+	out = rig_bulk_send(&rig, data, 5000, FERRY_BULK_ENGINE);
+	rig_bulk_accept(&rig);
 	assert_int_equal(ferry_test_entries(getpid(), "fd"), before + 1);
 	ferry_bulk_poll(out);
 	assert_int_equal(ferry_test_entries(getpid(), "fd"), before + 2);

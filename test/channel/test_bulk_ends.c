@@ -37,30 +37,9 @@ struct bench {
 };
 
 static bool
-is_not_shared(void *arg, const void *mem, uint64_t len)
-{
-	(void)arg;
-	(void)mem;
-	(void)len;
-	return false;
-}
-
-static bool
 is_shared(void *arg, const void *mem, uint64_t len)
 {
-	return !is_not_shared(arg, mem, len);
-}
-
-/*
- * As if the ends were in two processes that cannot reach each other's memory: so
- * that neither copies, however long a test takes.
- */
-static void
-be_strangers(struct bench *b)
-{
-	b->rig.memory.is_shared = is_not_shared;
-	rig_be_stranger(&b->rig.ch->tx);
-	rig_be_stranger(&b->rig.ch->rx);
+	return !rig_is_not_shared(arg, mem, len);
 }
 
 /* From here on ends that have not found each other yet are in one process, and all
@@ -92,7 +71,7 @@ bench_send(struct bench *b)
 
 	memset(b, 0, sizeof(*b));
 	rig_start(&b->rig, 256, 4);
-	be_strangers(b);
+	rig_be_apart(&b->rig);
 	b->data = malloc(LEN);
 	ferry_test_fill(b->data, LEN, 9);
 	iov.iov_base = b->data;
@@ -198,7 +177,7 @@ every_piece_has_to_be_known_to_who_copies(void **state)
 		attach = rig_attach(&b.rig, RIG_TX);
 		assert_int_equal(ferry_tx_start(&b.rig.tx, &attach), 0);
 		others = b.rig.memory;
-		b.rig.memory.is_shared = is_not_shared;
+		b.rig.memory.is_shared = rig_is_not_shared;
 		attach = rig_attach(&b.rig, RIG_RX);
 		attach.memory = &others;
 		assert_int_equal(ferry_rx_start(&b.rig.rx, &attach), 0);

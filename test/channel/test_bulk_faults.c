@@ -131,8 +131,7 @@ bench_make(struct bench *b)
 	if (!b->local) {
 		/* In processes of their own: neither trusts the other's
 		 * addresses. */
-		rig_be_stranger(&b->rig.ch->tx);
-		rig_be_stranger(&b->rig.ch->rx);
+		rig_be_strangers(&b->rig);
 		b->rig.tx->end.local = false;
 	}
 	rig_engine_make(&b->rig, &b->engine, 0);

@@ -52,8 +52,7 @@ bench_make(struct bench *b, bool local, bool in_hub)
 	b->rig.tx->end.local = in_hub;
 	if (local)
 		return;
-	rig_be_stranger(&b->rig.ch->tx);
-	rig_be_stranger(&b->rig.ch->rx);
+	rig_be_strangers(&b->rig);
 }
 
 static void

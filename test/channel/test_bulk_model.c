@@ -524,8 +524,7 @@ model_start(struct model *m, bool strangers)
 		late_add(&m->engines[k].copier, &m->late[k]);
 	}
 	if (strangers) {
-		rig_be_stranger(&m->rig.ch->tx);
-		rig_be_stranger(&m->rig.ch->rx);
+		rig_be_strangers(&m->rig);
 	}
 }
 

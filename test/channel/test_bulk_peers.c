@@ -192,8 +192,7 @@ bench_make(struct bench *b)
 	now = b;
 	all_private = false;
 	ferry_test_fill(data, LEN, 9);
-	rig_be_stranger(&b->rig.ch->tx);
-	rig_be_stranger(&b->rig.ch->rx);
+	rig_be_strangers(&b->rig);
 	/* The producer is not in the hub's process either. */
 	b->rig.tx->end.local = false;
 }
@@ -309,14 +308,6 @@ who_cannot_copy_wakes_who_can(void **state)
 	bench_end(&b);
 }
 
-static uint32_t *
-sleeper(struct bench *b, struct ferry_channel_end *end, uint32_t endpoint)
-{
-	end->may_sleep = 1;
-	b->rig.bells[endpoint].state = FERRY_BELL_ASLEEP;
-	return &b->rig.bells[endpoint].state;
-}
-
 /* Who ends a message early tells the other end at once, which may be asleep. */
 static void
 who_ends_a_message_wakes_the_other_end(void **state)
@@ -332,7 +323,7 @@ who_ends_a_message_wakes_the_other_end(void **state)
 	bench_send(&b, FERRY_BULK_RX);
 	bench_accept(&b, false);
 	b.block->dst.n_segs = 0;
-	bell = sleeper(&b, &b.rig.ch->rx, RIG_RX);
+	bell = rig_sleep(&b.rig, &b.rig.ch->rx, RIG_RX);
 	assert_int_equal(ferry_bulk_poll(b.out), FERRY_E_CORRUPT);
 	assert_int_equal(*bell, FERRY_BELL_AWAKE);
 	ferry_bulk_ready(b.in, &why);
@@ -343,7 +334,7 @@ who_ends_a_message_wakes_the_other_end(void **state)
 	bench_send(&b, FERRY_BULK_TX);
 	assert_int_equal(ferry_bulk_accept(b.rig.rx, &b.msg, &to, 1, &b.in), 0);
 	b.block->units[0] = FERRY_UNIT_TX;
-	bell = sleeper(&b, &b.rig.ch->tx, RIG_TX);
+	bell = rig_sleep(&b.rig, &b.rig.ch->tx, RIG_TX);
 	assert_int_equal(ferry_bulk_release(b.in, 0), -ETIMEDOUT);
 	assert_int_equal(*bell, FERRY_BELL_AWAKE);
 	b.block->units[0] = FERRY_UNIT_FREE;
@@ -366,7 +357,7 @@ who_copies_the_last_unit_wakes_who_waits(void **state)
 	bench_accept(&b, false);
 	assert_int_equal(b.rig.ch->service.bulk, 0);
 	b.block->wish = UNITS;
-	bell = sleeper(&b, &b.rig.ch->rx, RIG_RX);
+	bell = rig_sleep(&b.rig, &b.rig.ch->rx, RIG_RX);
 	while (ferry_bulk_poll(b.out) == 0)
 		;
 	assert_int_equal(*bell, FERRY_BELL_AWAKE);

@@ -106,15 +106,6 @@ engine_rests(struct bench *b)
 	return b->engine.server.n_active == 0;
 }
 
-static bool
-is_not_shared(void *arg, const void *mem, uint64_t len)
-{
-	(void)arg;
-	(void)mem;
-	(void)len;
-	return false;
-}
-
 /* Memory that it does not reach. The channel's mode does not keep it awake. */
 static void
 an_engine_rests_while_it_cannot_help(void **state)
@@ -123,9 +114,7 @@ an_engine_rests_while_it_cannot_help(void **state)
 
 	(void)state;
 	bench_make(&b);
-	b.rig.memory.is_shared = is_not_shared;
-	rig_be_stranger(&b.rig.ch->tx);
-	rig_be_stranger(&b.rig.ch->rx);
+	rig_be_apart(&b.rig);
 	b.rig.tx->end.local = false;
 	bench_send_one(&b, sizeof(data));
 	b.block->src.flags = FERRY_BULK_SHARED;
@@ -244,14 +233,6 @@ the_device_of_an_engine_copies_and_not_its_core(void **state)
 	bench_end(&b);
 }
 
-static uint32_t *
-sleeper(struct rig *rig, struct ferry_channel_end *end, uint32_t endpoint)
-{
-	end->may_sleep = 1;
-	rig->bells[endpoint].state = FERRY_BELL_ASLEEP;
-	return &rig->bells[endpoint].state;
-}
-
 /* The device of an engine hangs, and cannot be stopped. */
 static void
 who_ends_a_message_for_a_device_wakes_both_ends(void **state)
@@ -264,8 +245,8 @@ who_ends_a_message_for_a_device_wakes_both_ends(void **state)
 	b.late.close_result = -EBUSY;
 	b.engine.copier.tune.hang_grace_ns = 1e6;
 	bench_send_one(&b, 10000);
-	tx_bell = sleeper(&b.rig, &b.rig.ch->tx, RIG_TX);
-	rx_bell = sleeper(&b.rig, &b.rig.ch->rx, RIG_RX);
+	tx_bell = rig_sleep(&b.rig, &b.rig.ch->tx, RIG_TX);
+	rx_bell = rig_sleep(&b.rig, &b.rig.ch->rx, RIG_RX);
 	ferry_server_poll(&b.engine.server);
 	assert_int_equal(b.late.nb, 1);
 	assert_int_equal(*tx_bell, FERRY_BELL_ASLEEP);

@@ -23,46 +23,6 @@
 
 static uint8_t data[5000];
 
-static bool
-is_not_shared(void *arg, const void *mem, uint64_t len)
-{
-	(void)arg;
-	(void)mem;
-	(void)len;
-	return false;
-}
-
-/* As in two processes that cannot reach each other's memory: neither copies. */
-static void
-be_strangers(struct rig *rig)
-{
-	rig->memory.is_shared = is_not_shared;
-	rig_be_stranger(&rig->ch->tx);
-	rig_be_stranger(&rig->ch->rx);
-}
-
-static struct ferry_bulk_out *
-send_by(struct rig *rig, uint64_t len, uint32_t by)
-{
-	const struct ferry_bulk_options options = { .by = by };
-	const struct iovec iov = { data, len };
-	struct ferry_bulk_out *out = NULL;
-
-	assert_int_equal(ferry_bulk_send(rig->tx, &iov, 1, &options, &out), 1);
-	return out;
-}
-
-static struct ferry_bulk_in *
-accept_one(struct rig *rig)
-{
-	struct ferry_bulk_in *in = NULL;
-	struct ferry_msg msg;
-
-	assert_int_equal(ferry_rx_recv(rig->rx, &msg, 1), 1);
-	assert_int_equal(ferry_bulk_accept(rig->rx, &msg, NULL, 0, &in), 0);
-	return in;
-}
-
 /* A consumer may have something better to do than to copy. */
 static void
 a_wait_of_no_time_only_looks(void **state)
@@ -74,8 +34,8 @@ a_wait_of_no_time_only_looks(void **state)
 
 	(void)state;
 	rig_start(&rig, 256, 4);
-	out = send_by(&rig, 5000, FERRY_BULK_RX);
-	in = accept_one(&rig);
+	out = rig_bulk_send(&rig, data, 5000, FERRY_BULK_RX);
+	in = rig_bulk_accept(&rig);
 	assert_int_equal(ferry_bulk_await(in, 5000, 0), -ETIMEDOUT);
 	ferry_bulk_rx_stats(rig.rx, &stats);
 	assert_int_equal(stats.copied, 0);
@@ -97,7 +57,7 @@ each_wait_begins_with_pauses(void **state)
 
 	(void)state;
 	rig_start(&rig, 256, 4);
-	out = send_by(&rig, 5000, FERRY_BULK_RX);
+	out = rig_bulk_send(&rig, data, 5000, FERRY_BULK_RX);
 	rig.tx->end.wait.round = 10000;
 	assert_int_equal(ferry_bulk_wait(out, 1), -ETIMEDOUT);
 	assert_in_range(rig.tx->end.wait.round, 0, 16);
@@ -174,7 +134,7 @@ waiting_make(struct waiting *w)
 {
 	memset(w, 0, sizeof(*w));
 	rig_start(&w->rig, 256, 4);
-	be_strangers(&w->rig);
+	rig_be_apart(&w->rig);
 	assert_int_equal(ferry_tx_set_mode(w->rig.tx, FERRY_MODE_EFFICIENCY),
 		0);
 	assert_int_equal(ferry_rx_set_mode(w->rig.rx, FERRY_MODE_EFFICIENCY),
@@ -219,7 +179,7 @@ a_producer_sleeps_until_its_message_is_taken(void **state)
 
 	(void)state;
 	waiting_make(&w);
-	w.out = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
+	w.out = rig_bulk_send(&w.rig, data, 5000, FERRY_BULK_ENGINE);
 	waiting_sleeps(&w, wait_out);
 	assert_int_equal(ferry_rx_recv(w.rig.rx, &msg, 1), 1);
 	assert_int_equal(ferry_rx_release(w.rig.rx, &msg, 1), 0);
@@ -235,8 +195,8 @@ a_producer_sleeps_while_others_copy(void **state)
 
 	(void)state;
 	waiting_make(&w);
-	w.out = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
-	w.in = accept_one(&w.rig);
+	w.out = rig_bulk_send(&w.rig, data, 5000, FERRY_BULK_ENGINE);
+	w.in = rig_bulk_accept(&w.rig);
 	waiting_sleeps(&w, wait_out);
 	assert_int_equal(ferry_bulk_release(w.in, 0), 0);
 	waiting_ends(&w, FERRY_E_REFUSED);
@@ -251,8 +211,8 @@ a_consumer_sleeps_while_others_copy(void **state)
 
 	(void)state;
 	waiting_make(&w);
-	w.out = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
-	w.in = accept_one(&w.rig);
+	w.out = rig_bulk_send(&w.rig, data, 5000, FERRY_BULK_ENGINE);
+	w.in = rig_bulk_accept(&w.rig);
 	waiting_sleeps(&w, wait_in);
 	assert_int_equal(ferry_bulk_cancel(w.out, 0), 0);
 	waiting_ends(&w, FERRY_E_CANCELLED);
@@ -272,7 +232,7 @@ a_producer_sleeps_until_there_is_room(void **state)
 	(void)state;
 	waiting_make(&w);
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
-		out[i] = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
+		out[i] = rig_bulk_send(&w.rig, data, 5000, FERRY_BULK_ENGINE);
 	ferry_bulk_close(out[0]);
 	waiting_sleeps(&w, wait_room);
 	assert_int_equal(ferry_rx_recv(w.rig.rx, &msg, 1), 1);
@@ -295,8 +255,8 @@ ends_sleep_beside_a_message_that_others_copy(void **state)
 	for (bulk = 0; bulk < 2; bulk++) {
 		waiting_make(&w);
 		if (bulk) {
-			w.out = send_by(&w.rig, 5000, FERRY_BULK_ENGINE);
-			w.in = accept_one(&w.rig);
+			w.out = rig_bulk_send(&w.rig, data, 5000, FERRY_BULK_ENGINE);
+			w.in = rig_bulk_accept(&w.rig);
 		}
 		waiting_sleeps(&w, wait_msg);
 		assert_int_equal(ferry_tx_loan(w.rig.tx, loan, 4), 4);
