@@ -85,12 +85,22 @@ def source_files(patterns):
             any(fnmatch.fnmatch(p, g) for g in patterns)]
 
 
+def forgotten(found):
+    """Name entries of the list that are no mutants: the code has changed."""
+    there = {(m.path, m.function, m.old_line, m.new_line) for m in found}
+    for path, function, old, _ in sorted(equivalents() - there):
+        say('%s: no such mutant in %s, %s: %s' % (EQUIVALENT, path, function,
+                                                  old))
+
+
 def selected(opt):
     found = []
     kinds = opt.kinds.split(',') if opt.kinds else None
     for path in source_files(opt.files):
         with open(path, encoding='utf-8') as f:
             found += source.mutants_of(path, f.read())
+    if not opt.files:
+        forgotten(found)
     found = [m for m in found
              if (m.kind in kinds if kinds else m.kind != 'order') and
              (not opt.match or opt.match in m.old_line)]
