@@ -47,6 +47,8 @@ enum ferry_result {
 	FERRY_E_NO_PIDFD = -5012,
 	/** Another process of the file prefix has one of this one's lcore ids. */
 	FERRY_E_LCORE = -5013,
+	/** The lowest of them; moves with each new one. */
+	FERRY_E_LAST = FERRY_E_LCORE,
 };
 
 /**

@@ -74,7 +74,9 @@ struct ferry_end_ops {
 
 /** The head of what hangs on an end. */
 struct ferry_end_part {
+	/** What the end calls of it. */
 	const struct ferry_end_ops *ops;
+	/** The part that was hung on before it. */
 	SLIST_ENTRY(ferry_end_part) next;
 };
 
@@ -93,25 +95,36 @@ struct ferry_end_kind {
 
 /** What the handles of both ends have alike, at their head. */
 struct ferry_end {
+	/** The channel's head. */
 	struct ferry_channel_shared *shared;
-	/** This end, and the other one, in the channel's head. */
+	/** This end in it. */
 	struct ferry_channel_end *own;
+	/** The other end in it. */
 	const struct ferry_channel_end *other;
-	/** Messages from producer to consumer, released slots back. */
+	/** Messages from producer to consumer. */
 	struct ferry_ring fwd;
+	/** Released slots, from consumer to producer. */
 	struct ferry_ring back;
 	/**
 	 * Slots in this end's hands, else 0. Producer: the epoch on loan, else
 	 * SPARE. Consumer: the epoch, once released GIVEN.
 	 */
 	uint32_t *held;
+	/** One for each slot: what its message is. */
 	struct ferry_cell *cells;
+	/** The first slot. */
 	uint8_t *slots;
+	/** Bytes from one slot to the next. */
 	uint64_t stride;
+	/** Payload bytes of a slot. */
 	uint32_t slot_size;
+	/** Number of slots. */
 	uint32_t n_slots;
+	/** The end's epoch: how many times it was opened. */
 	uint32_t epoch;
+	/** Number of bells. */
 	uint32_t n_bells;
+	/** The bells of all endpoints. */
 	struct ferry_bell *bells;
 	/** Sequence number of the next message. */
 	uint64_t seq;
@@ -121,19 +134,33 @@ struct ferry_end {
 	bool local;
 	/** Number of the endpoint, and of its bell. */
 	uint32_t endpoint;
+	/** What it counted. */
 	struct ferry_end_stats stats;
+	/** How it waits. */
 	struct ferry_wait wait;
+	/** Which memory others reach, and where more comes from. */
 	const struct ferry_channel_memory *memory;
+	/** What copies for this endpoint. */
 	struct ferry_copier *copier;
+	/** The engines' boards. */
 	struct ferry_boards boards;
+	/** The endpoint. */
 	void *owner;
 	/** What the endpoint's channels can carry; ends with NULL. */
 	const struct ferry_end_kind *const *kinds;
-	/** What hangs on this end, the newest first. */
+	/** What hangs on this end, the newest first (ferry_end_part). */
 	SLIST_HEAD(ferry_end_parts, ferry_end_part) parts;
 };
 
-/** What the other end's state means to this end: 0 or FERRY_E_*. */
+/**
+ * What the other end's state means to this end.
+ *
+ * @param end
+ *   The other end in the channel's head.
+ * @return
+ *   0 while it is open or not yet opened; FERRY_E_CLOSED, FERRY_E_PEER_GONE or
+ *   FERRY_E_HUB_GONE.
+ */
 static inline int
 ferry_end_result(const struct ferry_channel_end *end)
 {
@@ -147,7 +174,14 @@ ferry_end_result(const struct ferry_channel_end *end)
 	return state == FERRY_END_GONE ? FERRY_E_PEER_GONE : FERRY_E_HUB_GONE;
 }
 
-/** The channel's mode; what others write is not to be believed. */
+/**
+ * The channel's mode. Other processes write it, so that it is checked.
+ *
+ * @param ch
+ *   The channel's head.
+ * @return
+ *   The mode; latency for a number that is none.
+ */
 static inline enum ferry_mode
 ferry_channel_mode(const struct ferry_channel_shared *ch)
 {
@@ -157,7 +191,15 @@ ferry_channel_mode(const struct ferry_channel_shared *ch)
 	return mode < FERRY_MODES ? (enum ferry_mode)mode : FERRY_MODE_LATENCY;
 }
 
-/** Whether the channel's jobs have been given up: 0, FERRY_E_CORRUPT or -EIO. */
+/**
+ * Whether the channel's jobs have been given up.
+ *
+ * @param ch
+ *   The channel's head.
+ * @return
+ *   0 if not; FERRY_E_CORRUPT: a job was not what a producer writes; -EIO: no
+ *   lane could copy one.
+ */
 static inline int
 ferry_channel_failed(const struct ferry_channel_shared *ch)
 {
@@ -170,7 +212,16 @@ ferry_channel_failed(const struct ferry_channel_shared *ch)
 	return why == -EIO ? -EIO : FERRY_E_CORRUPT;
 }
 
-/** Wake the other end's endpoint if it may be asleep. */
+/**
+ * Wake an end's endpoint if it may be asleep.
+ *
+ * @param end
+ *   The end to wake, in the channel's head.
+ * @param bells
+ *   The bells of all endpoints.
+ * @param n_bells
+ *   Number of bells: the end names its own, and is not to be believed.
+ */
 static inline void
 ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
 		uint32_t n_bells)
@@ -185,14 +236,29 @@ ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
 		ferry_bell_ring_if(&end->may_sleep, &bells[bell]);
 }
 
-/** Wake the other end's endpoint if it may be asleep. */
+/**
+ * Wake the other end's endpoint if it may be asleep.
+ *
+ * @param end
+ *   This end.
+ */
 static inline void
 ferry_end_ring(const struct ferry_end *end)
 {
 	ferry_end_notify(end->other, end->bells, end->n_bells);
 }
 
-/** Hang a part on an end. It is freed by its stopped(). */
+/**
+ * Hang a part on an end. The part is the caller's until then, and is freed by
+ * its own stopped().
+ *
+ * @param end
+ *   The end.
+ * @param part
+ *   The part.
+ * @param ops
+ *   What the end calls of it.
+ */
 static inline void
 ferry_end_hang(struct ferry_end *end, struct ferry_end_part *part,
 		const struct ferry_end_ops *ops)
@@ -244,13 +310,35 @@ int ferry_end_wait(struct ferry_end *end, const struct ferry_end_want *want,
 bool ferry_end_quiet(bool (*is_quiet)(void *arg), void *arg,
 		uint64_t timeout_ns);
 
-/** Let the parts say what the end is to be woken for: see ferry_end_ops. */
+/**
+ * Let the parts say what the end is to be woken for: see ferry_end_ops.
+ *
+ * @param end
+ *   The end.
+ * @param each
+ *   For each piece of work that others finish; else for none of it.
+ */
 void ferry_end_wish(struct ferry_end *end, bool each);
 
-/** Whether the other end has let go of all that the parts sent. */
+/**
+ * Whether the other end has let go of all that the parts sent.
+ *
+ * @param end
+ *   The end.
+ * @return
+ *   Whether it has.
+ */
 bool ferry_end_drained(const struct ferry_end *end);
 
-/** Why an end waits in vain: 0, FERRY_E_* or -EIO. */
+/**
+ * Why an end waits in vain.
+ *
+ * @param end
+ *   The end.
+ * @return
+ *   0 if it does not; else what ferry_channel_failed() says, or
+ *   ferry_end_result() of the other end.
+ */
 static inline int
 ferry_end_over(const struct ferry_end *end)
 {
@@ -259,13 +347,34 @@ ferry_end_over(const struct ferry_end *end)
 	return likely(ret == 0) ? ferry_end_result(end->other) : ret;
 }
 
-/** Take over the channel's mode if either end has changed it. */
+/**
+ * Take over the channel's mode if either end has changed it.
+ *
+ * @param end
+ *   The end.
+ */
 void ferry_end_take_mode(struct ferry_end *end);
 
-/** Change the channel's mode: 0, or -EINVAL for one that there is not. */
+/**
+ * Change the channel's mode.
+ *
+ * @param end
+ *   The end.
+ * @param mode
+ *   The mode.
+ * @return
+ *   0, or -EINVAL for a mode that there is not.
+ */
 int ferry_end_set_mode(struct ferry_end *end, enum ferry_mode mode);
 
-/** Choose how the end waits; an unknown policy changes nothing. */
+/**
+ * Choose how the end waits.
+ *
+ * @param end
+ *   The end.
+ * @param policy
+ *   The policy; an unknown one changes nothing.
+ */
 void ferry_end_set_wait(struct ferry_end *end, enum ferry_wait_policy policy);
 
 /**
@@ -287,17 +396,44 @@ int ferry_end_init(struct ferry_end *end,
 		const struct ferry_channel_attach *attach,
 		struct ferry_channel_parts *parts, bool producer);
 
-/** Open it: 0, or FERRY_E_HUB_GONE if the channel was ended meanwhile. */
+/**
+ * Open an end: the other one sees it from now on.
+ *
+ * @param end
+ *   The end, made by ferry_end_init().
+ * @param attach
+ *   What the hub gave.
+ * @return
+ *   0, or FERRY_E_HUB_GONE if the channel was ended meanwhile.
+ */
 int ferry_end_open(struct ferry_end *end,
 		const struct ferry_channel_attach *attach);
 
-/** Close one that was opened, and free its parts. */
+/**
+ * Close an end that was opened, and free its parts.
+ *
+ * @param end
+ *   The end.
+ */
 void ferry_end_close(struct ferry_end *end);
 
-/** Free the parts. */
+/**
+ * Free the parts of an end that is not open.
+ *
+ * @param end
+ *   The end.
+ */
 void ferry_end_fini(struct ferry_end *end);
 
-/** An announcement is given back untaken. */
+/**
+ * Give an announcement back untaken: each kind of message looks whether it is
+ * one of its own.
+ *
+ * @param rx
+ *   The consumer.
+ * @param msg
+ *   The announcement.
+ */
 void ferry_end_refuse(struct ferry_rx *rx, const struct ferry_msg *msg);
 
 #ifdef __cplusplus

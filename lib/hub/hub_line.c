@@ -100,12 +100,20 @@ request_send(int conn, const struct hub_request *req, int fd)
 	}
 }
 
+/* Whether a reply's result is 0, a negative errno, or one of ferry's. */
+static bool
+result_ok(int32_t result)
+{
+	return (result <= 0 && result >= -4095) ||
+		(result <= FERRY_E_FULL && result >= FERRY_E_LAST);
+}
+
 /* Whether a reply can be a hub's. What is where it says is for its readers to
  * check. */
 static bool
 reply_ok(const struct hub_reply *rep)
 {
-	return rep->result <= 0 && rep->total <= FERRY_HUB_CHANNELS_MAX &&
+	return result_ok(rep->result) && rep->total <= FERRY_HUB_CHANNELS_MAX &&
 		memchr(rep->entry.name, 0, sizeof(rep->entry.name)) != NULL;
 }
 

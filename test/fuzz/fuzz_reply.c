@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_memory.h>
 
@@ -457,6 +458,15 @@ struct mine {
 	uint32_t n_blocks;
 };
 
+/* Whatever the hub says, a call returns what ferry_errno.h knows of. */
+static void
+check_result(int ret)
+{
+	fuzz_check(ret <= 0);
+	fuzz_check(ret >= -4095 || (ret <= FERRY_E_FULL &&
+		ret >= FERRY_E_LAST));
+}
+
 static void
 open_one(struct ferry_endpoint *ep, struct mine *m)
 {
@@ -471,7 +481,7 @@ open_one(struct ferry_endpoint *ep, struct mine *m)
 	} else {
 		return;
 	}
-	fuzz_check(ret <= 0);
+	check_result(ret);
 }
 
 static void
@@ -502,6 +512,8 @@ list(struct ferry_endpoint *ep)
 
 	memset(all, 0, sizeof(all));
 	ret = ferry_endpoint_channels(ep, all, CHANNELS);
+	if (ret < 0)
+		check_result(ret);
 	fuzz_check(ret <= (int)FERRY_HUB_CHANNELS_MAX);
 	for (i = 0; ret >= 0 && i < CHANNELS; i++)
 		fuzz_check(memchr(all[i].name, 0, sizeof(all[i].name)) !=
@@ -528,8 +540,10 @@ operate(struct ferry_endpoint *ep, struct mine *m)
 		if (m->n_blocks == BLOCKS)
 			break;
 		m->blocks[m->n_blocks] = ferry_alloc(ep, 1 + fuzz_u16(in));
-		if (m->blocks[m->n_blocks] == NULL)
+		if (m->blocks[m->n_blocks] == NULL) {
+			check_result(-rte_errno);
 			break;
+		}
 		fuzz_check((uintptr_t)m->blocks[m->n_blocks++] % PAGE == 0);
 		break;
 	case 5:
@@ -562,7 +576,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (n = fuzz_u8(in) % 8; n > 4; n--)
 		scribble();
 	ret = ferry_attach(&ep, "fuzz", "fuzz");
-	fuzz_check(ret <= 0);
+	check_result(ret);
 	if (ret == 0) {
 		for (n = 0; n < OPS && in->left > 0; n++)
 			operate(ep, &mine);

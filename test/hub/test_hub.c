@@ -569,6 +569,11 @@ every_result_has_its_own_words(void **state)
 	}
 	assert_string_equal(ferry_strerror(1), "unknown result");
 	assert_string_equal(ferry_strerror(-4999), "unknown result");
+	for (k = 0; FERRY_E_FULL - (int)k >= FERRY_E_LAST; k++)
+		assert_string_not_equal(ferry_strerror(FERRY_E_FULL - (int)k),
+			"unknown result");
+	assert_string_equal(ferry_strerror(FERRY_E_LAST - 1),
+		"unknown result");
 	assert_string_equal(ferry_strerror(INT32_MIN), "unknown result");
 }
 
