@@ -120,7 +120,7 @@ struct ferry_end {
 	uint32_t slot_size;
 	/** Number of slots. */
 	uint32_t n_slots;
-	/** The end's epoch: how many times it was opened. */
+	/** Epoch of its endpoint; marks what it holds. */
 	uint32_t epoch;
 	/** Number of bells. */
 	uint32_t n_bells;
