@@ -5,14 +5,15 @@
 #
 #     devtools/fuzz.sh [SECONDS] [TARGET...]
 #     devtools/fuzz.sh --inputs N [TARGET...]
+#     devtools/fuzz.sh --build
 #
-# Each target runs for so many seconds (60), or has so many inputs, five at a
-# time, from the seeds in test/fuzz/corpus/TARGET and what earlier runs found in
-# build-fuzz/corpus. The last line says how many inputs there were. An input that
-# crashes, hangs or breaks a check is put into test/fuzz/corpus as found-...: mend
-# the fault, and keep the file, so that each run tries it again. The exit code is
-# not 0 if there was one. build-fuzz/testlog.json has a line for each target, as
-# meson writes it.
+# --build: only build them. Each target runs for so many seconds (60), or has so
+# many inputs, seven at a time, from the seeds in test/fuzz/corpus/TARGET and what
+# earlier runs found in build-fuzz/corpus. The last line says how many inputs
+# there were. An input that crashes, hangs or breaks a check is put into
+# test/fuzz/corpus as found-...: mend the fault, and keep the file, so that each
+# run tries it again. The exit code is not 0 if there was one.
+# build-fuzz/testlog.json has a line for each target, as meson writes it.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +22,9 @@ cd "$(dirname "$0")/.."
 
 dir=build-fuzz
 goal=-max_total_time=60
-if [[ ${1-} = --inputs && ${2-} =~ ^[0-9]+$ ]]; then
+if [[ $* = --build ]]; then
+	goal=
+elif [[ ${1-} = --inputs && ${2-} =~ ^[0-9]+$ ]]; then
 	goal=-runs=$2
 	shift 2
 elif [[ ${1-} =~ ^[0-9]+$ ]]; then
@@ -41,6 +44,8 @@ if [ ! -e $dir/build.ninja ]; then
 fi
 ninja -C $dir fuzz > $dir/build.log 2>&1 ||
 	{ tail -n 40 $dir/build.log >&2; die "cannot build $dir"; }
+
+[ -n "$goal" ] || exit 0
 
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then
@@ -124,9 +129,9 @@ fuzz()
 printf '%-16s %12s %9s %9s  %s\n' target executions exec/s coverage result
 running=0
 for name in "${targets[@]}"; do
-	if [ $running = 5 ]; then
+	if [ $running = 7 ]; then
 		wait -n
-		running=4
+		running=6
 	fi
 	fuzz "$name" &
 	running=$((running + 1))

@@ -28,9 +28,15 @@ esac
 [ $# -le 1 ] || die "too many arguments"
 
 logs=build-test-logs
-failed_steps=0
 runs=()
 step_pid=
+builder_pid=
+
+# A step failed that writes no log of tests: count it as one failed test.
+lost()
+{
+	echo "$1" >> $logs/lost
+}
 
 # Hugepage files and run-time directories of ferry's processes.
 leavings()
@@ -45,15 +51,21 @@ in_use()
 		grep -q .
 }
 
+# End a process of this script. The tests are meson's children, the compilers
+# ninja's: both end them when they are ended.
+end_process()
+{
+	[ -n "$1" ] || return 0
+	kill "$1" 2> /dev/null || true
+	wait "$1" 2> /dev/null || true
+}
+
 finish()
 {
 	local path
 
-	# The tests are meson's children: it ends them when it is ended.
-	if [ -n "$step_pid" ]; then
-		kill "$step_pid" 2> /dev/null || true
-		wait "$step_pid" 2> /dev/null || true
-	fi
+	end_process "$builder_pid"
+	end_process "$step_pid"
 	# The EAL makes this one even for a process that puts nothing in it.
 	$had_rte || rmdir /run/dpdk/rte 2> /dev/null || true
 	leavings | comm -13 "$logs/before" - |
@@ -81,35 +93,56 @@ step()
 	return 1
 }
 
-# build NAME CC [MESON OPTIONS]: in build-test-NAME.
+# build NAME CC SUITE [MESON OPTIONS]: in build-test-NAME. SUITE: build what its
+# tests need; all: build everything.
 build()
 {
-	local name=$1 cc=$2 dir=build-test-$1
+	local name=$1 cc=$2 suite=$3 dir=build-test-$1 targets=()
 
-	shift 2
+	shift 3
 	rm -rf "$dir"
-	if ! { CC=$cc step "$name: configure" meson setup "$dir" "$@" &&
-			step "$name: build" ninja -C "$dir"; }; then
-		failed_steps=$((failed_steps + 1))
-		return 1
+	CC=$cc step "$name: configure" meson setup "$dir" "$@" || {
+		lost "$name"
+		return
+	}
+	if [ "$suite" != all ]; then
+		devtools/suite-targets.py "$dir" "$suite" > "$dir/targets"
+		mapfile -t targets < "$dir/targets"
 	fi
+	step "$name: build" ninja -C "$dir" "${targets[@]}" || lost "$name"
 }
 
-# run NAME [MESON TEST OPTIONS]: the tests of a build, two at a time: none
-# asserts who is quick. Those that need files, processes or both cores for
-# themselves run alone (is_parallel: false).
+# The builds beside gcc's.
+build_others()
+{
+	trap 'end_process "$step_pid"; exit 143' TERM
+	renice -n 10 $BASHPID > /dev/null
+	build clang clang all "${strict[@]}"
+	build asan gcc fast -Db_sanitize=address,undefined
+	rm -rf build-fuzz
+	step "fuzz: build" devtools/fuzz.sh --build || lost fuzz
+	# clang: gcc's knows no fences. It links its runtime to programs only,
+	# hence b_lundef.
+	build tsan clang tsan -Db_sanitize=thread -Db_lundef=false \
+		-Dc11_mem_model=true
+}
+
+# run NAME [MESON TEST OPTIONS]: the tests of a build that did not fail, two at
+# a time: none asserts who is quick. Those that need files, processes or both
+# cores for themselves run alone (is_parallel: false).
 run()
 {
 	local name=$1 dir=build-test-$1
 
 	shift
+	! grep -qx "$name" $logs/lost || return 0
 	# Its failures are counted from its log.
 	step "$name: test" meson test -C "$dir" --no-rebuild \
 		--num-processes $at_once --print-errorlogs "$@" || true
 	if [ -s "$dir/meson-logs/testlog.json" ]; then
 		runs+=("$name=$dir/meson-logs/testlog.json")
 	else
-		failed_steps=$((failed_steps + 1))
+		lost "$name"
 	fi
 }
 
@@ -122,6 +155,7 @@ doxygen_clean()
 need_packages "${pkgs_build[@]}" "${pkgs_test[@]}"
 rm -rf $logs
 mkdir -p $logs
+: > $logs/lost
 leavings > $logs/before
 had_rte=false
 [ ! -d /run/dpdk/rte ] || had_rte=true
@@ -131,47 +165,43 @@ trap 'exit 143' TERM
 need_hugepages $pages || note "tests that need hugepages are skipped"
 
 strict=(-Dwerror=true -Dwarning_level=2)
-if build gcc gcc "${strict[@]}"; then
-	run gcc
-	if ninja -C build-test-gcc -t query doc > /dev/null 2>&1; then
-		step doc doxygen_clean || failed_steps=$((failed_steps + 1))
-	fi
+build gcc gcc all "${strict[@]}"
+# Half of the time gcc's tests leave a CPU idle: the other builds take it.
+if ! $fast; then
+	build_others &
+	builder_pid=$!
+fi
+run gcc
+if ninja -C build-test-gcc -t query doc > /dev/null 2>&1; then
+	step doc doxygen_clean || lost doc
 fi
 if ! $fast; then
-	if build clang clang "${strict[@]}"; then
-		run clang --suite fast
-	fi
+	wait "$builder_pid"
+	builder_pid=
+	run clang --suite fast
 	# The EAL keeps what it allocated.
 	export LSAN_OPTIONS=suppressions=$PWD/devtools/lsan.supp:print_suppressions=0
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-	if build asan gcc -Db_sanitize=address,undefined; then
-		run asan --suite fast
+	run asan --suite fast
+	if ! grep -qx fuzz $logs/lost; then
+		# A minute for each target, counted from their log.
+		step fuzz devtools/fuzz.sh 60 || true
+		if [ -s build-fuzz/testlog.json ]; then
+			runs+=("fuzz=build-fuzz/testlog.json")
+		else
+			lost fuzz
+		fi
 	fi
-	# A minute for each target, five at a time: counted from their log.
-	rm -rf build-fuzz
-	step "fuzz: build and run" devtools/fuzz.sh 60 || true
-	if [ -s build-fuzz/testlog.json ]; then
-		runs+=("fuzz=build-fuzz/testlog.json")
-	else
-		failed_steps=$((failed_steps + 1))
-	fi
-	# clang: gcc's knows no fences. It links its runtime to programs only,
-	# hence b_lundef.
 	export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-	if build tsan clang -Db_sanitize=thread -Db_lundef=false \
-			-Dc11_mem_model=true; then
-		meson introspect --tests build-test-tsan > $logs/tsan.json
-		! grep -q '"ferry:tsan"' $logs/tsan.json ||
-			run tsan --suite tsan
-	fi
+	run tsan --suite tsan
 fi
 
 devtools/count-tests.py "${runs[@]}" > $logs/count
 head -n -1 $logs/count
 read -r passed failed skipped < <(tail -n 1 $logs/count)
 # Nothing tested is nothing good.
-[ "$((passed + failed))" -gt 0 ] || failed_steps=$((failed_steps + 1))
-failed=$((failed + failed_steps))
+[ "$((passed + failed))" -gt 0 ] || lost tests
+failed=$((failed + $(wc -l < $logs/lost)))
 finish
 trap - EXIT
 echo "$passed passed, $failed failed, $skipped skipped"
