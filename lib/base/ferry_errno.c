@@ -12,8 +12,6 @@ ferry_strerror(int result)
 	switch (result) {
 	case FERRY_OK:
 		return "success";
-	case FERRY_E_FULL:
-		return "channel is full";
 	case FERRY_E_CLOSED:
 		return "channel was closed by its other end";
 	case FERRY_E_PEER_GONE:

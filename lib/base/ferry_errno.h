@@ -19,8 +19,6 @@ extern "C" {
 /** Results that errno has no word for. All lie below -4095, the last errno. */
 enum ferry_result {
 	FERRY_OK = 0,
-	/** No free slot now: the consumer has not released enough yet. */
-	FERRY_E_FULL = -5001,
 	/** The other end closed the channel, and all it had sent is received. */
 	FERRY_E_CLOSED = -5002,
 	/** The process at the other end died. */

@@ -90,7 +90,7 @@ static inline void
 bulk_view_shape(struct bulk_view *v)
 {
 	v->unit = ferry_bulk_unit(v->len);
-	v->n_units = (uint32_t)((v->len + v->unit - 1) / v->unit);
+	v->n_units = ferry_bulk_n_units(v->len);
 }
 
 /* Read shape and source of a message that is announced; false if they are

@@ -104,8 +104,6 @@ block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m,
 	__atomic_store_n(&block->gen, v->gen, __ATOMIC_RELAXED);
 	rte_atomic_thread_fence(__ATOMIC_RELEASE);
 	__atomic_store_n(&block->len, v->len, __ATOMIC_RELAXED);
-	__atomic_store_n(&block->unit, v->unit, __ATOMIC_RELAXED);
-	__atomic_store_n(&block->n_units, v->n_units, __ATOMIC_RELAXED);
 	__atomic_store_n(&block->by, m->by, __ATOMIC_RELAXED);
 	__atomic_store_n(&block->place, v->place, __ATOMIC_RELAXED);
 	bulk_side_write(&block->src, &v->src, v->gen, key);

@@ -162,10 +162,6 @@ struct ferry_bulk_side {
 struct ferry_bulk_block {
 	/** Bytes of payload. Written by tx, as all up to src. */
 	uint64_t len __rte_aligned(FERRY_APART);
-	/** Bytes of a unit; the last one may be shorter. */
-	uint64_t unit;
-	/** How many units there are. */
-	uint32_t n_units;
 	/** How many messages have used this block, from 1 up. */
 	uint32_t gen;
 	/** Who should copy: FERRY_BULK_TX and so on. A hint. */
@@ -258,6 +254,22 @@ ferry_bulk_unit(uint64_t len)
 	while ((len + unit - 1) / unit > FERRY_BULK_UNITS)
 		unit *= 2;
 	return unit;
+}
+
+/**
+ * How many units a message is divided into. The last one may be shorter.
+ *
+ * @param len
+ *   Bytes of the message, 1 to FERRY_BULK_MAX.
+ * @return
+ *   1 to FERRY_BULK_UNITS.
+ */
+static inline uint32_t
+ferry_bulk_n_units(uint64_t len)
+{
+	const uint64_t unit = ferry_bulk_unit(len);
+
+	return (uint32_t)((len + unit - 1) / unit);
 }
 
 /**

@@ -129,7 +129,7 @@ ferry_tx_slot(const struct ferry_tx *tx, uint32_t slot)
  * @param n
  *   The most to loan.
  * @return
- *   How many were loaned; 0 if none is free now (FERRY_E_FULL in words);
+ *   How many were loaned; 0 if none is free now;
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer
  *   has ended; FERRY_E_CORRUPT if none is free and the consumer gave back what
  *   is no slot.
@@ -386,11 +386,10 @@ int ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
  * @param n
  *   Number of payloads.
  * @return
- *   How many, from the first, were sent; 0 if the channel is full now
- *   (FERRY_E_FULL in words). If none was sent because none can be:
- *   FERRY_E_TOO_LONG (the first payload), FERRY_E_CLOSED, FERRY_E_PEER_GONE,
- *   FERRY_E_HUB_GONE; FERRY_E_CORRUPT if the consumer wrote nonsense; -EIO if
- *   the payload could not be copied.
+ *   How many, from the first, were sent; 0 if the channel is full now. If none
+ *   was sent because none can be: FERRY_E_TOO_LONG (the first payload),
+ *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if the
+ *   consumer wrote nonsense; -EIO if the payload could not be copied.
  */
 static inline int
 ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)

@@ -55,9 +55,27 @@ ferry_copier_init(struct ferry_copier *copier,
 	return 0;
 }
 
+/* A place for a lane: a new one, else that of a lane that was dropped; or NULL.
+ * What a dropped lane did is told as long as its place is not needed. */
+static struct ferry_copier_lane *
+place_take(struct ferry_copier *c)
+{
+	unsigned int i;
+
+	if (c->nb_lanes < FERRY_COPIER_MAX_LANES)
+		return &c->lanes[c->nb_lanes++];
+	for (i = CORE + 1; i < c->nb_lanes; i++)
+		if (c->lanes[i].lane == NULL) {
+			memset(&c->lanes[i], 0, sizeof(c->lanes[i]));
+			return &c->lanes[i];
+		}
+	return NULL;
+}
+
 int
 ferry_copier_add(struct ferry_copier *copier, struct ferry_lane *lane)
 {
+	struct ferry_copier_lane *place;
 	unsigned int i;
 
 	if (copier == NULL || lane == NULL || copier->nb_lanes == 0 ||
@@ -67,12 +85,12 @@ ferry_copier_add(struct ferry_copier *copier, struct ferry_lane *lane)
 	for (i = 0; i < copier->nb_lanes; i++)
 		if (copier->lanes[i].lane == lane)
 			return -EINVAL;
-	if (copier->nb_lanes == FERRY_COPIER_MAX_LANES)
+	place = place_take(copier);
+	if (place == NULL)
 		return -ENOSPC;
-	copier->lanes[copier->nb_lanes].lane = lane;
+	place->lane = lane;
 	copier->work->now = rte_rdtsc();
-	copier->lanes[copier->nb_lanes].sampled = copier->work->now;
-	copier->nb_lanes++;
+	place->sampled = copier->work->now;
 	copier->nb_open++;
 	copier->work->stuck = false;
 	return 0;

@@ -170,14 +170,15 @@ int ferry_copier_init(struct ferry_copier *copier,
 
 /**
  * Add a lane. The copier takes ownership if the call succeeds, and closes the
- * lane in ferry_copier_fini() or when the lane hangs.
+ * lane in ferry_copier_fini() or when the lane hangs. Where all places are taken,
+ * the lane gets that of one that was dropped.
  *
  * @param copier
  *   A copier.
  * @param lane
  *   An open lane without jobs.
  * @return
- *   0; -ENOSPC if the copier has FERRY_COPIER_MAX_LANES lanes; -EINVAL for
+ *   0; -ENOSPC if FERRY_COPIER_MAX_LANES lanes are open; -EINVAL for
  *   NULL, a lane the copier has already, a lane with jobs in it, or one that
  *   can take no job at all or none of #FERRY_SCHED_ALIGN bytes.
  */

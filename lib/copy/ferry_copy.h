@@ -119,14 +119,12 @@ struct ferry_copy_done {
 /** @name ferry_lane_info.flags
  * @{
  */
-/** Failed jobs are reported; without it, a failure may go unnoticed. */
-#define FERRY_LANE_REPORTS_ERRORS (UINT32_C(1) << 0)
 /** A job's placement wish is carried out. */
-#define FERRY_LANE_PLACES (UINT32_C(1) << 1)
+#define FERRY_LANE_PLACES (UINT32_C(1) << 0)
 /** The copy is done when submit returns: no flush, no waiting. */
-#define FERRY_LANE_SYNC (UINT32_C(1) << 2)
+#define FERRY_LANE_SYNC (UINT32_C(1) << 1)
 /** All copies end up in the cache: no other placement wish is carried out. */
-#define FERRY_LANE_CACHES (UINT32_C(1) << 3)
+#define FERRY_LANE_CACHES (UINT32_C(1) << 2)
 /** @} */
 
 /** Which memory a lane reaches. */

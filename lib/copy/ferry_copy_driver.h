@@ -9,7 +9,7 @@
  * A driver is a constant table of functions. ferry_lane_open() makes the
  * struct ferry_lane, sets drv, calls open(), which fills in info, model and
  * priv. Everything in the struct is written by the lane's one thread; the driver
- * keeps backlog, inflight and stats true with the two account functions below.
+ * keeps inflight and stats true with the two account functions below.
  */
 
 #include "ferry_copy.h"
@@ -59,8 +59,6 @@ struct ferry_lane {
 	const struct ferry_copy_driver *drv;
 	/** The driver's own. */
 	void *priv;
-	/** Bytes accepted and not yet completed; kept by the driver. */
-	uint64_t backlog;
 	/** Jobs accepted and not yet completed; kept by the driver. */
 	uint32_t inflight;
 	/** NUMA node given to ferry_lane_open(). */
@@ -80,13 +78,10 @@ struct ferry_lane {
  *
  * @param lane
  *   The lane.
- * @param len
- *   Bytes of the job.
  */
 static inline void
-ferry_lane_account_in(struct ferry_lane *lane, uint64_t len)
+ferry_lane_account_in(struct ferry_lane *lane)
 {
-	lane->backlog += len;
 	lane->inflight++;
 }
 
@@ -97,7 +92,7 @@ ferry_lane_account_in(struct ferry_lane *lane, uint64_t len)
  * @param lane
  *   The lane.
  * @param len
- *   Bytes of the job, as they were accounted for when it came in.
+ *   Bytes of the job.
  * @param status
  *   How it ended.
  */
@@ -105,7 +100,6 @@ static inline void
 ferry_lane_account_out(struct ferry_lane *lane, uint64_t len,
 		enum ferry_copy_status status)
 {
-	lane->backlog -= len;
 	lane->inflight--;
 	if (status == FERRY_COPY_OK) {
 		lane->stats.jobs++;

@@ -48,28 +48,6 @@ ferry_sched_policy_default(void)
 	};
 }
 
-int
-ferry_sched_pick(const struct ferry_sched_lane *lanes, unsigned int n,
-		uint64_t len)
-{
-	double best_ns = 0;
-	int best = -1;
-	unsigned int i;
-
-	for (i = 0; i < n; i++) {
-		double ns;
-
-		if (!lanes[i].usable)
-			continue;
-		ns = ferry_sched_predict(&lanes[i], len);
-		if (best < 0 || ns < best_ns) {
-			best = (int)i;
-			best_ns = ns;
-		}
-	}
-	return best;
-}
-
 /* A number of bytes, rounded up; what no size reaches is never. */
 static uint64_t
 bytes_of(double x)
@@ -483,45 +461,6 @@ ferry_sched_next(const struct ferry_sched_policy *policy,
 	if (part.why != FERRY_SCHED_RAGGED)
 		probe(&c, &part);
 	return part;
-}
-
-unsigned int
-ferry_sched_plan(const struct ferry_sched_policy *policy,
-		const struct ferry_sched_job *job,
-		const struct ferry_sched_lane *lanes, unsigned int n,
-		const struct ferry_sched_wait *wait,
-		struct ferry_sched_part *parts, unsigned int max)
-{
-	struct ferry_sched_lane then[FERRY_SCHED_MAX_LANES];
-	struct ferry_sched_wait left = *wait;
-	struct ferry_sched_job rest = *job;
-	unsigned int i;
-
-	n = RTE_MIN(n, (unsigned int)FERRY_SCHED_MAX_LANES);
-	memcpy(then, lanes, n * sizeof(*lanes));
-	for (i = 0; i < max && rest.len > 0; i++) {
-		struct ferry_sched_lane *lane;
-
-		parts[i] = ferry_sched_next(policy, &rest, then, n, &left);
-		if (parts[i].lane < 0) {
-			parts[i].len = rest.len;
-			return i + 1;
-		}
-		lane = &then[parts[i].lane];
-		lane->queue_ns += (double)parts[i].len /
-			lane->model.bytes_per_ns;
-		if (ferry_sched_is_bulk(policy, rest.whole))
-			lane->bulk += parts[i].len;
-		if (parts[i].lane != CORE)
-			lane->room--;
-		if (parts[i].why == FERRY_SCHED_PROBE) {
-			left.probe_ns -= parts[i].loss_ns;
-			lane->stale = false;
-		}
-		rest.dst += parts[i].len;
-		rest.len -= parts[i].len;
-	}
-	return i;
 }
 
 enum ferry_sched_turn

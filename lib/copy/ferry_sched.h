@@ -198,21 +198,6 @@ ferry_sched_predict(const struct ferry_sched_lane *lane, uint64_t len)
 }
 
 /**
- * Choose the lane with the smallest predicted time; on a tie the first.
- *
- * @param lanes
- *   The lanes to choose from.
- * @param n
- *   How many there are.
- * @param len
- *   Bytes of the job.
- * @return
- *   Index of the lane, or -1 if none is usable.
- */
-int ferry_sched_pick(const struct ferry_sched_lane *lanes, unsigned int n,
-		uint64_t len);
-
-/**
  * From how many bytes a device is worth its while.
  *
  * In latency mode, where somebody waits for the copy: where the device's
@@ -275,32 +260,6 @@ ferry_sched_next(const struct ferry_sched_policy *policy,
 		const struct ferry_sched_job *job,
 		const struct ferry_sched_lane *lanes, unsigned int n,
 		const struct ferry_sched_wait *wait);
-
-/**
- * Plan a job as far as it can be handed out now.
- *
- * @param policy
- *   The policy.
- * @param job
- *   The job.
- * @param lanes
- *   The lanes, as for ferry_sched_next().
- * @param n
- *   How many.
- * @param wait
- *   What else waits.
- * @param[out] parts
- *   The parts, front to back. If the last one waits, its len is what is left.
- * @param max
- *   Room in parts.
- * @return
- *   How many parts.
- */
-unsigned int ferry_sched_plan(const struct ferry_sched_policy *policy,
-		const struct ferry_sched_job *job,
-		const struct ferry_sched_lane *lanes, unsigned int n,
-		const struct ferry_sched_wait *wait,
-		struct ferry_sched_part *parts, unsigned int max);
 
 /**
  * Small jobs go first, but not for ever.

@@ -390,10 +390,10 @@ ferry_endpoint_add_lane(struct ferry_endpoint *ep, struct ferry_lane *lane)
 	return ferry_copier_add(&ep->copier, lane);
 }
 
-const struct ferry_copier *
-ferry_endpoint_copier(const struct ferry_endpoint *ep)
+const struct ferry_lane *
+ferry_endpoint_lane(const struct ferry_endpoint *ep, unsigned int i)
 {
-	return &ep->copier;
+	return ferry_copier_lane(&ep->copier, i);
 }
 
 /* Tell the hub that an end is closed, or was never started; it may free the

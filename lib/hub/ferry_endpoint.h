@@ -82,15 +82,17 @@ void ferry_detach(struct ferry_endpoint *ep);
 int ferry_endpoint_add_lane(struct ferry_endpoint *ep, struct ferry_lane *lane);
 
 /**
- * The lanes that copy for the endpoint, to read their statistics.
+ * A lane that copies for the endpoint, to read its statistics.
  *
  * @param ep
  *   The endpoint.
+ * @param i
+ *   Which one: 0 is the core, those added follow.
  * @return
- *   Its copier; valid until ferry_detach().
+ *   The lane, valid until ferry_detach(); NULL if there are not so many.
  */
-const struct ferry_copier *
-ferry_endpoint_copier(const struct ferry_endpoint *ep);
+const struct ferry_lane *
+ferry_endpoint_lane(const struct ferry_endpoint *ep, unsigned int i);
 
 /**
  * Open the producer's end of a channel.

@@ -105,7 +105,7 @@ static bool
 result_ok(int32_t result)
 {
 	return (result <= 0 && result >= -4095) ||
-		(result <= FERRY_E_FULL && result >= FERRY_E_LAST);
+		(result <= FERRY_E_CLOSED && result >= FERRY_E_LAST);
 }
 
 /* Whether a reply can be a hub's. What is where it says is for its readers to

@@ -58,7 +58,7 @@ late_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		late->jobs[late->nb++] = jobs[i];
 		/* So that a message published too early shows. */
 		memset(jobs[i].dst, 0xdd, jobs[i].len);
-		ferry_lane_account_in(lane, jobs[i].len);
+		ferry_lane_account_in(lane);
 	}
 	return i;
 }

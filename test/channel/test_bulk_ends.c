@@ -79,7 +79,7 @@ bench_send(struct bench *b)
 	assert_int_equal(ferry_bulk_send(b->rig.tx, &iov, 1, &options,
 		&b->out), 1);
 	b->block = &chan_bulk(b->rig.ch)[0];
-	assert_int_equal(b->block->n_units, UNITS);
+	assert_int_equal(ferry_bulk_n_units(LEN), UNITS);
 	assert_int_equal(ferry_rx_recv(b->rig.rx, &b->msg, 1), 1);
 }
 
@@ -100,11 +100,11 @@ copy_by(struct bench *b, uint8_t party, uint32_t n)
 	while (n > 0) {
 		uint32_t got = ferry_claim_take(b->block, UNITS, party, n,
 				UNITS, 0, &first);
-		uint64_t from = first * b->block->unit;
+		uint64_t from = first * ferry_bulk_unit(LEN);
 
 		assert_true(got > 0);
 		memcpy((uint8_t *)ferry_bulk_data(b->in) + from, b->data + from,
-			RTE_MIN(LEN - from, got * b->block->unit));
+			RTE_MIN(LEN - from, got * ferry_bulk_unit(LEN)));
 		ferry_claim_done(b->block, party, first, got);
 		n -= got;
 	}

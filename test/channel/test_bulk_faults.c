@@ -205,7 +205,7 @@ take(struct bench *b)
 }
 
 /* What no party says of a message. */
-static const int reasons[] = { 0, 1, 2, -1, -ETIMEDOUT, -EINVAL, FERRY_E_FULL,
+static const int reasons[] = { 0, 1, 2, -1, -ETIMEDOUT, -EINVAL, FERRY_E_TOO_LONG,
 	FERRY_E_NO_ROOM, FERRY_E_LCORE, INT32_MIN, INT32_MAX };
 
 static void

@@ -74,7 +74,7 @@ bench_send(struct bench *b, uint32_t by, uint8_t *to)
 	assert_int_equal(ferry_rx_recv(b->rig.rx, &b->msg, 1), 1);
 	assert_int_equal(ferry_bulk_accept(b->rig.rx, &b->msg, to != NULL ?
 		&where : NULL, to != NULL, &b->in), 0);
-	assert_int_equal(b->block->n_units, UNITS);
+	assert_int_equal(ferry_bulk_n_units(LEN), UNITS);
 }
 
 static void

@@ -91,7 +91,7 @@ fake_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		fake->taken_at = fake_now_ns;
 		fake->longest_job = RTE_MAX(fake->longest_job, jobs[i].len);
 		fake->longest_queue = RTE_MAX(fake->longest_queue, fake->nb);
-		ferry_lane_account_in(lane, jobs[i].len);
+		ferry_lane_account_in(lane);
 	}
 	return i;
 }

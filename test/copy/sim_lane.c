@@ -80,7 +80,7 @@ sim_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 			sim->q[sim->nb].ready = sim->wakes_ns > 0 ?
 				sim->wakes_ns : 1e300;
 		sim->nb++;
-		ferry_lane_account_in(lane, jobs[i].len);
+		ferry_lane_account_in(lane);
 	}
 	return i;
 }

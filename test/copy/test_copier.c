@@ -29,7 +29,7 @@ test_setup(void **state)
 	struct ferry_copy_done done;
 	struct ferry_lane *lane, *more[FERRY_COPIER_MAX_LANES];
 	struct fake fakes[FERRY_COPIER_MAX_LANES];
-	struct fake fake = fake_good(), bad;
+	struct fake fake = fake_good(), bad, unused;
 	struct ferry_copier c;
 	unsigned int i;
 
@@ -77,9 +77,24 @@ test_setup(void **state)
 	lane = fake_lane(&bad);
 	assert_int_equal(ferry_copier_add(&c, lane), -ENOSPC);
 	assert_int_equal(bad.closes, 0);
+	/* One that is dropped leaves its place, and nothing else. */
+	c.lanes[3].sampled = c.lanes[3].polled = 1;
+	assert_int_equal(ferry_copier_drop(&c, 3), 0);
+	assert_int_equal(fakes[3].closes, 1);
+	assert_int_equal(ferry_copier_add(&c, lane), 0);
+	assert_int_equal(c.nb_lanes, FERRY_COPIER_MAX_LANES);
+	assert_int_equal(c.nb_open, FERRY_COPIER_MAX_LANES);
+	assert_ptr_equal(ferry_copier_lane(&c, 3), lane);
+	assert_int_equal(c.lanes[3].health.state, FERRY_HEALTH_USED);
+	assert_int_equal(c.lanes[3].polled, 0);
+	assert_true(c.lanes[3].sampled > 1);
+	unused = fake_good();
+	lane = fake_lane(&unused);
+	assert_int_equal(ferry_copier_add(&c, lane), -ENOSPC);
 	ferry_lane_close(lane);
 
 	ferry_copier_fini(&c);
+	assert_int_equal(bad.closes, 1);
 	assert_int_equal(fake.closes, 1);
 	for (i = 2; i < FERRY_COPIER_MAX_LANES; i++)
 		assert_int_equal(fakes[i].closes, 1);

@@ -204,7 +204,7 @@ test_small_ones_do_not_queue_behind_bulk(void **state)
 	b.jobs[0].cookie = 99;
 	assert_int_equal(ferry_copier_submit(&c, b.jobs, 1), 1);
 	/* 50 us of it, or so many bytes. */
-	assert_int_equal(c.lanes[1].lane->backlog, 4 * 65536);
+	assert_int_equal(c.lanes[1].bulk, 4 * 65536);
 	assert_int_equal(ferry_copier_submit(&c, s.jobs, 20), 20);
 	got = ferry_copier_poll(&c, done, 20);
 	assert_int_equal(got, 20);
@@ -212,7 +212,7 @@ test_small_ones_do_not_queue_behind_bulk(void **state)
 		assert_int_equal(done[i].cookie, i);
 	burst_check(&s);
 	while (ferry_copier_poll(&c, done, 20) == 0)
-		assert_in_range(c.lanes[1].lane->backlog, 1, 4 * 65536);
+		assert_in_range(c.lanes[1].bulk, 1, 4 * 65536);
 	assert_int_equal(done[0].cookie, 99);
 	burst_check(&b);
 	assert_int_equal(lane_bytes(&c, 0), 0);

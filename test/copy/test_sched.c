@@ -11,23 +11,6 @@
 #include "ferry_cache.h"
 #include "ferry_sched.h"
 
-/* A core: at once, slowly. A device: later, fast. They meet at 15000 bytes. */
-#define CPU { .model = { 0, 10 }, .usable = true }
-#define DMA { .model = { 1000, 30 }, .usable = true }
-
-static void
-test_none(void **state)
-{
-	const struct ferry_sched_lane lanes[] = {
-		{ .model = { 0, 10 } }, { .model = { 1, 10 } },
-	};
-
-	(void)state;
-	assert_int_equal(ferry_sched_pick(NULL, 0, 100), -1);
-	assert_int_equal(ferry_sched_pick(lanes, 0, 100), -1);
-	assert_int_equal(ferry_sched_pick(lanes, 2, 100), -1);
-}
-
 static void
 test_prediction(void **state)
 {
@@ -38,80 +21,6 @@ test_prediction(void **state)
 	(void)state;
 	assert_true(ferry_sched_predict(&lane, 0) == 750);
 	assert_true(ferry_sched_predict(&lane, 3000) == 1500);
-}
-
-static void
-test_break_even(void **state)
-{
-	const struct ferry_sched_lane lanes[] = { CPU, DMA };
-	const struct ferry_sched_lane turned[] = { DMA, CPU };
-
-	(void)state;
-	assert_int_equal(ferry_sched_pick(lanes, 2, 0), 0);
-	assert_int_equal(ferry_sched_pick(lanes, 2, 14999), 0);
-	assert_int_equal(ferry_sched_pick(lanes, 2, 15001), 1);
-	assert_int_equal(ferry_sched_pick(lanes, 2, UINT64_C(1) << 40), 1);
-	assert_int_equal(ferry_sched_pick(turned, 2, 14999), 1);
-	assert_int_equal(ferry_sched_pick(turned, 2, 15001), 0);
-}
-
-static void
-test_tie_takes_first(void **state)
-{
-	const struct ferry_sched_lane same[] = { DMA, DMA, DMA };
-	const struct ferry_sched_lane later[] = { CPU, DMA, DMA };
-	const struct ferry_sched_lane middle[] = {
-		{ .model = { 0, 10 } }, DMA, DMA,
-	};
-
-	(void)state;
-	assert_int_equal(ferry_sched_pick(same, 3, 4096), 0);
-	assert_int_equal(ferry_sched_pick(later, 3, 1 << 20), 1);
-	assert_int_equal(ferry_sched_pick(middle, 3, 1), 1);
-}
-
-static void
-test_unusable_is_passed_over(void **state)
-{
-	struct ferry_sched_lane lanes[] = { CPU, DMA, CPU };
-
-	(void)state;
-	lanes[0].usable = false;
-	assert_int_equal(ferry_sched_pick(lanes, 3, 100), 2);
-	lanes[2].usable = false;
-	assert_int_equal(ferry_sched_pick(lanes, 3, 100), 1);
-	lanes[1].usable = false;
-	assert_int_equal(ferry_sched_pick(lanes, 3, 100), -1);
-}
-
-/* What waits in a lane moves the break-even, and spreads equal lanes. */
-static void
-test_backlog(void **state)
-{
-	struct ferry_sched_lane lanes[] = { CPU, DMA, DMA };
-	unsigned int i, got[3] = { 0 };
-
-	(void)state;
-	lanes[1].queue_ns = 1;
-	assert_int_equal(ferry_sched_pick(lanes, 3, 1 << 20), 2);
-	lanes[2].queue_ns = 2;
-	assert_int_equal(ferry_sched_pick(lanes, 3, 1 << 20), 1);
-	lanes[1].queue_ns = lanes[2].queue_ns = (10 << 20) / 30.0;
-	assert_int_equal(ferry_sched_pick(lanes, 3, 1 << 20), 0);
-
-	lanes[1].queue_ns = lanes[2].queue_ns = 0;
-	for (i = 0; i < 70; i++) {
-		int pick = ferry_sched_pick(lanes, 3, 1 << 20);
-
-		assert_in_range(pick, 0, 2);
-		lanes[pick].queue_ns += (1 << 20) /
-			lanes[pick].model.bytes_per_ns;
-		got[pick]++;
-	}
-	/* As their bandwidths: 10 to 30 to 30. */
-	assert_in_range(got[0], 9, 11);
-	assert_in_range(got[1], 29, 31);
-	assert_in_range(got[2], 29, 31);
 }
 
 static void
@@ -239,12 +148,7 @@ main(void)
 		cmocka_unit_test(test_when_to_start_a_device),
 		cmocka_unit_test(test_when_to_look),
 		cmocka_unit_test(test_cache_budget),
-		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_prediction),
-		cmocka_unit_test(test_break_even),
-		cmocka_unit_test(test_tie_takes_first),
-		cmocka_unit_test(test_unusable_is_passed_over),
-		cmocka_unit_test(test_backlog),
 	};
 
 	return cmocka_run_group_tests_name("sched", tests, NULL, NULL);

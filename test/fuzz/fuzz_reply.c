@@ -463,7 +463,7 @@ static void
 check_result(int ret)
 {
 	fuzz_check(ret <= 0);
-	fuzz_check(ret >= -4095 || (ret <= FERRY_E_FULL &&
+	fuzz_check(ret >= -4095 || (ret <= FERRY_E_CLOSED &&
 		ret >= FERRY_E_LAST));
 }
 

@@ -476,7 +476,6 @@ live_documented(int result)
 	case FERRY_E_CANCELLED:
 	case FERRY_E_CLOSED:
 	case FERRY_E_CORRUPT:
-	case FERRY_E_FULL:
 	case FERRY_E_HUB_GONE:
 	case FERRY_E_NO_ROOM:
 	case FERRY_E_PEER_GONE:

@@ -238,8 +238,9 @@ hung_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 {
 	uint16_t i;
 
+	(void)jobs;
 	for (i = 0; i < n; i++)
-		ferry_lane_account_in(lane, jobs[i].len);
+		ferry_lane_account_in(lane);
 	return n;
 }
 
@@ -314,7 +315,7 @@ slow_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 
 	for (i = 0; i < n && slow.n < RTE_DIM(slow.jobs); i++) {
 		slow.jobs[slow.n++] = jobs[i];
-		ferry_lane_account_in(lane, jobs[i].len);
+		ferry_lane_account_in(lane);
 	}
 	return i;
 }

@@ -547,7 +547,7 @@ static void
 every_result_has_its_own_words(void **state)
 {
 	static const int results[] = {
-		FERRY_OK, FERRY_E_FULL, FERRY_E_CLOSED, FERRY_E_PEER_GONE,
+		FERRY_OK, FERRY_E_CLOSED, FERRY_E_PEER_GONE,
 		FERRY_E_TOO_LONG, FERRY_E_VERSION, FERRY_E_HUB_GONE,
 		FERRY_E_CORRUPT, FERRY_E_NO_ROOM, FERRY_E_LCORE, -EINVAL,
 		-ENOENT, -ENOMEM,
@@ -569,8 +569,8 @@ every_result_has_its_own_words(void **state)
 	}
 	assert_string_equal(ferry_strerror(1), "unknown result");
 	assert_string_equal(ferry_strerror(-4999), "unknown result");
-	for (k = 0; FERRY_E_FULL - (int)k >= FERRY_E_LAST; k++)
-		assert_string_not_equal(ferry_strerror(FERRY_E_FULL - (int)k),
+	for (k = 0; FERRY_E_CLOSED - (int)k >= FERRY_E_LAST; k++)
+		assert_string_not_equal(ferry_strerror(FERRY_E_CLOSED - (int)k),
 			"unknown result");
 	assert_string_equal(ferry_strerror(FERRY_E_LAST - 1),
 		"unknown result");

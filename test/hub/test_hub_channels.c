@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "ferry_copy.h"
+#include "ferry_lane.h"
 #include "hub_fixture.h"
 
 static const struct ferry_channel_config sized = { 4096, 8 };
@@ -536,6 +538,93 @@ threads_that_open_and_close_at_random_leave_nothing(void **state)
 	assert_int_equal(ferry_hub_destroy(hub), 0);
 }
 
+/* What an endpoint's own lane copies: the payloads that it sends. */
+static void
+an_endpoint_copies_with_the_lanes_it_was_given(void **state)
+{
+	const struct ferry_channel_config wide = { MIB, 2 };
+	struct ferry_lane_stats stats;
+	struct ferry_endpoint *a, *b;
+	struct ferry_buf buf = { .len = MIB };
+	struct ferry_lane *lane;
+	struct ferry_hub *hub;
+	struct ferry_msg msg;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+	void *data;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 16 * MIB, 0, 0);
+	a = hub_join(HUB, "a");
+	b = hub_join(HUB, "b");
+	assert_non_null(ferry_endpoint_lane(a, 0));
+	assert_null(ferry_endpoint_lane(a, 1));
+	assert_int_equal(ferry_lane_open(&lane, ferry_copy_cpu(), NULL,
+		SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_endpoint_add_lane(a, lane), 0);
+	assert_int_equal(ferry_endpoint_add_lane(a, lane), -EINVAL);
+	assert_ptr_equal(ferry_endpoint_lane(a, 1), lane);
+	assert_null(ferry_endpoint_lane(b, 1));
+
+	assert_int_equal(ferry_tx_open(&tx, a, "lanes", &wide), 0);
+	assert_int_equal(ferry_rx_open(&rx, b, "lanes", &wide), 0);
+	/* Nothing but the lane copies as much in this mode. */
+	assert_int_equal(ferry_tx_set_mode(tx, FERRY_MODE_EFFICIENCY), 0);
+	assert_int_equal(ferry_rx_recv(rx, &msg, 1), 0);
+	assert_int_equal(ferry_rx_mode(rx), FERRY_MODE_EFFICIENCY);
+	data = malloc(MIB);
+	assert_non_null(data);
+	ferry_test_fill(data, MIB, 5);
+	buf.data = data;
+	assert_int_equal(ferry_tx_send(tx, &buf, 1), 1);
+	assert_int_equal(ferry_rx_recv(rx, &msg, 1), 1);
+	assert_int_equal(msg.len, MIB);
+	assert_int_equal(ferry_test_check(msg.data, MIB, 5), -1);
+	ferry_rx_release(rx, &msg, 1);
+	ferry_lane_stats(ferry_endpoint_lane(a, 1), &stats);
+	assert_int_equal(stats.bytes, MIB);
+	free(data);
+	/* The lane is the endpoint's, and ends with it. */
+	ferry_detach(a);
+	ferry_detach(b);
+	hub_check_empty(hub);
+	ferry_hub_destroy(hub);
+}
+
+/* Either end sets the mode, and both tell it. */
+static void
+both_ends_tell_the_mode(void **state)
+{
+	struct ferry_endpoint *a, *b;
+	struct ferry_hub *hub;
+	struct ferry_tx *tx;
+	struct ferry_rx *rx;
+	unsigned int mode;
+
+	(void)state;
+	ferry_test_need_eal();
+	hub = hub_make(HUB, 8 * MIB, 0, 0);
+	a = hub_join(HUB, "a");
+	b = hub_join(HUB, "b");
+	assert_int_equal(ferry_tx_open(&tx, a, "modes", &sized), 0);
+	assert_int_equal(ferry_rx_open(&rx, b, "modes", &sized), 0);
+	assert_int_equal(ferry_rx_mode(rx), FERRY_MODE_LATENCY);
+	for (mode = 0; mode < FERRY_MODES; mode++) {
+		assert_int_equal(ferry_rx_set_mode(rx, (enum ferry_mode)mode),
+			0);
+		assert_int_equal(ferry_rx_mode(rx), mode);
+		assert_int_equal(ferry_tx_mode(tx), mode);
+	}
+	assert_int_equal(ferry_tx_set_mode(tx, FERRY_MODE_THROUGHPUT), 0);
+	assert_int_equal(ferry_rx_mode(rx), FERRY_MODE_THROUGHPUT);
+	assert_int_equal(ferry_rx_set_mode(rx, FERRY_MODES), -EINVAL);
+	assert_int_equal(ferry_rx_mode(rx), FERRY_MODE_THROUGHPUT);
+	ferry_detach(a);
+	ferry_detach(b);
+	ferry_hub_destroy(hub);
+}
+
 int
 main(void)
 {
@@ -548,6 +637,8 @@ main(void)
 			a_stray_pointer_to_a_channel_that_is_gone_finds_none),
 		cmocka_unit_test(data_flows_between_endpoints_of_two_threads),
 		cmocka_unit_test(threads_that_open_and_close_at_random_leave_nothing),
+		cmocka_unit_test(an_endpoint_copies_with_the_lanes_it_was_given),
+		cmocka_unit_test(both_ends_tell_the_mode),
 	};
 
 	return cmocka_run_group_tests(tests, hub_eal_start, NULL);

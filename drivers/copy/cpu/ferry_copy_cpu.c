@@ -151,7 +151,7 @@ cpu_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		done->bytes = jobs[i].len;
 		done->status = FERRY_COPY_OK;
 		cpu->in++;
-		ferry_lane_account_in(lane, jobs[i].len);
+		ferry_lane_account_in(lane);
 	}
 	return i;
 }

@@ -355,7 +355,7 @@ dmadev_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		dl->tail++;
 		if (misplaces(lane, job->place))
 			lane->stats.misplaced++;
-		ferry_lane_account_in(lane, job->len);
+		ferry_lane_account_in(lane);
 	}
 	pump(dl);
 	return i;
@@ -529,8 +529,6 @@ dmadev_open(struct ferry_lane *lane, const void *config, int socket)
 		info.dev_name, cfg->vchan);
 	lane->info.max_job = MAX_JOB;
 	lane->info.depth = depth;
-	if (info.dev_capa & RTE_DMA_CAPA_HANDLES_ERRORS)
-		lane->info.flags |= FERRY_LANE_REPORTS_ERRORS;
 	if (dmadev_probe_caches(&info))
 		lane->info.flags |= FERRY_LANE_CACHES;
 	lane->info.reach = dl->page == NULL ? FERRY_REACH_PROCESS :
