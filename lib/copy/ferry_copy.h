@@ -127,14 +127,6 @@ struct ferry_copy_done {
 #define FERRY_LANE_CACHES (UINT32_C(1) << 2)
 /** @} */
 
-/** Which memory a lane reaches. */
-enum ferry_reach {
-	/** All the process's memory. */
-	FERRY_REACH_PROCESS = 0,
-	/** Only memory DPDK knows: its hugepages and registered externals. */
-	FERRY_REACH_DPDK,
-};
-
 /** What a lane can do. Constant while the lane is open. */
 struct ferry_lane_info {
 	/** Driver and device, such as "cpu" or "dmadev:dma0/0". */
@@ -145,8 +137,6 @@ struct ferry_lane_info {
 	uint32_t depth;
 	/** FERRY_LANE_*. */
 	uint32_t flags;
-	/** Which memory it can copy from and to. */
-	enum ferry_reach reach;
 };
 
 /** What a lane has done so far. */

@@ -24,7 +24,6 @@ late_open(struct ferry_lane *lane, const void *config, int socket)
 	lane->model.bytes_per_ns = 1000;
 	lane->info.max_job = UINT64_MAX;
 	lane->info.depth = LATE_JOBS;
-	lane->info.reach = FERRY_REACH_PROCESS;
 	strcpy(lane->info.name, "late");
 	return 0;
 }

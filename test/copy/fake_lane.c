@@ -44,7 +44,6 @@ fake_open(struct ferry_lane *lane, const void *config, int socket)
 	lane->info.max_job = fake->max_job;
 	lane->info.depth = fake->depth;
 	lane->info.flags = fake->flags;
-	lane->info.reach = FERRY_REACH_DPDK;
 	strcpy(lane->info.name, "fake");
 	return 0;
 }

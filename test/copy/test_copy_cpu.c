@@ -64,7 +64,6 @@ test_lane_info(void **state)
 	assert_true(info->max_job > 4 * GIB);
 	assert_true(info->depth > 0);
 	assert_int_equal(info->flags, FERRY_LANE_PLACES | FERRY_LANE_SYNC);
-	assert_int_equal(info->reach, FERRY_REACH_PROCESS);
 	/* The seed is one that ferry_lane_set_model() would take. */
 	assert_int_equal(ferry_lane_set_model(lane, &model), 0);
 }

@@ -117,6 +117,11 @@ test_info(void **state)
 {
 	const struct ferry_copy_dmadev_config config = { .dev_id = DEV };
 	const struct ferry_lane_info *info;
+	static uint8_t private[2];
+	const struct ferry_copy_job job = {
+		.dst = &private[0], .src = &private[1], .len = 1,
+	};
+	struct ferry_copy_done done;
 	struct ferry_lane *lane;
 
 	(void)state;
@@ -127,7 +132,11 @@ test_info(void **state)
 	assert_int_equal(info->depth, 256);
 	assert_true(info->max_job >= UINT64_C(1) << 32);
 	assert_int_equal(info->flags, FERRY_LANE_CACHES);
-	assert_int_equal(info->reach, FERRY_REACH_PROCESS);
+	/* It reaches all memory of the process. */
+	assert_int_equal(ferry_lane_submit(lane, &job, 1), 1);
+	ferry_lane_flush(lane);
+	poll_one(lane, &done);
+	assert_int_equal(done.status, FERRY_COPY_OK);
 	assert_true(ferry_lane_model(lane).bytes_per_ns > 0);
 	ferry_lane_close(lane);
 
@@ -139,7 +148,8 @@ test_info(void **state)
 	info = ferry_lane_info(lane);
 	assert_int_equal(info->depth, 256);
 	assert_int_equal(info->flags, FERRY_LANE_CACHES);
-	assert_int_equal(info->reach, FERRY_REACH_DPDK);
+	/* Without SVA a device reaches only memory that DPDK knows. */
+	assert_int_equal(ferry_lane_submit(lane, &job, 1), 0);
 	ferry_lane_close(lane);
 }
 

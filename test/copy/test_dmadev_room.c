@@ -272,7 +272,6 @@ test_device_addresses(void **state)
 	(void)state;
 	ferry_test_need_eal();
 	ext_open();
-	assert_int_equal(ferry_lane_info(lane)->reach, FERRY_REACH_DPDK);
 	ferry_test_fill(ext, EXT_PAGES * EXT_PAGE, 3);
 	/*
 	 * From pages 0 and 1, which are apart, to 2 and 3, which are apart,

@@ -220,7 +220,6 @@ hung_open(struct ferry_lane *lane, const void *config, int socket)
 	lane->model.bytes_per_ns = 10;
 	lane->info.max_job = UINT64_MAX;
 	lane->info.depth = 64;
-	lane->info.reach = FERRY_REACH_PROCESS;
 	strcpy(lane->info.name, "hung");
 	return 0;
 }

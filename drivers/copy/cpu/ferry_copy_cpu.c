@@ -89,7 +89,6 @@ cpu_open(struct ferry_lane *lane, const void *config, int socket)
 	lane->info.max_job = SIZE_MAX;
 	lane->info.depth = DEPTH;
 	lane->info.flags = FERRY_LANE_PLACES | FERRY_LANE_SYNC;
-	lane->info.reach = FERRY_REACH_PROCESS;
 	return 0;
 }
 

@@ -531,8 +531,6 @@ dmadev_open(struct ferry_lane *lane, const void *config, int socket)
 	lane->info.depth = depth;
 	if (dmadev_probe_caches(&info))
 		lane->info.flags |= FERRY_LANE_CACHES;
-	lane->info.reach = dl->page == NULL ? FERRY_REACH_PROCESS :
-		FERRY_REACH_DPDK;
 	lane->model.t0_ns = SEED_T0_NS;
 	lane->model.bytes_per_ns = SEED_BYTES_PER_NS;
 	lane->priv = dl;
