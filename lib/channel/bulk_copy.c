@@ -81,6 +81,20 @@ bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side,
 	}
 }
 
+bool
+bulk_side_reaches(const struct bulk_side *side,
+		const struct ferry_channel_memory *memory, enum ferry_reach who)
+{
+	uint32_t i;
+
+	for (i = 0; i < side->n; i++)
+		if (memory == NULL || memory->reach(memory->arg,
+				(const void *)(uintptr_t)side->segs[i].addr,
+				side->segs[i].len) < who)
+			return false;
+	return true;
+}
+
 int
 bulk_side_make(struct bulk_side *side, const struct iovec *iov, unsigned int n,
 		uint64_t *len)

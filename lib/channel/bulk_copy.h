@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "ferry_bulk.h"
+#include "ferry_channel_memory.h"
 #include "ferry_claim.h"
 #include "ferry_copier.h"
 #include "ferry_process.h"
@@ -68,6 +69,25 @@ bool bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
 /* Write one; key: this process's token. */
 void bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side,
 		uint32_t gen, uint64_t key);
+
+/* Whether all of a side is memory that those reach: FERRY_REACH_*. By the memory
+ * of the asker; NULL: it does not know. */
+bool bulk_side_reaches(const struct bulk_side *side,
+		const struct ferry_channel_memory *memory, enum ferry_reach who);
+
+/*
+ * Whether the asker may follow the addresses of a side that was read. Private
+ * memory is where its owner says, in the same process alone: the seal tells. Other
+ * memory is looked up, because the owner may be mistaken or corrupt.
+ */
+static inline bool
+bulk_side_follow(const struct bulk_side *side,
+		const struct ferry_channel_memory *memory, enum ferry_reach who)
+{
+	if ((side->flags & FERRY_BULK_SHARED) == 0)
+		return side->sealed;
+	return bulk_side_reaches(side, memory, who);
+}
 
 /* The seal of a grant. */
 static inline uint32_t

@@ -148,7 +148,7 @@ bulk_dst_find(struct bulk_rx *b, struct ferry_bulk_in *in, const struct iovec *i
 	/* The others cannot write there: this end copies, if it can read. */
 	if (bulk_is_local(&b->end))
 		return 0;
-	if (bulk_reaches(&b->end, &v->src) || vm_works(b, in)) {
+	if (bulk_follow(&b->end, &v->src) || vm_works(b, in)) {
 		in->m.by = FERRY_BULK_RX;
 		return 0;
 	}
@@ -188,7 +188,8 @@ ferry_bulk_lend(struct ferry_rx *rx, void *buf, uint64_t len)
 	if (ret != 0)
 		return ret;
 	if (buf == NULL || len == 0 || memory == NULL ||
-			!memory->is_shared(memory->arg, buf, len))
+			memory->reach(memory->arg, buf, len) <
+			FERRY_REACH_ENDS)
 		return -EINVAL;
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
 		if (rx->bulk->lent[i].iov_base == NULL)

@@ -46,20 +46,6 @@ bulk_end_fini(struct bulk_end *e)
 	e->peer_fd = -1;
 }
 
-bool
-bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side)
-{
-	const struct ferry_channel_memory *m = e->end->memory;
-	uint32_t i;
-
-	for (i = 0; i < side->n; i++)
-		if (m == NULL || !m->is_shared(m->arg,
-				(const void *)(uintptr_t)side->segs[i].addr,
-				side->segs[i].len))
-			return false;
-	return true;
-}
-
 /* Find out once who is at the other end: whether that is known. */
 static bool
 peer_know(struct bulk_end *e)
@@ -87,32 +73,13 @@ bulk_is_local(struct bulk_end *e)
 	return peer_know(e) && e->local;
 }
 
-/* Whether what the other end, in this process, says to be everybody's is memory
- * that this process has. */
-static bool
-is_mapped(struct bulk_end *e, const struct bulk_side *side)
-{
-	uint32_t i;
-
-	for (i = 0; i < side->n; i++) {
-		const struct ferry_bulk_seg *seg = &side->segs[i];
-
-		if (!ferry_reach_dpdk(seg->addr, seg->len, &e->reach) &&
-				!ferry_reach_external(seg->addr, seg->len))
-			return false;
-	}
-	return true;
-}
-
 bool
-bulk_reaches(struct bulk_end *e, const struct bulk_side *side)
+bulk_follow(struct bulk_end *e, const struct bulk_side *side)
 {
-	/* Private memory is where its owner says, in the same process only. */
-	if ((side->flags & FERRY_BULK_SHARED) == 0)
-		return side->sealed && bulk_is_local(e);
-	/* Each endpoint knows what it has registered itself. */
-	return bulk_is_shared(e, side) ||
-		(bulk_is_local(e) && is_mapped(e, side));
+	/* Each endpoint knows what it has registered itself. What a thread of
+	 * this process has registered is known to EAL. */
+	return bulk_side_follow(side, e->end->memory, bulk_is_local(e) ?
+			FERRY_REACH_HERE : FERRY_REACH_ENDS);
 }
 
 uint64_t
@@ -153,11 +120,11 @@ bulk_started(struct bulk_end *e, struct bulk_msg *m)
 	m->v.started = true;
 	m->moved = rte_rdtsc();
 	if (e->party == FERRY_UNIT_TX)
-		m->able = bulk_reaches(e, &m->v.dst);
+		m->able = bulk_follow(e, &m->v.dst);
 	else if ((m->v.dst.flags & FERRY_BULK_WINDOW) != 0)
 		m->able = false;
 	else
-		m->able = bulk_reaches(e, &m->v.src);
+		m->able = bulk_follow(e, &m->v.src);
 	m->vm = !m->able && e->party == FERRY_UNIT_RX && !e->vm_denied &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0;
 	m->able |= m->vm;

@@ -13,7 +13,6 @@
 
 #include "bulk_copy.h"
 #include "ferry_process.h"
-#include "ferry_reach.h"
 #include "ferry_watch.h"
 
 /* Units are examined so often: 20 ms at 5 GHz. */
@@ -41,7 +40,6 @@ struct bulk_end {
 	/* FERRY_UNIT_TX or FERRY_UNIT_RX. */
 	uint8_t party;
 	struct ferry_bulk_stats stats;
-	struct ferry_reach_cache reach;
 	/* This process: its sides are sealed with its token. */
 	struct ferry_process self;
 	/* The process at the other end, read once: what others write there
@@ -99,10 +97,15 @@ bulk_msg_init(struct bulk_msg *m, uint32_t by)
 int bulk_end_init(struct bulk_end *e, struct ferry_end *end, uint8_t party);
 void bulk_end_fini(struct bulk_end *e);
 
-/* Whether all of the own side is at the same address in every process. */
-bool bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side);
+/* Whether the other end, too, has all of the own side at the same address. */
+static inline bool
+bulk_is_shared(const struct bulk_end *e, const struct bulk_side *side)
+{
+	return bulk_side_reaches(side, e->end->memory, FERRY_REACH_ENDS);
+}
+
 /* Whether this end can copy to or from the other one's side where it is. */
-bool bulk_reaches(struct bulk_end *e, const struct bulk_side *side);
+bool bulk_follow(struct bulk_end *e, const struct bulk_side *side);
 
 /* Whether both ends are in this process. */
 bool bulk_is_local(struct bulk_end *e);

@@ -5,7 +5,6 @@
 
 #include "bulk_end.h"
 #include "bulk_serve.h"
-#include "ferry_reach.h"
 
 /* Claims at once: of a device, which copies one while the next one waits; of a
  * core; and of all. */
@@ -56,8 +55,6 @@ struct bulk_serve {
 	uint64_t audit;
 	struct served_msg msgs[FERRY_BULK_BLOCKS];
 	struct claim claims[CLAIMS];
-	struct ferry_reach_cache src_reach;
-	struct ferry_reach_cache dst_reach;
 };
 
 struct bulk_serve *
@@ -92,28 +89,6 @@ bulk_serve_claims(const struct bulk_serve *s)
 	return s != NULL ? s->n_claims : 0;
 }
 
-static bool
-reaches(const struct bulk_serve *s, const struct bulk_side *side,
-		struct ferry_reach_cache *cache)
-{
-	const struct ferry_channel_memory *memory = s->memory;
-	uint32_t i;
-
-	/* Its owner knows: at the same address here there may be something
-	 * else. */
-	if ((side->flags & FERRY_BULK_SHARED) == 0)
-		return false;
-	for (i = 0; i < side->n; i++) {
-		const struct ferry_bulk_seg *seg = &side->segs[i];
-
-		if (!(memory != NULL ? memory->is_shared(memory->arg,
-				(const void *)(uintptr_t)seg->addr, seg->len) :
-				ferry_reach_dpdk(seg->addr, seg->len, cache)))
-			return false;
-	}
-	return true;
-}
-
 /* Whether the message in a block is one to help with; it is read if it is new. */
 static bool
 msg_useful(struct bulk_serve *s, uint32_t i)
@@ -130,14 +105,12 @@ msg_useful(struct bulk_serve *s, uint32_t i)
 	m->by = __atomic_load_n(&block->by, __ATOMIC_RELAXED);
 	m->useful = (m->by & FERRY_BULK_ENGINE) != 0 &&
 		bulk_view_read(&m->v, block, gen, s->key) &&
+		/* Its consumer may be in another process: a private destination
+		 * counts as one without a seal. */
 		bulk_view_dst(&m->v, 0) &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0 &&
-		/* What its owner, in this process, calls private is where it
-		 * says. */
-		((m->v.src.sealed &&
-		  (m->v.src.flags & FERRY_BULK_SHARED) == 0) ||
-		 reaches(s, &m->v.src, &s->src_reach)) &&
-		reaches(s, &m->v.dst, &s->dst_reach);
+		bulk_side_follow(&m->v.src, s->memory, FERRY_REACH_HERE) &&
+		bulk_side_follow(&m->v.dst, s->memory, FERRY_REACH_HERE);
 	m->v.block = block;
 	m->v.gen = gen;
 	return m->useful;

@@ -55,6 +55,7 @@ extern "C" {
 
 struct ferry_tx;
 struct ferry_rx;
+struct ferry_channel_memory;
 struct ferry_copier;
 struct ferry_end_kind;
 struct ferry_server;
@@ -92,25 +93,6 @@ struct ferry_end_stats {
 	uint64_t bytes;
 	/** Calls that found no slot (tx) or no message (rx). */
 	uint64_t empty;
-};
-
-/** The endpoint's memory, for bulk messages. Internal to ferry. */
-struct ferry_channel_memory {
-	/** Memory of the hub, on a page: 0 or why there is none. */
-	int (*alloc)(void *arg, uint64_t size, void **mem);
-	/** Give it back. */
-	void (*free)(void *arg, void *mem);
-	/** Whether every process has this memory at this address. */
-	bool (*is_shared)(void *arg, const void *mem, uint64_t len);
-	/**
-	 * A message under way has a segment there, so that it must not be
-	 * unregistered. Never of 0 bytes.
-	 */
-	void (*hold)(void *arg, const void *mem, uint64_t len);
-	/** It has not any more; as held. */
-	void (*unhold)(void *arg, const void *mem, uint64_t len);
-	/** For all of them. */
-	void *arg;
 };
 
 /** What an end was given by the hub. Internal to ferry: see ferry_endpoint.h. */

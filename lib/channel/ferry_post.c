@@ -366,11 +366,12 @@ batch_add(struct ferry_tx *tx, struct batch *b, const struct ferry_buf *buf)
 	return 1;
 }
 
+/* Whether the server, in the hub's process, reaches a payload. */
 static bool
-reachable(struct ferry_tx *tx, const struct ferry_buf *buf)
+is_served(struct ferry_tx *tx, const struct ferry_buf *buf)
 {
-	return tx->end.local || ferry_reach_dpdk((uintptr_t)buf->data, buf->len,
-			&tx->post->reach);
+	return tx->end.local || ferry_reach(&tx->post->view,
+			(uintptr_t)buf->data, buf->len) == FERRY_REACH_ALL;
 }
 
 /* Throughput: whether a message would wait longer than copying it takes. */
@@ -425,7 +426,7 @@ wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
 	struct ferry_post *p = tx->post;
 
 	if (buf->len <= FERRY_POST_TINY || !can_offload(tx) ||
-			!reachable(tx, buf))
+			!is_served(tx, buf))
 		return false;
 	switch (tx->end.mode) {
 	case FERRY_MODE_EFFICIENCY:
@@ -693,7 +694,7 @@ ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 			if (buf->len > tx->end.slot_size)
 				ret = FERRY_E_TOO_LONG;
 			else if (buf->len >= FERRY_POST_ROUTE &&
-					can_offload(tx) && reachable(tx, buf) &&
+					can_offload(tx) && is_served(tx, buf) &&
 					ferry_route_offload(&tx->post->route,
 						buf->len))
 				ret = send_routed(tx, buf);

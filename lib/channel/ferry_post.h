@@ -70,7 +70,7 @@ struct ferry_post {
 	struct ferry_server *server;
 	/** See ferry_channel_attach. */
 	void (*stalled)(void *owner);
-	struct ferry_reach_cache reach;
+	struct ferry_reach_view view;
 
 	/** Messages taken by ferry_tx_post() so far. */
 	uint64_t posted;

@@ -9,7 +9,7 @@
 
 #include "bulk_serve.h"
 #include "ferry_channel.h"
-#include "ferry_reach.h"
+#include "ferry_channel_memory.h"
 #include "ferry_server.h"
 
 /* Jobs taken from one channel in one turn, and messages published. */
@@ -70,7 +70,9 @@ struct ferry_served {
 	/* Bulk messages; NULL: there were none. */
 	struct bulk_serve *bulk;
 	const struct ferry_channel_memory *memory;
-	struct ferry_reach_cache reach;
+	/* In its place if there is none. */
+	struct ferry_channel_memory dpdk;
+	struct ferry_reach_view view;
 	/* For each place of the job ring: a job is read once, and this is what
 	 * is published. */
 	struct ferry_desc *descs;
@@ -192,6 +194,21 @@ take_over(struct ferry_served *ch)
 	ch->taken = ch->jobs.at;
 }
 
+static bool
+is_everybodys(struct ferry_served *ch, uint64_t addr, uint64_t len)
+{
+	return ferry_reach(&ch->view, addr, len) == FERRY_REACH_ALL;
+}
+
+/* Without a word of the hub what EAL alone knows may be other memory than that
+ * of the ends. */
+static enum ferry_reach
+dpdk_reach(void *arg, const void *mem, uint64_t len)
+{
+	return is_everybodys(arg, (uintptr_t)mem, len) ? FERRY_REACH_ALL :
+		FERRY_REACH_PRIVATE;
+}
+
 int
 ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 {
@@ -224,7 +241,9 @@ ferry_server_add(struct ferry_server *server, const struct ferry_serve *serve)
 	ch->local = serve->local;
 	ferry_process_self(&self);
 	ch->key = serve->key != 0 ? serve->key : self.token;
-	ch->memory = serve->memory;
+	ch->dpdk.reach = dpdk_reach;
+	ch->dpdk.arg = ch;
+	ch->memory = serve->memory != NULL ? serve->memory : &ch->dpdk;
 	ch->descs = calloc(p.jobs_count, sizeof(*ch->descs));
 	ch->state = calloc(p.jobs_count, sizeof(*ch->state));
 	if (ch->descs == NULL || ch->state == NULL) {
@@ -392,7 +411,7 @@ job_read(struct ferry_served *ch, uint32_t at, struct ferry_copy_job *job)
 		return false;
 	/* An address of this process is followed if this process wrote it. */
 	if (unlikely(ch->local ? own.seal != ferry_job_seal(ch->key, &own) :
-			!ferry_reach_dpdk(own.src, own.len, &ch->reach)))
+			!is_everybodys(ch, own.src, own.len)))
 		return false;
 	ch->descs[at & ch->jobs.mask] = (struct ferry_desc) {
 		.slot = own.slot,

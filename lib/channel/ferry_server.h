@@ -64,8 +64,8 @@ struct ferry_serve {
 	/** What its jobs are sealed with then; 0: this process's token. */
 	uint64_t key;
 	/**
-	 * Says by is_shared() what is at the same address here and at the ends;
-	 * outlives the service. NULL: DPDK's own memory.
+	 * Says by reach() who reaches the memory of bulk messages; outlives the
+	 * service. NULL: all processes reach DPDK's memory, and no other.
 	 */
 	const struct ferry_channel_memory *memory;
 	/** Bells of all endpoints. */

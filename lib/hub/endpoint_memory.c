@@ -33,12 +33,6 @@ struct memory_piece {
 	uint32_t *blocks;
 };
 
-struct memory_range {
-	SLIST_ENTRY(memory_range) next;
-	uint64_t addr;
-	uint64_t size;
-};
-
 struct memory_held {
 	uint64_t addr;
 	uint64_t size;
@@ -291,26 +285,17 @@ memory_free(void *arg, void *mem)
 
 /* Whether a range has some of a stretch. */
 static bool
-range_meets(const struct memory_range *r, uint64_t addr, uint64_t size)
+range_meets(const struct ferry_reach_range *r, uint64_t addr, uint64_t size)
 {
 	return addr < r->addr + r->size && r->addr < addr + size;
 }
 
-static bool
-memory_is_shared(void *arg, const void *mem, uint64_t len)
+static enum ferry_reach
+memory_reach(void *arg, const void *mem, uint64_t len)
 {
 	struct endpoint_memory *m = arg;
-	const uint64_t addr = (uintptr_t)mem;
-	const struct memory_range *r;
 
-	if (addr + len < addr)
-		return false;
-	if (ferry_reach_dpdk(addr, len, &m->reach))
-		return true;
-	SLIST_FOREACH(r, &m->ranges, next)
-		if (addr >= r->addr && addr + len <= r->addr + r->size)
-			return true;
-	return false;
+	return ferry_reach(&m->view, (uintptr_t)mem, len);
 }
 
 static void
@@ -352,7 +337,7 @@ memory_unhold(void *arg, const void *mem, uint64_t len)
 
 /* Whether a message under way uses some of a range. */
 static bool
-range_held(const struct endpoint_memory *m, const struct memory_range *r)
+range_held(const struct endpoint_memory *m, const struct ferry_reach_range *r)
 {
 	uint32_t i;
 
@@ -365,7 +350,7 @@ range_held(const struct endpoint_memory *m, const struct memory_range *r)
 /* In the hub's process, EAL and the devices are told; others cannot. */
 static int
 range_tell(struct endpoint_memory *m, enum hub_op op,
-		const struct memory_range *r)
+		const struct ferry_reach_range *r)
 {
 	struct hub_request req = {
 		.op = op,
@@ -382,7 +367,7 @@ range_tell(struct endpoint_memory *m, enum hub_op op,
 static int
 is_dpdk(const struct rte_memseg_list *msl, void *arg)
 {
-	const struct memory_range *r = arg;
+	const struct ferry_reach_range *r = arg;
 
 	return !msl->external && range_meets(r, (uintptr_t)msl->base_va,
 			msl->len);
@@ -393,7 +378,7 @@ ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size)
 {
 	struct endpoint_memory *m = endpoint_memory_of(ep);
 	const uint64_t addr = (uintptr_t)mem;
-	struct memory_range *r;
+	struct ferry_reach_range *r;
 	int ret = endpoint_check(ep);
 
 	if (ret != 0)
@@ -401,7 +386,7 @@ ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size)
 	if (addr == 0 || size == 0 || addr % HUB_ARENA_GRAIN != 0 ||
 			size % HUB_ARENA_GRAIN != 0 || addr + size < addr)
 		return -EINVAL;
-	SLIST_FOREACH(r, &m->ranges, next)
+	SLIST_FOREACH(r, &m->view.ranges, next)
 		if (range_meets(r, addr, size))
 			return -EEXIST;
 	if (m->n_ranges == RANGES)
@@ -419,15 +404,15 @@ ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size)
 		free(r);
 		return ret;
 	}
-	SLIST_INSERT_HEAD(&m->ranges, r, next);
+	SLIST_INSERT_HEAD(&m->view.ranges, r, next);
 	m->n_ranges++;
 	return 0;
 }
 
 static void
-range_remove(struct endpoint_memory *m, struct memory_range *r)
+range_remove(struct endpoint_memory *m, struct ferry_reach_range *r)
 {
-	SLIST_REMOVE(&m->ranges, r, memory_range, next);
+	SLIST_REMOVE(&m->view.ranges, r, ferry_reach_range, next);
 	m->n_ranges--;
 	range_tell(m, HUB_OP_UNREGISTER, r);
 	free(r);
@@ -437,12 +422,12 @@ int
 ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size)
 {
 	struct endpoint_memory *m = endpoint_memory_of(ep);
-	struct memory_range *r;
+	struct ferry_reach_range *r;
 	int ret = endpoint_check(ep);
 
 	if (ret != 0)
 		return ret;
-	SLIST_FOREACH(r, &m->ranges, next)
+	SLIST_FOREACH(r, &m->view.ranges, next)
 		if (r->addr == (uintptr_t)mem && r->size == size)
 			break;
 	if (r == NULL)
@@ -480,11 +465,11 @@ endpoint_memory_init(struct endpoint_memory *m, struct ferry_endpoint *ep)
 	m->ep = ep;
 	TAILQ_INIT(&m->busy);
 	TAILQ_INIT(&m->idle);
-	SLIST_INIT(&m->ranges);
+	SLIST_INIT(&m->view.ranges);
 	m->ops = (struct ferry_channel_memory) {
 		.alloc = memory_alloc,
 		.free = memory_free,
-		.is_shared = memory_is_shared,
+		.reach = memory_reach,
 		.hold = memory_hold,
 		.unhold = memory_unhold,
 		.arg = m,
@@ -498,8 +483,8 @@ endpoint_memory_know(struct endpoint_memory *m, const struct registry_view *v)
 
 	if (!endpoint_mapped(at, size))
 		return FERRY_E_CORRUPT;
-	m->reach.known_from = at;
-	m->reach.known_to = at + size;
+	m->view.known_from = at;
+	m->view.known_to = at + size;
 	return 0;
 }
 
@@ -508,8 +493,8 @@ endpoint_memory_fini(struct endpoint_memory *m)
 {
 	struct memory_piece *p;
 
-	while (!SLIST_EMPTY(&m->ranges))
-		range_remove(m, SLIST_FIRST(&m->ranges));
+	while (!SLIST_EMPTY(&m->view.ranges))
+		range_remove(m, SLIST_FIRST(&m->view.ranges));
 	free(m->held);
 	m->held = NULL;
 	TAILQ_CONCAT(&m->busy, &m->idle, next);

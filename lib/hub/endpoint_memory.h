@@ -19,12 +19,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "ferry_channel_memory.h"
 #include "ferry_memory.h"
-#include "ferry_reach.h"
 #include "hub_ctl.h"
 
 struct memory_piece;
-struct memory_range;
 struct memory_held;
 
 struct endpoint_memory {
@@ -39,8 +38,8 @@ struct endpoint_memory {
 	 * one before; allocations in this span. */
 	uint64_t peak[2];
 	uint32_t n;
-	/* What is registered. */
-	SLIST_HEAD(, memory_range) ranges;
+	/* What it knows of who reaches memory, and what is registered. */
+	struct ferry_reach_view view;
 	uint32_t n_ranges;
 	/* Segments of messages under way, wherever they are: what is not
 	 * registered now may be so tomorrow. Those that found no room. */
@@ -48,7 +47,6 @@ struct endpoint_memory {
 	uint32_t n_held;
 	uint32_t room_held;
 	uint32_t n_unknown;
-	struct ferry_reach_cache reach;
 	/* For the channels' ends. */
 	struct ferry_channel_memory ops;
 };

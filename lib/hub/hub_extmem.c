@@ -91,10 +91,11 @@ static int
 range_make(struct hub_range *r)
 {
 	void *mem = (void *)(uintptr_t)r->addr;
+	struct ferry_reach_view view = { 0 };
 	int ret;
 
 	/* What the application registered with EAL, it maps, too. */
-	r->known = ferry_reach_external(r->addr, r->size);
+	r->known = ferry_reach(&view, r->addr, r->size) == FERRY_REACH_HERE;
 	if (r->known)
 		return 0;
 	/* EAL would not notice. */

@@ -5,31 +5,29 @@
  * the producer has died.
  */
 
-#include "ferry_reach.h"
 #include "ferry_server.h"
 #include "hub_private.h"
 
 /* The hub itself as a channel's server: no board has this number. */
 #define SERVER_HUB (FERRY_SERVER_ENGINE + FERRY_ENGINES_MAX)
 
-/* What the hub's process reaches of what the ends say that all processes have. */
-static bool
-is_reached(void *arg, const void *mem, uint64_t len)
+/* Each engine has a thread of its own: what is found is not remembered. */
+static enum ferry_reach
+hub_reach(void *arg, const void *mem, uint64_t len)
 {
 	const struct ferry_hub *hub = arg;
-	struct ferry_reach_cache cache = {
+	struct ferry_reach_view view = {
 		.known_from = (uintptr_t)hub->memory,
 		.known_to = (uintptr_t)hub->memory + hub->arena.size,
 	};
 
-	return ferry_reach_dpdk((uintptr_t)mem, len, &cache) ||
-		ferry_reach_external((uintptr_t)mem, len);
+	return ferry_reach(&view, (uintptr_t)mem, len);
 }
 
 void
 jobs_begin(struct ferry_hub *hub)
 {
-	hub->reached.is_shared = is_reached;
+	hub->reached.reach = hub_reach;
 	hub->reached.arg = hub;
 }
 

@@ -30,6 +30,7 @@
 #include "ferry_board.h"
 #include "ferry_bulk_layout.h"
 #include "ferry_channel.h"
+#include "ferry_channel_memory.h"
 #include "ferry_engine.h"
 #include "ferry_hub.h"
 #include "hub_arena.h"
@@ -161,7 +162,7 @@ struct ferry_hub {
 	/* hub_engine.h; NULL: it has none. */
 	struct hub_engines *engines;
 	void *boards;
-	/* What the hub's process reaches of what the ends share. */
+	/* Who reaches memory, from the view of the hub's process. */
 	struct ferry_channel_memory reached;
 	struct hub_endpoint *endpoints;
 	uint32_t max_endpoints;

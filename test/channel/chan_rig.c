@@ -61,13 +61,13 @@ piece_free(void *arg, void *mem)
 	free(mem);
 }
 
-static bool
-piece_is_shared(void *arg, const void *mem, uint64_t len)
+enum ferry_reach
+rig_reach_all(void *arg, const void *mem, uint64_t len)
 {
 	(void)arg;
 	(void)mem;
 	(void)len;
-	return true;
+	return FERRY_REACH_ALL;
 }
 
 static void
@@ -111,7 +111,7 @@ rig_make(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
 	rig->memory = (struct ferry_channel_memory) {
 		.alloc = piece_alloc,
 		.free = piece_free,
-		.is_shared = piece_is_shared,
+		.reach = rig_reach_all,
 		.hold = piece_hold,
 		.unhold = piece_unhold,
 		.arg = rig,
@@ -329,19 +329,19 @@ rig_be_strangers(struct rig *rig)
 	rig_be_stranger(&rig->ch->rx);
 }
 
-bool
-rig_is_not_shared(void *arg, const void *mem, uint64_t len)
+enum ferry_reach
+rig_reach_none(void *arg, const void *mem, uint64_t len)
 {
 	(void)arg;
 	(void)mem;
 	(void)len;
-	return false;
+	return FERRY_REACH_PRIVATE;
 }
 
 void
 rig_be_apart(struct rig *rig)
 {
-	rig->memory.is_shared = rig_is_not_shared;
+	rig->memory.reach = rig_reach_none;
 	rig_be_strangers(rig);
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "ferry_channel.h"
+#include "ferry_channel_memory.h"
 #include "ferry_copier.h"
 #include "ferry_process.h"
 #include "ferry_server.h"
@@ -99,8 +100,11 @@ void rig_be_stranger(struct ferry_channel_end *end);
 /** Both ends say so. */
 void rig_be_strangers(struct rig *rig);
 
-/** For rig.memory.is_shared: no memory is everybody's. */
-bool rig_is_not_shared(void *arg, const void *mem, uint64_t len);
+/** For rig.memory.reach: all memory is private. */
+enum ferry_reach rig_reach_none(void *arg, const void *mem, uint64_t len);
+
+/** For rig.memory.reach: all memory is everybody's. */
+enum ferry_reach rig_reach_all(void *arg, const void *mem, uint64_t len);
 
 /** As in two processes that cannot reach each other's memory: neither copies. */
 void rig_be_apart(struct rig *rig);

@@ -260,8 +260,8 @@ lent_buffers_are_given_back(void **state)
 /* Private memory of one of the ends. */
 static struct iovec own[2];
 
-static bool
-is_not_own(void *arg, const void *mem, uint64_t len)
+static enum ferry_reach
+reach_but_own(void *arg, const void *mem, uint64_t len)
 {
 	unsigned int i;
 
@@ -270,8 +270,8 @@ is_not_own(void *arg, const void *mem, uint64_t len)
 	for (i = 0; i < RTE_DIM(own); i++)
 		if ((uintptr_t)mem - (uintptr_t)own[i].iov_base <
 				own[i].iov_len)
-			return false;
-	return true;
+			return FERRY_REACH_PRIVATE;
+	return FERRY_REACH_ALL;
 }
 
 /* As if the ends were in two processes, and all memory but the endpoint's
@@ -290,7 +290,7 @@ private_to_private_goes_through_a_window(void **state)
 
 	(void)state;
 	rig_start(&rig, 256, 4);
-	rig.memory.is_shared = is_not_own;
+	rig.memory.reach = reach_but_own;
 	rig_be_stranger(&rig.ch->tx);
 	for (i = 0; i < RTE_DIM(lens); i++) {
 		uint8_t *data = malloc(lens[i]), *to = malloc(lens[i] + 64);
@@ -384,7 +384,7 @@ private_memory_is_read_by_the_consumer(void **state)
 	ferry_test_fill(data, len, 6);
 	stranger = stranger_start(NULL, 0);
 	rig_start(&rig, 256, 4);
-	rig.memory.is_shared = rig_is_not_shared;
+	rig.memory.reach = rig_reach_none;
 	rig_set_process(&rig.ch->tx, &stranger);
 	out = send_one(&rig, data, len, 0);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
@@ -424,7 +424,7 @@ private_memory_that_cannot_be_read_ends_the_message(void **state)
 	stranger = stranger_start(data + len / 2, len / 2);
 	alarm(600);
 	rig_start(&rig, 256, 4);
-	rig.memory.is_shared = rig_is_not_shared;
+	rig.memory.reach = rig_reach_none;
 	rig_set_process(&rig.ch->tx, &stranger);
 	rig_set_process(&rig.ch->rx, &stranger);
 	out = send_one(&rig, data, len, 0);

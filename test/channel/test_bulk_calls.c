@@ -33,13 +33,14 @@
 static uint8_t data[400 * KIB], to[400 * KIB];
 
 /* Payloads are private, the endpoint's memory is not. */
-static bool
-is_not_payload(void *arg, const void *mem, uint64_t len)
+static enum ferry_reach
+reach_but_payload(void *arg, const void *mem, uint64_t len)
 {
 	(void)arg;
 	(void)len;
 	return (uintptr_t)mem - (uintptr_t)data >= sizeof(data) &&
-		(uintptr_t)mem - (uintptr_t)to >= sizeof(to);
+		(uintptr_t)mem - (uintptr_t)to >= sizeof(to) ?
+		FERRY_REACH_ALL : FERRY_REACH_PRIVATE;
 }
 
 static void
@@ -112,7 +113,7 @@ a_window_is_emptied_into_pieces(void **state)
 	alarm(SECONDS);
 	rig_start(&rig, 256, 4);
 	rig_be_apart(&rig);
-	rig.memory.is_shared = is_not_payload;
+	rig.memory.reach = reach_but_payload;
 	ferry_test_fill(data, sizeof(data), 4);
 	memset(to, 0, sizeof(to));
 	out = rig_bulk_send(&rig, data, sizeof(data), FERRY_BULK_TX);
@@ -147,7 +148,7 @@ a_window_whose_message_ended_early_is_done_with(void **state)
 	(void)state;
 	rig_start(&rig, 256, 4);
 	rig_be_apart(&rig);
-	rig.memory.is_shared = is_not_payload;
+	rig.memory.reach = reach_but_payload;
 	out = rig_bulk_send(&rig, data, sizeof(data), FERRY_BULK_TX);
 	assert_int_equal(ferry_rx_recv(rig.rx, &msg, 1), 1);
 	assert_int_equal(ferry_bulk_accept(rig.rx, &msg, &dst, 1, &in), 0);
@@ -406,7 +407,7 @@ a_window_that_cannot_be_emptied_ends_its_message(void **state)
 		alarm(SECONDS);
 		rig_start(&rig, 256, 4);
 		rig_be_apart(&rig);
-		rig.memory.is_shared = is_not_payload;
+		rig.memory.reach = reach_but_payload;
 		driver = *rig.copier.lanes[0].lane->drv;
 		driver.copy = failing_out_copy;
 		rig.copier.lanes[0].lane->drv = &driver;

@@ -36,12 +36,6 @@ struct bench {
 	struct ferry_bulk_block *block;
 };
 
-static bool
-is_shared(void *arg, const void *mem, uint64_t len)
-{
-	return !rig_is_not_shared(arg, mem, len);
-}
-
 /* From here on ends that have not found each other yet are in one process, and all
  * memory is everybody's. */
 static void
@@ -52,7 +46,7 @@ be_one(struct bench *b)
 	ferry_process_self(&self);
 	rig_set_process(&b->rig.ch->tx, &self);
 	rig_set_process(&b->rig.ch->rx, &self);
-	b->rig.memory.is_shared = is_shared;
+	b->rig.memory.reach = rig_reach_all;
 }
 
 static void
@@ -151,6 +145,15 @@ another_arrives(struct bench *b)
 	assert_int_equal(ferry_bulk_release(in, 0), 0);
 }
 
+static enum ferry_reach
+eal_reach(void *arg, const void *mem, uint64_t len)
+{
+	struct ferry_reach_view view = { 0 };
+
+	(void)arg;
+	return ferry_reach(&view, (uintptr_t)mem, len);
+}
+
 /* The consumer calls both pieces everybody's; the producer finds that EAL does
  * not know the second one, and leaves the copy to the consumer. */
 static void
@@ -177,7 +180,7 @@ every_piece_has_to_be_known_to_who_copies(void **state)
 		attach = rig_attach(&b.rig, RIG_TX);
 		assert_int_equal(ferry_tx_start(&b.rig.tx, &attach), 0);
 		others = b.rig.memory;
-		b.rig.memory.is_shared = rig_is_not_shared;
+		b.rig.memory.reach = eal_reach;
 		attach = rig_attach(&b.rig, RIG_RX);
 		attach.memory = &others;
 		assert_int_equal(ferry_rx_start(&b.rig.rx, &attach), 0);

@@ -90,14 +90,15 @@ area_free(void *arg, void *mem)
 	(void)mem;
 }
 
-static bool
-area_is_shared(void *arg, const void *mem, uint64_t len)
+static enum ferry_reach
+area_reach(void *arg, const void *mem, uint64_t len)
 {
 	const struct bench *b = arg;
 	const uint8_t *from = b->map + PAGE;
 	const uint64_t at = (uintptr_t)mem - (uintptr_t)from;
 
-	return at < AREA && len <= AREA - at;
+	return at < AREA && len <= AREA - at ? FERRY_REACH_ALL :
+		FERRY_REACH_PRIVATE;
 }
 
 /* Private memory of the consumer's, and of the producer's. */
@@ -108,7 +109,7 @@ static void
 area_hold(void *arg, const void *mem, uint64_t len)
 {
 	/* What is held is what an end has given, whatever stands in the block. */
-	assert_true(area_is_shared(arg, mem, len) ||
+	assert_true(area_reach(arg, mem, len) == FERRY_REACH_ALL ||
 		(mem == own && len == sizeof(own)) ||
 		(mem == source && len <= sizeof(source)));
 }
@@ -118,7 +119,7 @@ bench_make(struct bench *b)
 {
 	const struct ferry_channel_memory memory = {
 		.alloc = area_alloc, .free = area_free,
-		.is_shared = area_is_shared, .hold = area_hold,
+		.reach = area_reach, .hold = area_hold,
 		.unhold = area_hold, .arg = b,
 	};
 	struct ferry_serve serve;

@@ -159,13 +159,14 @@ struct bench {
 static struct bench *now;
 static bool all_private;
 
-static bool
-is_shared(void *arg, const void *mem, uint64_t len)
+static enum ferry_reach
+reach_but_payload(void *arg, const void *mem, uint64_t len)
 {
 	(void)arg;
 	(void)len;
 	return !all_private && (uintptr_t)mem - (uintptr_t)data >= LEN &&
-		(uintptr_t)mem - (uintptr_t)now->to >= LEN;
+		(uintptr_t)mem - (uintptr_t)now->to >= LEN ?
+		FERRY_REACH_ALL : FERRY_REACH_PRIVATE;
 }
 
 static void
@@ -185,7 +186,7 @@ bench_make(struct bench *b)
 	memset(b, 0, sizeof(*b));
 	alarm(SECONDS);
 	rig_start_post(&b->rig, 256, 4, 1);
-	b->rig.memory.is_shared = is_shared;
+	b->rig.memory.reach = reach_but_payload;
 	b->block = &chan_bulk(b->rig.ch)[0];
 	b->to = malloc(LEN);
 	memset(b->to, 0, LEN);
@@ -724,8 +725,8 @@ static struct {
 	bool armed;
 } meanwhile;
 
-static bool
-is_shared_late(void *arg, const void *mem, uint64_t len)
+static enum ferry_reach
+reach_late(void *arg, const void *mem, uint64_t len)
 {
 	struct bench *b = meanwhile.b;
 
@@ -733,7 +734,7 @@ is_shared_late(void *arg, const void *mem, uint64_t len)
 	(void)mem;
 	(void)len;
 	if (!meanwhile.armed)
-		return true;
+		return FERRY_REACH_ALL;
 	meanwhile.armed = false;
 	bench_arrives(b);
 	memset(b->to, 0, LEN);
@@ -742,14 +743,14 @@ is_shared_late(void *arg, const void *mem, uint64_t len)
 	all_private = true;
 	bench_accept(b, false);
 	all_private = false;
-	return true;
+	return FERRY_REACH_ALL;
 }
 
 static void
 a_stale_server_looks_at_the_generation(void **state)
 {
 	const struct ferry_channel_memory late = {
-		.is_shared = is_shared_late,
+		.reach = reach_late,
 	};
 	struct rig_engine engine;
 	struct ferry_serve serve;
@@ -769,11 +770,11 @@ a_stale_server_looks_at_the_generation(void **state)
 	assert_int_equal(ferry_server_add(&engine.server, &serve), 0);
 	meanwhile.b = &b;
 	meanwhile.armed = true;
-	b.rig.memory.is_shared = is_shared_late;
+	b.rig.memory.reach = reach_late;
 	meanwhile.armed = false;
 	bench_send(&b, FERRY_BULK_ENGINE | FERRY_BULK_TX);
 	bench_accept(&b, false);
-	b.rig.memory.is_shared = is_shared;
+	b.rig.memory.reach = reach_but_payload;
 	meanwhile.armed = true;
 	ferry_server_poll(&engine.server);
 	assert_false(meanwhile.armed);

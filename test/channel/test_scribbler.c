@@ -159,13 +159,14 @@ area_free(void *arg, void *mem)
 	(void)mem;
 }
 
-static bool
-area_is_shared(void *arg, const void *mem, uint64_t len)
+static enum ferry_reach
+area_reach(void *arg, const void *mem, uint64_t len)
 {
 	const uint64_t at = (uintptr_t)mem - (uintptr_t)area;
 
 	(void)arg;
-	return at < AREA && len <= AREA - at;
+	return at < AREA && len <= AREA - at ? FERRY_REACH_ALL :
+		FERRY_REACH_PRIVATE;
 }
 
 static void
@@ -607,7 +608,7 @@ rigs_make(void)
 {
 	const struct ferry_channel_memory memory = {
 		.alloc = area_alloc, .free = area_free,
-		.is_shared = area_is_shared, .hold = area_hold,
+		.reach = area_reach, .hold = area_hold,
 		.unhold = area_hold,
 	};
 

@@ -25,6 +25,7 @@
 #include "ferry_endpoint.h"
 #include "ferry_errno.h"
 #include "ferry_memory.h"
+#include "ferry_reach.h"
 #include "fuzz.h"
 #include "hub_ctl.h"
 #include "hub_registry.h"
@@ -375,14 +376,16 @@ __wrap_rte_mem_virt2memseg_list(const void *addr)
 	return (uintptr_t)addr - (uintptr_t)region < REGION ? &list : NULL;
 }
 
-bool __wrap_ferry_reach_dpdk(uint64_t addr, uint64_t len, void *cache);
-bool
-__wrap_ferry_reach_dpdk(uint64_t addr, uint64_t len, void *cache)
+enum ferry_reach __wrap_ferry_reach(struct ferry_reach_view *view,
+		uint64_t addr, uint64_t len);
+enum ferry_reach
+__wrap_ferry_reach(struct ferry_reach_view *view, uint64_t addr, uint64_t len)
 {
 	const uint64_t at = addr - (uintptr_t)region;
 
-	(void)cache;
-	return at < REGION && len <= REGION - at;
+	(void)view;
+	return at < REGION && len <= REGION - at ? FERRY_REACH_ALL :
+		FERRY_REACH_PRIVATE;
 }
 
 /* The hub's memory as a hub makes it. */

@@ -107,14 +107,14 @@ __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 }
 
 /* In place of DPDK's memory: what servers and producers reach is the area. */
-bool __wrap_ferry_reach_dpdk(uint64_t addr, uint64_t len,
-		struct ferry_reach_cache *cache);
-bool
-__wrap_ferry_reach_dpdk(uint64_t addr, uint64_t len,
-		struct ferry_reach_cache *cache)
+enum ferry_reach __wrap_ferry_reach(struct ferry_reach_view *view,
+		uint64_t addr, uint64_t len);
+enum ferry_reach
+__wrap_ferry_reach(struct ferry_reach_view *view, uint64_t addr, uint64_t len)
 {
-	(void)cache;
-	return in_area((const void *)(uintptr_t)addr, len);
+	(void)view;
+	return in_area((const void *)(uintptr_t)addr, len) ? FERRY_REACH_ALL :
+		FERRY_REACH_PRIVATE;
 }
 
 static int
@@ -136,11 +136,11 @@ area_free(void *arg, void *mem)
 	fuzz_check(in_area(mem, 1));
 }
 
-static bool
-area_is_shared(void *arg, const void *mem, uint64_t len)
+static enum ferry_reach
+area_reach(void *arg, const void *mem, uint64_t len)
 {
 	(void)arg;
-	return in_area(mem, len);
+	return __wrap_ferry_reach(NULL, (uintptr_t)mem, len);
 }
 
 /* What is held is what an end has given, whatever stands in a block. */
@@ -169,7 +169,7 @@ make(void)
 {
 	const struct ferry_channel_memory memory = {
 		.alloc = area_alloc, .free = area_free,
-		.is_shared = area_is_shared, .hold = area_hold,
+		.reach = area_reach, .hold = area_hold,
 		.unhold = area_hold,
 	};
 	struct rig *rig = &live.rig;

@@ -470,16 +470,17 @@ registered_memory_is_shared_and_stays_while_messages_use_it(void **state)
 	uint32_t i;
 
 	(void)state;
-	assert_false(ops->is_shared(ops->arg, mem, 1));
+	assert_int_equal(ops->reach(ops->arg, mem, 1), FERRY_REACH_PRIVATE);
 	assert_int_equal(ferry_register(ep, mem, 8192), 0);
 	assert_int_equal(ferry_register(ep, mem + 16384, 8192), 0);
-	assert_true(ops->is_shared(ops->arg, mem, 1));
-	assert_true(ops->is_shared(ops->arg, mem, 8192));
-	assert_true(ops->is_shared(ops->arg, mem + 24575, 1));
-	assert_false(ops->is_shared(ops->arg, mem, 8193));
-	assert_false(ops->is_shared(ops->arg, mem - 1, 2));
-	assert_false(ops->is_shared(ops->arg, mem + 8192, 1));
-	assert_false(ops->is_shared(ops->arg, mem + 8, UINT64_MAX - 8));
+	assert_int_equal(ops->reach(ops->arg, mem, 1), FERRY_REACH_ENDS);
+	assert_int_equal(ops->reach(ops->arg, mem, 8192), FERRY_REACH_ENDS);
+	assert_int_equal(ops->reach(ops->arg, mem + 24575, 1), FERRY_REACH_ENDS);
+	assert_int_equal(ops->reach(ops->arg, mem, 8193), FERRY_REACH_PRIVATE);
+	assert_int_equal(ops->reach(ops->arg, mem - 1, 2), FERRY_REACH_PRIVATE);
+	assert_int_equal(ops->reach(ops->arg, mem + 8192, 1), FERRY_REACH_PRIVATE);
+	assert_int_equal(ops->reach(ops->arg, mem + 8, UINT64_MAX - 8),
+		FERRY_REACH_NONE);
 
 	/* Twice, from private memory, and next to it. */
 	ops->hold(ops->arg, mem + 100, 10);
@@ -493,7 +494,7 @@ registered_memory_is_shared_and_stays_while_messages_use_it(void **state)
 	assert_int_equal(ferry_unregister(ep, mem, 8192), -EBUSY);
 	ops->unhold(ops->arg, mem + 100, 10);
 	assert_int_equal(ferry_unregister(ep, mem, 8192), 0);
-	assert_false(ops->is_shared(ops->arg, mem, 1));
+	assert_int_equal(ops->reach(ops->arg, mem, 1), FERRY_REACH_PRIVATE);
 
 	/* A message that is under way when its memory is registered, and more
 	 * of them than there was room for. */

@@ -167,6 +167,15 @@ a_device_is_believed_by_what_it_copies(void **state)
 	assert_int_equal(ferry_hub_destroy(hub), 0);
 }
 
+/* Who reaches memory, to an asker who knows nothing. */
+static enum ferry_reach
+reach_of(uint64_t addr, uint64_t len)
+{
+	struct ferry_reach_view view = { 0 };
+
+	return ferry_reach(&view, addr, len);
+}
+
 static void
 memory_that_a_device_cannot_have_is_not_registered(void **state)
 {
@@ -197,12 +206,12 @@ memory_that_a_device_cannot_have_is_not_registered(void **state)
 	iommu.result = -1;
 	iommu.error = ENOTSUP;
 	assert_int_equal(ferry_register(ep, mem, PAGES), 0);
-	assert_true(ferry_reach_external((uintptr_t)mem, PAGES));
+	assert_int_equal(reach_of((uintptr_t)mem, PAGES), FERRY_REACH_HERE);
 	assert_int_equal(ferry_unregister(ep, mem, PAGES), 0);
 	/* It cannot have it. */
 	iommu.error = ENOMEM;
 	assert_int_equal(ferry_register(ep, mem, PAGES), -ENOMEM);
-	assert_false(ferry_reach_external((uintptr_t)mem, 1));
+	assert_int_equal(reach_of((uintptr_t)mem, 1), FERRY_REACH_PRIVATE);
 	assert_int_equal(ferry_unregister(ep, mem, PAGES), -ENOENT);
 	ferry_detach(ep);
 	assert_int_equal(ferry_hub_destroy(hub), 0);

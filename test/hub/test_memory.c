@@ -36,13 +36,21 @@ info_of(struct ferry_hub *hub)
 	return info;
 }
 
+/* Who reaches memory, to an asker who knows nothing. */
+static enum ferry_reach
+reach_of(uint64_t addr, uint64_t len)
+{
+	struct ferry_reach_view view = { 0 };
+
+	return ferry_reach(&view, addr, len);
+}
+
 static void
 blocks_are_everybodys_memory_and_hold_what_is_written(void **state)
 {
 	static const uint64_t sizes[] = {
 		1, 4096, 4097, 65536, MIB, 3 * MIB, 7 * MIB,
 	};
-	struct ferry_reach_cache cache = { 0 };
 	struct ferry_endpoint *ep[2];
 	void *mem[2][RTE_DIM(sizes)];
 	struct ferry_hub *hub;
@@ -59,8 +67,8 @@ blocks_are_everybodys_memory_and_hold_what_is_written(void **state)
 			mem[k][i] = ferry_alloc(ep[k], sizes[i]);
 			assert_non_null(mem[k][i]);
 			assert_int_equal((uintptr_t)mem[k][i] % 4096, 0);
-			assert_true(ferry_reach_dpdk((uintptr_t)mem[k][i],
-				sizes[i], &cache));
+			assert_int_equal(reach_of((uintptr_t)mem[k][i],
+				sizes[i]), FERRY_REACH_ALL);
 			ferry_test_fill(mem[k][i], sizes[i], 2 * i + k);
 		}
 	}
@@ -304,36 +312,36 @@ registered_memory_is_known_to_eal_as_long_as_anybody_wants_it(void **state)
 		ep[i] = hub_join(HUB, "e");
 	assert_int_equal(ferry_register(ep[0], dpdk, 4096), -EEXIST);
 
-	assert_false(ferry_reach_external(addr, 1));
+	assert_int_equal(reach_of(addr, 1), FERRY_REACH_PRIVATE);
 	assert_int_equal(ferry_register(ep[0], mem, PAGES), 0);
-	assert_true(ferry_reach_external(addr, PAGES));
-	assert_true(ferry_reach_external(addr + PAGES - 1, 1));
-	assert_false(ferry_reach_external(addr, PAGES + 1));
-	assert_false(ferry_reach_external(addr + 1, UINT64_MAX));
+	assert_int_equal(reach_of(addr, PAGES), FERRY_REACH_HERE);
+	assert_int_equal(reach_of(addr + PAGES - 1, 1), FERRY_REACH_HERE);
+	assert_int_equal(reach_of(addr, PAGES + 1), FERRY_REACH_PRIVATE);
+	assert_int_equal(reach_of(addr + 1, UINT64_MAX), FERRY_REACH_NONE);
 	/* The same and a part of it, of other threads. */
 	assert_int_equal(ferry_register(ep[1], mem, PAGES), 0);
 	assert_int_equal(ferry_register(ep[2], mem + 4096, 4096), 0);
 	assert_int_equal(ferry_unregister(ep[0], mem, PAGES), 0);
-	assert_true(ferry_reach_external(addr, PAGES));
+	assert_int_equal(reach_of(addr, PAGES), FERRY_REACH_HERE);
 	assert_int_equal(ferry_unregister(ep[1], mem, PAGES), 0);
-	assert_true(ferry_reach_external(addr + 4096, 4096));
+	assert_int_equal(reach_of(addr + 4096, 4096), FERRY_REACH_HERE);
 	ferry_detach(ep[2]);
-	assert_false(ferry_reach_external(addr, 1));
+	assert_int_equal(reach_of(addr, 1), FERRY_REACH_PRIVATE);
 
 	/* What the application registered with EAL stays its own. */
 	assert_int_equal(rte_extmem_register(mem, PAGES, NULL, 0, 4096), 0);
 	assert_int_equal(ferry_register(ep[0], mem, PAGES), 0);
 	assert_int_equal(ferry_unregister(ep[0], mem, PAGES), 0);
-	assert_true(ferry_reach_external(addr, PAGES));
+	assert_int_equal(reach_of(addr, PAGES), FERRY_REACH_HERE);
 	assert_int_equal(rte_extmem_unregister(mem, PAGES), 0);
 
 	/* Half of it known: the other half cannot be. */
 	assert_int_equal(ferry_register(ep[0], mem, PAGES / 2), 0);
 	assert_int_equal(ferry_register(ep[1], mem, PAGES), -EEXIST);
 	assert_int_equal(ferry_unregister(ep[1], mem, PAGES), -ENOENT);
-	assert_true(ferry_reach_external(addr, PAGES / 2));
+	assert_int_equal(reach_of(addr, PAGES / 2), FERRY_REACH_HERE);
 	ferry_detach(ep[0]);
-	assert_false(ferry_reach_external(addr, 1));
+	assert_int_equal(reach_of(addr, 1), FERRY_REACH_PRIVATE);
 	ferry_detach(ep[1]);
 	hub_check_empty(hub);
 	assert_int_equal(ferry_hub_destroy(hub), 0);

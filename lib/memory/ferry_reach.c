@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <stdbool.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_memory.h>
+
+#include "ferry_reach.h"
+
+/*
+ * Whether DPDK has all of a stretch, in pages that are in use. msl: the list
+ * that has its first byte. All pages looked at are remembered: they are in use.
+ */
+static bool
+is_dpdk(struct ferry_reach_view *view, const struct rte_memseg_list *msl,
+		uint64_t addr, uint64_t end)
+{
+	const struct rte_memseg *ms;
+	uint64_t at = addr;
+	const void *va;
+
+	do {
+		va = (const void *)(uintptr_t)at;
+		/* The next page may be in the next list. */
+		if (at != addr)
+			msl = rte_mem_virt2memseg_list(va);
+		/* Memory that one process registered is not everybody's. */
+		if (msl == NULL || msl->external)
+			return false;
+		ms = rte_mem_virt2memseg(va, msl);
+		/* A page not in use has length 0. */
+		if (ms == NULL || at < ms->addr_64 ||
+				at - ms->addr_64 >= ms->len)
+			return false;
+		if (at == addr)
+			view->from = ms->addr_64;
+		at = ms->addr_64 + ms->len;
+		view->to = at;
+	} while (at < end);
+	return true;
+}
+
+static bool
+is_declared(const struct ferry_reach_view *view, uint64_t addr, uint64_t end)
+{
+	const struct ferry_reach_range *r;
+
+	SLIST_FOREACH(r, &view->ranges, next)
+		if (addr >= r->addr && end <= r->addr + r->size)
+			return true;
+	return false;
+}
+
+enum ferry_reach
+ferry_reach(struct ferry_reach_view *view, uint64_t addr, uint64_t len)
+{
+	const void *first = (const void *)(uintptr_t)addr;
+	const uint64_t end = addr + len;
+	const struct rte_memseg_list *msl;
+
+	if (unlikely(end < addr))
+		return FERRY_REACH_NONE;
+	if (likely(addr >= view->known_from && end <= view->known_to))
+		return FERRY_REACH_ALL;
+	if (addr >= view->from && end <= view->to)
+		return FERRY_REACH_ALL;
+	msl = rte_mem_virt2memseg_list(first);
+	if (msl != NULL && !msl->external && is_dpdk(view, msl, addr, end))
+		return FERRY_REACH_ALL;
+	if (is_declared(view, addr, end))
+		return FERRY_REACH_ENDS;
+	if (msl != NULL && msl->external &&
+			end <= (uintptr_t)msl->base_va + msl->len)
+		return FERRY_REACH_HERE;
+	return FERRY_REACH_PRIVATE;
+}
