@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <rte_eal.h>
-#include <rte_memory.h>
 
 #include "endpoint_memory.h"
 #include "ferry_bulk.h"
@@ -200,14 +199,10 @@ endpoint_check(const struct ferry_endpoint *ep)
 }
 
 bool
-endpoint_mapped(uint64_t addr, uint64_t size)
+endpoint_mapped(struct ferry_endpoint *ep, uint64_t addr, uint64_t size)
 {
-	const void *first = (void *)(uintptr_t)addr;
-
-	return addr != 0 && size != 0 && addr + size > addr &&
-		rte_mem_virt2memseg_list(first) != NULL &&
-		rte_mem_virt2memseg_list(RTE_PTR_ADD(first, size - 1)) ==
-		rte_mem_virt2memseg_list(first);
+	return addr != 0 && size != 0 && ferry_reach(&ep->memory.view, addr,
+			size) == FERRY_REACH_ALL;
 }
 
 /* Read the hub's registry, once, and learn what it says. */
@@ -217,12 +212,12 @@ registry_know(struct ferry_endpoint *ep, uint64_t addr, uint64_t size)
 	struct registry_view *v = &ep->registry;
 	int ret = FERRY_E_CORRUPT;
 
-	if (endpoint_mapped(addr, size))
+	if (endpoint_mapped(ep, addr, size))
 		ret = registry_read(v, (struct ferry_registry *)(uintptr_t)addr,
 				size);
 	if (ret != 0)
 		return ret;
-	if (ep->endpoint >= v->n_bells || !endpoint_mapped(
+	if (ep->endpoint >= v->n_bells || !endpoint_mapped(ep,
 			(uintptr_t)v->boards.base, v->boards.n *
 			v->boards.size))
 		return FERRY_E_CORRUPT;
@@ -479,7 +474,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 		.stalled = end_stalled,
 	};
 	attach.boards.number = rep.number;
-	if (!endpoint_mapped(rep.addr, rep.size))
+	if (!endpoint_mapped(ep, rep.addr, rep.size))
 		ret = FERRY_E_CORRUPT;
 	else if (role == HUB_TX)
 		ret = ferry_tx_start(&h->tx, &attach);

@@ -135,7 +135,7 @@ hub_takes(struct endpoint_memory *m, uint64_t size, void **mem)
 	if (ret != 0)
 		return ret;
 	*mem = (void *)(uintptr_t)rep.addr;
-	if (!endpoint_mapped(rep.addr, size)) {
+	if (!endpoint_mapped(m->ep, rep.addr, size)) {
 		hub_gives(m, *mem);
 		return FERRY_E_CORRUPT;
 	}
@@ -481,7 +481,7 @@ endpoint_memory_know(struct endpoint_memory *m, const struct registry_view *v)
 {
 	const uint64_t at = v->memory, size = v->memory_size;
 
-	if (!endpoint_mapped(at, size))
+	if (!endpoint_mapped(m->ep, at, size))
 		return FERRY_E_CORRUPT;
 	m->view.known_from = at;
 	m->view.known_to = at + size;

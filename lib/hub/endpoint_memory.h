@@ -67,7 +67,8 @@ int endpoint_ask(struct ferry_endpoint *ep, struct hub_request *req,
 /* Whether this is the endpoint's process, and not one forked from it: 0 or
  * FERRY_E_FORKED. */
 int endpoint_check(const struct ferry_endpoint *ep);
-/* Whether an address from the hub can be what it says, in this process. */
-bool endpoint_mapped(uint64_t addr, uint64_t size);
+/* Whether memory that the hub told of is memory of all processes, this one
+ * included. */
+bool endpoint_mapped(struct ferry_endpoint *ep, uint64_t addr, uint64_t size);
 
 #endif /* FERRY_ENDPOINT_MEMORY_H */

@@ -23,7 +23,7 @@ is_dpdk(struct ferry_reach_view *view, const struct rte_memseg_list *msl,
 	do {
 		va = (const void *)(uintptr_t)at;
 		/* The next page may be in the next list. */
-		if (at != addr)
+		if (at - (uintptr_t)msl->base_va >= msl->len)
 			msl = rte_mem_virt2memseg_list(va);
 		/* Memory that one process registered is not everybody's. */
 		if (msl == NULL || msl->external)

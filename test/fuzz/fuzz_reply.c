@@ -20,7 +20,6 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_launch.h>
-#include <rte_memory.h>
 
 #include "ferry_endpoint.h"
 #include "ferry_errno.h"
@@ -367,15 +366,6 @@ __wrap_rte_eal_process_type(void)
 }
 
 /* All of DPDK's memory is the region. */
-struct rte_memseg_list *__wrap_rte_mem_virt2memseg_list(const void *addr);
-struct rte_memseg_list *
-__wrap_rte_mem_virt2memseg_list(const void *addr)
-{
-	static struct rte_memseg_list list;
-
-	return (uintptr_t)addr - (uintptr_t)region < REGION ? &list : NULL;
-}
-
 enum ferry_reach __wrap_ferry_reach(struct ferry_reach_view *view,
 		uint64_t addr, uint64_t len);
 enum ferry_reach

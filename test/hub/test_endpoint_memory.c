@@ -113,8 +113,9 @@ endpoint_check(const struct ferry_endpoint *ep)
 }
 
 bool
-endpoint_mapped(uint64_t addr, uint64_t size)
+endpoint_mapped(struct ferry_endpoint *ep, uint64_t addr, uint64_t size)
 {
+	(void)ep;
 	return size != 0 && addr != nowhere;
 }
 
