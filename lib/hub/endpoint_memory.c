@@ -26,7 +26,7 @@
 
 struct memory_piece {
 	TAILQ_ENTRY(memory_piece) next;
-	struct hub_arena arena;
+	struct ferry_arena arena;
 	/* For one block alone. */
 	bool own;
 	/* By grain: how many of them the block has that starts there, or 0. */
@@ -41,7 +41,7 @@ struct memory_held {
 static void
 piece_forget(struct memory_piece *p)
 {
-	hub_arena_fini(&p->arena);
+	ferry_arena_fini(&p->arena);
 	free(p->blocks);
 	free(p);
 }
@@ -116,8 +116,8 @@ piece_make(void *mem, uint64_t size, bool own)
 		return NULL;
 	p->own = own;
 	/* Zeros that are not touched cost nothing. */
-	p->blocks = calloc(size / HUB_ARENA_GRAIN, sizeof(*p->blocks));
-	if (p->blocks == NULL || hub_arena_init(&p->arena, mem, size) != 0) {
+	p->blocks = calloc(size / FERRY_ARENA_GRAIN, sizeof(*p->blocks));
+	if (p->blocks == NULL || ferry_arena_init(&p->arena, mem, size) != 0) {
 		piece_forget(p);
 		return NULL;
 	}
@@ -147,7 +147,7 @@ static int
 piece_get(struct endpoint_memory *m, uint64_t size, struct memory_piece **piece)
 {
 	const bool own = size >= OWN_PIECE;
-	uint64_t bytes = RTE_ALIGN_CEIL(size, HUB_ARENA_LONG);
+	uint64_t bytes = RTE_ALIGN_CEIL(size, FERRY_ARENA_LONG);
 	void *mem;
 	int ret;
 
@@ -178,11 +178,11 @@ piece_get(struct endpoint_memory *m, uint64_t size, struct memory_piece **piece)
 static void *
 block_make(struct memory_piece *p, uint64_t size)
 {
-	uint8_t *mem = hub_arena_alloc_long(&p->arena, size);
+	uint8_t *mem = ferry_arena_alloc_long(&p->arena, size);
 
 	if (mem != NULL)
-		p->blocks[(mem - p->arena.base) / HUB_ARENA_GRAIN] =
-			(uint32_t)(size / HUB_ARENA_GRAIN);
+		p->blocks[(mem - p->arena.base) / FERRY_ARENA_GRAIN] =
+			(uint32_t)(size / FERRY_ARENA_GRAIN);
 	return mem;
 }
 
@@ -235,7 +235,7 @@ memory_alloc(void *arg, uint64_t size, void **mem)
 		return -EINVAL;
 	if (size > FERRY_BULK_MAX / 2)
 		return FERRY_E_NO_ROOM;
-	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
+	size = RTE_ALIGN_CEIL(size, (uint64_t)FERRY_ARENA_GRAIN);
 	if (++m->n % SPAN == 0) {
 		m->peak[1] = m->peak[0];
 		m->peak[0] = m->busy_bytes;
@@ -271,14 +271,14 @@ memory_free(void *arg, void *mem)
 		if (at < p->arena.size)
 			break;
 	}
-	if (p == NULL || at % HUB_ARENA_GRAIN != 0 ||
-			p->blocks[at / HUB_ARENA_GRAIN] == 0) {
+	if (p == NULL || at % FERRY_ARENA_GRAIN != 0 ||
+			p->blocks[at / FERRY_ARENA_GRAIN] == 0) {
 		HUB_LOG(ERR, "%p was not given by ferry_alloc()", mem);
 		return;
 	}
-	hub_arena_free(&p->arena, mem, (uint64_t)HUB_ARENA_GRAIN *
-			p->blocks[at / HUB_ARENA_GRAIN]);
-	p->blocks[at / HUB_ARENA_GRAIN] = 0;
+	ferry_arena_free(&p->arena, mem, (uint64_t)FERRY_ARENA_GRAIN *
+			p->blocks[at / FERRY_ARENA_GRAIN]);
+	p->blocks[at / FERRY_ARENA_GRAIN] = 0;
 	if (p->arena.n_given == 0)
 		piece_rest(m, p);
 }
@@ -383,8 +383,8 @@ ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size)
 
 	if (ret != 0)
 		return ret;
-	if (addr == 0 || size == 0 || addr % HUB_ARENA_GRAIN != 0 ||
-			size % HUB_ARENA_GRAIN != 0 || addr + size < addr)
+	if (addr == 0 || size == 0 || addr % FERRY_ARENA_GRAIN != 0 ||
+			size % FERRY_ARENA_GRAIN != 0 || addr + size < addr)
 		return -EINVAL;
 	SLIST_FOREACH(r, &m->view.ranges, next)
 		if (range_meets(r, addr, size))

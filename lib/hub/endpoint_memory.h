@@ -8,11 +8,11 @@
  *     ferry_alloc() ──> a piece that has room ──> the block
  *                 └──> none: HUB_OP_ALLOC, a new piece
  *
- * The books of each piece are a struct hub_arena in the endpoint's own memory.
- * Blocks that take long to copy have pieces to themselves, of their length, so
- * that nothing small keeps these from going back. Pieces without blocks are kept
- * as long as the endpoint does not have more than it lately used at once: a
- * stream of messages asks the hub for nothing.
+ * The books of each piece are a struct ferry_arena in the endpoint's own
+ * memory. Blocks that take long to copy have pieces to themselves, of their
+ * length, so that nothing small keeps these from going back. Pieces without
+ * blocks are kept as long as the endpoint does not have more than it lately
+ * used at once: a stream of messages asks the hub for nothing.
  */
 
 #include <stdbool.h>

@@ -74,7 +74,7 @@ hub_free(struct ferry_hub *hub)
 	};
 
 	memory_forget(hub);
-	hub_arena_fini(&hub->arena);
+	ferry_arena_fini(&hub->arena);
 	/* What a lock keeps is lost until the process ends. */
 	ferry_eal_free(shared, RTE_DIM(shared));
 	free(hub->endpoints);
@@ -106,7 +106,7 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 	 * change, which would need an answer from every secondary.
 	 */
 	hub->memory = rte_malloc_socket("ferry_memory", memory,
-			HUB_ARENA_GRAIN, socket);
+			FERRY_ARENA_GRAIN, socket);
 	if (hub->registry == NULL || hub->boards == NULL ||
 			hub->memory == NULL) {
 		ret = ferry_eal_memory_error(memory);
@@ -120,7 +120,7 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 	jobs_begin(hub);
 	hub->registry->memory = (uintptr_t)hub->memory;
 	hub->registry->memory_size = memory;
-	return hub_arena_init(&hub->arena, hub->memory, memory);
+	return ferry_arena_init(&hub->arena, hub->memory, memory);
 }
 
 /* Let others find the hub, and look after them. */

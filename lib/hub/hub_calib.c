@@ -60,7 +60,7 @@ calib_memory(struct ferry_hub *hub, size_t *len)
 	pthread_mutex_lock(&hub->lock);
 	for (*len = FERRY_CALIB_MEM; *len >= FERRY_CALIB_MEM_MIN &&
 			mem == NULL; *len /= 2)
-		mem = hub_arena_alloc(&hub->arena, *len);
+		mem = ferry_arena_alloc(&hub->arena, *len);
 	*len *= 2;
 	pthread_mutex_unlock(&hub->lock);
 	return mem;
@@ -125,7 +125,7 @@ ferry_engine_calibrate(struct ferry_engine *e,
 	engine_unlock(e);
 	pthread_mutex_lock(&e->hub->lock);
 	if (mem != NULL)
-		hub_arena_free(&e->hub->arena, mem, len);
+		ferry_arena_free(&e->hub->arena, mem, len);
 	else if (len != 0)
 		e->hub->unsafe = true;
 	pthread_mutex_unlock(&e->hub->lock);

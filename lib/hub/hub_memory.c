@@ -87,7 +87,7 @@ memory_in_use(const struct ferry_hub *hub, uint32_t epoch)
 static void
 piece_free(struct ferry_hub *hub, struct hub_piece *p)
 {
-	hub_arena_free(&hub->arena, p->mem, p->size);
+	ferry_arena_free(&hub->arena, p->mem, p->size);
 	free(p);
 }
 
@@ -225,7 +225,7 @@ hub_alloc(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		ret = FERRY_E_HUB_GONE;
 	else if (size == 0)
 		ret = -EINVAL;
-	else if ((p->mem = hub_arena_alloc_long(&hub->arena, size)) == NULL)
+	else if ((p->mem = ferry_arena_alloc_long(&hub->arena, size)) == NULL)
 		ret = FERRY_E_NO_ROOM;
 	if (ret == 0) {
 		p->size = size;
@@ -270,7 +270,7 @@ pieces_bytes(const struct hub_pieces *pieces)
 
 	/* As the arena has them. */
 	SLIST_FOREACH(p, pieces, next)
-		bytes += RTE_ALIGN_CEIL(p->size, (uint64_t)HUB_ARENA_GRAIN);
+		bytes += RTE_ALIGN_CEIL(p->size, (uint64_t)FERRY_ARENA_GRAIN);
 	return bytes;
 }
 

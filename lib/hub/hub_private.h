@@ -5,13 +5,14 @@
 /*
  * The hub from inside.
  *
- *     endpoint.c ──> hub_line.c ──request──> hub_ctl.c ──> hub_table.c
- *                        :                       ^          ^   │ │ │
- *                        : another process       │          │   │ │ └> hub_arena.c
- *                        └ ─ ─ ─ ─ ─ ─ ─> hub_socket.c      │   │ │        ^
- *                                                ^          │   │ └──> hub_memory.c
- *                                         hub_monitor.c ────┘   ├> hub_jobs.c
- *                                                     a death   └> hub_listener: hub_serve.c
+ *     endpoint.c ─> hub_line.c ─request─> hub_ctl.c ─> hub_table.c
+ *                       :                  ^       ^  │ │ │
+ *                       : another process  │       │  │ │ └> ferry_arena.c
+ *                       └ ─ ─ ─ ─ ─> hub_socket.c  │  │ │      ^
+ *                                          ^       │  │ └─> hub_memory.c
+ *                                  hub_monitor.c ──┘  ├> hub_jobs.c
+ *                                            a death  └> hub_listener:
+ *                                                        hub_serve.c
  *
  * What the hub decides by (who is attached, who has which end, which memory is
  * whose) lies in its private memory. Shared memory tells the endpoints; the
@@ -26,6 +27,7 @@
 
 #include <rte_log.h>
 
+#include "ferry_arena.h"
 #include "ferry_bell.h"
 #include "ferry_board.h"
 #include "ferry_bulk_layout.h"
@@ -33,7 +35,6 @@
 #include "ferry_channel_memory.h"
 #include "ferry_engine.h"
 #include "ferry_hub.h"
-#include "hub_arena.h"
 #include "hub_registry.h"
 #include "hub_socket.h"
 
@@ -152,7 +153,7 @@ struct ferry_hub {
 	void *memory;
 	/* A device that cannot be stopped may write there for ever. */
 	bool unsafe;
-	struct hub_arena arena;
+	struct ferry_arena arena;
 	/* Pieces that endpoints gave back or left, and that somebody may still
 	 * copy into or out of. */
 	struct hub_pieces limbo;

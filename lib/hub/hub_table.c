@@ -51,7 +51,7 @@ channel_drop(struct ferry_hub *hub, struct hub_channel *c)
 			"again: a DMA device that cannot be stopped may write "
 			"there", hub->name, c->size >> 10, c->name);
 	} else {
-		hub_arena_free(&hub->arena, c->shared, c->size);
+		ferry_arena_free(&hub->arena, c->shared, c->size);
 	}
 	memset(c, 0, sizeof(*c));
 }
@@ -273,15 +273,15 @@ channel_make(struct ferry_hub *hub, const char *name,
 	if (size == 0)
 		return -EINVAL;
 	/* What the arena takes, so that listed and free memory add up. */
-	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
+	size = RTE_ALIGN_CEIL(size, (uint64_t)FERRY_ARENA_GRAIN);
 	for (i = 0; i < hub->max_channels && c == NULL; i++)
 		if (!hub->channels[i].used)
 			c = &hub->channels[i];
 	if (c == NULL)
 		return -ENFILE;
-	mem = hub_arena_alloc(&hub->arena, size);
+	mem = ferry_arena_alloc(&hub->arena, size);
 	if (mem == NULL) {
-		hub_arena_space(&hub->arena, &total, &largest);
+		ferry_arena_space(&hub->arena, &total, &largest);
 		HUB_LOG(ERR, "%s: channel %s needs %" PRIu64 " KiB in one piece"
 			", the hub has %" PRIu64 " KiB (largest piece %" PRIu64
 			"): give it more memory", hub->name, name, size >> 10,
@@ -292,7 +292,7 @@ channel_make(struct ferry_hub *hub, const char *name,
 	if (ret == 0)
 		ret = ferry_channel_find(&parts, mem, size, NULL);
 	if (ret != 0) {
-		hub_arena_free(&hub->arena, mem, size);
+		ferry_arena_free(&hub->arena, mem, size);
 		return ret;
 	}
 	c->used = true;
@@ -502,7 +502,8 @@ ferry_hub_info(struct ferry_hub *hub, struct ferry_hub_info *info)
 	info->endpoints = hub_population(hub);
 	pthread_mutex_lock(&hub->lock);
 	info->memory = hub->arena.size;
-	hub_arena_space(&hub->arena, &info->memory_free, &info->memory_largest);
+	ferry_arena_space(&hub->arena, &info->memory_free,
+			&info->memory_largest);
 	memory_count(hub, &info->memory_endpoints, &info->memory_limbo);
 	for (i = 0; i < hub->max_channels; i++)
 		info->channels += hub->channels[i].used;

@@ -35,7 +35,7 @@ static uint8_t *const base = (uint8_t *)(uintptr_t)(UINT64_C(1) << 40);
 struct ferry_endpoint {
 	struct endpoint_memory memory;
 	/* The hub. */
-	struct hub_arena arena;
+	struct ferry_arena arena;
 	struct {
 		uint64_t addr;
 		uint64_t size;
@@ -58,7 +58,7 @@ hub_gave(struct ferry_endpoint *ep, const struct hub_request *req,
 		struct hub_reply *rep)
 {
 	uint32_t i = 0;
-	void *mem = hub_arena_alloc_long(&ep->arena, req->size);
+	void *mem = ferry_arena_alloc_long(&ep->arena, req->size);
 
 	if (mem == NULL)
 		return FERRY_E_NO_ROOM;
@@ -79,7 +79,7 @@ hub_took(struct ferry_endpoint *ep, const struct hub_request *req)
 	/* Never what it has not given. */
 	while (ep->pieces[i].size == 0 || ep->pieces[i].addr != req->addr)
 		assert_true(++i < PIECES);
-	hub_arena_free(&ep->arena, (void *)(uintptr_t)req->addr,
+	ferry_arena_free(&ep->arena, (void *)(uintptr_t)req->addr,
 		ep->pieces[i].size);
 	ep->held -= ep->pieces[i].size;
 	ep->pieces[i].size = 0;
@@ -131,7 +131,7 @@ start(uint64_t size)
 	static struct ferry_endpoint ep;
 
 	memset(&ep, 0, sizeof(ep));
-	assert_int_equal(hub_arena_init(&ep.arena, base, size), 0);
+	assert_int_equal(ferry_arena_init(&ep.arena, base, size), 0);
 	endpoint_memory_init(&ep.memory, &ep);
 	return &ep;
 }
@@ -140,7 +140,7 @@ static void
 stop(struct ferry_endpoint *ep)
 {
 	endpoint_memory_fini(&ep->memory);
-	hub_arena_fini(&ep->arena);
+	ferry_arena_fini(&ep->arena);
 }
 
 static void *
@@ -533,7 +533,7 @@ a_process_that_was_forked_gets_and_gives_nothing(void **state)
 	ferry_free(ep, mem);
 	assert_ptr_equal(ferry_alloc(ep, 4096), mem);
 	endpoint_memory_fini(&ep->memory);
-	hub_arena_fini(&ep->arena);
+	ferry_arena_fini(&ep->arena);
 }
 
 int

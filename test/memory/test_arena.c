@@ -17,9 +17,9 @@
 #include <rte_common.h>
 
 #include "ferry_test.h"
-#include "hub_arena.h"
+#include "ferry_arena.h"
 
-#define GRAIN ((uint64_t)HUB_ARENA_GRAIN)
+#define GRAIN ((uint64_t)FERRY_ARENA_GRAIN)
 #define GRAINS 512
 #define SIZE (GRAINS * GRAIN)
 #define PIECES 128
@@ -77,12 +77,12 @@ model_fits(const struct model *m, uint32_t grains, uint64_t align)
 
 /* The arena's books are as their description says, and as the model says. */
 static void
-check(const struct hub_arena *a, const struct model *m)
+check(const struct ferry_arena *a, const struct model *m)
 {
 	uint64_t total, largest, model_total, model_largest;
 	uint32_t i;
 
-	hub_arena_space(a, &total, &largest);
+	ferry_arena_space(a, &total, &largest);
 	model_space(m, &model_total, &model_largest);
 	assert_int_equal(total, model_total);
 	assert_int_equal(largest, model_largest);
@@ -99,14 +99,14 @@ check(const struct hub_arena *a, const struct model *m)
 }
 
 static void
-take(struct hub_arena *a, struct model *m, uint32_t slot, uint64_t size,
+take(struct ferry_arena *a, struct model *m, uint32_t slot, uint64_t size,
 		uint64_t align)
 {
 	uint32_t first, i;
 	void *p;
 
-	p = align == GRAIN ? hub_arena_alloc(a, size) :
-		hub_arena_alloc_at(a, size, align);
+	p = align == GRAIN ? ferry_arena_alloc(a, size) :
+		ferry_arena_alloc_at(a, size, align);
 	if (!model_fits(m, grains_of(size), align)) {
 		assert_null(p);
 		return;
@@ -126,11 +126,11 @@ take(struct hub_arena *a, struct model *m, uint32_t slot, uint64_t size,
 }
 
 static void
-give(struct hub_arena *a, struct model *m, uint32_t slot)
+give(struct ferry_arena *a, struct model *m, uint32_t slot)
 {
 	uint32_t i;
 
-	hub_arena_free(a, m->piece[slot].at, m->piece[slot].size);
+	ferry_arena_free(a, m->piece[slot].at, m->piece[slot].size);
 	for (i = 0; i < GRAINS; i++)
 		if (m->grain[i] == slot + 1)
 			m->grain[i] = 0;
@@ -139,16 +139,16 @@ give(struct hub_arena *a, struct model *m, uint32_t slot)
 }
 
 static void
-start(struct hub_arena *a, struct model *m)
+start(struct ferry_arena *a, struct model *m)
 {
 	memset(m, 0, sizeof(*m));
-	assert_int_equal(hub_arena_init(a, base, SIZE), 0);
+	assert_int_equal(ferry_arena_init(a, base, SIZE), 0);
 	check(a, m);
 }
 
 /* All is free again, in one piece from the first byte to the last. */
 static void
-check_whole(const struct hub_arena *a)
+check_whole(const struct ferry_arena *a)
 {
 	assert_int_equal(a->n_free, 1);
 	assert_int_equal(a->n_given, 0);
@@ -159,7 +159,7 @@ check_whole(const struct hub_arena *a)
 static void
 random_use_never_overlaps_and_coalesces_back_to_one_piece(void **state)
 {
-	struct hub_arena a;
+	struct ferry_arena a;
 	struct model m;
 	uint64_t random = 7, seed, size;
 	uint32_t i, slot;
@@ -187,66 +187,66 @@ random_use_never_overlaps_and_coalesces_back_to_one_piece(void **state)
 				give(&a, &m, slot);
 		check(&a, &m);
 		check_whole(&a);
-		hub_arena_fini(&a);
+		ferry_arena_fini(&a);
 	}
 }
 
 static void
 it_can_be_exhausted_to_the_last_grain(void **state)
 {
-	struct hub_arena a;
+	struct ferry_arena a;
 	uint32_t i;
 	void *p;
 
 	(void)state;
-	assert_int_equal(hub_arena_init(&a, base, SIZE), 0);
+	assert_int_equal(ferry_arena_init(&a, base, SIZE), 0);
 	for (i = 0; i < GRAINS; i++)
-		assert_ptr_equal(hub_arena_alloc(&a, i % 2 ? 1 : GRAIN),
+		assert_ptr_equal(ferry_arena_alloc(&a, i % 2 ? 1 : GRAIN),
 			base + i * GRAIN);
 	assert_int_equal(a.n_free, 0);
-	assert_null(hub_arena_alloc(&a, 1));
+	assert_null(ferry_arena_alloc(&a, 1));
 	/* Every second one, then the others: the books have room for both. */
 	for (i = 0; i < GRAINS; i += 2)
-		hub_arena_free(&a, base + i * GRAIN, GRAIN);
+		ferry_arena_free(&a, base + i * GRAIN, GRAIN);
 	assert_int_equal(a.n_free, GRAINS / 2);
-	assert_null(hub_arena_alloc(&a, GRAIN + 1));
+	assert_null(ferry_arena_alloc(&a, GRAIN + 1));
 	for (i = 1; i < GRAINS; i += 2)
-		hub_arena_free(&a, base + i * GRAIN, 1);
+		ferry_arena_free(&a, base + i * GRAIN, 1);
 	check_whole(&a);
 
-	p = hub_arena_alloc(&a, SIZE);
+	p = ferry_arena_alloc(&a, SIZE);
 	assert_ptr_equal(p, base);
-	assert_null(hub_arena_alloc(&a, 1));
-	hub_arena_free(&a, p, SIZE);
+	assert_null(ferry_arena_alloc(&a, 1));
+	ferry_arena_free(&a, p, SIZE);
 	check_whole(&a);
-	hub_arena_fini(&a);
+	ferry_arena_fini(&a);
 }
 
 static void
 free_pieces_apart_do_not_add_up(void **state)
 {
-	struct hub_arena a;
+	struct ferry_arena a;
 	uint64_t total, largest;
 	uint8_t *p[4];
 	uint32_t i;
 
 	(void)state;
-	assert_int_equal(hub_arena_init(&a, base, SIZE), 0);
+	assert_int_equal(ferry_arena_init(&a, base, SIZE), 0);
 	for (i = 0; i < 4; i++) {
-		p[i] = hub_arena_alloc(&a, SIZE / 4);
+		p[i] = ferry_arena_alloc(&a, SIZE / 4);
 		assert_non_null(p[i]);
 	}
-	hub_arena_free(&a, p[0], SIZE / 4);
-	hub_arena_free(&a, p[2], SIZE / 4);
-	hub_arena_space(&a, &total, &largest);
+	ferry_arena_free(&a, p[0], SIZE / 4);
+	ferry_arena_free(&a, p[2], SIZE / 4);
+	ferry_arena_space(&a, &total, &largest);
 	assert_int_equal(total, SIZE / 2);
 	assert_int_equal(largest, SIZE / 4);
-	assert_null(hub_arena_alloc(&a, SIZE / 4 + 1));
+	assert_null(ferry_arena_alloc(&a, SIZE / 4 + 1));
 	/* The neighbour comes back and joins both. */
-	hub_arena_free(&a, p[1], SIZE / 4);
+	ferry_arena_free(&a, p[1], SIZE / 4);
 	assert_int_equal(a.n_free, 1);
-	assert_ptr_equal(hub_arena_alloc(&a, 3 * SIZE / 4), base);
-	hub_arena_fini(&a);
+	assert_ptr_equal(ferry_arena_alloc(&a, 3 * SIZE / 4), base);
+	ferry_arena_fini(&a);
 }
 
 static void
@@ -256,75 +256,75 @@ neighbours_join_from_either_side(void **state)
 		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
 		{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
 	};
-	struct hub_arena a;
+	struct ferry_arena a;
 	uint32_t i, k;
 	void *p[4];
 
 	(void)state;
 	for (i = 0; i < RTE_DIM(orders); i++) {
-		assert_int_equal(hub_arena_init(&a, base, SIZE), 0);
+		assert_int_equal(ferry_arena_init(&a, base, SIZE), 0);
 		for (k = 0; k < 4; k++)
-			p[k] = hub_arena_alloc(&a, (k + 1) * GRAIN);
+			p[k] = ferry_arena_alloc(&a, (k + 1) * GRAIN);
 		/* The fourth stays, so that the rest is no neighbour. */
 		for (k = 0; k < 3; k++)
-			hub_arena_free(&a, p[orders[i][k]],
+			ferry_arena_free(&a, p[orders[i][k]],
 				(orders[i][k] + 1) * GRAIN);
 		assert_int_equal(a.n_free, 2);
 		assert_int_equal(a.free[0].at, 0);
 		assert_int_equal(a.free[0].size, 6 * GRAIN);
-		hub_arena_free(&a, p[3], 4 * GRAIN);
+		ferry_arena_free(&a, p[3], 4 * GRAIN);
 		check_whole(&a);
-		hub_arena_fini(&a);
+		ferry_arena_fini(&a);
 	}
 }
 
 static void
 what_is_long_starts_on_a_hugepage_if_there_is_such_a_piece(void **state)
 {
-	uint8_t *const odd = base + HUB_ARENA_LONG - GRAIN;
-	struct hub_arena a;
+	uint8_t *const odd = base + FERRY_ARENA_LONG - GRAIN;
+	struct ferry_arena a;
 	void *p[3];
 
 	(void)state;
-	assert_int_equal(hub_arena_init(&a, odd, 3 * HUB_ARENA_LONG), 0);
-	p[0] = hub_arena_alloc_long(&a, HUB_ARENA_LONG);
+	assert_int_equal(ferry_arena_init(&a, odd, 3 * FERRY_ARENA_LONG), 0);
+	p[0] = ferry_arena_alloc_long(&a, FERRY_ARENA_LONG);
 	assert_ptr_equal(p[0], odd + GRAIN);
-	p[1] = hub_arena_alloc_long(&a, GRAIN);
+	p[1] = ferry_arena_alloc_long(&a, GRAIN);
 	assert_ptr_equal(p[1], odd);
 	/* What is left begins on a hugepage, and is too short behind one. */
-	p[2] = hub_arena_alloc(&a, GRAIN);
-	assert_ptr_equal(p[2], odd + GRAIN + HUB_ARENA_LONG);
-	hub_arena_free(&a, p[0], HUB_ARENA_LONG);
-	hub_arena_free(&a, p[1], GRAIN);
-	hub_arena_free(&a, p[2], GRAIN);
+	p[2] = ferry_arena_alloc(&a, GRAIN);
+	assert_ptr_equal(p[2], odd + GRAIN + FERRY_ARENA_LONG);
+	ferry_arena_free(&a, p[0], FERRY_ARENA_LONG);
+	ferry_arena_free(&a, p[1], GRAIN);
+	ferry_arena_free(&a, p[2], GRAIN);
 	assert_int_equal(a.n_free, 1);
-	p[0] = hub_arena_alloc_long(&a, 3 * HUB_ARENA_LONG);
+	p[0] = ferry_arena_alloc_long(&a, 3 * FERRY_ARENA_LONG);
 	assert_ptr_equal(p[0], odd);
-	assert_null(hub_arena_alloc_long(&a, HUB_ARENA_LONG));
-	hub_arena_fini(&a);
+	assert_null(ferry_arena_alloc_long(&a, FERRY_ARENA_LONG));
+	ferry_arena_fini(&a);
 }
 
 /* The most holes there can be: one before each piece and one behind. */
 static void
 the_books_have_room_for_a_hole_beside_every_piece(void **state)
 {
-	struct hub_arena a;
+	struct ferry_arena a;
 	uint32_t i;
 	void *hole;
 
 	(void)state;
-	assert_int_equal(hub_arena_init(&a, base, 65536 * GRAIN), 0);
+	assert_int_equal(ferry_arena_init(&a, base, 65536 * GRAIN), 0);
 	for (i = 1; i <= 200; i++) {
 		/* Larger than all holes before, and what stays larger still. */
-		hole = hub_arena_alloc(&a, i * GRAIN);
+		hole = ferry_arena_alloc(&a, i * GRAIN);
 		assert_non_null(hole);
-		assert_non_null(hub_arena_alloc(&a, 201 * GRAIN));
-		hub_arena_free(&a, hole, i * GRAIN);
+		assert_non_null(ferry_arena_alloc(&a, 201 * GRAIN));
+		ferry_arena_free(&a, hole, i * GRAIN);
 		assert_int_equal(a.n_given, i);
 		assert_int_equal(a.n_free, i + 1);
 		assert_true(a.n_free <= a.room);
 	}
-	hub_arena_fini(&a);
+	ferry_arena_fini(&a);
 }
 
 static void
@@ -333,32 +333,32 @@ sizes_out_of_range_get_nothing(void **state)
 	static const uint64_t bad[] = {
 		0, SIZE + 1, UINT64_MAX, UINT64_MAX - GRAIN + 2,
 	};
-	struct hub_arena a;
+	struct ferry_arena a;
 	uint32_t i;
 
 	(void)state;
-	assert_int_equal(hub_arena_init(&a, base, SIZE), 0);
+	assert_int_equal(ferry_arena_init(&a, base, SIZE), 0);
 	for (i = 0; i < RTE_DIM(bad); i++)
-		assert_null(hub_arena_alloc(&a, bad[i]));
+		assert_null(ferry_arena_alloc(&a, bad[i]));
 	check_whole(&a);
-	hub_arena_fini(&a);
-	hub_arena_fini(&a); /* twice does no harm */
+	ferry_arena_fini(&a);
+	ferry_arena_fini(&a); /* twice does no harm */
 }
 
 static void
 a_ragged_size_is_rounded_down_to_the_grain(void **state)
 {
-	struct hub_arena a;
+	struct ferry_arena a;
 
 	(void)state;
-	assert_int_equal(hub_arena_init(&a, base, 2 * GRAIN - 1), 0);
-	assert_null(hub_arena_alloc(&a, GRAIN + 1));
-	assert_non_null(hub_arena_alloc(&a, GRAIN));
-	assert_null(hub_arena_alloc(&a, 1));
-	hub_arena_fini(&a);
-	assert_int_equal(hub_arena_init(&a, base, GRAIN - 1), 0);
-	assert_null(hub_arena_alloc(&a, 1));
-	hub_arena_fini(&a);
+	assert_int_equal(ferry_arena_init(&a, base, 2 * GRAIN - 1), 0);
+	assert_null(ferry_arena_alloc(&a, GRAIN + 1));
+	assert_non_null(ferry_arena_alloc(&a, GRAIN));
+	assert_null(ferry_arena_alloc(&a, 1));
+	ferry_arena_fini(&a);
+	assert_int_equal(ferry_arena_init(&a, base, GRAIN - 1), 0);
+	assert_null(ferry_arena_alloc(&a, 1));
+	ferry_arena_fini(&a);
 }
 
 int

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef FERRY_HUB_ARENA_H
-#define FERRY_HUB_ARENA_H
+#ifndef FERRY_ARENA_H
+#define FERRY_ARENA_H
 
 /*
  * Hands out pieces of the hub's memory; endpoints hand out parts of theirs with
@@ -15,46 +15,47 @@
 #include <stdint.h>
 
 /* Pieces start on and are multiples of this. */
-#define HUB_ARENA_GRAIN 4096
+#define FERRY_ARENA_GRAIN 4096
 /* A hugepage: what is as long as this had better start on one. */
-#define HUB_ARENA_LONG (UINT64_C(2) << 20)
+#define FERRY_ARENA_LONG (UINT64_C(2) << 20)
 
 /* A free piece. */
-struct hub_extent {
+struct ferry_extent {
 	uint64_t at;
 	uint64_t size;
 };
 
-struct hub_arena {
+struct ferry_arena {
 	uint8_t *base;
 	uint64_t size;
 	/* Free pieces, by address, never adjacent. */
-	struct hub_extent *free;
+	struct ferry_extent *free;
 	uint32_t n_free;
 	uint32_t room;
 	/* Pieces given out. */
 	uint32_t n_given;
 };
 
-/* base must be aligned to HUB_ARENA_GRAIN; size is rounded down to it. */
-int hub_arena_init(struct hub_arena *a, void *base, uint64_t size);
-void hub_arena_fini(struct hub_arena *a);
+/* base must be aligned to FERRY_ARENA_GRAIN; size is rounded down to it. */
+int ferry_arena_init(struct ferry_arena *a, void *base, uint64_t size);
+void ferry_arena_fini(struct ferry_arena *a);
 
 /* First fit. NULL if there is no such piece (or no memory for the books). */
-void *hub_arena_alloc(struct hub_arena *a, uint64_t size);
+void *ferry_arena_alloc(struct ferry_arena *a, uint64_t size);
 
 /* The same, at an address that is a multiple of align: a power of two from
- * HUB_ARENA_GRAIN up. */
-void *hub_arena_alloc_at(struct hub_arena *a, uint64_t size, uint64_t align);
+ * FERRY_ARENA_GRAIN up. */
+void *ferry_arena_alloc_at(struct ferry_arena *a, uint64_t size,
+		uint64_t align);
 
 /* The same; what is long starts on a hugepage if there is such a piece. */
-void *hub_arena_alloc_long(struct hub_arena *a, uint64_t size);
+void *ferry_arena_alloc_long(struct ferry_arena *a, uint64_t size);
 
-/* size as given to hub_arena_alloc(). */
-void hub_arena_free(struct hub_arena *a, void *piece, uint64_t size);
+/* size as given to ferry_arena_alloc(). */
+void ferry_arena_free(struct ferry_arena *a, void *piece, uint64_t size);
 
 /* Free bytes in all, and in the largest piece. */
-void hub_arena_space(const struct hub_arena *a, uint64_t *total,
+void ferry_arena_space(const struct ferry_arena *a, uint64_t *total,
 		uint64_t *largest);
 
-#endif /* FERRY_HUB_ARENA_H */
+#endif /* FERRY_ARENA_H */

@@ -7,13 +7,13 @@
 
 #include <rte_common.h>
 
-#include "hub_arena.h"
+#include "ferry_arena.h"
 
 int
-hub_arena_init(struct hub_arena *a, void *base, uint64_t size)
+ferry_arena_init(struct ferry_arena *a, void *base, uint64_t size)
 {
 	a->base = base;
-	a->size = RTE_ALIGN_FLOOR(size, (uint64_t)HUB_ARENA_GRAIN);
+	a->size = RTE_ALIGN_FLOOR(size, (uint64_t)FERRY_ARENA_GRAIN);
 	a->room = 16;
 	a->n_given = 0;
 	a->free = calloc(a->room, sizeof(*a->free));
@@ -26,7 +26,7 @@ hub_arena_init(struct hub_arena *a, void *base, uint64_t size)
 }
 
 void
-hub_arena_fini(struct hub_arena *a)
+ferry_arena_fini(struct ferry_arena *a)
 {
 	free(a->free);
 	a->free = NULL;
@@ -34,7 +34,7 @@ hub_arena_fini(struct hub_arena *a)
 }
 
 static void
-extent_remove(struct hub_arena *a, uint32_t i)
+extent_remove(struct ferry_arena *a, uint32_t i)
 {
 	a->n_free--;
 	memmove(&a->free[i], &a->free[i + 1],
@@ -42,7 +42,7 @@ extent_remove(struct hub_arena *a, uint32_t i)
 }
 
 static void
-extent_insert(struct hub_arena *a, uint32_t i, uint64_t at, uint64_t size)
+extent_insert(struct ferry_arena *a, uint32_t i, uint64_t at, uint64_t size)
 {
 	memmove(&a->free[i + 1], &a->free[i],
 		(a->n_free - i) * sizeof(a->free[0]));
@@ -53,7 +53,7 @@ extent_insert(struct hub_arena *a, uint32_t i, uint64_t at, uint64_t size)
 
 /* Take size bytes out of a free piece, from the skip-th on. */
 static void *
-extent_cut(struct hub_arena *a, uint32_t i, uint64_t skip, uint64_t size)
+extent_cut(struct ferry_arena *a, uint32_t i, uint64_t skip, uint64_t size)
 {
 	const uint64_t at = a->free[i].at + skip;
 	const uint64_t rest = a->free[i].size - skip - size;
@@ -73,9 +73,9 @@ extent_cut(struct hub_arena *a, uint32_t i, uint64_t skip, uint64_t size)
 }
 
 void *
-hub_arena_alloc_at(struct hub_arena *a, uint64_t size, uint64_t align)
+ferry_arena_alloc_at(struct ferry_arena *a, uint64_t size, uint64_t align)
 {
-	struct hub_extent *grown;
+	struct ferry_extent *grown;
 	uintptr_t first;
 	uint64_t skip;
 	uint32_t i;
@@ -90,7 +90,7 @@ hub_arena_alloc_at(struct hub_arena *a, uint64_t size, uint64_t align)
 		a->free = grown;
 		a->room *= 2;
 	}
-	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
+	size = RTE_ALIGN_CEIL(size, (uint64_t)FERRY_ARENA_GRAIN);
 	for (i = 0; i < a->n_free; i++) {
 		first = (uintptr_t)a->base + a->free[i].at;
 		skip = RTE_ALIGN_CEIL(first, (uintptr_t)align) - first;
@@ -101,29 +101,29 @@ hub_arena_alloc_at(struct hub_arena *a, uint64_t size, uint64_t align)
 }
 
 void *
-hub_arena_alloc(struct hub_arena *a, uint64_t size)
+ferry_arena_alloc(struct ferry_arena *a, uint64_t size)
 {
-	return hub_arena_alloc_at(a, size, HUB_ARENA_GRAIN);
+	return ferry_arena_alloc_at(a, size, FERRY_ARENA_GRAIN);
 }
 
 void *
-hub_arena_alloc_long(struct hub_arena *a, uint64_t size)
+ferry_arena_alloc_long(struct ferry_arena *a, uint64_t size)
 {
 	void *piece = NULL;
 
-	if (size >= HUB_ARENA_LONG)
-		piece = hub_arena_alloc_at(a, size, HUB_ARENA_LONG);
-	return piece != NULL ? piece : hub_arena_alloc(a, size);
+	if (size >= FERRY_ARENA_LONG)
+		piece = ferry_arena_alloc_at(a, size, FERRY_ARENA_LONG);
+	return piece != NULL ? piece : ferry_arena_alloc(a, size);
 }
 
 void
-hub_arena_free(struct hub_arena *a, void *piece, uint64_t size)
+ferry_arena_free(struct ferry_arena *a, void *piece, uint64_t size)
 {
 	uint64_t at = (uint8_t *)piece - a->base;
 	bool before, after;
 	uint32_t i = 0;
 
-	size = RTE_ALIGN_CEIL(size, (uint64_t)HUB_ARENA_GRAIN);
+	size = RTE_ALIGN_CEIL(size, (uint64_t)FERRY_ARENA_GRAIN);
 	a->n_given--;
 	while (i < a->n_free && a->free[i].at < at)
 		i++;
@@ -144,7 +144,8 @@ hub_arena_free(struct hub_arena *a, void *piece, uint64_t size)
 }
 
 void
-hub_arena_space(const struct hub_arena *a, uint64_t *total, uint64_t *largest)
+ferry_arena_space(const struct ferry_arena *a, uint64_t *total,
+		uint64_t *largest)
 {
 	uint32_t i;
 
