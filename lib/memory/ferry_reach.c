@@ -10,7 +10,7 @@
 
 /*
  * Whether DPDK has all of a stretch, in pages that are in use. msl: the list
- * that has its first byte. All pages looked at are remembered: they are in use.
+ * that has its first byte, or NULL. The pages found are remembered.
  */
 static bool
 is_dpdk(struct ferry_reach_view *view, const struct rte_memseg_list *msl,
@@ -18,17 +18,12 @@ is_dpdk(struct ferry_reach_view *view, const struct rte_memseg_list *msl,
 {
 	const struct rte_memseg *ms;
 	uint64_t at = addr;
-	const void *va;
 
 	do {
-		va = (const void *)(uintptr_t)at;
-		/* The next page may be in the next list. */
-		if (at - (uintptr_t)msl->base_va >= msl->len)
-			msl = rte_mem_virt2memseg_list(va);
 		/* Memory that one process registered is not everybody's. */
 		if (msl == NULL || msl->external)
 			return false;
-		ms = rte_mem_virt2memseg(va, msl);
+		ms = rte_mem_virt2memseg((void *)(uintptr_t)at, msl);
 		/* A page not in use has length 0. */
 		if (ms == NULL || at < ms->addr_64 ||
 				at - ms->addr_64 >= ms->len)
@@ -37,6 +32,9 @@ is_dpdk(struct ferry_reach_view *view, const struct rte_memseg_list *msl,
 			view->from = ms->addr_64;
 		at = ms->addr_64 + ms->len;
 		view->to = at;
+		/* The next page may be in another list. */
+		if (at - (uintptr_t)msl->base_va >= msl->len)
+			msl = rte_mem_virt2memseg_list((void *)(uintptr_t)at);
 	} while (at < end);
 	return true;
 }
@@ -52,21 +50,14 @@ is_declared(const struct ferry_reach_view *view, uint64_t addr, uint64_t end)
 	return false;
 }
 
-enum ferry_reach
-ferry_reach(struct ferry_reach_view *view, uint64_t addr, uint64_t len)
+/* Apart, so that what is known already costs a few comparisons and no more. */
+static __rte_noinline enum ferry_reach
+look_up(struct ferry_reach_view *view, uint64_t addr, uint64_t end)
 {
-	const void *first = (const void *)(uintptr_t)addr;
-	const uint64_t end = addr + len;
-	const struct rte_memseg_list *msl;
+	const struct rte_memseg_list *msl =
+		rte_mem_virt2memseg_list((void *)(uintptr_t)addr);
 
-	if (unlikely(end < addr))
-		return FERRY_REACH_NONE;
-	if (likely(addr >= view->known_from && end <= view->known_to))
-		return FERRY_REACH_ALL;
-	if (addr >= view->from && end <= view->to)
-		return FERRY_REACH_ALL;
-	msl = rte_mem_virt2memseg_list(first);
-	if (msl != NULL && !msl->external && is_dpdk(view, msl, addr, end))
+	if (is_dpdk(view, msl, addr, end))
 		return FERRY_REACH_ALL;
 	if (is_declared(view, addr, end))
 		return FERRY_REACH_ENDS;
@@ -74,4 +65,18 @@ ferry_reach(struct ferry_reach_view *view, uint64_t addr, uint64_t len)
 			end <= (uintptr_t)msl->base_va + msl->len)
 		return FERRY_REACH_HERE;
 	return FERRY_REACH_PRIVATE;
+}
+
+enum ferry_reach
+ferry_reach(struct ferry_reach_view *view, uint64_t addr, uint64_t len)
+{
+	const uint64_t end = addr + len;
+
+	if (unlikely(end < addr))
+		return FERRY_REACH_NONE;
+	if (likely(addr >= view->known_from && end <= view->known_to))
+		return FERRY_REACH_ALL;
+	if (addr >= view->from && end <= view->to)
+		return FERRY_REACH_ALL;
+	return look_up(view, addr, end);
 }

@@ -5,8 +5,10 @@
  * registered with EAL, declared, or none of these.
  */
 
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -41,6 +43,69 @@ static void
 place_free(uint64_t at)
 {
 	munmap((void *)(uintptr_t)at, PLACE);
+}
+
+/*
+ * Lists of two pages each, one behind the other, in place of EAL's. The first
+ * page of the place is in none of them.
+ */
+static struct {
+	bool on;
+	unsigned int lookups;
+	struct rte_memseg_list lists[5];
+	struct rte_memseg pages[5][2];
+} fake;
+
+static void
+fake_make(uint64_t at)
+{
+	unsigned int i, k;
+
+	memset(&fake, 0, sizeof(fake));
+	for (i = 0; i < RTE_DIM(fake.lists); i++) {
+		struct rte_memseg_list *msl = &fake.lists[i];
+
+		msl->base_va = (void *)(uintptr_t)(at + (1 + 2 * i) * PAGE);
+		msl->page_sz = PAGE;
+		msl->len = 2 * PAGE;
+		for (k = 0; k < 2; k++) {
+			fake.pages[i][k].addr_64 =
+				(uintptr_t)msl->base_va + k * PAGE;
+			fake.pages[i][k].len = PAGE;
+		}
+	}
+	fake.on = true;
+}
+
+/* In place of DPDK's. */
+struct rte_memseg_list *
+rte_mem_virt2memseg_list(const void *addr)
+{
+	struct rte_memseg_list *(*real)(const void *);
+	unsigned int i;
+
+	fake.lookups++;
+	if (!fake.on) {
+		*(void **)&real = dlsym(RTLD_NEXT, "rte_mem_virt2memseg_list");
+		return real(addr);
+	}
+	for (i = 0; i < RTE_DIM(fake.lists); i++)
+		if ((uintptr_t)addr - (uintptr_t)fake.lists[i].base_va <
+				fake.lists[i].len)
+			return &fake.lists[i];
+	return NULL;
+}
+
+struct rte_memseg *
+rte_mem_virt2memseg(const void *addr, const struct rte_memseg_list *msl)
+{
+	struct rte_memseg *(*real)(const void *, const struct rte_memseg_list *);
+
+	if (fake.on)
+		return &fake.pages[msl - fake.lists][((uintptr_t)addr -
+			(uintptr_t)msl->base_va) / PAGE];
+	*(void **)&real = dlsym(RTLD_NEXT, "rte_mem_virt2memseg");
+	return real(addr, msl);
 }
 
 /* To an asker who knows nothing. */
@@ -241,6 +306,83 @@ memory_of_dpdk_is_everybodys_across_pages(void **state)
 	rte_free(mem);
 }
 
+static void
+pages_are_followed_from_list_to_list(void **state)
+{
+	const uint64_t at = place_make();
+
+	(void)state;
+	fake_make(at);
+	/* Of DPDK: 1, 2; 3, and 4 without use; 7, 8. Registered: 5, 6; 9, 10. */
+	fake.pages[1][1].len = 0;
+	fake.lists[2].external = 1;
+	fake.lists[4].external = 1;
+	assert_int_equal(reach_of(at + PAGE, 2 * PAGE), FERRY_REACH_ALL);
+	assert_int_equal(reach_of(at + PAGE, 3 * PAGE), FERRY_REACH_ALL);
+	assert_int_equal(reach_of(at + 3 * PAGE - 1, 2), FERRY_REACH_ALL);
+	assert_int_equal(reach_of(at + 7 * PAGE, 2 * PAGE), FERRY_REACH_ALL);
+	/* Out of the lists, and into them. */
+	assert_int_equal(reach_of(at, PAGE), FERRY_REACH_PRIVATE);
+	assert_int_equal(reach_of(at, 2 * PAGE), FERRY_REACH_PRIVATE);
+	assert_int_equal(reach_of(at + 11 * PAGE, 1), FERRY_REACH_PRIVATE);
+	/* Where a page is not in use. */
+	assert_int_equal(reach_of(at + 4 * PAGE - 1, 2), FERRY_REACH_PRIVATE);
+	assert_int_equal(reach_of(at + 4 * PAGE, 0), FERRY_REACH_PRIVATE);
+	assert_int_equal(reach_of(at + 4 * PAGE, 1), FERRY_REACH_PRIVATE);
+	assert_int_equal(reach_of(at + PAGE, 7 * PAGE), FERRY_REACH_PRIVATE);
+	/* From what one process has to what all have, and back. */
+	assert_int_equal(reach_of(at + 5 * PAGE, 2 * PAGE), FERRY_REACH_HERE);
+	assert_int_equal(reach_of(at + 7 * PAGE - 1, 2), FERRY_REACH_PRIVATE);
+	assert_int_equal(reach_of(at + 9 * PAGE - 1, 2), FERRY_REACH_PRIVATE);
+	assert_int_equal(reach_of(at + 9 * PAGE, 2 * PAGE), FERRY_REACH_HERE);
+	assert_int_equal(reach_of(at + 9 * PAGE, 2 * PAGE + 1),
+		FERRY_REACH_PRIVATE);
+	fake.on = false;
+	place_free(at);
+}
+
+static void
+what_was_found_last_is_remembered(void **state)
+{
+	const uint64_t at = place_make();
+	struct ferry_reach_view view = { 0 };
+
+	(void)state;
+	fake_make(at);
+	fake.pages[0][1].len = 0;
+	assert_int_equal(ferry_reach(&view, at + PAGE + 5, 1),
+		FERRY_REACH_ALL);
+	fake.lookups = 0;
+	/* To its very ends, and not beyond. */
+	assert_int_equal(ferry_reach(&view, at + PAGE, PAGE), FERRY_REACH_ALL);
+	assert_int_equal(ferry_reach(&view, at + PAGE, 0), FERRY_REACH_ALL);
+	assert_int_equal(ferry_reach(&view, at + 2 * PAGE, 0),
+		FERRY_REACH_ALL);
+	assert_int_equal(fake.lookups, 0);
+	assert_int_equal(ferry_reach(&view, at + PAGE - 1, 1),
+		FERRY_REACH_PRIVATE);
+	assert_int_equal(ferry_reach(&view, at + PAGE - 1, 2),
+		FERRY_REACH_PRIVATE);
+	assert_int_equal(ferry_reach(&view, at + 2 * PAGE, 1),
+		FERRY_REACH_PRIVATE);
+	assert_int_equal(ferry_reach(&view, at + PAGE, PAGE + 1),
+		FERRY_REACH_PRIVATE);
+	assert_true(fake.lookups > 0);
+	/* What has an end that is not of DPDK is still known up to there. */
+	fake.lookups = 0;
+	assert_int_equal(ferry_reach(&view, at + PAGE, PAGE), FERRY_REACH_ALL);
+	assert_int_equal(fake.lookups, 0);
+	/* A longer stretch takes its place. */
+	assert_int_equal(ferry_reach(&view, at + 3 * PAGE, 4 * PAGE),
+		FERRY_REACH_ALL);
+	fake.lookups = 0;
+	assert_int_equal(ferry_reach(&view, at + 3 * PAGE, 4 * PAGE),
+		FERRY_REACH_ALL);
+	assert_int_equal(fake.lookups, 0);
+	fake.on = false;
+	place_free(at);
+}
+
 /* The end of a stretch of pages that are in use and have no neighbour. */
 static int
 stretch_end(const struct rte_memseg_list *msl, const struct rte_memseg *ms,
@@ -291,6 +433,8 @@ main(void)
 		cmocka_unit_test(what_is_declared_is_the_ends),
 		cmocka_unit_test(what_eal_was_told_of_is_this_process_s),
 		cmocka_unit_test(memory_of_dpdk_is_everybodys_across_pages),
+		cmocka_unit_test(pages_are_followed_from_list_to_list),
+		cmocka_unit_test(what_was_found_last_is_remembered),
 		cmocka_unit_test(pages_that_are_not_in_use_are_nobodys),
 	};
 
