@@ -70,19 +70,21 @@ bool bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
 void bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side,
 		uint32_t gen, uint64_t key);
 
-/* Whether all of a side is memory that those reach: FERRY_REACH_*. By the memory
- * of the asker; NULL: it does not know. */
+/* Whether at least those who are given reach all of a side. memory: the asker's;
+ * NULL: it has none, and nothing is reached. */
 bool bulk_side_reaches(const struct bulk_side *side,
-		const struct ferry_channel_memory *memory, enum ferry_reach who);
+		const struct ferry_channel_memory *memory,
+		enum ferry_reach who);
 
 /*
  * Whether the asker may follow the addresses of a side that was read. Private
- * memory is where its owner says, in the same process alone: the seal tells. Other
- * memory is looked up, because the owner may be mistaken or corrupt.
+ * memory is where its owner says, in the same process alone: the seal tells.
+ * Other memory is looked up, because its owner may be mistaken or corrupt.
  */
 static inline bool
 bulk_side_follow(const struct bulk_side *side,
-		const struct ferry_channel_memory *memory, enum ferry_reach who)
+		const struct ferry_channel_memory *memory,
+		enum ferry_reach who)
 {
 	if ((side->flags & FERRY_BULK_SHARED) == 0)
 		return side->sealed;

@@ -14,8 +14,8 @@
 
 struct bulk_serve;
 
-/* key: this process's token, if the producer is in it; else 0. memory: who reaches
- * what is not private. */
+/* key: this process's token, if the producer is in it; else 0. memory: says who
+ * reaches what is not private. */
 struct bulk_serve *bulk_serve_make(struct ferry_channel_shared *shared,
 		struct ferry_bulk_block *blocks, struct ferry_bell *bells,
 		uint32_t n_bells, uint64_t key,

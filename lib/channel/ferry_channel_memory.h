@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Internal: what bulk messages ask of the memory of an endpoint, or of the hub's
- * process.
+ * Internal: what bulk messages ask of the memory of an endpoint, or of the
+ * hub's process.
  */
 
 #include <stdint.h>

@@ -43,7 +43,7 @@ enum ferry_reach {
 	FERRY_REACH_HERE,
 	/** Also the ends that the asker talks to: see ferry_register(). */
 	FERRY_REACH_ENDS,
-	/** All processes of the hub: DPDK's memory, in pages that are in use. */
+	/** All processes of the hub: DPDK's memory, in pages in use. */
 	FERRY_REACH_ALL,
 };
 

@@ -154,15 +154,20 @@ eal_reach(void *arg, const void *mem, uint64_t len)
 	return ferry_reach(&view, (uintptr_t)mem, len);
 }
 
-/* The consumer calls both pieces everybody's; the producer finds that EAL does
- * not know the second one, and leaves the copy to the consumer. */
+/* The second piece of a destination: private; of DPDK; registered with EAL; and
+ * the same while the consumer is in another process. */
+enum second { UNKNOWN, DPDK, REGISTERED, ABROAD };
+
+/* The consumer calls both pieces everybody's. If the producer does not find that
+ * it has the second one, too, it leaves the copy to the consumer. */
 static void
 every_piece_has_to_be_known_to_who_copies(void **state)
 {
 	const struct ferry_bulk_options options = { .by = FERRY_BULK_TX };
 	struct ferry_channel_attach attach;
 	struct ferry_channel_memory others;
-	uint8_t *known, *unknown = malloc(LEN);
+	const size_t room = RTE_ALIGN_CEIL(LEN, 4096);
+	uint8_t *known, *unknown = aligned_alloc(4096, room);
 	struct ferry_bulk_stats stats;
 	struct iovec src, dst[2];
 	unsigned int i;
@@ -175,7 +180,10 @@ every_piece_has_to_be_known_to_who_copies(void **state)
 	b.data = malloc(LEN);
 	ferry_test_fill(b.data, LEN, 9);
 	src = (struct iovec) { b.data, LEN };
-	for (i = 0; i < 2; i++) {
+	for (i = UNKNOWN; i <= ABROAD; i++) {
+		if (i == REGISTERED)
+			assert_int_equal(rte_extmem_register(unknown, room,
+				NULL, 0, 4096), 0);
 		rig_make(&b.rig, 256, 4);
 		attach = rig_attach(&b.rig, RIG_TX);
 		assert_int_equal(ferry_tx_start(&b.rig.tx, &attach), 0);
@@ -184,8 +192,10 @@ every_piece_has_to_be_known_to_who_copies(void **state)
 		attach = rig_attach(&b.rig, RIG_RX);
 		attach.memory = &others;
 		assert_int_equal(ferry_rx_start(&b.rig.rx, &attach), 0);
+		if (i == ABROAD)
+			rig_be_stranger(&b.rig.ch->rx);
 		dst[0] = (struct iovec) { known, 100000 };
-		dst[1] = (struct iovec) { i == 0 ? unknown : known + 100000,
+		dst[1] = (struct iovec) { i == DPDK ? known + 100000 : unknown,
 			LEN - 100000 };
 		assert_int_equal(ferry_bulk_send(b.rig.tx, &src, 1, &options,
 			&b.out), 1);
@@ -194,7 +204,8 @@ every_piece_has_to_be_known_to_who_copies(void **state)
 			&b.in), 0);
 		ferry_bulk_poll(b.out);
 		ferry_bulk_tx_stats(b.rig.tx, &stats);
-		assert_int_equal(stats.claims > 0, i == 1);
+		assert_int_equal(stats.claims > 0, i == DPDK ||
+			i == REGISTERED);
 		/* Who should copy does not come. */
 		assert_int_equal(ferry_bulk_await(b.in, LEN, UINT64_MAX), 0);
 		assert_int_equal(ferry_test_check(known, 100000, 9), -1);
@@ -205,6 +216,7 @@ every_piece_has_to_be_known_to_who_copies(void **state)
 		assert_int_equal(ferry_bulk_release(b.in, 0), 0);
 		rig_stop(&b.rig);
 	}
+	assert_int_equal(rte_extmem_unregister(unknown, room), 0);
 	free(b.data);
 	free(unknown);
 	rte_free(known);

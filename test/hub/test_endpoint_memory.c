@@ -476,10 +476,12 @@ registered_memory_is_shared_and_stays_while_messages_use_it(void **state)
 	assert_int_equal(ferry_register(ep, mem + 16384, 8192), 0);
 	assert_int_equal(ops->reach(ops->arg, mem, 1), FERRY_REACH_ENDS);
 	assert_int_equal(ops->reach(ops->arg, mem, 8192), FERRY_REACH_ENDS);
-	assert_int_equal(ops->reach(ops->arg, mem + 24575, 1), FERRY_REACH_ENDS);
+	assert_int_equal(ops->reach(ops->arg, mem + 24575, 1),
+		FERRY_REACH_ENDS);
 	assert_int_equal(ops->reach(ops->arg, mem, 8193), FERRY_REACH_PRIVATE);
 	assert_int_equal(ops->reach(ops->arg, mem - 1, 2), FERRY_REACH_PRIVATE);
-	assert_int_equal(ops->reach(ops->arg, mem + 8192, 1), FERRY_REACH_PRIVATE);
+	assert_int_equal(ops->reach(ops->arg, mem + 8192, 1),
+		FERRY_REACH_PRIVATE);
 	assert_int_equal(ops->reach(ops->arg, mem + 8, UINT64_MAX - 8),
 		FERRY_REACH_NONE);
 

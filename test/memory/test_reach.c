@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Who reaches memory: each answer, and where it ends. The stretches are of DPDK,
- * registered with EAL, declared, or none of these.
+ * Who reaches memory: each answer, and where it ends. The stretches are of
+ * DPDK, registered with EAL, declared, or none of these.
  */
 
 #include <dlfcn.h>
@@ -99,7 +99,8 @@ rte_mem_virt2memseg_list(const void *addr)
 struct rte_memseg *
 rte_mem_virt2memseg(const void *addr, const struct rte_memseg_list *msl)
 {
-	struct rte_memseg *(*real)(const void *, const struct rte_memseg_list *);
+	struct rte_memseg *(*real)(const void *,
+		const struct rte_memseg_list *);
 
 	if (fake.on)
 		return &fake.pages[msl - fake.lists][((uintptr_t)addr -
@@ -313,7 +314,7 @@ pages_are_followed_from_list_to_list(void **state)
 
 	(void)state;
 	fake_make(at);
-	/* Of DPDK: 1, 2; 3, and 4 without use; 7, 8. Registered: 5, 6; 9, 10. */
+	/* Of DPDK: 1, 2; 3, and 4 not in use; 7, 8. Registered: the rest. */
 	fake.pages[1][1].len = 0;
 	fake.lists[2].external = 1;
 	fake.lists[4].external = 1;
