@@ -7,10 +7,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include <rte_malloc.h>
+#include <rte_memory.h>
 
 #include "chan_parts.h"
 #include "chan_rig.h"
@@ -265,11 +269,85 @@ who_ends_a_message_for_a_device_wakes_both_ends(void **state)
 	bench_end(&b);
 }
 
+static enum ferry_reach
+eal_reach(void *arg, const void *mem, uint64_t len)
+{
+	struct ferry_reach_view view = { 0 };
+
+	(void)arg;
+	return ferry_reach(&view, (uintptr_t)mem, len);
+}
+
+/* Both ends call the memory everybody's. The engine looks it up: what EAL alone
+ * knows it believes only where the hub says who reaches memory. */
+static void
+an_engine_copies_where_it_reaches(void **state)
+{
+	enum { PRIVATE, REGISTERED, DPDK, KINDS };
+	const struct ferry_bulk_options options = { .by = FERRY_BULK_ENGINE };
+	const struct ferry_channel_memory told = { .reach = eal_reach };
+	const size_t half = sizeof(data), len = 2 * half;
+	uint8_t *mem[KINDS];
+	unsigned int i, k;
+	struct bench b;
+
+	(void)state;
+	ferry_test_need_eal();
+	mem[PRIVATE] = malloc(len);
+	mem[REGISTERED] = aligned_alloc(4096, len);
+	assert_int_equal(rte_extmem_register(mem[REGISTERED], len, NULL, 0,
+		4096), 0);
+	mem[DPDK] = rte_malloc(NULL, len, 4096);
+	for (i = 0; i < 2 * KINDS; i++) {
+		struct ferry_serve serve = { 0 };
+		const struct iovec from = { mem[i % KINDS], half };
+		const struct iovec to = { mem[i % KINDS] + half, half };
+		struct ferry_msg msg;
+
+		bench_make(&b);
+		b.late.hold = false;
+		rig_leave(&b.rig, &b.engine);
+		serve.shared = b.rig.ch;
+		serve.config.slot_size = b.rig.ch->slot_size;
+		serve.config.n_slots = b.rig.ch->n_slots;
+		serve.memory = i < KINDS ? NULL : &told;
+		serve.bells = b.rig.bells;
+		serve.n_bells = RIG_BELLS;
+		b.rig.ch->service.server = b.engine.word;
+		assert_int_equal(ferry_server_add(&b.engine.server, &serve), 0);
+		ferry_test_fill(mem[i % KINDS], half, i);
+		memset(mem[i % KINDS] + half, 0, half);
+		assert_int_equal(ferry_bulk_send(b.rig.tx, &from, 1, &options,
+			&b.out), 1);
+		assert_int_equal(ferry_rx_recv(b.rig.rx, &msg, 1), 1);
+		assert_int_equal(ferry_bulk_accept(b.rig.rx, &msg, &to, 1,
+			&b.in), 0);
+		assert_true(engine_rests(&b));
+		if (i % KINDS == DPDK || i == KINDS + REGISTERED) {
+			assert_int_equal(ferry_test_check(to.iov_base, half,
+				i), -1);
+			assert_int_equal(ferry_bulk_wait(b.out, UINT64_MAX), 0);
+		} else {
+			for (k = 0; k < FERRY_BULK_UNITS; k++)
+				assert_int_equal(b.block->units[k],
+					FERRY_UNIT_FREE);
+		}
+		ferry_bulk_close(b.out);
+		assert_int_equal(ferry_bulk_release(b.in, 0), 0);
+		bench_end(&b);
+	}
+	assert_int_equal(rte_extmem_unregister(mem[REGISTERED], len), 0);
+	rte_free(mem[DPDK]);
+	free(mem[REGISTERED]);
+	free(mem[PRIVATE]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_engine_rests_while_it_cannot_help),
+		cmocka_unit_test(an_engine_copies_where_it_reaches),
 		cmocka_unit_test(an_engine_rests_once_a_message_is_over),
 		cmocka_unit_test(a_channel_counts_once_its_engine_helps),
 		cmocka_unit_test(
@@ -279,5 +357,5 @@ main(void)
 		cmocka_unit_test(who_ends_a_message_for_a_device_wakes_both_ends),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, ferry_test_eal_setup, NULL);
 }
