@@ -180,7 +180,8 @@ if ! $fast; then
 	builder_pid=
 	run clang --suite fast
 	# The EAL keeps what it allocated.
-	export LSAN_OPTIONS=suppressions=$PWD/devtools/lsan.supp:print_suppressions=0
+	LSAN_OPTIONS=suppressions=$PWD/devtools/lsan.supp
+	export LSAN_OPTIONS=$LSAN_OPTIONS:print_suppressions=0
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	run asan --suite fast
 	if ! grep -qx fuzz $logs/lost; then

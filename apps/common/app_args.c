@@ -30,7 +30,8 @@ app_args_split(struct app_args *args, int argc, char **argv, bool all_eal)
 	args->argv = argv + own;
 }
 
-/* A number, then nothing or one of the units: each 1024 times the one before. */
+/* A number, then nothing or one of the units: each 1024 times the one
+ * before. */
 static int
 read_number(const char *option, const char *text, const char *units,
 		uint64_t min, uint64_t max, uint64_t *out)

@@ -41,8 +41,8 @@ int app_args_size(const char *option, const char *text, uint64_t min,
 /*
  * Say what is wrong with the option at which getopt_long(), given ":" or "+:"
  * for short options and values from 256 on for long ones, has just returned
- * opt: ':' if its value is missing, anything else if it is unknown. The advice is put behind
- * the name of an unknown one. Always -EINVAL.
+ * opt: ':' if its value is missing, anything else if it is unknown. The advice
+ * is put behind the name of an unknown one. Always -EINVAL.
  */
 int app_args_bad_option(int opt, char **argv, const char *advice);
 

@@ -116,7 +116,8 @@ app_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 			app_error("%s", args->error);
 	}
 	close(memory);
-	/* What the libraries log as an error, the program says in its own words. */
+	/* What the libraries log as an error, the program says in its own
+	 * words. */
 	rte_log_set_level_pattern("lib.eal", RTE_LOG_CRIT);
 	rte_log_set_level_pattern("ferry.*", RTE_LOG_CRIT);
 	return ret;

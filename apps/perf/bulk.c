@@ -86,7 +86,8 @@ ring_have(struct side *s, uint64_t bytes)
 	return 0;
 }
 
-/* This side's ring, filled by the leader. Its memory stays for the cases to come. */
+/* This side's ring, filled by the leader. Its memory stays for the cases to
+ * come. */
 static int
 bulk_open(struct side *s, const struct side_job *job)
 {

@@ -71,8 +71,8 @@ void lanes_prepare(struct lanes *l, uint32_t wanted,
 
 /*
  * With EAL and hub running: see which of them there are, and measure their
- * lanes, calib_ns nanoseconds for each set. Before other processes attach, as it
- * takes memory that all of them would have to map. 0 or negative.
+ * lanes, calib_ns nanoseconds for each set. Before other processes attach, as
+ * it takes memory that all of them would have to map. 0 or negative.
  */
 int lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns);
 void lanes_end(struct lanes *l);

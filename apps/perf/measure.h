@@ -9,8 +9,8 @@
 #define RUNS_MAX 101
 /* Of short slices there are so many times more. */
 #define RUNS_SHORT 3
-/* So much longer are slices whose CPU time is told: a slice begins with everybody
- * being woken, which is no part of what a GB costs. */
+/* So much longer are slices whose CPU time is told: a slice begins with
+ * everybody being woken, which is no part of what a GB costs. */
 #define SLICE_LONG 6
 
 /* What a slice is judged by. */

@@ -3,8 +3,8 @@
 #define PERF_WORK_H
 
 /*
- * What is done with messages: one table for each enum side_kind. Those who run it
- * (side.c) and measure it (measure.c) know it by this table alone.
+ * What is done with messages: one table for each enum side_kind. Those who run
+ * it (side.c) and measure it (measure.c) know it by this table alone.
  */
 
 #include "side.h"

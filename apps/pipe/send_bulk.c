@@ -70,8 +70,8 @@ finish_all(struct blocks *blocks)
 }
 
 /* The block to be filled next. There are no more of them than the input needs,
- * and than the hub has memory for; a second one only when the first has arrived,
- * so that the receiver has memory for one, too. */
+ * and than the hub has memory for; a second one only when the first has
+ * arrived, so that the receiver has memory for one, too. */
 static int
 next_block(struct blocks *blocks, struct block **b)
 {

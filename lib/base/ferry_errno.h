@@ -43,7 +43,8 @@ enum ferry_result {
 	/** The kernel or a seccomp profile refuses pidfd_open(), without which
 	 * nobody learns of a death. */
 	FERRY_E_NO_PIDFD = -5012,
-	/** Another process of the file prefix has one of this one's lcore ids. */
+	/** Another process of the file prefix has one of this one's lcore
+	 * ids. */
 	FERRY_E_LCORE = -5013,
 	/** The lowest of them; moves with each new one. */
 	FERRY_E_LAST = FERRY_E_LCORE,

@@ -93,7 +93,8 @@ ferry_process_check(uint64_t token)
 		FERRY_E_FORKED;
 }
 
-/* Read the token and what follows: bytes behind the token, or negative errno. */
+/* Read the token and what follows: bytes behind the token, or negative
+ * errno. */
 static ssize_t
 read_some(const struct ferry_process *from, void *to, uint64_t addr, size_t len)
 {

@@ -7,30 +7,31 @@
  * Internal: which process this is, and how another one is recognised.
  *
  * A pid number is no identity: two pid namespaces use the same numbers, and the
- * kernel gives a dead process's number to a new one. So each process has a token,
- * a random number that it keeps at a fixed place of its own private memory. Who
- * wants to reach a process is told three things: a number under which to look, the
- * token, and the token's place. The number is only a hint: what is found there is
- * that process if, and only if, it has the token at that place.
+ * kernel gives a dead process's number to a new one. So each process has a
+ * token, a random number that it keeps at a fixed place of its own private
+ * memory. Who wants to reach a process is told three things: a number under
+ * which to look, the token, and the token's place. The number is only a hint:
+ * what is found there is that process if, and only if, it has the token at that
+ * place.
  *
  *     reader                        kernel                      the process
  *     process_vm_readv(pid,  ─────> all pieces from the  ─────> token_at: token
  *         { token_at, bytes })      memory of one process       bytes
  *
- * One call reads the token and the bytes, because the kernel looks the number up
- * once per call: bytes that come with the right token are that process's.
+ * One call reads the token and the bytes, because the kernel looks the number
+ * up once per call: bytes that come with the right token are that process's.
  *
- * The token belongs to the process, so it is the one thing here that is not kept
- * in a handle. It is made at its first use. A child made by fork() has another
- * one: the kernel clears the token's page for it (MADV_WIPEONFORK). So a handle
- * that keeps its process's token can tell in whose hands it is:
+ * The token belongs to the process, so it is the one thing here that is not
+ * kept in a handle. It is made at its first use. A child made by fork() has
+ * another one: the kernel clears the token's page for it (MADV_WIPEONFORK). So
+ * a handle that keeps its process's token can tell in whose hands it is:
  *
  *     the process                 a child made by fork()
  *     handle: token A  ──copy──>  handle: token A
  *     page:   token A  ──zero──>  page:   token B, made at its first use
  *
- * The token is no secret, because every process of a hub can read it in the hub's
- * memory. It keeps honest processes apart, it does not stop a forger.
+ * The token is no secret, because every process of a hub can read it in the
+ * hub's memory. It keeps honest processes apart, it does not stop a forger.
  *
  * Thread-safety: all functions may be called by any thread.
  */

@@ -126,7 +126,8 @@ bool bulk_view_dst(struct bulk_view *v, uint64_t key);
 /* The place in a side that is so far from its start. */
 struct bulk_cursor bulk_cursor_at(const struct bulk_side *side, uint64_t off);
 
-/* Where a cursor is, and how many bytes are there in one piece, at most most. */
+/* Where a cursor is, and how many bytes are there in one piece, at most
+ * most. */
 static inline uint64_t
 bulk_cursor_piece(const struct bulk_cursor *c, uint64_t most)
 {
@@ -173,9 +174,9 @@ bulk_has_left(const struct ferry_channel_end *end)
 }
 
 /*
- * To be asked after each claim: whether the units may be copied. The consumer may
- * have closed, or died, before its message was seen: a lent buffer is then its
- * again although nobody has ended the message yet.
+ * To be asked after each claim: whether the units may be copied. The consumer
+ * may have closed, or died, before its message was seen: a lent buffer is then
+ * its again although nobody has ended the message yet.
  */
 static inline bool
 bulk_may_copy(const struct ferry_channel_shared *ch, const struct bulk_view *v)

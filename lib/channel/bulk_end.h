@@ -34,7 +34,8 @@ bulk_audit_due(uint64_t *next)
 struct bulk_end {
 	/* Its head: the channel, the other end, bells, copier, memory. */
 	struct ferry_end *end;
-	/* Not looked for in the channel's head again: others may write there. */
+	/* Not looked for in the channel's head again: others may write
+	 * there. */
 	struct ferry_bulk_block *blocks;
 	struct ferry_bulk_grant *grants;
 	/* FERRY_UNIT_TX or FERRY_UNIT_RX. */
@@ -51,7 +52,8 @@ struct bulk_end {
 	/* The hub's engine is in this process, and may read private memory. */
 	bool in_hub;
 	/* Its pidfd, to see it end when there is no hub any more that would
-	 * tell; negative: it could not be recognised. watched: this was tried. */
+	 * tell; negative: it could not be recognised. watched: this was
+	 * tried. */
 	int peer_fd;
 	bool watched;
 	/* This process cannot read the other one's memory. */
@@ -139,8 +141,8 @@ bool bulk_block_busy(struct bulk_end *e, const struct ferry_bulk_block *block,
  * whether it is whole. Its memory may still be in use: bulk_block_busy(). */
 void bulk_look(struct bulk_end *e, struct bulk_msg *m);
 
-/* End one that is over already without those who copy: what they have claimed is
- * not going to count. */
+/* End one that is over already without those who copy: what they have claimed
+ * is not going to count. */
 void bulk_give_up(struct bulk_end *e, struct bulk_msg *m);
 
 /* Whether claims of this process's threads on a message that is over have been

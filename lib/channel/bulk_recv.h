@@ -3,8 +3,8 @@
 #define BULK_RECV_H
 
 /*
- * Bulk messages at their consumer, from inside: bulk_recv.c takes them, bulk_dst.c
- * finds the memory that they go to.
+ * Bulk messages at their consumer, from inside: bulk_recv.c takes them,
+ * bulk_dst.c finds the memory that they go to.
  */
 
 #include "bulk_end.h"
@@ -15,7 +15,8 @@ struct ferry_bulk_in {
 	uint32_t tag;
 	/* Memory of the endpoint: the destination, or the window; or NULL. */
 	void *own;
-	/* Units taken out of v.dst, if that is a window; then the destination. */
+	/* Units taken out of v.dst, if that is a window; then the
+	 * destination. */
 	uint64_t taken;
 	struct bulk_side final;
 	/* The destination is the caller's. */

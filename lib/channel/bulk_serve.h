@@ -23,12 +23,14 @@ struct bulk_serve *bulk_serve_make(struct ferry_channel_shared *shared,
 void bulk_serve_free(struct bulk_serve *s);
 
 /* Hand over what is claimed and, if more is wanted, claim what there is for
- * devices, or for a core that has nothing else to do: 0 if there was nothing. */
+ * devices, or for a core that has nothing else to do: 0 if there was
+ * nothing. */
 unsigned int bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier,
 		bool more);
 
 /* A job has ended, with its cookie's lower half: bytes of messages that are
- * copied by that. *unsafe is set if their destination may be written for ever. */
+ * copied by that. *unsafe is set if their destination may be written for
+ * ever. */
 uint64_t bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
 		enum ferry_copy_status status, bool *unsafe);
 

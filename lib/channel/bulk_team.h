@@ -4,17 +4,17 @@
 
 /*
  * Who copies bulk messages best: both ends, or one of them alone, and with the
- * hub's engine or without it, or that alone? Two cores copy twice as fast as one,
- * but not if one of them has its next message to make meanwhile (decision 9), and
- * a software device may have to share a core with one of the ends. What holds is
- * not asked but measured, for each size, and apart for messages that are waited
- * for one by one and those that are sent while others are under way:
+ * hub's engine or without it, or that alone? Two cores copy twice as fast as
+ * one, but not if one of them has its next message to make meanwhile (decision
+ * 9), and a software device may have to share a core with one of the ends. What
+ * holds is not asked but measured, for each size, and apart for messages that
+ * are waited for one by one and those that are sent while others are under way:
  *
  *     one by one      from the send until it has arrived
  *     in a stream     from the arrival of the one before until its own
  *
- * Every team is tried a few times, then the best one is used, and the others are
- * looked at again so seldom that it costs a hundredth or two.
+ * Every team is tried a few times, then the best one is used, and the others
+ * are looked at again so seldom that it costs a hundredth or two.
  *
  * Pure arithmetic on time stamps. One thread.
  */
@@ -36,7 +36,8 @@ struct bulk_team_class {
 	uint32_t n[BULK_TEAMS];
 	float cost[BULK_TEAMS];
 	/* The team in use or on trial; messages it is still to be tried with;
-	 * samples to be left out, of messages that another team had a part in. */
+	 * samples to be left out, of messages that another team had a part
+	 * in. */
 	uint8_t now;
 	uint8_t best;
 	uint8_t tries;
@@ -56,8 +57,8 @@ struct bulk_team {
 
 void bulk_team_init(struct bulk_team *t);
 
-/* Who should copy a message: FERRY_BULK_TX and so on, combined. engine: there is
- * one that helps. */
+/* Who should copy a message: FERRY_BULK_TX and so on, combined. engine: there
+ * is one that helps. */
 uint32_t bulk_team_choose(struct bulk_team *t, uint64_t len, bool stream,
 		bool engine);
 

@@ -26,8 +26,8 @@
  *         bit on its board, release           channel from those polled
  *     P6  ring the board's bell
  *
- * A bulk message to help with is told in the same way, by either end: its bit in
- * service.bulk is the job (A in ferry_bulk_layout.h).
+ * A bulk message to help with is told in the same way, by either end: its bit
+ * in service.bulk is the job (A in ferry_bulk_layout.h).
  *
  * P2 and E2 are ordered one way or the other: either E3 sees the job, or P3
  * sees the 1. P4 and E4 may both happen; then the bit makes the engine look

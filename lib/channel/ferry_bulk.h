@@ -23,9 +23,9 @@
  *
  * The consumer may read the front of a message while the rest is on its way:
  * ferry_bulk_ready(), ferry_bulk_await(). An end that has nothing else to do
- * should wait in ferry_bulk_wait() or ferry_bulk_await(): that is where it helps.
- * Without an engine nothing is copied outside of these and ferry_bulk_poll(),
- * ferry_bulk_ready().
+ * should wait in ferry_bulk_wait() or ferry_bulk_await(): that is where it
+ * helps. Without an engine nothing is copied outside of these and
+ * ferry_bulk_poll(), ferry_bulk_ready().
  *
  * Memory. Source and destination may be scattered and anywhere. What the other
  * side and the hub can reach is copied by all of them: memory of ferry_alloc(),
@@ -37,13 +37,14 @@
  * what happened.
  *
  * Either end may end a message early, and each may die: the other one is told,
- * and nobody gets a part of a message for the whole. If the hub dies, the two go
- * on without it; ferry_tx_peer() and ferry_rx_peer() tell. To close an end ends
- * its messages, for which it waits up to two seconds; their handles are void.
- * Memory is the caller's again only when nobody reads or writes it any more, which
- * the calls below wait for.
+ * and nobody gets a part of a message for the whole. If the hub dies, the two
+ * go on without it; ferry_tx_peer() and ferry_rx_peer() tell. To close an end
+ * ends its messages, for which it waits up to two seconds; their handles are
+ * void. Memory is the caller's again only when nobody reads or writes it any
+ * more, which the calls below wait for.
  *
- * Thread-safety: as of channels; handles belong to the thread of their endpoint.
+ * Thread-safety: as of channels; handles belong to the thread of their
+ * endpoint.
  */
 
 #include <stdbool.h>
@@ -118,11 +119,10 @@ struct ferry_bulk_stats {
  *   The message, to be given to ferry_bulk_close().
  * @return
  *   1; 0 if there is no room now (see ferry_bulk_tx_wait()): FERRY_BULK_BLOCKS
- *   bulk messages have not been closed here, or released at the other end; or the
- *   channel has no free cell; -EINVAL for an empty
- *   message, one above FERRY_BULK_MAX, or an impossible iov; -ENOMEM;
- *   FERRY_E_CLOSED, FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer has
- *   ended.
+ *   bulk messages have not been closed here, or released at the other end; or
+ *   the channel has no free cell; -EINVAL for an empty message, one above
+ *   FERRY_BULK_MAX, or an impossible iov; -ENOMEM; FERRY_E_CLOSED,
+ *   FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer has ended.
  */
 int ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 		unsigned int n_iov, const struct ferry_bulk_options *options,
@@ -340,8 +340,8 @@ void *ferry_bulk_data(const struct ferry_bulk_in *in);
  *   1: all is there; 0: it is under way; negative: it has ended early, as for
  *   ferry_bulk_poll(). May be NULL.
  * @return
- *   Bytes from the start that are there. All of the message only if it is whole;
- *   what is there of one that ended early is not to be used.
+ *   Bytes from the start that are there. All of the message only if it is
+ *   whole; what is there of one that ended early is not to be used.
  */
 uint64_t ferry_bulk_ready(struct ferry_bulk_in *in, int *ended);
 

@@ -34,12 +34,12 @@
  *                                                    │   rx: released = gen
  *                                                    └──────────────┴──> free
  *
- * over and claims are ordered as two flags are: who claims looks at over, and at
- * whether the consumer's end has left or died, after its compare-and-exchange; who
- * sets one of these looks at the units afterwards. So from then on, once no unit is
- * in a living party's hands, nothing is read from the source or written to the
- * destination any more. Whether the message is complete is then the same for both
- * ends: if and only if all units are DONE.
+ * over and claims are ordered as two flags are: who claims looks at over, and
+ * at whether the consumer's end has left or died, after its
+ * compare-and-exchange; who sets one of these looks at the units afterwards. So
+ * from then on, once no unit is in a living party's hands, nothing is read from
+ * the source or written to the destination any more. Whether the message is
+ * complete is then the same for both ends: if and only if all units are DONE.
  *
  * An end that does not wait for another party's claims, because that party is
  * stopped or it is not known whether it lives, makes them VOID after it has set
@@ -59,8 +59,8 @@
  *
  * What a message costs beside its copy, in cache lines that move: the cell; 1
  * for each 4 segments of source and of destination; dst_gen; and for each claim
- * the line of next, the lines of its units, and one of these back. With claims of
- * 256 KiB, which take 10 to 20 us to copy, about 0.3 us.
+ * the line of next, the lines of its units, and one of these back. With claims
+ * of 256 KiB, which take 10 to 20 us to copy, about 0.3 us.
  */
 
 #include <errno.h>
@@ -101,8 +101,8 @@ extern "C" {
 /** The server's. */
 #define FERRY_UNIT_SERVER 3
 /**
- * Set beside a party: its claim does not count any more, although it may still be
- * at work. Once its message is over.
+ * Set beside a party: its claim does not count any more, although it may still
+ * be at work. Once its message is over.
  */
 #define FERRY_UNIT_VOID 0x40
 /** Copied. */
@@ -116,7 +116,8 @@ extern "C" {
 #define FERRY_BULK_TX (UINT32_C(1) << FERRY_UNIT_TX)
 /** The consumer, while it waits. */
 #define FERRY_BULK_RX (UINT32_C(1) << FERRY_UNIT_RX)
-/** The hub's engine: its devices, and its core if that has nothing else to do. */
+/** The hub's engine: its devices, and its core if that has nothing else to
+ * do. */
 #define FERRY_BULK_ENGINE (UINT32_C(1) << FERRY_UNIT_SERVER)
 /** @} */
 
@@ -178,7 +179,8 @@ struct ferry_bulk_block {
 
 	/** G: the last message that rx has let go of. Written by rx. */
 	uint32_t released __rte_aligned(FERRY_APART);
-	/** What the consumer waits for: its first so many units. Hint; by rx. */
+	/** What the consumer waits for: its first so many units. Hint; by
+	 * rx. */
 	uint32_t wish;
 	/** Of a window: units that rx has taken out. Written by rx. */
 	uint64_t taken;

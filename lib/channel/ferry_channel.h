@@ -64,7 +64,8 @@ struct ferry_server;
 struct ferry_msg {
 	/** The payload. */
 	void *data;
-	/** Bytes of payload. On a loan: the slot's size, to be set before commit. */
+	/** Bytes of payload. On a loan: the slot's size, to be set before
+	 * commit. */
 	uint32_t len;
 	/** A number that travels with the message, for the application. */
 	uint32_t tag;
@@ -118,10 +119,11 @@ struct ferry_channel_attach {
 	struct ferry_server *server;
 	/** Boards of the hub's engines; zeros: it has none. */
 	struct ferry_boards boards;
-	/** The endpoint's memory; NULL: no bulk messages. It outlives the handle. */
+	/** The endpoint's memory; NULL: no bulk messages. It outlives the
+	 * handle. */
 	const struct ferry_channel_memory *memory;
-	/** What the endpoint's channels can carry beside slots and cells: a list
-	 * that ends with NULL and outlives the handle; NULL: nothing. */
+	/** What the endpoint's channels can carry beside slots and cells: a
+	 * list that ends with NULL and outlives the handle; NULL: nothing. */
 	const struct ferry_end_kind *const *kinds;
 	/** The endpoint is in the hub's process. */
 	bool local;
@@ -129,9 +131,9 @@ struct ferry_channel_attach {
 	void *owner;
 	/**
 	 * A producer has waited for its engine for long: have the hub see to it
-	 * that there is one, or that the channel says that there is none. Called
-	 * with owner by the producer's thread. NULL: the producer goes on
-	 * waiting.
+	 * that there is one, or that the channel says that there is none.
+	 * Called with owner by the producer's thread. NULL: the producer goes
+	 * on waiting.
 	 */
 	void (*stalled)(void *owner);
 };
@@ -186,11 +188,11 @@ void ferry_rx_stop(struct ferry_rx *rx);
 /** @} */
 
 /** @name Posting
- * Sends that return before the payload is copied. An engine of the hub or a lane
- * of the endpoint copies it, in the order and at the price that the channel's
- * mode asks for; where neither is there, or the payload is short, the calling
- * thread does so at once. Posts, sends and commits of one end may be mixed: the
- * consumer gets all of them in the order of the calls.
+ * Sends that return before the payload is copied. An engine of the hub or a
+ * lane of the endpoint copies it, in the order and at the price that the
+ * channel's mode asks for; where neither is there, or the payload is short, the
+ * calling thread does so at once. Posts, sends and commits of one end may be
+ * mixed: the consumer gets all of them in the order of the calls.
  * @{
  */
 /**
@@ -202,8 +204,8 @@ void ferry_rx_stop(struct ferry_rx *rx);
  * @param tx
  *   The producer's end.
  * @param bufs
- *   Payloads. They must stay as they are until ferry_tx_pending() says that they
- *   are not needed any more. The array itself is the caller's at once.
+ *   Payloads. They must stay as they are until ferry_tx_pending() says that
+ *   they are not needed any more. The array itself is the caller's at once.
  * @param n
  *   Number of payloads.
  * @return
@@ -299,9 +301,9 @@ int ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns);
  *                 or there are none
  *     efficiency  the server, but for tiny messages    FERRY_WAIT_NAP
  *
- * The mode is the channel's: either end may change it at any time, and the other
- * one, and the engine, take it over before they wait next. New channels are in
- * latency mode. To begin to sleep costs ferry_bell_settle() once.
+ * The mode is the channel's: either end may change it at any time, and the
+ * other one, and the engine, take it over before they wait next. New channels
+ * are in latency mode. To begin to sleep costs ferry_bell_settle() once.
  * @{
  */
 /**
@@ -376,9 +378,9 @@ void ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy);
 /** @} */
 
 /**
- * Where ferry_tx_send() and ferry_tx_post() should leave the bytes. The default,
- * FERRY_PLACE_AUTO, is the cache where the slots of the channel fit into it, else
- * memory.
+ * Where ferry_tx_send() and ferry_tx_post() should leave the bytes. The
+ * default, FERRY_PLACE_AUTO, is the cache where the slots of the channel fit
+ * into it, else memory.
  *
  * @param tx
  *   The producer's end.

@@ -29,8 +29,9 @@
  * What another process writes is read once, checked, and then used: indices of
  * rings and cells, slot numbers, lengths, states. What does not change while a
  * handle lives (where the parts are, sizes, numbers of slots, bells and boards)
- * stands in the handle, in private memory. An end that finds what no honest peer
- * writes says FERRY_E_CORRUPT, and never reads or writes outside the channel.
+ * stands in the handle, in private memory. An end that finds what no honest
+ * peer writes says FERRY_E_CORRUPT, and never reads or writes outside the
+ * channel.
  */
 
 #include <string.h>
@@ -171,8 +172,8 @@ ferry_desc_at(const struct ferry_ring *ring, uint32_t i)
 }
 
 /**
- * Publish the next n descriptors. The caller then lets go of their slots, by its
- * own list: the descriptors are the consumer's to overwrite.
+ * Publish the next n descriptors. The caller then lets go of their slots, by
+ * its own list: the descriptors are the consumer's to overwrite.
  */
 static inline void
 ferry_tx_publish(struct ferry_tx *tx, uint32_t n)
@@ -500,7 +501,8 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 
 /**
  * Take the messages that are next in a ring, the forward or the out ring, at
- * most n: a count, 0, or FERRY_E_CORRUPT. *later: there is one that is not next.
+ * most n: a count, 0, or FERRY_E_CORRUPT. *later: there is one that is not
+ * next.
  */
 static inline int
 ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_ring *ring,

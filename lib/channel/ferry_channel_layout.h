@@ -118,8 +118,8 @@ struct ferry_channel_end {
 	/** Epoch of its endpoint; marks what it holds. Never 0 once opened. */
 	uint32_t epoch;
 	/**
-	 * Number of its endpoint's process in that one's pid namespace: where to
-	 * look for it, no identity.
+	 * Number of its endpoint's process in that one's pid namespace: where
+	 * to look for it, no identity.
 	 */
 	int32_t pid;
 	/**
@@ -288,7 +288,8 @@ ferry_desc_put(struct ferry_desc *to, const struct ferry_desc desc)
  * take a second line, which the receiver fetches while it polls the first.
  */
 struct ferry_cell {
-	/** ferry_cell_stamp() of the cell's and message's number; stored last. */
+	/** ferry_cell_stamp() of the cell's and message's number; stored
+	 * last. */
 	uint64_t stamp;
 	/** Bytes of payload; FERRY_CELL_SLOT is set if that is in a slot. */
 	uint32_t len;
@@ -443,8 +444,8 @@ int ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 int ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size);
 
 /**
- * Where the parts of a channel are in this process, and how large they are. Lies
- * in private memory: what another process writes into the channel's head
+ * Where the parts of a channel are in this process, and how large they are.
+ * Lies in private memory: what another process writes into the channel's head
  * later changes nothing here.
  */
 struct ferry_channel_parts {
@@ -495,8 +496,8 @@ struct ferry_channel_parts {
  *   What the channel was made with, without zeros, if the caller knows. NULL:
  *   what the channel says itself.
  * @return
- *   As ferry_channel_valid(); FERRY_E_CORRUPT also if the channel says something
- *   else than config.
+ *   As ferry_channel_valid(); FERRY_E_CORRUPT also if the channel says
+ *   something else than config.
  */
 int ferry_channel_find(struct ferry_channel_parts *parts,
 		struct ferry_channel_shared *ch, uint64_t size,
@@ -520,8 +521,8 @@ struct ferry_channel_census {
 
 /**
  * Count where every slot is. Exact when neither end is running (dead, closed,
- * or the caller's own); otherwise a snapshot. All that a living end may write at
- * the same time is read with atomic loads.
+ * or the caller's own); otherwise a snapshot. All that a living end may write
+ * at the same time is read with atomic loads.
  *
  * @param ch
  *   A channel that was valid once.

@@ -16,14 +16,15 @@
  *     else
  *             copy, then ferry_claim_done(b, FERRY_UNIT_TX, first, n);
  *
- * Once over is set, an end that does not wait for another party makes its claims
- * VOID (ferry_claim_void()): ferry_claim_done() then gives the units back.
+ * Once over is set, an end that does not wait for another party makes its
+ * claims VOID (ferry_claim_void()): ferry_claim_done() then gives the units
+ * back.
  *
- * A party that the message's ends do not wait for, but by its claims, also looks
- * at gen, after over: it may have been asleep since an earlier message, and over
- * may speak of a later one. If it cannot copy, it sets over before it drops the
- * claim, while the block is still that message's. Proved by test/models/claim.pml,
- * who is woken by bulk_wake.pml and engine_bulk.pml.
+ * A party that the message's ends do not wait for, but by its claims, also
+ * looks at gen, after over: it may have been asleep since an earlier message,
+ * and over may speak of a later one. If it cannot copy, it sets over before it
+ * drops the claim, while the block is still that message's. Proved by
+ * test/models/claim.pml, who is woken by bulk_wake.pml and engine_bulk.pml.
  *
  * n_units is the caller's own copy: what stands in the block may change under a
  * corrupt peer's hands. Every index is checked against it.
@@ -187,8 +188,8 @@ ferry_claim_done(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
 }
 
 /**
- * Make a party's claims void: its units are not going to be DONE. After over was
- * set, so that it can claim no others.
+ * Make a party's claims void: its units are not going to be DONE. After over
+ * was set, so that it can claim no others.
  *
  * @param b
  *   The block.

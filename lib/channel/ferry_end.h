@@ -4,13 +4,14 @@
 
 /**
  * @file
- * Internal: what the two ends of a channel have alike: the head of both handles,
- * what an end asks of the other one, how it waits, and what hangs on it.
+ * Internal: what the two ends of a channel have alike: the head of both
+ * handles, what an end asks of the other one, how it waits, and what hangs on
+ * it.
  *
  * A kind of message that needs more than slots and cells (posts, bulk messages)
- * is a part that hangs on the end. The end calls its parts when it waits and when
- * it stops; it never calls them on the path of a message. One loop drives all
- * waits of an end:
+ * is a part that hangs on the end. The end calls its parts when it waits and
+ * when it stops; it never calls them on the path of a message. One loop drives
+ * all waits of an end:
  *
  *     look, until it is there or never will be:
  *         take over the channel's mode
@@ -44,7 +45,8 @@ struct ferry_end_part;
 enum ferry_end_step {
 	/** Nothing: there is nothing to do, or others do it. */
 	FERRY_STEP_NONE = 0,
-	/** It looked after work that no other thread does: it must not sleep. */
+	/** It looked after work that no other thread does: it must not
+	 * sleep. */
 	FERRY_STEP_TENDED,
 	/** It copied something: it looks again before it waits. */
 	FERRY_STEP_WORKED,

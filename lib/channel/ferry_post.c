@@ -346,7 +346,8 @@ batch_add(struct ferry_tx *tx, struct batch *b, const struct ferry_buf *buf)
 
 	if (ferry_tx_has(tx, 1) == 0)
 		return ferry_tx_none(tx);
-	/* The place may be that of a job that is done, but not accounted for. */
+	/* The place may be that of a job that is done, but not accounted
+	 * for. */
 	if (unlikely(p->jobs.at + b->n - p->done > p->mask))
 		account(tx);
 	slot = tx->free[tx->free_head++ & tx->free_mask];
@@ -391,9 +392,9 @@ one_by_one(const struct ferry_post *p)
 }
 
 /*
- * Throughput: whether a device can copy. Another core would only be in the way of
- * this one, which is busy with its next message: the lines it read have to be
- * fetched back before they are written (decision 9).
+ * Throughput: whether a device can copy. Another core would only be in the way
+ * of this one, which is busy with its next message: the lines it read have to
+ * be fetched back before they are written (decision 9).
  */
 static bool
 has_device(const struct ferry_tx *tx)
@@ -560,7 +561,8 @@ struct jobs_wait {
 	struct ferry_tx *tx;
 	/* The index of the first job that need not be done. */
 	uint32_t target;
-	/* The hub may be asked, which may take as long as the hub is stopped. */
+	/* The hub may be asked, which may take as long as the hub is
+	 * stopped. */
 	bool ask;
 	/* Jobs that were done, and since when they are. */
 	uint32_t seen;

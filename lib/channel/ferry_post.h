@@ -48,8 +48,9 @@
  */
 #define FERRY_POST_LONE 8192
 
-/** Shortest message that in latency mode may be handed over: a DSA that is waited
- * for breaks even at 16 KiB, and the way to an engine and back costs 0.5 us. */
+/** Shortest message that in latency mode may be handed over: a DSA that is
+ * waited for breaks even at 16 KiB, and the way to an engine and back costs 0.5
+ * us. */
 #define FERRY_POST_ROUTE 32768
 
 /** What hangs on a producer's end for this. */

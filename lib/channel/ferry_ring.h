@@ -16,10 +16,10 @@
  * The layout is that of struct rte_ring, and both heads are kept as DPDK keeps
  * them, so that rte_ring_dump() and rte_ring_count() work.
  *
- * Synchronisation: the producer's release of prod.tail pairs with the consumer's
- * acquire in ferry_ring_count(); the consumer's release of cons.tail pairs with
- * the producer's acquire in ferry_ring_room(). The letters of these edges are
- * those of the ring: R1, R2, R3, J1, J2.
+ * Synchronisation: the producer's release of prod.tail pairs with the
+ * consumer's acquire in ferry_ring_count(); the consumer's release of cons.tail
+ * pairs with the producer's acquire in ferry_ring_room(). The letters of these
+ * edges are those of the ring: R1, R2, R3, J1, J2.
  *
  * Thread-safety: one thread a side.
  */

@@ -168,8 +168,8 @@ bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		bool all);
 
 /**
- * Carry out the jobs that are in a channel's ring, for which the server makes as
- * many turns as it takes. Jobs that are added meanwhile are not waited for.
+ * Carry out the jobs that are in a channel's ring, for which the server makes
+ * as many turns as it takes. Jobs that are added meanwhile are not waited for.
  *
  * @param server
  *   The server.
@@ -179,9 +179,9 @@ bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 void ferry_server_finish(struct ferry_server *server, uint32_t number);
 
 /**
- * Say again how far a channel's jobs are done, and that it is stuck if it is, and
- * look at the channel in the next turns: another process may have written over
- * each of these.
+ * Say again how far a channel's jobs are done, and that it is stuck if it is,
+ * and look at the channel in the next turns: another process may have written
+ * over each of these.
  *
  * @param server
  *   The server.
@@ -191,10 +191,10 @@ void ferry_server_finish(struct ferry_server *server, uint32_t number);
 void ferry_server_retell(struct ferry_server *server, uint32_t number);
 
 /**
- * Wait until a server is not at work on any bulk message of a channel, for which
- * it makes as many turns as it takes. The caller has ended these messages, so
- * that it begins with none anew. What a device that cannot be stopped may still
- * write is not waited for.
+ * Wait until a server is not at work on any bulk message of a channel, for
+ * which it makes as many turns as it takes. The caller has ended these
+ * messages, so that it begins with none anew. What a device that cannot be
+ * stopped may still write is not waited for.
  *
  * @param server
  *   The server.

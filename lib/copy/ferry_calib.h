@@ -151,8 +151,8 @@ struct ferry_calib_options {
 	/**
 	 * Memory to measure with, aligned to 4 KiB, which all lanes reach.
 	 * NULL: FERRY_CALIB_MEM or less of EAL's, for the time of the call. EAL
-	 * may have to grow its heap for that, for which every secondary process is
-	 * asked: best done before there are any.
+	 * may have to grow its heap for that, for which every secondary process
+	 * is asked: best done before there are any.
 	 */
 	void *mem;
 	/** Bytes of mem, at least FERRY_CALIB_MEM_MIN. */

@@ -190,8 +190,8 @@ int ferry_lane_open(struct ferry_lane **lane,
  * @param lane
  *   The lane; NULL is accepted.
  * @return
- *   0: nothing of this lane will touch any destination again; -EBUSY: the device
- *   could not be stopped, and may. The lane is closed in either case.
+ *   0: nothing of this lane will touch any destination again; -EBUSY: the
+ *   device could not be stopped, and may. The lane is closed in either case.
  */
 int ferry_lane_close(struct ferry_lane *lane);
 
@@ -280,10 +280,10 @@ int ferry_lane_set_cost(struct ferry_lane *lane, enum ferry_placement place,
 const struct ferry_copy_driver *ferry_copy_cpu(void);
 
 /**
- * Let a lane demote what it copies to FERRY_PLACE_CACHE: the lines are pushed to
- * the cache that all cores share (CLDEMOTE), where another core finds them sooner,
- * or not, and its own copy is gone. Off in a new lane; ferry_calibrate() switches it
- * on where it measured that the reader gains.
+ * Let a lane demote what it copies to FERRY_PLACE_CACHE: the lines are pushed
+ * to the cache that all cores share (CLDEMOTE), where another core finds them
+ * sooner, or not, and its own copy is gone. Off in a new lane;
+ * ferry_calibrate() switches it on where it measured that the reader gains.
  *
  * @param lane
  *   An open lane. By its own thread only.
@@ -296,8 +296,8 @@ const struct ferry_copy_driver *ferry_copy_cpu(void);
 int ferry_lane_set_demote(struct ferry_lane *lane, bool on);
 
 /**
- * Say how a lane copies on this machine, such as "avx2+rep+avx2-nt": the kernels
- * for short jobs, longer ones, and around the cache.
+ * Say how a lane copies on this machine, such as "avx2+rep+avx2-nt": the
+ * kernels for short jobs, longer ones, and around the cache.
  *
  * @param lane
  *   An open lane.
@@ -306,7 +306,8 @@ int ferry_lane_set_demote(struct ferry_lane *lane, bool on);
  * @param size
  *   Bytes of text; 64 are enough.
  * @return
- *   Length as snprintf() has it; -EINVAL if the lane's driver has nothing to say.
+ *   Length as snprintf() has it; -EINVAL if the lane's driver has nothing to
+ *   say.
  */
 int ferry_lane_describe(const struct ferry_lane *lane, char *text, size_t size);
 
@@ -332,8 +333,8 @@ int ferry_device_next(const struct ferry_copy_driver *driver, int after,
 		const char *names, char *name, size_t size);
 
 /**
- * Start a device that has no user, and open a lane on it. It is stopped when the
- * lane is closed, and may then be opened again. Hub process only.
+ * Start a device that has no user, and open a lane on it. It is stopped when
+ * the lane is closed, and may then be opened again. Hub process only.
  *
  * @param[out] lane
  *   The lane, to be given to ferry_lane_close().
@@ -365,7 +366,8 @@ struct ferry_copy_dmadev_config {
 	 * FERRY_DMADEV_MAX_TRANSFER. dmadev itself cannot tell.
 	 */
 	uint32_t max_transfer;
-	/** Descriptors the virtual channel was set up with; 0: ask the device. */
+	/** Descriptors the virtual channel was set up with; 0: ask the
+	 * device. */
 	uint16_t nb_desc;
 	/**
 	 * How long a closing lane gives its device for the next completion, and

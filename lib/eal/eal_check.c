@@ -83,8 +83,8 @@ pages_of(const char *size, const char *file)
 }
 
 /* Whether there is no page of a size, for sure. Those that are promised to
- * another process are not free; those beyond the reserve are there when they are
- * asked for. */
+ * another process are not free; those beyond the reserve are there when they
+ * are asked for. */
 static bool
 is_used_up(const char *size)
 {
@@ -151,7 +151,8 @@ nodes(void)
 	return RTE_MAX(n, 1u);
 }
 
-/* Sizes of pages that mounts are told apart by; most machines have one or two. */
+/* Sizes of pages that mounts are told apart by; most machines have one or
+ * two. */
 #define SIZES 8
 #define DIR_LEN 96
 

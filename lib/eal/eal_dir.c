@@ -63,8 +63,8 @@ eal_dir_strangers(const struct stat *st, gid_t root)
 {
 	mode_t others = S_IWGRP | S_IWOTH;
 
-	/* Who is in root's group is trusted as root is. Who is in this user's own
-	 * group is not: it may be one that all users are in. */
+	/* Who is in root's group is trusted as root is. Who is in this user's
+	 * own group is not: it may be one that all users are in. */
 	if (st->st_gid == 0 || st->st_gid == root)
 		others = S_IWOTH;
 	/* In a sticky one no user can rename what is another's. */

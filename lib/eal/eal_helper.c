@@ -164,8 +164,8 @@ used_ms(pthread_t thread)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Milliseconds that a thread was ready to run and got no CPU, of the last waited
- * ones; as many, if it has not run yet. */
+/* Milliseconds that a thread was ready to run and got no CPU, of the last
+ * waited ones; as many, if it has not run yet. */
 static uint64_t
 starved_ms(const struct call *call, uint64_t waited)
 {
@@ -188,10 +188,10 @@ starved_ms(const struct call *call, uint64_t waited)
 }
 
 /*
- * Whether to wait no longer. A thread that polls waits for a lock. Else it may hold
- * one: if it was left behind, and the process ended, the lock would be held for
- * ever. So time in which it got no CPU does not count, up to a limit; nor does, in
- * the last call, time in which it used one.
+ * Whether to wait no longer. A thread that polls waits for a lock. Else it may
+ * hold one: if it was left behind, and the process ended, the lock would be
+ * held for ever. So time in which it got no CPU does not count, up to a limit;
+ * nor does, in the last call, time in which it used one.
  */
 static bool
 is_enough(pthread_t thread, const struct call *call, uint64_t waited,
@@ -322,8 +322,8 @@ free_all(void *arg)
 	free(batch);
 }
 
-/* Milliseconds in which EAL clears a MiB that it gets back. A core needs a tenth of
- * one; under ThreadSanitizer it needs many. */
+/* Milliseconds in which EAL clears a MiB that it gets back. A core needs a
+ * tenth of one; under ThreadSanitizer it needs many. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define MIB_MS 100

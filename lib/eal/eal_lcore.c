@@ -10,8 +10,8 @@
  * the file nor threads matter. The kernel drops it when the last descriptor of
  * that open file is closed, which is when the process ends, however it does. A
  * child that was forked from it has such a descriptor, too: until the child has
- * ended or called exec(), a killed parent's ids are not free. A parent that ends
- * EAL gives them up by name, so that its children do not matter.
+ * ended or called exec(), a killed parent's ids are not free. A parent that
+ * ends EAL gives them up by name, so that its children do not matter.
  */
 
 #include <errno.h>
@@ -226,8 +226,8 @@ check_owner(void)
 		return ferry_process_check(known);
 	/*
 	 * If the application called rte_eal_init() itself, and forked before it
-	 * called ferry, no token tells that. But EAL's threads are missing then:
-	 * there is a directory for each thread.
+	 * called ferry, no token tells that. But EAL's threads are missing
+	 * then: there is a directory for each thread.
 	 */
 	if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
 		return FERRY_E_FORKED;

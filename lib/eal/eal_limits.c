@@ -67,8 +67,8 @@ eal_limits_size(struct ferry_eal_args *args, uint64_t largest)
 		"(ulimit -f)", (uint64_t)r.rlim_cur >> 10, largest >> 10);
 }
 
-/* Calls that EAL and ferry cannot do without, with arguments of which the kernel
- * says what is wrong, or with which it does nothing. */
+/* Calls that EAL and ferry cannot do without, with arguments of which the
+ * kernel says what is wrong, or with which it does nothing. */
 static const struct {
 	const char *name;
 	long number;

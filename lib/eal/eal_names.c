@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * EAL names files of a secondary after its pid number, and locks them. In another
- * pid namespace a living process may have the same number: then EAL would not
- * start. That process has its files open, and no other one looks for them by
- * name. So a newcomer takes the names away from it, but not while it starts: one
- * process of a number starts at a time.
+ * EAL names files of a secondary after its pid number, and locks them. In
+ * another pid namespace a living process may have the same number: then EAL
+ * would not start. That process has its files open, and no other one looks for
+ * them by name. So a newcomer takes the names away from it, but not while it
+ * starts: one process of a number starts at a time.
  */
 
 #include <dirent.h>

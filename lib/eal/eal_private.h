@@ -92,8 +92,8 @@ bool eal_pages_is_name(const char *name, const char *prefix);
  * 0 or a negative errno with args->error set. */
 int eal_pages_check(struct ferry_eal_args *args);
 /* A secondary's start: whether all page files that process pid has mapped are
- * still there, and are to be seen from here. The same. *n: how many there are; 0
- * if that process is not to be seen. */
+ * still there, and are to be seen from here. The same. *n: how many there are;
+ * 0 if that process is not to be seen. */
 int eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n);
 /* Remove the page files of a prefix. */
 void eal_pages_remove(const char *prefix);
@@ -106,8 +106,8 @@ int eal_check(struct ferry_eal_args *args, enum ferry_eal_role role, int dir);
 int eal_check_mounts(struct ferry_eal_args *args);
 /* The mount that the user chose, or NULL. */
 const char *eal_huge_dir(const struct ferry_eal_args *args);
-/* A secondary's start has failed with error: unless the hub still runs, say that
- * it has ended. Returns error, or what that makes of it. */
+/* A secondary's start has failed with error: unless the hub still runs, say
+ * that it has ended. Returns error, or what that makes of it. */
 int eal_check_hub_ended(struct ferry_eal_args *args, int error);
 
 /* eal_limits.c: the same, for limits of this process. */
@@ -166,12 +166,13 @@ uintptr_t eal_code_counter(const void *context);
  * Call fn(arg) in a thread of its own and wait for it as long as
  * EAL_PATIENCE_MAX_MS, not counting time in which it got no CPU. If it takes
  * longer it goes on by itself, with the scheduler's least favour, and what is
- * logged says so. arg must live as long as fn needs it. work_ms: what it honestly
- * takes beside that.
+ * logged says so. arg must live as long as fn needs it. work_ms: what it
+ * honestly takes beside that.
  *
- * last: nothing of EAL is called after that. A thread that polls is then stopped,
- * so that it cannot get the lock while the process ends, and take it with it.
- * SIGURG is used for that. One that uses a CPU for something else is waited for.
+ * last: nothing of EAL is called after that. A thread that polls is then
+ * stopped, so that it cannot get the lock while the process ends, and take it
+ * with it. SIGURG is used for that. One that uses a CPU for something else is
+ * waited for.
  *
  * Returns 0, -ETIMEDOUT, or -EAGAIN if there is no thread to be had.
  */
@@ -194,9 +195,9 @@ void eal_lcore_release(void);
 
 /* eal_names.c */
 
-/* A secondary is about to start EAL: take the names of its files, if a process of
- * the same number in another pid namespace has them. A descriptor that is to be
- * given to eal_names_leave() when EAL has started; or -1. */
+/* A secondary is about to start EAL: take the names of its files, if a process
+ * of the same number in another pid namespace has them. A descriptor that is to
+ * be given to eal_names_leave() when EAL has started; or -1. */
 int eal_names_take(int dir);
 void eal_names_leave(int dir, int fd);
 

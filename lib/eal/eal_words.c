@@ -192,8 +192,8 @@ eal_words_why(struct ferry_eal_args *args, int error)
 		return eal_refuse(args, error, "the hub's hugepages cannot be "
 			"mapped here: its hugetlbfs must be mounted at the same "
 			"place, and be writable");
-	/* The first that each process takes of the heap that all share. Where it
-	 * has to grow, the primary asks all others. */
+	/* The first that each process takes of the heap that all share. Where
+	 * it has to grow, the primary asks all others. */
 	if (find("rte_service_init() failed") != NULL)
 		return eal_refuse(args, -ENOMEM, "EAL gets no memory for this "
 			"process: either no hugepage is free, or a process of "

@@ -130,7 +130,8 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	int dir, ret;
 
 	/* The looks below would give up a running primary's lock: the kernel
-	 * drops those of a process when it closes any descriptor of the file. */
+	 * drops those of a process when it closes any descriptor of the
+	 * file. */
 	if (rte_eal_get_runtime_dir()[0] != '\0')
 		return eal_refuse(args, -EALREADY, "EAL has been started in this "
 			"process before, or in the one that it was forked from: "

@@ -102,8 +102,9 @@ int ferry_eal_args(struct ferry_eal_args *args, enum ferry_eal_role role,
  *
  * All descriptors that are new when EAL has started are set to be closed on
  * exec(), because EAL does not tell which ones are its own. So is one that
- * another thread opens during the call: if a program that is started later shall
- * inherit it, open it before or afterwards, or clear its FD_CLOEXEC again.
+ * another thread opens during the call: if a program that is started later
+ * shall inherit it, open it before or afterwards, or clear its FD_CLOEXEC
+ * again.
  *
  * @param args
  *   From ferry_eal_args(). EAL may change their order, and refers to them
@@ -187,11 +188,11 @@ int ferry_eal_free(void *const pointers[], uint32_t n);
  * that run keep their memory.
  *
  * Returns within about a second, even if a process that died holds EAL's
- * locks; later where others have all CPUs. It is then logged, and EAL's memory is
- * left to the end of the process. The signal SIGURG is used to end the wait.
+ * locks; later where others have all CPUs. It is then logged, and EAL's memory
+ * is left to the end of the process. The signal SIGURG is used to end the wait.
  *
- * Does nothing if ferry_eal_init() did not succeed with these arguments, if it is
- * called again, or in a process that was forked from the one that called
+ * Does nothing if ferry_eal_init() did not succeed with these arguments, if it
+ * is called again, or in a process that was forked from the one that called
  * ferry_eal_init(): the files are then another process's.
  *
  * @param args

@@ -542,8 +542,8 @@ ferry_tx_close(struct ferry_tx *tx)
 	h = tx->end.owner;
 	if (endpoint_check(h->ep) != 0)
 		return; /* see endpoint_forget() */
-	/* If nobody runs the engine, or this very thread does, the hub makes its
-	 * turns: a stopped hub is waited for in ferry_tx_stop(). */
+	/* If nobody runs the engine, or this very thread does, the hub makes
+	 * its turns: a stopped hub is waited for in ferry_tx_stop(). */
 	if (ferry_tx_finish(tx, 0, CLOSE_PATIENCE_NS) == -ETIMEDOUT)
 		end_tell(h->ep, HUB_OP_FINISH, HUB_TX, h->id);
 	ferry_tx_stop(tx);

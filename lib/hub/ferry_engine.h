@@ -24,16 +24,17 @@
  *     ferry_engine_service()    a service core of EAL, as an rte_service
  *     ferry_engine_poll()       the application's own loop, one turn a call
  *
- * Channels come to an engine by themselves: when its producer's end is opened, a
- * channel gets the engine with the fewest channels, and a hub's first engine
+ * Channels come to an engine by themselves: when its producer's end is opened,
+ * a channel gets the engine with the fewest channels, and a hub's first engine
  * gets all channels that have none. ferry_hub_move() moves one. Nothing is lost
  * or reordered by that, nor when an engine goes.
  *
- * How an engine waits follows the modes of the channels that have used it: while
- * one of them is in latency mode it spins, else while one is in throughput mode
- * it spins and yields, else it sleeps until a producer rings. It spins without
- * end only if it runs on an lcore whose CPU no other lcore of the process has;
- * otherwise for 100 us after the last job, since it may be in somebody's way.
+ * How an engine waits follows the modes of the channels that have used it:
+ * while one of them is in latency mode it spins, else while one is in
+ * throughput mode it spins and yields, else it sleeps until a producer rings.
+ * It spins without end only if it runs on an lcore whose CPU no other lcore of
+ * the process has; otherwise for 100 us after the last job, since it may be in
+ * somebody's way.
  *
  * Thread-safety: ferry_engine_run() and ferry_engine_poll() by one thread at a
  * time; all else by any thread, unless the engine is being destroyed.
@@ -62,14 +63,14 @@ struct ferry_engine_config {
 	/** NUMA node of its lanes' memory, or SOCKET_ID_ANY (-1). */
 	int socket;
 	/**
-	 * ferry_copy_dmadev_config.close_wait_ms of ferry_engine_add_devices(). The
-	 * engine does nothing else while it waits for a device that hangs.
+	 * ferry_copy_dmadev_config.close_wait_ms of ferry_engine_add_devices().
+	 * The engine does nothing else while it waits for a device that hangs.
 	 */
 	uint32_t close_wait_ms;
 	/**
-	 * Without devices, its core helps with all bulk messages of its channels:
-	 * a worker, for a core that nobody else wants. Not set: only with those
-	 * whose sender asks for it (FERRY_BULK_ENGINE).
+	 * Without devices, its core helps with all bulk messages of its
+	 * channels: a worker, for a core that nobody else wants. Not set: only
+	 * with those whose sender asks for it (FERRY_BULK_ENGINE).
 	 */
 	bool worker;
 };
@@ -98,7 +99,8 @@ struct ferry_engine_info {
 	uint64_t sleeps;
 	/** Jobs that a producer should not have posted. */
 	uint64_t bad;
-	/** Channels given up: a device that cannot be stopped may write there. */
+	/** Channels given up: a device that cannot be stopped may write
+	 * there. */
 	uint64_t unsafe;
 };
 
@@ -155,9 +157,9 @@ void ferry_engine_destroy(struct ferry_engine *engine);
 int ferry_engine_add_lane(struct ferry_engine *engine, struct ferry_lane *lane);
 
 /**
- * Let an engine copy with a driver's devices: start those that have no user, and
- * add each of them as a lane. A device is stopped with its lane, and may be added
- * again.
+ * Let an engine copy with a driver's devices: start those that have no user,
+ * and add each of them as a lane. A device is stopped with its lane, and may be
+ * added again.
  *
  * @param engine
  *   The engine.
@@ -166,8 +168,8 @@ int ferry_engine_add_lane(struct ferry_engine *engine, struct ferry_lane *lane);
  * @param names
  *   As for ferry_device_next().
  * @return
- *   How many were added; -ENODEV if there is none of that name; another negative
- *   errno if none could be started.
+ *   How many were added; -ENODEV if there is none of that name; another
+ *   negative errno if none could be started.
  */
 int ferry_engine_add_devices(struct ferry_engine *engine,
 		const struct ferry_copy_driver *driver, const char *names);
@@ -176,11 +178,11 @@ int ferry_engine_add_devices(struct ferry_engine *engine,
  * Measure an engine's lanes, and let it choose among them by what was found: to
  * be called once all lanes are added, before there is traffic. Takes about
  * ferry_calib_options.budget_ns, in which the engine serves nobody. Lanes that
- * hang are closed. Unless ferry_calib_options.mem is given, it is done in memory
- * of the hub, if there are 4 to 64 MiB in one piece, else in EAL's.
+ * hang are closed. Unless ferry_calib_options.mem is given, it is done in
+ * memory of the hub, if there are 4 to 64 MiB in one piece, else in EAL's.
  *
- * Without this, an engine begins with the drivers' guesses; either way it learns
- * from every copy.
+ * Without this, an engine begins with the drivers' guesses; either way it
+ * learns from every copy.
  *
  * @param engine
  *   The engine.

@@ -9,8 +9,8 @@
  * A hub owns a piece of hugepage memory, from which it alone hands out
  * channels and endpoints' memory, and knows who is attached. Endpoints
  * (ferry_endpoint.h) attach to it by name, from threads of its own process or
- * from DPDK secondaries. It learns of the death of an attached process through a
- * pidfd and then ends that process's channels and takes back their memory.
+ * from DPDK secondaries. It learns of the death of an attached process through
+ * a pidfd and then ends that process's channels and takes back their memory.
  *
  * A process may have several hubs. Control calls only: nothing here is on the
  * path of a message.

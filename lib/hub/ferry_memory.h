@@ -5,12 +5,12 @@
 /**
  * @file
  * Memory of an endpoint: pieces of the hub's hugepage memory that belong to it
- * alone, which every process of the hub has at the same address. For payloads of
- * ferry_tx_post() and ferry_bulk_send(), and where bulk messages arrive.
+ * alone, which every process of the hub has at the same address. For payloads
+ * of ferry_tx_post() and ferry_bulk_send(), and where bulk messages arrive.
  *
- * The books of what is free are the endpoint's own, so that nobody's death harms
- * them; the hub only knows which pieces an endpoint has. After its end the hub
- * takes them back when nobody copies into or out of them any more.
+ * The books of what is free are the endpoint's own, so that nobody's death
+ * harms them; the hub only knows which pieces an endpoint has. After its end
+ * the hub takes them back when nobody copies into or out of them any more.
  *
  * Thread-safety: as of the endpoint, one thread.
  */
@@ -51,13 +51,13 @@ void *ferry_alloc(struct ferry_endpoint *ep, uint64_t size);
 void ferry_free(struct ferry_endpoint *ep, void *mem);
 
 /**
- * Declare that memory which is not of DPDK is at the same address, with the same
- * content, in all processes that send to or receive from this one, or that these
- * are threads of one process: so that others may copy into and out of it. Each of
- * the two ends has to declare it; only bulk messages look at it. In the hub's
- * process it is also made known to EAL (rte_extmem_register()) and to its DMA
- * devices (rte_dev_dma_map()), where these need that; memory that only other
- * processes registered is out of the hub's and its engines' reach.
+ * Declare that memory which is not of DPDK is at the same address, with the
+ * same content, in all processes that send to or receive from this one, or that
+ * these are threads of one process: so that others may copy into and out of it.
+ * Each of the two ends has to declare it; only bulk messages look at it. In the
+ * hub's process it is also made known to EAL (rte_extmem_register()) and to its
+ * DMA devices (rte_dev_dma_map()), where these need that; memory that only
+ * other processes registered is out of the hub's and its engines' reach.
  *
  * @param ep
  *   The endpoint.
@@ -67,8 +67,8 @@ void ferry_free(struct ferry_endpoint *ep, void *mem);
  *   Its bytes.
  * @return
  *   0; -EINVAL; -EEXIST if some of it is registered or is DPDK's, or if only
- *   a part of it is known to EAL; -ENOSPC if there are too many; or the error of
- *   EAL or of a device; FERRY_E_FORKED.
+ *   a part of it is known to EAL; -ENOSPC if there are too many; or the error
+ *   of EAL or of a device; FERRY_E_FORKED.
  */
 int ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size);
 

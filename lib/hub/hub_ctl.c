@@ -13,8 +13,8 @@
 
 RTE_LOG_REGISTER(ferry_hub_logtype, ferry.hub, NOTICE);
 
-/* Whether the log takes a line now: a pipe may be full and its reader stopped, a
- * terminal may be held with Ctrl-S. */
+/* Whether the log takes a line now: a pipe may be full and its reader stopped,
+ * a terminal may be held with Ctrl-S. */
 static bool
 log_is_writable(void)
 {

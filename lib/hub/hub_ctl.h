@@ -54,7 +54,8 @@ struct hub_request {
 	uint32_t role;
 	/* OPEN: not 0: a producer with lanes of its own. */
 	uint32_t alone;
-	/* CLOSE, CANCEL, FINISH, SERVER: the channel. LIST: list the one after it. */
+	/* CLOSE, CANCEL, FINISH, SERVER: the channel. LIST: list the one after
+	 * it. */
 	uint64_t id;
 	/* FREE, REGISTER, UNREGISTER: where. All and ALLOC but FREE: bytes. */
 	uint64_t addr;
@@ -103,7 +104,8 @@ hub_op_makes(uint32_t op)
 	return op == HUB_OP_ATTACH || op == HUB_OP_OPEN || op == HUB_OP_ALLOC;
 }
 
-/* Whether a request gives something back, that is lost if the hub is not told. */
+/* Whether a request gives something back, that is lost if the hub is not
+ * told. */
 static inline bool
 hub_op_gives(uint32_t op)
 {

@@ -16,8 +16,8 @@
  *
  * Proved by test/models/server.pml; changes of engine by engine_move.pml.
  *
- * The hub's lock is held in all these calls. It guards the books (which engine a
- * channel has); the engine's own lock, taken after it, guards the server. A
+ * The hub's lock is held in all these calls. It guards the books (which engine
+ * a channel has); the engine's own lock, taken after it, guards the server. A
  * control thread that wants an engine's jobs ended does the engine's turns
  * itself, so it does not matter whether anybody runs the engine.
  */

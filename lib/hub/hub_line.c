@@ -128,8 +128,8 @@ reply_take(int conn, struct hub_reply *rep, int *fd_in)
 	struct hub_packet p;
 	int ret = hub_packet_take(conn, rep, sizeof(*rep), &p);
 
-	/* Asked anew, the hub would do it twice: a reply that cannot be taken for
-	 * lack of memory is there yet. */
+	/* Asked anew, the hub would do it twice: a reply that cannot be taken
+	 * for lack of memory is there yet. */
 	if (ret != 0)
 		return ret == -ECONNRESET ? AGAIN : -EAGAIN;
 	if (p.len == 0)

@@ -118,8 +118,8 @@ struct hub_channel {
 };
 
 /*
- * What wants to know what becomes of a hub's channels: its engines. All are called
- * with hub->lock held.
+ * What wants to know what becomes of a hub's channels: its engines. All are
+ * called with hub->lock held.
  */
 struct hub_listener {
 	SLIST_ENTRY(hub_listener) next;
@@ -131,7 +131,8 @@ struct hub_listener {
 	 */
 	void (*ended)(struct hub_listener *l, struct hub_channel *c,
 			enum hub_role role, bool died);
-	/* A producer waits for its jobs, which c->engine has: see hub_finish(). */
+	/* A producer waits for its jobs, which c->engine has: see
+	 * hub_finish(). */
 	void (*asked)(struct hub_listener *l, struct hub_channel *c, bool all);
 	/* A process died, which may have silenced bells. */
 	void (*died)(struct hub_listener *l);
@@ -224,9 +225,9 @@ int hub_open(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 /* to: CLOSED, or ABSENT if the end was not started, which leaves no trace. */
 int hub_close(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		enum hub_role role, uint64_t id, enum ferry_end_state to);
-/* A producer waits for its jobs. If the channel has no engine, say so in it. If it
- * has one: all: carry the jobs out, whoever runs the engine; else have the engine
- * say again how far they are done. */
+/* A producer waits for its jobs. If the channel has no engine, say so in it. If
+ * it has one: all: carry the jobs out, whoever runs the engine; else have the
+ * engine say again how far they are done. */
 int hub_finish(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch,
 		uint64_t id, bool all);
 /* The first channel with an id above `after`: 0 or -ENOENT. total: of all. */
@@ -250,8 +251,8 @@ server_word(struct hub_channel *c)
 void jobs_begin(struct ferry_hub *hub);
 /* What a server is to know of a channel whose producer's end is open. */
 struct ferry_serve jobs_of(struct ferry_hub *hub, struct hub_channel *c);
-/* L2 to L4 of test/models/server.pml: the channel has no engine from here on, and
- * what its producer posted before it could see that is carried out. */
+/* L2 to L4 of test/models/server.pml: the channel has no engine from here on,
+ * and what its producer posted before it could see that is carried out. */
 void jobs_left(struct ferry_hub *hub, struct hub_channel *c);
 /* A producer died, and no engine has its channel: carry out what it posted. */
 void jobs_orphaned(struct ferry_hub *hub, struct hub_channel *c);

@@ -25,8 +25,8 @@
 /* How late a running engine's sleeps may end. */
 #define SLACK_NS 1000
 /*
- * With so many jobs in flight the devices are busy for a while: then completions
- * are left to gather for as long as two wake-ups cost.
+ * With so many jobs in flight the devices are busy for a while: then
+ * completions are left to gather for as long as two wake-ups cost.
  */
 #define GATHER_JOBS 8
 #define GATHER_NS 50000

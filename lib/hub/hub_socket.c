@@ -297,8 +297,8 @@ request_serve(struct ferry_hub *hub, int conn, const struct hub_request *req,
 		hub_undo(hub, req, &rep);
 }
 
-/* Answer a connection's request and end it: false if none came yet. watched: the
- * monitor waits for one. */
+/* Answer a connection's request and end it: false if none came yet. watched:
+ * the monitor waits for one. */
 static bool
 conn_serve(struct ferry_hub *hub, int conn, bool watched)
 {

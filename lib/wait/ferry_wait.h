@@ -18,10 +18,10 @@
  * yield serves threads of the same or a higher priority, no others.)
  *
  * SPIN does not pause. On Intel since Skylake a pause takes as long as what is
- * waited for; and in a virtual machine whose hypervisor looks out for threads that
- * pause again and again, such a thread was found to copy at half speed for the
- * next 100 us (Sapphire Rapids in KVM: 88 against 44 us for 480 KiB, in one of
- * three waits of 200 us).
+ * waited for; and in a virtual machine whose hypervisor looks out for threads
+ * that pause again and again, such a thread was found to copy at half speed for
+ * the next 100 us (Sapphire Rapids in KVM: 88 against 44 us for 480 KiB, in one
+ * of three waits of 200 us).
  *
  * SLEEP skips the rest of its yields once one took 100,000 TSC cycles: others
  * want the CPU, and a thread woken from sleep gets it sooner than one that
@@ -129,8 +129,8 @@ int ferry_wait_set_policy(struct ferry_wait *w, enum ferry_wait_policy policy);
 
 /**
  * Does a thread that waits with this policy need its bell rung? True for SLEEP
- * and NAP, and for POWER if the CPU can monitor. Not for the fast path: it may ask the
- * CPU, which takes microseconds in a virtual machine.
+ * and NAP, and for POWER if the CPU can monitor. Not for the fast path: it may
+ * ask the CPU, which takes microseconds in a virtual machine.
  *
  * @param policy
  *   A policy.

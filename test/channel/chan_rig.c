@@ -241,8 +241,8 @@ rig_stop(struct rig *rig)
 	rig_unmap(rig);
 }
 
-/* What a ring of that size is aged by; a multiple of the size, so that what is in
- * it stays in its place. */
+/* What a ring of that size is aged by; a multiple of the size, so that what is
+ * in it stays in its place. */
 static uint32_t
 age_of(uint32_t size, bool half)
 {

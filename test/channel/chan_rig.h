@@ -71,7 +71,8 @@ struct rig_engine {
 void rig_engine_make(struct rig *rig, struct rig_engine *e, uint32_t i);
 void rig_engine_free(struct rig_engine *e);
 
-/** Serve the rig's channel, which nobody serves: what ferry_server_add() says. */
+/** Serve the rig's channel, which nobody serves: what ferry_server_add()
+ * says. */
 int rig_serve(struct rig *rig, struct rig_engine *e);
 
 /** Serve it no more, when the copier has ended what it has of it. */
@@ -92,7 +93,8 @@ void rig_age_half(struct rig *rig);
 /** What the hub writes into an end. */
 void rig_set_state(struct ferry_channel_end *end, enum ferry_end_state state);
 
-/** What an end says of its process: another one's, that this one cannot find. */
+/** What an end says of its process: another one's, that this one cannot
+ * find. */
 void rig_set_process(struct ferry_channel_end *end,
 		const struct ferry_process *process);
 void rig_be_stranger(struct ferry_channel_end *end);
@@ -106,7 +108,8 @@ enum ferry_reach rig_reach_none(void *arg, const void *mem, uint64_t len);
 /** For rig.memory.reach: all memory is everybody's. */
 enum ferry_reach rig_reach_all(void *arg, const void *mem, uint64_t len);
 
-/** As in two processes that cannot reach each other's memory: neither copies. */
+/** As in two processes that cannot reach each other's memory: neither
+ * copies. */
 void rig_be_apart(struct rig *rig);
 
 /** The endpoint of an end sleeps: its bell's state, which a ring changes. */

@@ -605,7 +605,7 @@ main(void)
 			private_memory_that_cannot_be_read_ends_the_message),
 		cmocka_unit_test(more_than_four_gib_arrive),
 		cmocka_unit_test(
-			who_copies_the_last_of_it_wakes_a_producer_that_may_sleep),
+		who_copies_the_last_of_it_wakes_a_producer_that_may_sleep),
 		cmocka_unit_test(eight_may_be_under_way),
 		cmocka_unit_test(impossible_calls_are_refused),
 	};

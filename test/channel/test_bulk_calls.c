@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What single calls of bulk messages do. Short messages, so that it is quick. */
+/* What single calls of bulk messages do. Short messages, so that it is
+ * quick. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,7 +134,8 @@ a_window_is_emptied_into_pieces(void **state)
 	alarm(0);
 }
 
-/* The consumer knows as soon as it looks, not only when it gives the message back. */
+/* The consumer knows as soon as it looks, not only when it gives the message
+ * back. */
 static void
 a_window_whose_message_ended_early_is_done_with(void **state)
 {
@@ -531,8 +533,8 @@ a_block_is_used_again_when_both_ends_are_done_with_it(void **state)
 	rig_stop(&rig);
 }
 
-/* A message that a test brings to its end: by whom the producer let it be copied.
- * With both ends it takes long. */
+/* A message that a test brings to its end: by whom the producer let it be
+ * copied. With both ends it takes long. */
 static uint32_t
 pass_one(struct rig *rig)
 {

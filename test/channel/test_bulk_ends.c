@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Bulk messages that end early, at each stage, by whoever: what both ends get. */
+/* Bulk messages that end early, at each stage, by whoever: what both ends
+ * get. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -528,7 +529,8 @@ the_producer_dies_after_the_last_unit(void **state)
 	bench_end(&b);
 }
 
-/* Both ends live, here in one process, and share what its engine had claimed. */
+/* Both ends live, here in one process, and share what its engine had
+ * claimed. */
 static void
 the_hub_dies_and_its_claims_are_copied_by_others(void **state)
 {

@@ -2,9 +2,9 @@
 
 /*
  * Hostile bytes in what a channel holds of its bulk messages, at any step of a
- * message: nobody crashes, touches other memory than what all share, or loops for
- * ever; ends and engine come to an end by themselves, and what they say of a
- * message is something that they may say.
+ * message: nobody crashes, touches other memory than what all share, or loops
+ * for ever; ends and engine come to an end by themselves, and what they say of
+ * a message is something that they may say.
  */
 
 #include <errno.h>
@@ -240,8 +240,8 @@ scribble(struct bench *b)
 		room = offsetof(struct ferry_bulk_block, units) + 64;
 		break;
 	case 3:
-		/* What it is said of its units: what a party may have written, and
-		 * what none may. */
+		/* What it is said of its units: what a party may have written,
+		 * and what none may. */
 		from = chan_bulk(b->rig.ch)->units;
 		from[pick(b, 64)] = pick(b, 2) == 0 ? (uint8_t)pick(b, 256) :
 			(uint8_t)(pick(b, 4) | pick(b, 2) * FERRY_UNIT_VOID);
@@ -365,8 +365,8 @@ ended_so(struct bench *b, int why, bool taken)
 	bench_end(b);
 }
 
-/* An application is told no result that no party gives, and does not wait for one
- * for ever. */
+/* An application is told no result that no party gives, and does not wait for
+ * one for ever. */
 static void
 a_reason_that_none_gives_is_corrupt(void **state)
 {
@@ -520,7 +520,8 @@ ends_in_one_process_follow_what_they_wrote(void **state)
 	alarm(0);
 }
 
-/* The engine reads a producer's private memory, in one process, as it was told. */
+/* The engine reads a producer's private memory, in one process, as it was
+ * told. */
 static void
 an_engine_follows_what_its_own_process_wrote(void **state)
 {
@@ -557,7 +558,8 @@ an_engine_follows_what_its_own_process_wrote(void **state)
 	alarm(0);
 }
 
-/* A producer writes to no buffer that a consumer of its process has not lent. */
+/* A producer writes to no buffer that a consumer of its process has not
+ * lent. */
 static void
 a_lent_buffer_without_its_seal_is_left(void **state)
 {

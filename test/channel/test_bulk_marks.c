@@ -239,9 +239,11 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_consumers_mark_does_not_hold_up_its_own_process),
+		cmocka_unit_test(
+			a_consumers_mark_does_not_hold_up_its_own_process),
 		cmocka_unit_test(a_servers_mark_does_not_hold_up_the_hub),
-		cmocka_unit_test(a_producers_mark_does_not_hold_up_its_own_process),
+		cmocka_unit_test(
+			a_producers_mark_does_not_hold_up_its_own_process),
 		cmocka_unit_test(a_late_servers_claim_is_taken_back),
 		cmocka_unit_test(an_engine_takes_back_what_it_has_not_claimed),
 	};

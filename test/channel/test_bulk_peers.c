@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Bulk messages beside a peer that is not what it seems: another process under its
- * number, one of which nothing is known, a device that cannot be stopped, and bytes
- * that no party has written.
+ * Bulk messages beside a peer that is not what it seems: another process under
+ * its number, one of which nothing is known, a device that cannot be stopped,
+ * and bytes that no party has written.
  */
 
 #include <errno.h>
@@ -44,8 +44,8 @@ static struct {
 
 static uint8_t *data;
 
-/* A process that stands still, with a copy of this one's memory in which data has
- * other bytes. It has a token, or none. */
+/* A process that stands still, with a copy of this one's memory in which data
+ * has other bytes. It has a token, or none. */
 static struct ferry_process
 stranger_start(uint8_t byte, bool known)
 {
@@ -288,8 +288,8 @@ an_end_is_one_process_for_ever(void **state)
 	bench_end(&b);
 }
 
-/* A consumer that cannot read gives its claim back, and tells the producer, which
- * may be asleep since there was nothing left to do. */
+/* A consumer that cannot read gives its claim back, and tells the producer,
+ * which may be asleep since there was nothing left to do. */
 static void
 who_cannot_copy_wakes_who_can(void **state)
 {
@@ -344,8 +344,8 @@ who_ends_a_message_wakes_the_other_end(void **state)
 	free(to.iov_base);
 }
 
-/* Who copies the last unit wakes the end that sleeps until then; and an engine is
- * told of nothing that it is not to copy. */
+/* Who copies the last unit wakes the end that sleeps until then; and an engine
+ * is told of nothing that it is not to copy. */
 static void
 who_copies_the_last_unit_wakes_who_waits(void **state)
 {
@@ -373,8 +373,8 @@ be_orphans(struct bench *b)
 	rig_set_state(&b->rig.ch->tx, FERRY_END_HUB_GONE);
 }
 
-/* Without a hub nothing is known of a process that does not show its token. It is
- * not waited for, and not taken for dead. */
+/* Without a hub nothing is known of a process that does not show its token. It
+ * is not waited for, and not taken for dead. */
 static void
 an_unknown_consumer_is_not_waited_for(void **state)
 {
@@ -718,8 +718,8 @@ a_lent_buffer_that_is_too_short_is_left(void **state)
 	}
 }
 
-/* While a server reads a message, which asks its memory: the ends make it whole,
- * and send the next one in the same block. */
+/* While a server reads a message, which asks its memory: the ends make it
+ * whole, and send the next one in the same block. */
 static struct {
 	struct bench *b;
 	bool armed;
@@ -811,13 +811,16 @@ main(int argc, char *argv[])
 		cmocka_unit_test(who_ends_a_message_wakes_the_other_end),
 		cmocka_unit_test(who_copies_the_last_unit_wakes_who_waits),
 		cmocka_unit_test(an_unknown_consumer_is_not_waited_for),
-		cmocka_unit_test(memory_is_not_given_back_while_an_unknown_producer_may_write_it),
+		cmocka_unit_test(
+	memory_is_not_given_back_while_an_unknown_producer_may_write_it),
 		cmocka_unit_test(a_known_peer_is_waited_for_until_it_dies),
 		cmocka_unit_test(who_ended_a_message_first_is_told),
-		cmocka_unit_test(a_device_that_cannot_be_stopped_ends_its_messages),
+		cmocka_unit_test(
+			a_device_that_cannot_be_stopped_ends_its_messages),
 		cmocka_unit_test(closing_a_message_does_not_wait_for_ever),
 		cmocka_unit_test(units_that_no_party_has_written_end_a_message),
-		cmocka_unit_test(another_messages_units_are_not_taken_for_this_ones),
+		cmocka_unit_test(
+			another_messages_units_are_not_taken_for_this_ones),
 		cmocka_unit_test(addresses_that_wrap_are_refused),
 		cmocka_unit_test(a_lent_buffer_that_is_too_short_is_left),
 		cmocka_unit_test(a_stale_server_looks_at_the_generation),

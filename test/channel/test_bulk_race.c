@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Races about the memory of bulk messages. One party runs in a process of its own,
- * one machine instruction at a time, up to one of the steps around each change
- * that it makes to the channel. There it stands while the other party acts, and
- * then goes on. Whatever a call gave back to its caller stays as it is.
+ * Races about the memory of bulk messages. One party runs in a process of its
+ * own, one machine instruction at a time, up to one of the steps around each
+ * change that it makes to the channel. There it stands while the other party
+ * acts, and then goes on. Whatever a call gave back to its caller stays as it
+ * is.
  */
 
 #include <errno.h>
@@ -531,7 +532,8 @@ close_check(void)
 	check_that(is_all(area->own, 0x77, PART));
 }
 
-/* The same, but the producer stands: it may have looked before the end closed. */
+/* The same, but the producer stands: it may have looked before the end
+ * closed. */
 static void
 leave_act(void)
 {
@@ -594,8 +596,8 @@ agree_check(void)
 	check_that(step_reported() == 1 || step_reported() == 0);
 }
 
-/* An engine falls asleep while a message is announced, and is told of it all the
- * same: none but it copies. */
+/* An engine falls asleep while a message is announced, and is told of it all
+ * the same: none but it copies. */
 static void
 engine_rests(void)
 {

@@ -354,7 +354,8 @@ main(void)
 			what_a_copier_has_no_room_for_is_handed_over_later),
 		cmocka_unit_test(
 			the_device_of_an_engine_copies_and_not_its_core),
-		cmocka_unit_test(who_ends_a_message_for_a_device_wakes_both_ends),
+		cmocka_unit_test(
+			who_ends_a_message_for_a_device_wakes_both_ends),
 	};
 
 	return cmocka_run_group_tests(tests, ferry_test_eal_setup, NULL);

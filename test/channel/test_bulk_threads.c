@@ -2,8 +2,8 @@
 
 /*
  * A producer, a consumer and an engine, a thread each: messages of all sizes in
- * one order, ended early by chance by either end. Whatever happens, the two agree
- * on what arrived, and what arrived is right.
+ * one order, ended early by chance by either end. Whatever happens, the two
+ * agree on what arrived, and what arrived is right.
  */
 
 #include <errno.h>
@@ -25,7 +25,8 @@
 #define MESSAGES 600
 #define LONGEST (UINT64_C(1200) << 10)
 #define SHORT 200
-/* Without an EAL there is no clock: all waits are for ever, and meson ends them. */
+/* Without an EAL there is no clock: all waits are for ever, and meson ends
+ * them. */
 /* Bulk messages that the producer has under way. */
 #define DEPTH 4
 /* One in so many is ended early by each end, in each way. */

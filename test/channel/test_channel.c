@@ -318,7 +318,8 @@ a_slot_back_from_the_consumer_is_not_on_loan(void **state)
 	assert_int_equal(ferry_rx_release(rig.rx, &msg, 1), 0);
 	assert_int_equal(ferry_tx_wait(rig.tx, 0), 0);
 	assert_int_equal(ferry_tx_commit(rig.tx, &old, 1), -EINVAL);
-	/* Send a copy, which takes the slot into the handle and passes it on. */
+	/* Send a copy, which takes the slot into the handle and passes it
+	 * on. */
 	assert_int_equal(send_copied(&rig, 5, 10, 3), 1);
 	assert_int_equal(ferry_tx_commit(rig.tx, &old, 1), -EINVAL);
 	recv_checked(&rig, &msg, 1, 10, 3);

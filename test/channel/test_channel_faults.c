@@ -196,7 +196,8 @@ a_bulk_message_goes_through_or_leaves_nothing(void **state)
 	sweep(call_bulk);
 }
 
-/* What it lacks to help with a bulk message it asks for again at its next turn. */
+/* What it lacks to help with a bulk message it asks for again at its next
+ * turn. */
 static void
 a_server_that_helped_with_a_bulk_message_leaves_nothing(void **state)
 {
@@ -239,8 +240,8 @@ a_server_that_helped_with_a_bulk_message_leaves_nothing(void **state)
 	}
 }
 
-/* An end that begins to sleep has all CPUs settle before its first sleep; if they
- * cannot, it sleeps all the same, for a time that is bounded. */
+/* An end that begins to sleep has all CPUs settle before its first sleep; if
+ * they cannot, it sleeps all the same, for a time that is bounded. */
 static void
 an_end_settles_before_it_sleeps(void **state)
 {
@@ -284,7 +285,7 @@ main(void)
 		cmocka_unit_test(a_server_that_is_unmade_leaves_nothing),
 		cmocka_unit_test(a_bulk_message_goes_through_or_leaves_nothing),
 		cmocka_unit_test(
-			a_server_that_helped_with_a_bulk_message_leaves_nothing),
+		a_server_that_helped_with_a_bulk_message_leaves_nothing),
 		cmocka_unit_test(an_end_settles_before_it_sleeps),
 	};
 

@@ -313,7 +313,8 @@ take_post(void *arg, uint32_t number)
 	posts_taken++;
 }
 
-/* The engine looks after every instruction of who posts, and once at the end. */
+/* The engine looks after every instruction of who posts, and once at the
+ * end. */
 static void
 no_post_misses_an_engine_that_looks(void **state)
 {

@@ -364,14 +364,17 @@ the_census_finds_a_slot_that_does_not_exist(void **state)
 	rig_make(&rig, 64, 4);
 	back = (uint32_t *)(chan_back(rig.ch) + 1);
 	back[2] = 4;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
+			FERRY_E_CORRUPT);
 	back[2] = UINT32_MAX;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
+			FERRY_E_CORRUPT);
 	back[2] = 2;
 	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), 0);
 	rte_ring_sp_enqueue_elem(chan_fwd(rig.ch), &desc,
 			sizeof(desc));
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
+			FERRY_E_CORRUPT);
 	rig_stop(&rig);
 }
 
@@ -387,12 +390,14 @@ the_census_finds_a_slot_in_two_places(void **state)
 	rig_make(&rig, 64, 4);
 	back = (uint32_t *)(chan_back(rig.ch) + 1);
 	back[2] = 1;
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
+			FERRY_E_CORRUPT);
 	back[2] = 2;
 	/* In one ring each. */
 	rte_ring_sp_enqueue_elem(chan_fwd(rig.ch), &desc,
 			sizeof(desc));
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
+			FERRY_E_CORRUPT);
 	rig_stop(&rig);
 }
 
@@ -419,7 +424,8 @@ the_census_looks_into_cells_that_name_slots(void **state)
 	}
 	/* The other cell's. */
 	memcpy(cell->data, &msgs[1].id, sizeof(slot));
-	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), FERRY_E_CORRUPT);
+	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
+			FERRY_E_CORRUPT);
 	/* No slot at all: this one is nowhere. */
 	cell->len = 0;
 	assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c), 0);
@@ -522,7 +528,8 @@ main(void)
 		cmocka_unit_test(format_keeps_to_its_memory_and_needs_no_zeros),
 		cmocka_unit_test(every_byte_of_a_channel_is_usable),
 		cmocka_unit_test(format_refuses_bad_arguments),
-		cmocka_unit_test(a_fresh_channel_has_absent_ends_and_free_slots),
+		cmocka_unit_test(
+			a_fresh_channel_has_absent_ends_and_free_slots),
 		cmocka_unit_test(the_magic_is_what_makes_a_channel),
 		cmocka_unit_test(memory_too_small_is_no_channel),
 		cmocka_unit_test(every_word_of_the_head_is_checked),

@@ -278,7 +278,8 @@ a_producer_goes_on_where_its_engine_left(void **state)
 	bench_stop(&b);
 }
 
-/* As an endpoint does it for its producers when it sees that its hub has died. */
+/* As an endpoint does it for its producers when it sees that its hub has
+ * died. */
 static void
 hub_dies(struct bench *b)
 {
@@ -469,7 +470,8 @@ a_quiet_channel_costs_its_engine_nothing_until_a_post(void **state)
 	assert_int_equal(bench_post(&b, LONG), 1);
 	assert_false(ferry_board_any(board, 1));
 	assert_int_equal(ferry_tx_pending(b.rig.tx), 0);
-	/* Nor, in throughput mode, what is short, nor anything without a device. */
+	/* Nor, in throughput mode, what is short, nor anything without a
+	 * device. */
 	b.rig.tx->end.mode = b.rig.ch->service.mode = FERRY_MODE_THROUGHPUT;
 	assert_int_equal(bench_post(&b, LONG), 1);
 	assert_false(ferry_board_any(board, 1));
@@ -606,7 +608,7 @@ main(void)
 			a_short_send_does_not_wait_for_posts_before_it),
 		cmocka_unit_test(posts_end_where_slots_end),
 		cmocka_unit_test(
-			jobs_wait_for_an_engine_however_old_its_last_message_is),
+		jobs_wait_for_an_engine_however_old_its_last_message_is),
 		cmocka_unit_test(what_is_published_is_not_published_again),
 		cmocka_unit_test(a_producer_goes_on_where_its_engine_left),
 		cmocka_unit_test(

@@ -329,9 +329,9 @@ what_a_killed_producer_posted_is_received_once(void **state)
 }
 
 /*
- * At many steps of a server, the consumer takes and releases all it can get, and
- * the producer posts until it has no slot: what is published and what is let go
- * of are two steps.
+ * At many steps of a server, the consumer takes and releases all it can get,
+ * and the producer posts until it has no slot: what is published and what is
+ * let go of are two steps.
  */
 static uint32_t accepted;
 /* The server's process was forked before these are filled. */

@@ -566,7 +566,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
-			a_device_that_cannot_be_stopped_ends_the_channel_at_that_message),
+	a_device_that_cannot_be_stopped_ends_the_channel_at_that_message),
 		cmocka_unit_test(a_device_that_can_be_stopped_costs_no_message),
 		cmocka_unit_test(
 			what_follows_a_lost_message_is_not_taken_for_nonsense),
@@ -580,7 +580,7 @@ main(void)
 		cmocka_unit_test(jobs_that_were_hidden_are_told_of_again),
 		cmocka_unit_test(messages_that_were_hidden_are_told_of_again),
 		cmocka_unit_test(
-			the_hub_is_asked_now_and_then_about_an_engine_that_keeps_still),
+		the_hub_is_asked_now_and_then_about_an_engine_that_keeps_still),
 		cmocka_unit_test(who_gives_a_channel_up_wakes_both_ends),
 		cmocka_unit_test(a_peer_gone_mad_does_no_harm_to_a_server),
 	};

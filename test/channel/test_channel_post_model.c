@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Posts, sends and commits of one channel against a model of it, by chance, with
- * two engines and a producer that serves itself taking turns, on lanes that end
- * their copies late and in any order. The seed is printed; FERRY_TEST_SEED
- * repeats a run.
+ * Posts, sends and commits of one channel against a model of it, by chance,
+ * with two engines and a producer that serves itself taking turns, on lanes
+ * that end their copies late and in any order. The seed is printed;
+ * FERRY_TEST_SEED repeats a run.
  */
 
 #include <errno.h>

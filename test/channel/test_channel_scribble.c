@@ -2,8 +2,9 @@
 
 /*
  * A process that writes garbage anywhere into a channel, while both ends and an
- * engine work: each of them goes on, says what is wrong, and comes to an end. The
- * channel lies before a page without access, so that no end leaves it unnoticed.
+ * engine work: each of them goes on, says what is wrong, and comes to an end.
+ * The channel lies before a page without access, so that no end leaves it
+ * unnoticed.
  */
 
 #include <errno.h>
@@ -351,8 +352,8 @@ a_consumer_does_not_wait_for_a_spoilt_cell(void **state)
 	}
 }
 
-/* A job ring whose consumer claims what cannot be gives no payload back, and the
- * server says again what is true. */
+/* A job ring whose consumer claims what cannot be gives no payload back, and
+ * the server says again what is true. */
 static void
 a_servers_index_is_checked(void **state)
 {

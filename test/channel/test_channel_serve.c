@@ -227,7 +227,8 @@ a_job_that_cannot_be_ends_the_channel(void **state)
 	bench_stop(&b);
 }
 
-/* Sealed as its producer does it: a seal says who wrote it, not that it is right. */
+/* Sealed as its producer does it: a seal says who wrote it, not that it is
+ * right. */
 static void
 an_impossible_job_is_not_carried_out(void **state)
 {

@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Included first into the sources of a test of the copy kernels, so that the CPU
- * they ask is the test's.
+ * Included first into the sources of a test of the copy kernels, so that the
+ * CPU they ask is the test's.
  */
 
 #include <cpuid.h>

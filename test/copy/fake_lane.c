@@ -252,7 +252,8 @@ start(struct ferry_copier *c)
 		.t0_ns = 1e9, .bytes_per_ns = SLOW,
 	};
 
-	assert_int_equal(ferry_copier_init(c, ferry_copy_cpu(), SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_copier_init(c, ferry_copy_cpu(), SOCKET_ID_ANY),
+			0);
 	assert_int_equal(ferry_lane_set_model(c->lanes[0].lane, &slow), 0);
 	c->tsc_hz = FAKE_HZ;
 }

@@ -9,9 +9,9 @@
  * that tell whether exactly they were copied. A fake device copies (or damages)
  * only when it is polled or closed.
  *
- * The copier is compiled into these tests, with a clock of their own in place of
- * the time stamp counter (fake_clock.h): how long the machine takes for a test
- * changes nothing in it.
+ * The copier is compiled into these tests, with a clock of their own in place
+ * of the time stamp counter (fake_clock.h): how long the machine takes for a
+ * test changes nothing in it.
  */
 
 #include <stdbool.h>

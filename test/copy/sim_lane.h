@@ -25,8 +25,8 @@ struct sim {
 	uint64_t max_job;
 	/** Models; of an asynchronous lane that of AUTO for all. */
 	struct ferry_lane_model model[FERRY_PLACES];
-	/** Of a job's bytes behind the first so many (0: all) each takes as long
-	 * as this says, whatever the model does. */
+	/** Of a job's bytes behind the first so many (0: all) each takes as
+	 * long as this says, whatever the model does. */
 	uint64_t bend;
 	double beyond_bytes_per_ns;
 	/** What submitting one takes the core, and a poll. */

@@ -35,7 +35,8 @@ test_setup(void **state)
 
 	RTE_SET_USED(state);
 	assert_int_equal(ferry_copier_init(NULL, ferry_copy_cpu(), 0), -EINVAL);
-	assert_int_equal(ferry_copier_init(&c, ferry_copy_cpu(), SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_copier_init(&c, ferry_copy_cpu(), SOCKET_ID_ANY),
+			0);
 	assert_int_equal(c.nb_lanes, 1);
 	/* There is no EAL here: a deadline may then only be late. */
 	assert_true(c.tsc_hz >= UINT64_C(10000000000));

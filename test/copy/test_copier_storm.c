@@ -24,8 +24,8 @@
 
 #define NB_FAKES 4
 #define NB_JOBS 400
-/* Bytes copied beside the jobs, in a round, before there are no more: a lane may
- * take polls by the million, and without this a round takes minutes.
+/* Bytes copied beside the jobs, in a round, before there are no more: a lane
+ * may take polls by the million, and without this a round takes minutes.
  */
 #define MAX_EXTRA 12000000
 

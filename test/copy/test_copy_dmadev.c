@@ -153,7 +153,8 @@ test_info(void **state)
 	ferry_lane_close(lane);
 }
 
-/* Keep a lane full of jobs of random sizes; every byte around them is checked. */
+/* Keep a lane full of jobs of random sizes; every byte around them is
+ * checked. */
 static void
 random_jobs(uint16_t nb_desc, uint32_t max_transfer, uint32_t longest,
 		unsigned int total)

@@ -381,7 +381,8 @@ main(void)
 	unsigned int i;
 	int failed;
 
-	/* EAL is not running: allow what --force-max-simd-bitwidth=512 would. */
+	/* EAL is not running: allow what --force-max-simd-bitwidth=512
+	 * would. */
 	rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_512);
 	for (i = 0; i < RTE_DIM(tests); i++) {
 		const struct ferry_copy_kernel *k =

@@ -212,7 +212,8 @@ copier_start(struct ferry_copier *c)
 {
 	const struct ferry_lane_model fast = { 1, 1000 }, slow = { 1e6, 0.001 };
 
-	assert_int_equal(ferry_copier_init(c, ferry_copy_cpu(), SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_copier_init(c, ferry_copy_cpu(), SOCKET_ID_ANY),
+			0);
 	/* Who copies is no question of time here. */
 	c->tune.learn = c->tune.route = false;
 	c->tune.hang_grace_ns = 50e6;

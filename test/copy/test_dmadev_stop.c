@@ -227,7 +227,8 @@ test_nothing_to_ask_the_kernel_with(void **state)
 	fake_wq_remove();
 }
 
-/* A lane whose queue stays enabled is lost: what lacks only now is waited for. */
+/* A lane whose queue stays enabled is lost: what lacks only now is waited
+ * for. */
 static void
 test_a_lack_of_threads_passes(void **state)
 {

@@ -144,7 +144,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(its_files_are_not_inherited_by_programs_that_it_starts),
+		cmocka_unit_test(
+			its_files_are_not_inherited_by_programs_that_it_starts),
 		cmocka_unit_test(it_cannot_be_used_in_a_fork),
 	};
 

@@ -413,21 +413,27 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_hub_without_options_gets_prefix_role_and_one_floating_lcore),
+		cmocka_unit_test(
+		a_hub_without_options_gets_prefix_role_and_one_floating_lcore),
 		cmocka_unit_test(a_secondary_without_options_also_gets_no_pci),
-		cmocka_unit_test(the_floating_lcore_covers_exactly_the_cpus_of_the_process),
+		cmocka_unit_test(
+		the_floating_lcore_covers_exactly_the_cpus_of_the_process),
 		cmocka_unit_test(any_set_of_cpus_fits),
 		cmocka_unit_test(the_main_lcore_that_is_asked_for_is_noted),
 		cmocka_unit_test(every_way_to_choose_lcores_is_respected),
-		cmocka_unit_test(devices_of_a_hub_do_not_cost_it_its_floating_lcore),
+		cmocka_unit_test(
+			devices_of_a_hub_do_not_cost_it_its_floating_lcore),
 		cmocka_unit_test(the_users_file_prefix_is_kept_and_reported),
 		cmocka_unit_test(bad_file_prefixes_are_refused),
-		cmocka_unit_test(what_keeps_processes_from_meeting_is_refused_by_both_roles),
-		cmocka_unit_test(devices_are_refused_in_a_secondary_in_every_spelling),
+		cmocka_unit_test(
+		what_keeps_processes_from_meeting_is_refused_by_both_roles),
+		cmocka_unit_test(
+			devices_are_refused_in_a_secondary_in_every_spelling),
 		cmocka_unit_test(abbreviations_get_no_option_past_the_check),
 		cmocka_unit_test(other_options_pass_through_untouched),
 		cmocka_unit_test(an_option_without_its_value_is_refused),
-		cmocka_unit_test(too_many_options_are_refused_and_the_most_are_not),
+		cmocka_unit_test(
+			too_many_options_are_refused_and_the_most_are_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

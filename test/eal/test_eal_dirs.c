@@ -424,7 +424,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_DIR(descriptor_0_is_as_good_as_any),
 		IN_DIR(where_there_is_no_directory_nothing_is_removed),
-		IN_DIR(a_directory_that_cannot_be_listed_stays_and_costs_no_descriptor),
+		IN_DIR(
+	a_directory_that_cannot_be_listed_stays_and_costs_no_descriptor),
 		IN_DIR(a_base_that_no_path_can_hold_is_refused),
 		IN_DIR(lcore_ids_are_locked_in_a_file_of_this_user),
 		IN_DIR(names_are_taken_for_the_time_of_a_start),

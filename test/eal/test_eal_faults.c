@@ -203,7 +203,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_hub_starts_or_says_why_not, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_starts_or_says_why_not, ferry_procs_end),
 		cmocka_unit_test_teardown(a_secondary_starts_or_says_why_not,
 			ferry_procs_end),
 	};

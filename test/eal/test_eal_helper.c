@@ -54,8 +54,8 @@ rte_free(void *mem)
 	__atomic_add_fetch(&n_freed, 1, __ATOMIC_RELEASE);
 }
 
-/* What the kernel says of each thread: that it was ready to run and got no CPU, all
- * the time. */
+/* What the kernel says of each thread: that it was ready to run and got no CPU,
+ * all the time. */
 static bool starved;
 
 FILE *fopen64(const char *path, const char *mode);
@@ -255,13 +255,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(much_memory_has_the_time_that_clearing_it_takes),
+		cmocka_unit_test(
+			much_memory_has_the_time_that_clearing_it_takes),
 		cmocka_unit_test(what_a_lock_keeps_is_given_back_later),
 		cmocka_unit_test(a_call_that_gets_no_cpu_is_waited_for),
-		cmocka_unit_test(the_last_call_does_not_get_a_lock_that_was_given_up),
+		cmocka_unit_test(
+			the_last_call_does_not_get_a_lock_that_was_given_up),
 		cmocka_unit_test(a_last_call_that_works_is_waited_for),
 		cmocka_unit_test(signals_are_for_the_applications_threads),
-		cmocka_unit_test(without_eal_no_memory_is_no_fault_of_descriptors),
+		cmocka_unit_test(
+			without_eal_no_memory_is_no_fault_of_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

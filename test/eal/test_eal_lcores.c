@@ -253,11 +253,20 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(each_process_has_an_lcore_id_of_its_own, ferry_procs_end),
-		cmocka_unit_test_teardown(an_id_that_another_process_has_is_refused, ferry_procs_end),
-		cmocka_unit_test_teardown(an_id_is_free_when_eal_ends_though_a_child_lives, ferry_procs_end),
-		cmocka_unit_test_teardown(attaching_with_anothers_id_is_refused, ferry_procs_end),
-		cmocka_unit_test_teardown(a_mempool_of_several_processes_stays_whole, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			each_process_has_an_lcore_id_of_its_own,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			an_id_that_another_process_has_is_refused,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			an_id_is_free_when_eal_ends_though_a_child_lives,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			attaching_with_anothers_id_is_refused, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_mempool_of_several_processes_stays_whole,
+			ferry_procs_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

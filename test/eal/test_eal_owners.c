@@ -381,18 +381,37 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_parent_that_another_user_made_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_link_in_place_of_a_parent_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_link_in_place_of_the_runtime_directory_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_runtime_directory_of_another_user_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(links_of_other_users_on_the_way_are_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(directories_that_all_can_write_to_are_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(directories_that_a_group_can_write_to_are_refused, setup, teardown),
-		cmocka_unit_test(a_base_that_is_no_path_from_the_root_is_refused),
-		cmocka_unit_test_setup_teardown(what_is_missing_is_made_for_this_user_only, setup, teardown),
-		cmocka_unit_test_setup_teardown(cleaning_up_follows_no_link, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_parent_that_another_user_made_is_refused,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_link_in_place_of_a_parent_is_refused,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_link_in_place_of_the_runtime_directory_is_refused,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_runtime_directory_of_another_user_is_refused,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			links_of_other_users_on_the_way_are_refused,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			directories_that_all_can_write_to_are_refused,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			directories_that_a_group_can_write_to_are_refused,
+			setup, teardown),
+		cmocka_unit_test(
+			a_base_that_is_no_path_from_the_root_is_refused),
+		cmocka_unit_test_setup_teardown(
+			what_is_missing_is_made_for_this_user_only,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			cleaning_up_follows_no_link, setup, teardown),
 		cmocka_unit_test(hugepage_files_of_others_are_refused),
-		cmocka_unit_test(a_hugetlbfs_in_which_others_can_exchange_files_is_refused),
+		cmocka_unit_test(
+		a_hugetlbfs_in_which_others_can_exchange_files_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

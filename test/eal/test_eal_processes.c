@@ -555,17 +555,39 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(everyone_ends_though_a_dead_process_holds_eals_lock, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_that_ends_while_others_start_is_the_reason, ferry_procs_end),
-		cmocka_unit_test_teardown(a_newcomer_is_refused_if_the_hubs_pages_are_gone, ferry_procs_end),
-		cmocka_unit_test_teardown(a_newcomer_is_told_that_its_container_lacks_the_hubs_pages, ferry_procs_end),
-		cmocka_unit_test_teardown(a_start_that_waits_for_a_lock_ends_and_hinders_no_one, ferry_procs_end),
-		cmocka_unit_test_teardown(a_program_that_is_started_inherits_nothing_of_eal, ferry_procs_end),
-		cmocka_unit_test_teardown(a_fork_of_a_process_with_eal_is_refused, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_that_cannot_start_says_who_is_in_the_way, ferry_procs_end),
-		cmocka_unit_test_teardown(the_end_of_a_refused_start_leaves_the_running_hub_alone, ferry_procs_end),
-		cmocka_unit_test_teardown(the_end_is_the_business_of_the_process_that_started, ferry_procs_end),
-		cmocka_unit_test_teardown(the_hubs_virtual_devices_are_not_probed_in_a_secondary, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			everyone_ends_though_a_dead_process_holds_eals_lock,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_that_ends_while_others_start_is_the_reason,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_newcomer_is_refused_if_the_hubs_pages_are_gone,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+		a_newcomer_is_told_that_its_container_lacks_the_hubs_pages,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_start_that_waits_for_a_lock_ends_and_hinders_no_one,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_program_that_is_started_inherits_nothing_of_eal,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_fork_of_a_process_with_eal_is_refused,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_that_cannot_start_says_who_is_in_the_way,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			the_end_of_a_refused_start_leaves_the_running_hub_alone,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			the_end_is_the_business_of_the_process_that_started,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			the_hubs_virtual_devices_are_not_probed_in_a_secondary,
+			ferry_procs_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

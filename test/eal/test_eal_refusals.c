@@ -286,7 +286,8 @@ tell_pages(const char *name, unsigned int n)
 	return fclose(f);
 }
 
-/* The kernel says: all pages of the reserve are used; so many more may be had. */
+/* The kernel says: all pages of the reserve are used; so many more may be
+ * had. */
 static void
 with_no_page_free(struct eal_outcome *out, void *arg)
 {
@@ -328,7 +329,8 @@ pages_that_are_promised_are_not_free_and_those_beyond_are(void **state)
 	assert_int_equal(ferry_test_leftovers(), 0);
 }
 
-/* A user who has a hugetlbfs of its own beside root's, which is mounted first. */
+/* A user who has a hugetlbfs of its own beside root's, which is mounted
+ * first. */
 #define USER 65533
 
 static void
@@ -482,13 +484,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_secondary_without_a_hub_says_so),
-		cmocka_unit_test(a_runtime_directory_too_long_for_sockets_is_refused),
+		cmocka_unit_test(
+			a_runtime_directory_too_long_for_sockets_is_refused),
 		cmocka_unit_test(limits_of_files_are_told),
 		cmocka_unit_test(a_limit_of_the_address_space_is_told),
 		cmocka_unit_test(a_runtime_directory_without_space_is_told),
 		cmocka_unit_test(system_calls_that_are_refused_are_named),
 		cmocka_unit_test(what_a_sandbox_hides_is_told),
-		cmocka_unit_test(pages_that_are_promised_are_not_free_and_those_beyond_are),
+		cmocka_unit_test(
+		pages_that_are_promised_are_not_free_and_those_beyond_are),
 		cmocka_unit_test(a_mount_that_eal_takes_and_cannot_use_is_told),
 		cmocka_unit_test(a_mount_that_does_not_do_is_told),
 		cmocka_unit_test(no_failure_is_without_words),

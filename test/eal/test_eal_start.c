@@ -251,7 +251,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_error_of_eal_is_the_result),
-		cmocka_unit_test(what_eal_said_last_and_what_matters_is_the_reason),
+		cmocka_unit_test(
+			what_eal_said_last_and_what_matters_is_the_reason),
 		cmocka_unit_test(only_what_eal_opens_is_closed_on_exec),
 		cmocka_unit_test(each_size_of_pages_needs_room_of_its_own),
 	};

@@ -222,7 +222,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_gets_on_is_left_alone),
 		cmocka_unit_test(memory_that_comes_is_progress),
-		cmocka_unit_test(a_lock_of_another_process_is_told_with_its_name),
+		cmocka_unit_test(
+			a_lock_of_another_process_is_told_with_its_name),
 		cmocka_unit_test(a_system_call_that_is_made_again_ends),
 		cmocka_unit_test(a_lock_in_memory_that_nobody_gives_up_ends),
 	};

@@ -17,8 +17,8 @@
 
 #define PAGE 4096
 #define AREA (4 * PAGE)
-/* Without access, on both sides: a move of areas that overlap begins at its end,
- * which may lie as far behind the area as it is long. */
+/* Without access, on both sides: a move of areas that overlap begins at its
+ * end, which may lie as far behind the area as it is long. */
 #define GUARD (AREA + PAGE)
 /* Descriptors of one input. */
 #define MOST 16
@@ -70,7 +70,8 @@ address(struct fuzz_in *in)
 	return kind < 248 ? any % PAGE : any | UINT64_C(1) << 63;
 }
 
-/* Nothing is allocated here; the search for leaks stumbles over the handlers. */
+/* Nothing is allocated here; the search for leaks stumbles over the
+ * handlers. */
 int __lsan_is_turned_off(void);
 int
 __lsan_is_turned_off(void)

@@ -147,7 +147,8 @@ do_recv(struct peer *peer, const struct peer_order *o, uint64_t *count)
 			return -EPROTO;
 		n_kept = RTE_MIN(ret, (int)(ferry_test_random(&random) %
 			RTE_DIM(kept)));
-		/* The first ones stay, so that the order is not the sent one. */
+		/* The first ones stay, so that the order is not the sent
+		 * one. */
 		memcpy(kept, msgs, (size_t)n_kept * sizeof(kept[0]));
 		if (ferry_rx_release(peer->rx, msgs + n_kept,
 				(uint16_t)(ret - n_kept)) != 0)
@@ -422,7 +423,8 @@ peer_check_hub(struct peer *hub, uint32_t endpoints)
 	const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
 	struct peer_report rep = peer_do(hub, &order);
 
-	/* It learns of ends and deaths, and frees memory, when it gets a CPU. */
+	/* It learns of ends and deaths, and frees memory, when it gets a
+	 * CPU. */
 	while (rep.result == 0 && (rep.info.endpoints != endpoints ||
 			rep.info.channels != 0 || rep.info.memory_limbo != 0) &&
 			ferry_test_now_ns() < end) {

@@ -258,7 +258,8 @@ a_long_message_costs_its_length_and_little_more(void **state)
 	ferry_free(ep, get(ep, GIB));
 	assert_in_range(ep->most, GIB, GIB + 60 * MIB);
 	ferry_free(ep, mem);
-	/* Nor does a short one go where there is some room behind a long one. */
+	/* Nor does a short one go where there is some room behind a long
+	 * one. */
 	mem = get(ep, GIB - MIB);
 	small = get(ep, 65536);
 	ferry_free(ep, mem);
@@ -544,17 +545,22 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_blocks_never_overlap_and_lie_in_pieces),
 		cmocka_unit_test(a_stream_of_messages_asks_for_nothing),
-		cmocka_unit_test(a_long_message_costs_its_length_and_little_more),
+		cmocka_unit_test(
+			a_long_message_costs_its_length_and_little_more),
 		cmocka_unit_test(who_needs_little_has_little),
 		cmocka_unit_test(
 			a_peak_is_forgotten_though_there_is_room_elsewhere),
 		cmocka_unit_test(a_full_hub_gives_what_it_has),
-		cmocka_unit_test(without_a_hub_there_is_nothing_new_and_giving_back_is_only_books),
+		cmocka_unit_test(
+	without_a_hub_there_is_nothing_new_and_giving_back_is_only_books),
 		cmocka_unit_test(what_is_not_a_block_is_not_freed),
-		cmocka_unit_test(memory_that_this_process_does_not_have_is_given_back),
+		cmocka_unit_test(
+			memory_that_this_process_does_not_have_is_given_back),
 		cmocka_unit_test(registered_ranges_are_apart_and_whole_pages),
-		cmocka_unit_test(registered_memory_is_shared_and_stays_while_messages_use_it),
-		cmocka_unit_test(a_process_that_was_forked_gets_and_gives_nothing),
+		cmocka_unit_test(
+		registered_memory_is_shared_and_stays_while_messages_use_it),
+		cmocka_unit_test(
+			a_process_that_was_forked_gets_and_gives_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

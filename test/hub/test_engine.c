@@ -666,7 +666,8 @@ main(void)
 		cmocka_unit_test(without_an_engine_a_post_is_a_send),
 		cmocka_unit_test(jobs_of_an_engine_that_goes_are_done_first),
 		cmocka_unit_test(an_end_closes_though_nobody_runs_its_engine),
-		cmocka_unit_test(an_engine_measures_its_lanes_in_the_hubs_memory),
+		cmocka_unit_test(
+			an_engine_measures_its_lanes_in_the_hubs_memory),
 		cmocka_unit_test(moving_between_engines_keeps_order),
 		cmocka_unit_test(one_turn_does_a_bounded_part),
 		cmocka_unit_test(sends_wait_for_a_running_engine),

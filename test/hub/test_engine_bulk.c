@@ -89,7 +89,8 @@ end(struct stage *s, uint64_t len)
 	assert_int_equal(ferry_bulk_release(s->in, 0), 0);
 }
 
-/* A post on another channel is published between the pieces of a huge message. */
+/* A post on another channel is published between the pieces of a huge
+ * message. */
 static void
 a_huge_message_does_not_stop_other_channels(void **state)
 {

@@ -590,11 +590,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_device_is_believed_by_what_it_copies),
-		cmocka_unit_test(memory_that_a_device_cannot_have_is_not_registered),
-		cmocka_unit_test(memory_that_a_lane_may_write_for_ever_is_given_to_nobody),
-		cmocka_unit_test(a_job_costs_what_the_cheapest_lane_takes_for_it),
+		cmocka_unit_test(
+			memory_that_a_device_cannot_have_is_not_registered),
+		cmocka_unit_test(
+		memory_that_a_lane_may_write_for_ever_is_given_to_nobody),
+		cmocka_unit_test(
+			a_job_costs_what_the_cheapest_lane_takes_for_it),
 		cmocka_unit_test(what_is_no_tuning_is_refused),
-		cmocka_unit_test(an_engine_with_many_copies_under_way_lets_them_gather),
+		cmocka_unit_test(
+			an_engine_with_many_copies_under_way_lets_them_gather),
 	};
 
 	return cmocka_run_group_tests(tests, eal_start, NULL);

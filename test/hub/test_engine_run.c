@@ -592,7 +592,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_lcore_runs_an_engine_until_it_is_destroyed),
-		cmocka_unit_test(an_engine_that_is_destroyed_has_left_its_lcore),
+		cmocka_unit_test(
+			an_engine_that_is_destroyed_has_left_its_lcore),
 		cmocka_unit_test(a_service_core_runs_an_engine),
 		cmocka_unit_test(idle_turns_count_as_idle_at_a_service_core),
 		cmocka_unit_test(dma_devices_copy_for_an_engine),

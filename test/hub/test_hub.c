@@ -302,13 +302,15 @@ ends_open_and_close_in_any_order_and_leave_nothing(void **state)
 		struct ferry_endpoint *peer = order & 4 ? a : b;
 
 		if (order & 1) {
-			assert_int_equal(ferry_rx_open(&rx, peer, "c", NULL), 0);
+			assert_int_equal(ferry_rx_open(&rx, peer, "c", NULL),
+					0);
 			assert_int_equal(ferry_rx_peer(rx), FERRY_END_ABSENT);
 			assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);
 		} else {
 			assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);
 			assert_int_equal(ferry_tx_peer(tx), FERRY_END_ABSENT);
-			assert_int_equal(ferry_rx_open(&rx, peer, "c", NULL), 0);
+			assert_int_equal(ferry_rx_open(&rx, peer, "c", NULL),
+					0);
 		}
 		assert_int_equal(ferry_tx_peer(tx), FERRY_END_OPEN);
 		assert_int_equal(ferry_rx_peer(rx), FERRY_END_OPEN);
@@ -756,17 +758,24 @@ main(void)
 		cmocka_unit_test(a_hub_is_made_with_what_it_was_asked_for),
 		cmocka_unit_test(a_hub_with_bad_values_is_not_made),
 		cmocka_unit_test(hubs_of_one_process_are_apart),
-		cmocka_unit_test(a_hub_in_use_is_busy_takes_nothing_new_and_can_be_destroyed_later),
-		cmocka_unit_test(attaching_needs_good_names_and_an_existing_hub),
-		cmocka_unit_test(endpoints_are_limited_and_their_places_come_back),
+		cmocka_unit_test(
+	a_hub_in_use_is_busy_takes_nothing_new_and_can_be_destroyed_later),
+		cmocka_unit_test(
+			attaching_needs_good_names_and_an_existing_hub),
+		cmocka_unit_test(
+			endpoints_are_limited_and_their_places_come_back),
 		cmocka_unit_test(opening_needs_a_good_name_and_a_good_config),
-		cmocka_unit_test(ends_open_and_close_in_any_order_and_leave_nothing),
+		cmocka_unit_test(
+			ends_open_and_close_in_any_order_and_leave_nothing),
 		cmocka_unit_test(an_end_can_be_had_once),
 		cmocka_unit_test(both_sides_must_want_the_same_sizes_or_none),
-		cmocka_unit_test(channels_are_limited_and_their_places_come_back),
+		cmocka_unit_test(
+			channels_are_limited_and_their_places_come_back),
 		cmocka_unit_test(memory_needed_can_be_told_before_to_the_byte),
-		cmocka_unit_test(a_thread_that_ends_and_is_still_attached_is_told),
-		cmocka_unit_test(a_hub_without_descriptors_for_its_memory_says_so),
+		cmocka_unit_test(
+			a_thread_that_ends_and_is_still_attached_is_told),
+		cmocka_unit_test(
+			a_hub_without_descriptors_for_its_memory_says_so),
 		cmocka_unit_test(an_engine_gets_channels_between_its_turns),
 		cmocka_unit_test(a_busy_hub_keeps_no_other_hub_waiting),
 		cmocka_unit_test(a_hub_does_not_go_while_somebody_asks_it),

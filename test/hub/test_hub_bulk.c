@@ -518,10 +518,18 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(registered_memory_is_shared_if_both_ends_say_so, ferry_procs_end),
-		cmocka_unit_test_teardown(engines_copy_what_an_end_and_the_hub_registered, ferry_procs_end),
-		cmocka_unit_test_teardown(what_a_dead_consumer_lent_cannot_be_taken, ferry_procs_end),
-		cmocka_unit_test_teardown(whoever_is_killed_in_the_middle_of_messages_costs_no_memory, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			registered_memory_is_shared_if_both_ends_say_so,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			engines_copy_what_an_end_and_the_hub_registered,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			what_a_dead_consumer_lent_cannot_be_taken,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+		whoever_is_killed_in_the_middle_of_messages_costs_no_memory,
+			ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -629,10 +629,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(channels_are_listed_in_the_order_of_their_making),
-		cmocka_unit_test(a_survivor_keeps_its_messages_beside_a_new_channel_of_the_name),
-		cmocka_unit_test(detaching_closes_all_channels_for_the_other_side),
-		cmocka_unit_test(a_damaged_or_foreign_channel_is_refused_and_nothing_else_changes),
+		cmocka_unit_test(
+			channels_are_listed_in_the_order_of_their_making),
+		cmocka_unit_test(
+		a_survivor_keeps_its_messages_beside_a_new_channel_of_the_name),
+		cmocka_unit_test(
+			detaching_closes_all_channels_for_the_other_side),
+		cmocka_unit_test(
+	a_damaged_or_foreign_channel_is_refused_and_nothing_else_changes),
 		cmocka_unit_test(
 			a_stray_pointer_to_a_channel_that_is_gone_finds_none),
 		cmocka_unit_test(data_flows_between_endpoints_of_two_threads),

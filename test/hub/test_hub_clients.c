@@ -458,15 +458,25 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(who_speaks_late_is_answered, ferry_procs_end),
-		cmocka_unit_test_teardown(who_says_nothing_is_left_in_the_end, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_that_ends_leaves_nothing_open, ferry_procs_end),
-		cmocka_unit_test_teardown(an_endpoint_that_ends_leaves_nothing_behind, ferry_procs_end),
-		cmocka_unit_test_teardown(a_bad_name_makes_no_channel_whoever_asks, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			who_speaks_late_is_answered, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			who_says_nothing_is_left_in_the_end, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_that_ends_leaves_nothing_open, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			an_endpoint_that_ends_leaves_nothing_behind,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_bad_name_makes_no_channel_whoever_asks,
+			ferry_procs_end),
 		cmocka_unit_test_teardown(an_idle_hub_sleeps, ferry_procs_end),
-		cmocka_unit_test_teardown(what_is_no_hub_is_told, ferry_procs_end),
-		cmocka_unit_test_teardown(a_daemon_without_descriptors_can_ask, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_whose_log_is_not_read_goes_on, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			what_is_no_hub_is_told, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_daemon_without_descriptors_can_ask, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_whose_log_is_not_read_goes_on, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

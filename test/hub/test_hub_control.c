@@ -800,17 +800,34 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(nonsense_does_not_harm_the_hub, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_knows_who_asks_from_the_kernel, ferry_procs_end),
-		cmocka_unit_test_teardown(the_silent_and_the_deaf_keep_nobody_waiting, ferry_procs_end),
-		cmocka_unit_test_teardown(a_pidfd_is_known_by_what_it_does, ferry_procs_end),
-		cmocka_unit_test_teardown(without_pidfd_open_attaching_is_refused_in_words, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_without_descriptors_refuses_newcomers_and_serves_the_others, ferry_procs_end),
-		cmocka_unit_test_teardown(a_process_without_descriptors_is_told_and_goes_on_with_those_it_has, ferry_procs_end),
-		cmocka_unit_test_teardown(the_hub_removes_the_sockets_of_the_dead_and_of_no_other, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hubs_name_is_taken_as_long_as_somebody_listens_there, ferry_procs_end),
-		cmocka_unit_test_teardown(another_user_is_refused, ferry_procs_end),
-		cmocka_unit_test_teardown(a_child_does_not_act_for_its_parent, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			nonsense_does_not_harm_the_hub, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_knows_who_asks_from_the_kernel, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			the_silent_and_the_deaf_keep_nobody_waiting,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_pidfd_is_known_by_what_it_does, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			without_pidfd_open_attaching_is_refused_in_words,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+	a_hub_without_descriptors_refuses_newcomers_and_serves_the_others,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+	a_process_without_descriptors_is_told_and_goes_on_with_those_it_has,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			the_hub_removes_the_sockets_of_the_dead_and_of_no_other,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hubs_name_is_taken_as_long_as_somebody_listens_there,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			another_user_is_refused, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_child_does_not_act_for_its_parent, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

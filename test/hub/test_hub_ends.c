@@ -279,12 +279,22 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_killed_hub_is_known_to_sleepers_at_once_and_can_be_started_again, ferry_procs_end),
-		cmocka_unit_test_teardown(streams_end_when_the_hub_is_killed, ferry_procs_end),
-		cmocka_unit_test_teardown(a_destroyed_hub_wakes_sleepers_and_waits_for_them_to_leave, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_with_a_secondary_that_stays_is_busy_until_it_dies, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_that_is_not_there_is_an_error, ferry_procs_end),
-		cmocka_unit_test_teardown(secondaries_come_and_go_and_the_hubs_device_works_on, ferry_procs_end),
+		cmocka_unit_test_teardown(
+	a_killed_hub_is_known_to_sleepers_at_once_and_can_be_started_again,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			streams_end_when_the_hub_is_killed, ferry_procs_end),
+		cmocka_unit_test_teardown(
+		a_destroyed_hub_wakes_sleepers_and_waits_for_them_to_leave,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_with_a_secondary_that_stays_is_busy_until_it_dies,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_that_is_not_there_is_an_error, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			secondaries_come_and_go_and_the_hubs_device_works_on,
+			ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

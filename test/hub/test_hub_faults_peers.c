@@ -414,7 +414,8 @@ main(int argc, char *argv[])
 		cmocka_unit_test_teardown(a_hub_with_a_socket_is_made_or_not,
 			ferry_procs_end),
 		cmocka_unit_test_teardown(
-			what_a_hub_could_not_sweep_it_sweeps_later, ferry_procs_end),
+			what_a_hub_could_not_sweep_it_sweeps_later,
+			ferry_procs_end),
 		cmocka_unit_test_teardown(
 			a_client_whose_calls_fail_is_told_and_leaves_nothing,
 			ferry_procs_end),

@@ -397,14 +397,30 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_killed_endpoint_gives_its_memory_back, ferry_procs_end),
-		cmocka_unit_test_teardown(memory_of_the_dead_waits_for_who_copies_there, ferry_procs_end),
-		cmocka_unit_test_teardown(memory_of_the_dead_goes_back_when_who_copied_there_dies, ferry_procs_end),
-		cmocka_unit_test_teardown(a_stopped_process_keeps_what_it_copies, ferry_procs_end),
-		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_give_in_time_is_not_given, ferry_procs_end),
-		cmocka_unit_test_teardown(memory_waits_also_if_only_the_channel_is_closed, ferry_procs_end),
-		cmocka_unit_test_teardown(buffers_that_a_dead_consumer_lent_are_not_given_out, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_in_limbo_is_destroyed_when_all_have_left, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_killed_endpoint_gives_its_memory_back,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			memory_of_the_dead_waits_for_who_copies_there,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			memory_of_the_dead_goes_back_when_who_copied_there_dies,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_stopped_process_keeps_what_it_copies,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			what_a_stopped_hub_could_not_give_in_time_is_not_given,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			memory_waits_also_if_only_the_channel_is_closed,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			buffers_that_a_dead_consumer_lent_are_not_given_out,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_in_limbo_is_destroyed_when_all_have_left,
+			ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

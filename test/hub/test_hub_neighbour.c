@@ -303,7 +303,8 @@ main(int argc, char *argv[])
 			ferry_procs_end),
 		cmocka_unit_test_teardown(the_pidfd_of_who_died_is_forgotten,
 			ferry_procs_end),
-		cmocka_unit_test_teardown(a_flood_shuts_nobody_out, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_flood_shuts_nobody_out, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

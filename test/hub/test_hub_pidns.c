@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Processes in pid namespaces of their own, as in containers: the main process of
- * each is number 1. Bulk messages from private memory, which lies at the same
- * addresses in all of them, arrive as they were sent.
+ * Processes in pid namespaces of their own, as in containers: the main process
+ * of each is number 1. Bulk messages from private memory, which lies at the
+ * same addresses in all of them, arrive as they were sent.
  */
 
 #include <errno.h>
@@ -42,8 +42,8 @@ static struct {
 	bool private;
 } *how;
 
-/* From here on processes that are started have a pid namespace of their own: the
- * way back, or -1 if the kernel does not allow it. */
+/* From here on processes that are started have a pid namespace of their own:
+ * the way back, or -1 if the kernel does not allow it. */
 static int
 namespace_enter(void)
 {
@@ -189,7 +189,8 @@ recv_here(struct peer *peer)
 	return recv_all(peer->rx, NULL);
 }
 
-/* In the hub's process: a thread of its own is the consumer, beside an engine. */
+/* In the hub's process: a thread of its own is the consumer, beside an
+ * engine. */
 static int
 recv_in_hub(struct peer *peer)
 {
@@ -278,8 +279,8 @@ a_hub_of_the_same_number_takes_nothing_for_its_own(void **state)
 	peer_exit_hub(&hub);
 }
 
-/* The number that its peer has is its own here: without a hub that would live for
- * ever. */
+/* The number that its peer has is its own here: without a hub that would live
+ * for ever. */
 static void
 without_a_hub_nobody_waits_for_a_namesake(void **state)
 {
@@ -304,7 +305,8 @@ without_a_hub_nobody_waits_for_a_namesake(void **state)
 	ferry_proc_kill(&rx.proc);
 }
 
-/* What a fork of a hub may not do, if its number is the hub's: 0, or the line. */
+/* What a fork of a hub may not do, if its number is the hub's: 0, or the
+ * line. */
 static int
 act_as_namesake(struct peer *peer)
 {
@@ -376,10 +378,17 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(two_processes_of_the_same_number_exchange_messages, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_of_the_same_number_takes_nothing_for_its_own, ferry_procs_end),
-		cmocka_unit_test_teardown(without_a_hub_nobody_waits_for_a_namesake, ferry_procs_end),
-		cmocka_unit_test_teardown(a_fork_of_the_same_number_is_told, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			two_processes_of_the_same_number_exchange_messages,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_of_the_same_number_takes_nothing_for_its_own,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			without_a_hub_nobody_waits_for_a_namesake,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_fork_of_the_same_number_is_told, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -616,14 +616,27 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_secondary_posts_from_hugepages_and_copies_other_memory_itself, ferry_procs_end),
-		cmocka_unit_test_teardown(what_a_killed_producer_posted_is_received, ferry_procs_end),
-		cmocka_unit_test_teardown(what_a_killed_producer_posted_is_received_without_an_engine, ferry_procs_end),
-		cmocka_unit_test_teardown(a_producer_survives_killed_consumers, ferry_procs_end),
-		cmocka_unit_test_teardown(a_producer_does_what_a_killed_hub_has_not_done, ferry_procs_end),
-		cmocka_unit_test_teardown(posts_of_a_stopped_producer_arrive, ferry_procs_end),
-		cmocka_unit_test_teardown(posts_wait_for_a_stopped_hub, ferry_procs_end),
-		cmocka_unit_test_teardown(what_neither_hub_nor_producer_has_done_is_lost_and_told, ferry_procs_end),
+		cmocka_unit_test_teardown(
+		a_secondary_posts_from_hugepages_and_copies_other_memory_itself,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			what_a_killed_producer_posted_is_received,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+		what_a_killed_producer_posted_is_received_without_an_engine,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_producer_survives_killed_consumers, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_producer_does_what_a_killed_hub_has_not_done,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			posts_of_a_stopped_producer_arrive, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			posts_wait_for_a_stopped_hub, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			what_neither_hub_nor_producer_has_done_is_lost_and_told,
+			ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -100,7 +100,8 @@ await_above(const uint64_t *counter, uint64_t value)
 	}
 }
 
-/* Every slot is somewhere, by the hub's list, while the survivor stands still. */
+/* Every slot is somewhere, by the hub's list, while the survivor stands
+ * still. */
 static void
 check_census(struct peer *hub, uint32_t survivors)
 {
@@ -257,9 +258,14 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(data_flows_whole_and_in_order_whoever_opens_first, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hundred_killed_secondaries_lose_nothing_and_cost_nothing, ferry_procs_end),
-		cmocka_unit_test_teardown(a_stopped_process_is_not_dead, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			data_flows_whole_and_in_order_whoever_opens_first,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+		a_hundred_killed_secondaries_lose_nothing_and_cost_nothing,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_stopped_process_is_not_dead, ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

@@ -412,14 +412,28 @@ int
 main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(what_a_stopped_hub_could_not_answer_in_time_was_never_asked, ferry_procs_end),
-		cmocka_unit_test_teardown(what_a_hub_cannot_tell_it_undoes, ferry_procs_end),
-		cmocka_unit_test_teardown(attaches_that_a_stopped_hub_did_not_answer_leave_nothing, ferry_procs_end),
-		cmocka_unit_test_teardown(a_stopped_hub_takes_back_later_what_was_given_back, ferry_procs_end),
-		cmocka_unit_test_teardown(a_hub_that_is_killed_during_a_request_is_missed_at_once, ferry_procs_end),
-		cmocka_unit_test_teardown(time_in_which_nobody_ran_is_nobodys_fault, ferry_procs_end),
-		cmocka_unit_test_teardown(messages_flow_beside_a_stopped_hub, ferry_procs_end),
-		cmocka_unit_test_teardown(a_death_beside_a_stopped_hub_is_told_when_it_goes_on, ferry_procs_end),
+		cmocka_unit_test_teardown(
+		what_a_stopped_hub_could_not_answer_in_time_was_never_asked,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			what_a_hub_cannot_tell_it_undoes, ferry_procs_end),
+		cmocka_unit_test_teardown(
+		attaches_that_a_stopped_hub_did_not_answer_leave_nothing,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_stopped_hub_takes_back_later_what_was_given_back,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_hub_that_is_killed_during_a_request_is_missed_at_once,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			time_in_which_nobody_ran_is_nobodys_fault,
+			ferry_procs_end),
+		cmocka_unit_test_teardown(
+			messages_flow_beside_a_stopped_hub, ferry_procs_end),
+		cmocka_unit_test_teardown(
+			a_death_beside_a_stopped_hub_is_told_when_it_goes_on,
+			ferry_procs_end),
 	};
 
 	if (argc > 1) /* one of them, by name */

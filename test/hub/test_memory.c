@@ -353,14 +353,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(blocks_are_everybodys_memory_and_hold_what_is_written),
+		cmocka_unit_test(
+			blocks_are_everybodys_memory_and_hold_what_is_written),
 		cmocka_unit_test(exhaustion_is_no_harm),
 		cmocka_unit_test(an_endpoint_that_ends_gives_all_back),
-		cmocka_unit_test(a_hub_that_is_shut_gives_nothing_and_takes_back),
+		cmocka_unit_test(
+			a_hub_that_is_shut_gives_nothing_and_takes_back),
 		cmocka_unit_test(memory_waits_for_what_the_engine_copies_there),
-		cmocka_unit_test(memory_waits_for_a_producer_that_took_a_lent_buffer),
+		cmocka_unit_test(
+			memory_waits_for_a_producer_that_took_a_lent_buffer),
 		cmocka_unit_test(an_end_that_was_not_started_ends_no_messages),
-		cmocka_unit_test(registered_memory_is_known_to_eal_as_long_as_anybody_wants_it),
+		cmocka_unit_test(
+		registered_memory_is_known_to_eal_as_long_as_anybody_wants_it),
 	};
 
 	return cmocka_run_group_tests(tests, hub_eal_start, NULL);

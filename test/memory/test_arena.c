@@ -365,12 +365,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_use_never_overlaps_and_coalesces_back_to_one_piece),
+		cmocka_unit_test(
+		random_use_never_overlaps_and_coalesces_back_to_one_piece),
 		cmocka_unit_test(it_can_be_exhausted_to_the_last_grain),
 		cmocka_unit_test(free_pieces_apart_do_not_add_up),
 		cmocka_unit_test(neighbours_join_from_either_side),
-		cmocka_unit_test(what_is_long_starts_on_a_hugepage_if_there_is_such_a_piece),
-		cmocka_unit_test(the_books_have_room_for_a_hole_beside_every_piece),
+		cmocka_unit_test(
+		what_is_long_starts_on_a_hugepage_if_there_is_such_a_piece),
+		cmocka_unit_test(
+			the_books_have_room_for_a_hole_beside_every_piece),
 		cmocka_unit_test(sizes_out_of_range_get_nothing),
 		cmocka_unit_test(a_ragged_size_is_rounded_down_to_the_grain),
 	};

@@ -29,10 +29,11 @@
  * Claims are of any unit that is FREE, wherever "next" points to: it is a hint.
  * K1 is done for one or two units before K2.
  *
- * K5 is a compare-and-exchange in the code, from the party's own mark. It differs
- * from the store here only if an end has made the claim VOID, because it does not
- * wait for that party: the unit is not DONE then, as if the party had died at K4,
- * and the block is not used again before the party has been at K6.
+ * K5 is a compare-and-exchange in the code, from the party's own mark. It
+ * differs from the store here only if an end has made the claim VOID, because
+ * it does not wait for that party: the unit is not DONE then, as if the party
+ * had died at K4, and the block is not used again before the party has been at
+ * K6.
  *
  * Proved: a unit is copied by one living party at a time; nothing is read from
  * the source or written to the destination after its O4; DONE only after the
@@ -48,8 +49,8 @@
  * -DFAILURE: the server may find that it cannot copy.
  *
  * -DALONE: the last message is not for the server, which may come late all the
- * same. An end that finds the server's mark there makes the unit FREE, whatever the
- * server does, and does not wait for its K6.
+ * same. An end that finds the server's mark there makes the unit FREE, whatever
+ * the server does, and does not wait for its K6.
  *
  * What the model also holds without: a look at dst_gen beside that at gen (K3).
  *
@@ -515,7 +516,8 @@ active proctype server()
 {
 	byte g, from, to, c, s, k;
 
-	/* Spin knows the outer label without the "unless", the inner with it. */
+	/* Spin knows the outer label without the "unless", the inner with
+	 * it. */
 end_waiting:
 	{
 end_idle:

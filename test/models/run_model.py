@@ -29,7 +29,8 @@ MEMORY = 1000
 COLLAPSED = ['claim']
 # Steps of the longest run; one that is longer cuts the search short.
 DEPTH = 100000
-# For each run of a program, of which the longest takes 10 with a CPU of its own.
+# For each run of a program, of which the longest takes 10 with a CPU of its
+# own.
 SECONDS = 1500
 
 # What holds, and each way of breaking it: "X" must fail by a state that no run

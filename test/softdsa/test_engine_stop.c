@@ -427,7 +427,7 @@ main(void)
 			what_was_given_up_is_not_taken_up_by_others,
 			fleet_setup),
 		cmocka_unit_test_setup(
-			memory_of_endpoints_beside_such_a_device_is_not_given_out,
+		memory_of_endpoints_beside_such_a_device_is_not_given_out,
 			fleet_setup),
 	};
 

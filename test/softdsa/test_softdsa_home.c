@@ -713,7 +713,8 @@ test_removed_is_what_was_made(void **state)
 	close(dir.lock);
 }
 
-/* Who reads what the program writes comes to its end when the program closes. */
+/* Who reads what the program writes comes to its end when the program
+ * closes. */
 static void
 test_the_watcher_keeps_no_file_open(void **state)
 {

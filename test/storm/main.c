@@ -244,7 +244,8 @@ everything(uint64_t minutes)
 	while ((now = ferry_test_now_ns()) < end && storm_wrong() == 0 &&
 			!storm_is_asked_to_end()) {
 		conductor.until_ns = RTE_MIN(end, now + ROUND_NS);
-		/* The last hub ends in good order, so that what is left shows. */
+		/* The last hub ends in good order, so that what is left
+		 * shows. */
 		if (end - now < 2 * ROUND_NS) {
 			conductor.until_ns = end;
 			conductor.weights[EVENT_KILL_HUB] = 0;

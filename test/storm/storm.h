@@ -233,7 +233,8 @@ uint64_t storm_wrong(void);
 /** The worker enters a place: its number is in the calling thread. */
 void storm_at(enum storm_place place);
 
-/** This thread is that worker from now on; what it draws depends on the seed. */
+/** This thread is that worker from now on; what it draws depends on the
+ * seed. */
 void storm_is(unsigned int worker, uint64_t seed);
 
 /**

@@ -9,14 +9,15 @@
  * - shutdown, prctl, pthread_setschedparam, sched_yield: libferry does without
  *   what they are for.
  * - clock_gettime, nanosleep, usleep, getpid, getuid, geteuid, sched_getcpu,
- *   the pthread calls for mutexes, attributes and condition variables, sigaction,
- *   pthread_sigmask: with the arguments they get they cannot fail on Linux.
+ *   the pthread calls for mutexes, attributes and condition variables,
+ *   sigaction, pthread_sigmask: with the arguments they get they cannot fail on
+ *   Linux.
  * - epoll_wait, poll, ppoll: they fail with EINTR only. timerfd_settime and
  *   eventfd_write: they cannot fail on a descriptor of that kind.
  * - pthread_join, pthread_clockjoin_np: a failure means that the thread is not
  *   there.
- * - fread, fgets, fscanf, getmntent, fprintf and others of stdio: they fail like
- *   the end of the file, which tests of the readers have.
+ * - fread, fgets, fscanf, getmntent, fprintf and others of stdio: they fail
+ *   like the end of the file, which tests of the readers have.
  * - write, pwrite, fsync, fwrite fail on disks that are full; that is a test of
  *   the calibration file.
  * - what unlinks, and the rte_ calls that undo something: as close.

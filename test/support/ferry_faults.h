@@ -44,7 +44,8 @@ void ferry_faults_arm(uint32_t k, enum ferry_fault_kind kind);
 
 /**
  * From the next ferry_faults_arm() on, only the first so many calls of each
- * function count and can fail; 0: all. For loops over many things that are alike.
+ * function count and can fail; 0: all. For loops over many things that are
+ * alike.
  */
 void ferry_faults_each(uint32_t most);
 

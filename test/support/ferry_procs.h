@@ -78,7 +78,8 @@ unsigned int ferry_test_leftovers(void);
 /** Remove what processes of the prefix have left. */
 void ferry_test_clean(void);
 
-/** The teardown of such a test: kill its processes and remove what they left. */
+/** The teardown of such a test: kill its processes and remove what they
+ * left. */
 int ferry_procs_end(void **state);
 
 /** Memory that the forked processes share with the test, zeroed. */

@@ -245,7 +245,8 @@ ferry_test_check(const void *buf, size_t len, uint64_t seed)
 	return -1;
 }
 
-/* How often the monitor of a process's hub has waited, and how long it has run. */
+/* How often the monitor of a process's hub has waited, and how long it has
+ * run. */
 struct activity {
 	unsigned long waits;
 	unsigned long ticks;

@@ -370,7 +370,7 @@ main(void)
 		cmocka_unit_test(no_wakeup_between_processes_is_lost),
 		cmocka_unit_test(settle_works_where_the_kernel_offers_it),
 		cmocka_unit_test(
-			after_settling_every_ringer_sees_that_the_owner_may_sleep),
+		after_settling_every_ringer_sees_that_the_owner_may_sleep),
 	};
 
 	return cmocka_run_group_tests_name("bell", tests, NULL, NULL);

@@ -412,9 +412,9 @@ a_policy_can_be_changed_while_waiting(void **state)
 	ferry_bell_init(&s.bell);
 	assert_int_equal(pthread_create(&thread, NULL, switched_main, &s), 0);
 	/*
-	 * The shout ends a sleep: without it the sleeper would be late by almost
-	 * the nap of 100 ms each time, as it has only begun. It may be late by
-	 * that on a busy machine, but not each time.
+	 * The shout ends a sleep: without it the sleeper would be late by
+	 * almost the nap of 100 ms each time, as it has only begun. It may be
+	 * late by that on a busy machine, but not each time.
 	 */
 	for (i = 1; i <= 24 || (quick < 4 && i <= 500); i++) {
 		enum ferry_wait_policy policy =
@@ -521,7 +521,8 @@ main(void)
 		cmocka_unit_test(without_bell_or_recheck_no_policy_sleeps),
 		cmocka_unit_test(
 			a_recheck_that_cries_wolf_does_not_keep_the_core),
-		cmocka_unit_test(under_every_policy_two_threads_can_share_a_cpu),
+		cmocka_unit_test(
+			under_every_policy_two_threads_can_share_a_cpu),
 		cmocka_unit_test(a_policy_can_be_changed_while_waiting),
 		cmocka_unit_test(power_without_waitpkg_never_watches),
 		cmocka_unit_test(power_with_waitpkg_watches_the_bell),

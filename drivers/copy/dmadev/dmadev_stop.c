@@ -23,8 +23,8 @@
 
 /* The state is looked at so often. */
 #define NAP_NS 200000
-/* What failed for lack of a descriptor, thread or memory is tried again after so
- * many looks: 100 ms. */
+/* What failed for lack of a descriptor, thread or memory is tried again after
+ * so many looks: 100 ms. */
 #define AGAIN_NAPS 500
 
 /* Belongs to the thread once that runs. */
@@ -80,8 +80,8 @@ unbind_open(const char *name)
 	return fd < 0 ? -error : fd;
 }
 
-/* Have the kernel asked to disable the queue. Returns 0 or negative errno; -EAGAIN
- * if there is no thread to be had. */
+/* Have the kernel asked to disable the queue. Returns 0 or negative errno;
+ * -EAGAIN if there is no thread to be had. */
 static int
 unbind_start(const char *name)
 {

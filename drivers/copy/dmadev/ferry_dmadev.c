@@ -24,7 +24,8 @@
 
 /* Design decision 13: one doorbell for so many operations. */
 #define DOORBELL_OPS 32
-/* Nothing but arithmetic limits a job; this keeps sums of them far from 2^64. */
+/* Nothing but arithmetic limits a job; this keeps sums of them far from
+ * 2^64. */
 #define MAX_JOB (UINT64_C(1) << 40)
 /* Default of ferry_copy_dmadev_config.close_wait_ms. */
 #define CLOSE_WAIT_MS 1000
@@ -245,7 +246,8 @@ has_room(struct dmadev_lane *dl)
 	return dl->room > 0;
 }
 
-/* Make operations of the job at cut. False if the device has no room for all. */
+/* Make operations of the job at cut. False if the device has no room for
+ * all. */
 static bool
 job_cut(struct dmadev_lane *dl, struct dmadev_job *job)
 {

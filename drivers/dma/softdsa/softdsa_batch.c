@@ -38,8 +38,8 @@ address(struct softdsa_wq *wq, const struct softdsa_desc *d,
 		softdsa_count(&wq->counts.unreported, 1);
 }
 
-/* Execute one that is no batch, whose end is zeroed but for its work queue. False
- * if the queue was stopped in between. */
+/* Execute one that is no batch, whose end is zeroed but for its work queue.
+ * False if the queue was stopped in between. */
 static bool
 execute_one(struct softdsa_engine *e, struct softdsa_wq *wq,
 		const struct softdsa_desc *d, bool in_batch,
