@@ -96,7 +96,8 @@ start_hub()
 	# it says so itself.
 	for ((i = 0; i < 200; i++)); do
 		kill -0 $hub_pid 2> /dev/null ||
-			die "the hub did not start: $(last_words "$tmp/hub.log")"
+			die "the hub did not start:" \
+				"$(last_words "$tmp/hub.log")"
 		! grep -qi ready "$tmp/hub.log" || return 0
 		sleep 0.1
 	done

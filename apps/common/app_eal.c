@@ -111,7 +111,8 @@ app_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 		line = option_line(text);
 		if (line != NULL)
 			app_error("%s among EAL's options, which stand before "
-				"--; those of the program stand after it", line);
+				"--; those of the program stand after it",
+				line);
 		else
 			app_error("%s", args->error);
 	}

@@ -142,9 +142,9 @@ report_begin(struct perf *p)
 		return;
 	machine_lines(p, p->table, "");
 	fprintf(p->table, "\n%-*s %-14s %7s %-5s %7s %-11s %5s %8s %8s %8s "
-		"%8s %5s %5s  %s\n", p->name_width, "scenario", "metric", "value", "unit",
-		"bound", "of", "ratio", "p50", "p99", "p99.9", "max",
-		"99/50", "99/99", "target, met?");
+		"%8s %5s %5s  %s\n", p->name_width, "scenario", "metric",
+		"value", "unit", "bound", "of", "ratio", "p50", "p99", "p99.9",
+		"max", "99/50", "99/99", "target, met?");
 }
 
 void
@@ -152,31 +152,32 @@ report_end(struct perf *p)
 {
 	static const char text[] =
 "\n"
-"ratio: median of the pairs' ratios to the bound measured beside it; 99/50 and\n"
-"99/99: p99 over the bound's p50 and p99. Times are those of a one-way trip\n"
-"(latency), a burst of 32 (rate) and one send or copy (stream).\n"
-"latency: both cores spin. line: a cache line to and fro; bare: one copy behind\n"
-"a flag. rate: one core sends, one receives. stream: one core rewrites and\n"
-"sends, one receives and reads a word; in the bound one copies and one is idle.\n"
-"Every sender rewrites its buffer before each send, except in bound-copy, where\n"
-"nobody receives. All content was verified in a first, untimed round.\n";
+"ratio: median of the pairs' ratios to the bound measured beside it; 99/50\n"
+"and 99/99: p99 over the bound's p50 and p99. Times are those of a one-way\n"
+"trip (latency), a burst of 32 (rate) and one send or copy (stream).\n"
+"latency: both cores spin. line: a cache line to and fro; bare: one copy\n"
+"behind a flag. rate: one core sends, one receives. stream: one core rewrites\n"
+"and sends, one receives and reads a word; in the bound one copies and one is\n"
+"idle. Every sender rewrites its buffer before each send, except in\n"
+"bound-copy, where nobody receives. All content was verified in a first,\n"
+"untimed round.\n";
 	static const char lanes[] =
 "With engines: the bound is the same channel moved to no engine, so that who\n"
 "sends copies; times run from the send or post to the receipt. never-slower:\n"
 "round trips, then the sending alone. mode, sender-cpu: one sends with some\n"
 "posts pending, one receives and reads a word; or each message is consumed\n"
-"before the next. offload: one thread keeps a device full, nobody receives; the\n"
-"posts are written and received. The CPU time of the sender, and of all threads\n"
-"together, is that without writing the payloads; \"all\" has the devices'\n"
-"threads, which on hardware there are not.\n";
+"before the next. offload: one thread keeps a device full, nobody receives;\n"
+"the posts are written and received. The CPU time of the sender, and of all\n"
+"threads together, is that without writing the payloads; \"all\" has the\n"
+"devices' threads, which on hardware there are not.\n";
 
 	static const char bulk[] =
-"Bulk messages: one way from ferry_bulk_send() until the receiver has all of it,\n"
-"which waits for it; the sender rewrites untimed and then only waits. stream and\n"
-"workloads: rewriting is timed, the p's are of single messages from send to\n"
-"receipt. read: until every byte was added up, beside awaiting all of it first.\n"
-"1x, 2x: bare copies between the same places, by the sender alone, or half each.\n"
-"Shares are percents of the bytes.\n";
+"Bulk messages: one way from ferry_bulk_send() until the receiver has all of\n"
+"it, which waits for it; the sender rewrites untimed and then only waits.\n"
+"stream and workloads: rewriting is timed, the p's are of single messages\n"
+"from send to receipt. read: until every byte was added up, beside awaiting\n"
+"all of it first. 1x, 2x: bare copies between the same places, by the sender\n"
+"alone, or half each. Shares are percents of the bytes.\n";
 
 	if (p->csv != NULL)
 		fprintf(p->csv, "# steal %.2f %%\n",
@@ -190,8 +191,8 @@ report_end(struct perf *p)
 		fputs(bulk, p->table);
 	if (p->side.pool.pages != NULL)
 		fprintf(p->table, "pool: %s pages. ", p->side.pool.pages);
-	fprintf(p->table, "Steal time during the run: %.2f %%. %u of %u targets "
-		"met.\n", 100 * machine_steal(&p->machine),
+	fprintf(p->table, "Steal time during the run: %.2f %%. %u of %u "
+		"targets met.\n", 100 * machine_steal(&p->machine),
 		p->targets - p->missed, p->targets);
 }
 

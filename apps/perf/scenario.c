@@ -433,8 +433,8 @@ scenario_left_out(const struct perf_options *o, char *out, size_t len)
 			used > 0 ? ", " : "", sc->name);
 	}
 	if (used > 0 && used < len)
-		snprintf(out + used, len - used, " left out: more hugepages are "
-			"needed, free ones of %" PRIu64 " MiB or more",
+		snprintf(out + used, len - used, " left out: more hugepages "
+			"are needed, free ones of %" PRIu64 " MiB or more",
 			(side_memory() + least + BULK_AIR) / MIB + 1);
 	return used > 0;
 }

@@ -201,7 +201,8 @@ ferry_board_announce(struct ferry_channel_shared *ch,
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* P3, P4: pairs with the release of E1, so that the server looked up
 	 * below is the one that asked, or a later one. */
-	if (likely(__atomic_load_n(&ch->service.watch, __ATOMIC_RELAXED) == 0) ||
+	if (likely(__atomic_load_n(&ch->service.watch,
+				__ATOMIC_RELAXED) == 0) ||
 			__atomic_exchange_n(&ch->service.watch, 0,
 				__ATOMIC_ACQUIRE) == 0)
 		return;

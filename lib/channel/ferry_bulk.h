@@ -15,8 +15,8 @@
  *     producer                              consumer
  *     ferry_bulk_send(tx, &iov, 1, NULL,    ferry_rx_recv(rx, &msg, 1)
  *             &out)                         ferry_msg_is_bulk(&msg)
- *     ...                                   ferry_bulk_accept(rx, &msg, NULL, 0,
- *     ferry_bulk_wait(out, UINT64_MAX)              &in)
+ *     ...                                   ferry_bulk_accept(rx, &msg, NULL,
+ *     ferry_bulk_wait(out, UINT64_MAX)              0, &in)
  *     ferry_bulk_close(out)                 ferry_bulk_await(in, in_len, ...)
  *                                           ... read ferry_bulk_data(in) ...
  *                                           ferry_bulk_release(in, ...)

@@ -177,7 +177,8 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 			break;
 		slot = tx->free[(tx->free_head + i) & tx->free_mask];
 		dst = ferry_tx_slot(tx, slot);
-		ferry_desc_put(ferry_desc_at(&tx->end.fwd, i), (struct ferry_desc) {
+		ferry_desc_put(ferry_desc_at(&tx->end.fwd, i),
+				(struct ferry_desc) {
 			.slot = slot,
 			.len = buf->len,
 			.tag = buf->tag,
@@ -193,7 +194,8 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 		}
 	}
 	/* Returns when every byte is there: publish only then. */
-	if (n_jobs > 0 && ferry_copier_copy(tx->end.copier, jobs, n_jobs) != 0) {
+	if (n_jobs > 0 &&
+			ferry_copier_copy(tx->end.copier, jobs, n_jobs) != 0) {
 		ret = -EIO;
 		i = 0;
 	}

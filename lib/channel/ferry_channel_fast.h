@@ -81,11 +81,12 @@ ferry_tx_refill(struct ferry_tx *tx)
 	n = RTE_MIN(n, room);
 	for (i = 0; i < n; i++) {
 		/* Read once: what is checked is what is used. */
-		const uint32_t slot = __atomic_load_n((const uint32_t *)
-				ferry_ring_place(&tx->end.back, i, sizeof(slot)),
-				__ATOMIC_RELAXED);
+		const uint32_t *place = (const uint32_t *)
+			ferry_ring_place(&tx->end.back, i, sizeof(*place));
+		const uint32_t slot = __atomic_load_n(place, __ATOMIC_RELAXED);
 
-		if (unlikely(slot >= tx->end.n_slots || tx->end.held[slot] != 0)) {
+		if (unlikely(slot >= tx->end.n_slots ||
+				tx->end.held[slot] != 0)) {
 			/* The slot that should stand there is lost. */
 			tx->broken = true;
 			continue;
@@ -152,7 +153,8 @@ ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 	for (i = 0; i < have; i++) {
 		uint32_t slot = tx->free[tx->free_head++ & tx->free_mask];
 
-		__atomic_store_n(&tx->end.held[slot], tx->end.epoch, __ATOMIC_RELAXED);
+		__atomic_store_n(&tx->end.held[slot], tx->end.epoch,
+				__ATOMIC_RELAXED);
 		msgs[i].data = ferry_tx_slot(tx, slot);
 		msgs[i].len = tx->end.slot_size;
 		msgs[i].tag = 0;
@@ -293,12 +295,13 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		ret = FERRY_E_CORRUPT;
 	if (unlikely(ret != 0)) {
 		while (i-- > 0)
-			__atomic_store_n(&tx->end.held[msgs[i].id], tx->end.epoch,
-					__ATOMIC_RELAXED);
+			__atomic_store_n(&tx->end.held[msgs[i].id],
+					tx->end.epoch, __ATOMIC_RELAXED);
 		return ret;
 	}
 	for (i = 0; i < n; i++) {
-		ferry_desc_put(ferry_desc_at(&tx->end.fwd, i), (struct ferry_desc) {
+		ferry_desc_put(ferry_desc_at(&tx->end.fwd, i),
+				(struct ferry_desc) {
 			.slot = msgs[i].id,
 			.len = msgs[i].len,
 			.tag = msgs[i].tag,
@@ -353,7 +356,8 @@ ferry_tx_send_cells(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		const struct ferry_buf *buf = &bufs[i];
 		struct ferry_cell *cell;
 
-		if (buf->len > FERRY_CELL_DATA || buf->len > tx->end.slot_size ||
+		if (buf->len > FERRY_CELL_DATA ||
+				buf->len > tx->end.slot_size ||
 				!ferry_tx_has_cells(tx, 1))
 			break;
 		cell = &tx->end.cells[tx->cell_head % FERRY_N_CELLS];
@@ -559,8 +563,8 @@ ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 
 		ret = ferry_rx_take_cell(rx, &msgs[i]);
 		if (ret == 0)
-			ret = ferry_rx_take_ring(rx, &rx->end.fwd, &msgs[i], n - i,
-					&later);
+			ret = ferry_rx_take_ring(rx, &rx->end.fwd, &msgs[i],
+					n - i, &later);
 		if (ret == 0)
 			ret = ferry_rx_take_ring(rx, &rx->out, &msgs[i], n - i,
 					&later);
@@ -700,7 +704,8 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 	}
 	/* As in ferry_bell_ring_if(). */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&rx->end.shared->tx.may_sleep, __ATOMIC_RELAXED) != 0)
+	if (__atomic_load_n(&rx->end.shared->tx.may_sleep,
+			__ATOMIC_RELAXED) != 0)
 		ferry_rx_wake_producer(rx);
 	return ret;
 }

@@ -151,7 +151,8 @@ ferry_post_progress(struct ferry_tx *tx)
 			ferry_server_retell(p->server, tx->end.boards.number);
 		}
 		account(tx);
-	} while (p->self && p->jobs.at != p->done && tx->end.copier->nb_open <= 1 &&
+	} while (p->self && p->jobs.at != p->done &&
+			tx->end.copier->nb_open <= 1 &&
 			ferry_post_over(tx) == 0);
 	if (p->self && p->jobs.at == p->done && tx->end.copier->nb_open <= 1)
 		self_end(tx);
@@ -736,7 +737,8 @@ ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 	/* One line that seldom changes says that there is nothing to decide: a
 	 * few nanoseconds more are 5 % of a message of 1 KiB. */
 	if (likely(__atomic_load_n(&service->mode, __ATOMIC_RELAXED) ==
-			FERRY_MODE_LATENCY && tx->end.mode == FERRY_MODE_LATENCY &&
+			FERRY_MODE_LATENCY &&
+			tx->end.mode == FERRY_MODE_LATENCY &&
 			((n == 1 && bufs[0].len < FERRY_POST_ROUTE) ||
 			 __atomic_load_n(&service->server, __ATOMIC_RELAXED) ==
 				FERRY_SERVER_NONE)))

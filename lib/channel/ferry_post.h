@@ -143,7 +143,8 @@ static inline uint32_t
 ferry_post_server(const struct ferry_tx *tx)
 {
 	/* O: pairs with the release of whoever served before. */
-	return __atomic_load_n(&tx->end.shared->service.server, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&tx->end.shared->service.server,
+			__ATOMIC_ACQUIRE);
 }
 
 #endif /* FERRY_POST_H */

@@ -314,7 +314,8 @@ ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		return true;
 	if (ch->stuck != 0)
 		return ch->copying > 0 || may_publish(ch);
-	return ch->taken != ch->jobs.at || (all && jobs_tail(ch) != ch->jobs.at);
+	return ch->taken != ch->jobs.at ||
+		(all && jobs_tail(ch) != ch->jobs.at);
 }
 
 void

@@ -309,8 +309,8 @@ parse(struct ferry_calib *calib, char *text, const char *path)
 		next = end + 1;
 		if (number == 1) {
 			if (strcmp(line, VERSION) != 0) {
-				calib_why(calib, "%.100s does not begin with '%s'",
-					path, VERSION);
+				calib_why(calib, "%.100s does not begin with "
+					"'%s'", path, VERSION);
 				return -EBADMSG;
 			}
 			continue;

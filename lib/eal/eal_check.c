@@ -130,8 +130,8 @@ look_at_pages(struct ferry_eal_args *args, struct pages *pages)
 		closedir(dir);
 	if (error == 0)
 		return 0;
-	return eal_refuse(args, -error, "cannot tell which hugepages there are: "
-		PAGES_DIR ": %s%s", strerror(error), error == ENOENT ?
+	return eal_refuse(args, -error, "cannot tell which hugepages there "
+		"are: " PAGES_DIR ": %s%s", strerror(error), error == ENOENT ?
 		": mount sysfs at /sys, or use a kernel that has hugepages" :
 		"");
 }
@@ -232,8 +232,8 @@ no_mount(struct ferry_eal_args *args, const struct mounts *m)
 			"read-only: as root, mount -o remount,rw %s, or mount "
 			"it writable in the container", m->taken, m->taken);
 	if (m->error == -ENOENT || m->error == -ENOTDIR)
-		return eal_refuse(args, m->error, "the hugetlbfs %s is hidden by "
-			"what is mounted over it: as root, mkdir -p %s && "
+		return eal_refuse(args, m->error, "the hugetlbfs %s is hidden "
+			"by what is mounted over it: as root, mkdir -p %s && "
 			"mount -t hugetlbfs nodev %s", m->taken, m->taken,
 			m->taken);
 	return eal_refuse(args, -EACCES, "no permission to use hugepages "
@@ -269,8 +269,8 @@ check_unused(struct ferry_eal_args *args, int dir)
 		return 0;
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
 		eal_fds_holders(fd, who, sizeof(who));
-		ret = eal_refuse(args, -EBUSY, "processes of the file prefix %s "
-			"are still running: end %s, or choose another "
+		ret = eal_refuse(args, -EBUSY, "processes of the file prefix "
+			"%s are still running: end %s, or choose another "
 			"--file-prefix", args->prefix, who[0] != '\0' ? who :
 			"them (not to be seen from here)");
 	}
@@ -286,8 +286,9 @@ eal_check_mounts(struct ferry_eal_args *args)
 
 	eal_pages_each_mount(look_at_mount, &m, &mounts);
 	if (mounts < 0)
-		return eal_refuse(args, mounts, "cannot tell where a hugetlbfs is "
-			"mounted: /proc/self/mounts: %s%s", strerror(-mounts),
+		return eal_refuse(args, mounts, "cannot tell where a hugetlbfs "
+			"is mounted: /proc/self/mounts: %s%s",
+			strerror(-mounts),
 			mounts == -ENOENT ? ": mount proc at /proc" : "");
 	if (mounts == 0)
 		return eal_refuse(args, -ENODEV, "no hugetlbfs is mounted: as "
@@ -296,9 +297,9 @@ eal_check_mounts(struct ferry_eal_args *args)
 	if (m.writable[0] == '\0')
 		return no_mount(args, &m);
 	if (!m.usable && eal_huge_dir(args) == NULL)
-		return eal_refuse(args, -EACCES, "EAL takes the first hugetlbfs, "
-			"%s, which is not writable: choose the other one, "
-			"--huge-dir=%s", m.taken, m.writable);
+		return eal_refuse(args, -EACCES, "EAL takes the first "
+			"hugetlbfs, %s, which is not writable: choose the "
+			"other one, --huge-dir=%s", m.taken, m.writable);
 	return 0;
 }
 

@@ -88,7 +88,8 @@ cannot(struct ferry_eal_args *args, const char *path, int error)
 		cure = "make it, or " CURE;
 	else if (error == -EACCES || error == -EPERM)
 		cure = "run as the user who started the hub, or " CURE;
-	return eal_refuse(args, error, "%s the runtime directory %.100s (%s): %s",
+	return eal_refuse(args, error,
+		"%s the runtime directory %.100s (%s): %s",
 		error == -EACCES || error == -EPERM ? "no permission to use" :
 		"cannot use", path, strerror(-error), cure);
 }
@@ -224,15 +225,15 @@ open_base(struct ferry_eal_args *args, struct stat *root)
 	/* EAL puts /dpdk behind an empty one; another would be elsewhere after
 	 * the next chdir(). */
 	if (base[0] != '/')
-		return eal_refuse(args, -EINVAL, "the directory for EAL's runtime "
-			"files '%.100s' is no path from /: unset "
+		return eal_refuse(args, -EINVAL, "the directory for EAL's "
+			"runtime files '%.100s' is no path from /: unset "
 			"RUNTIME_DIRECTORY, or " CURE, base);
 	if (stat("/", root) != 0)
 		return cannot(args, "/", -errno);
 	if (snprintf(w.rest, sizeof(w.rest), "%s", base) >=
 			(int)sizeof(w.rest))
-		return eal_refuse(args, -ENAMETOOLONG, "the directory for EAL's "
-			"runtime files has too long a path: " CURE);
+		return eal_refuse(args, -ENAMETOOLONG, "the directory for "
+			"EAL's runtime files has too long a path: " CURE);
 	walk_to(&w, eal_openat(AT_FDCWD, "/", OPEN_DIR));
 	while (ret == 0 && w.fd >= 0) {
 		len = strspn(w.rest, "/");

@@ -273,8 +273,8 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
 		pthread_detach(thread);
 	}
 	EAL_LOG(ERR, "%s did not end in time: a process that was killed may "
-		"hold EAL's lock. If this comes again, end all processes of the "
-		"file prefix and start the hub again", what);
+		"hold EAL's lock. If this comes again, end all processes of "
+		"the file prefix and start the hub again", what);
 	return -ETIMEDOUT;
 }
 

@@ -201,8 +201,8 @@ take_all_from(const char *dir, char *words, size_t len)
 	else if (ret == -ENOENT)
 		ret = 0;
 	else
-		snprintf(words, len, "cannot open " EAL_LCORE_FILE " in %s: %s", dir,
-			strerror(-ret));
+		snprintf(words, len, "cannot open " EAL_LCORE_FILE " in %s: %s",
+			dir, strerror(-ret));
 	pthread_mutex_unlock(&ids.lock);
 	return ret;
 }

@@ -114,15 +114,15 @@ eal_limits_calls(struct ferry_eal_args *args)
 				0)
 			continue;
 		if (errno == EPERM || errno == EACCES)
-			return eal_refuse(args, -EPERM, "the system call %s() is "
-				"refused, as by a container's seccomp profile: "
-				"allow it there", calls[i].name);
+			return eal_refuse(args, -EPERM, "the system call %s() "
+				"is refused, as by a container's seccomp "
+				"profile: allow it there", calls[i].name);
 		/* Containers say so, too, of what their profile is too old to
 		 * know. EAL goes without policies of memory. */
 		if (errno == ENOSYS && calls[i].number != SYS_get_mempolicy)
 			return eal_refuse(args, -ENOSYS, "the kernel has no "
-				"system call %s(): use Linux 5.3 or newer, or a "
-				"newer seccomp profile for the container",
+				"system call %s(): use Linux 5.3 or newer, or "
+				"a newer seccomp profile for the container",
 				calls[i].name);
 	}
 	return check_sockets(args);
@@ -140,9 +140,9 @@ check_meminfo(struct ferry_eal_args *args)
 	if (f == NULL && ferry_is_shortage(-error))
 		return 0; /* told by what looks for it */
 	if (f == NULL)
-		return eal_refuse(args, -error, "/proc/meminfo, which EAL needs, "
-			"cannot be read (%s): mount proc at /proc without "
-			"subset=pid (systemd: ProcSubset=all)",
+		return eal_refuse(args, -error, "/proc/meminfo, which EAL "
+			"needs, cannot be read (%s): mount proc at /proc "
+			"without subset=pid (systemd: ProcSubset=all)",
 			strerror(error));
 	while (!found && fgets(line, sizeof(line), f) != NULL)
 		found = strncmp(line, "Hugepagesize:", 13) == 0;
@@ -183,8 +183,8 @@ eal_limits_path(struct ferry_eal_args *args)
 	len = strlen(path.text);
 	if (len <= room)
 		return 0;
-	return eal_refuse(args, -ENAMETOOLONG, "the runtime directory's path is "
-		"too long for EAL's sockets by %zu characters: set "
+	return eal_refuse(args, -ENAMETOOLONG, "the runtime directory's path "
+		"is too long for EAL's sockets by %zu characters: set "
 		"RUNTIME_DIRECTORY to a shorter one, or choose a shorter "
 		"--file-prefix", len - room);
 }

@@ -138,18 +138,20 @@ check_mapped(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 			continue;
 		if (gone != NULL) {
 			*gone = '\0';
-			ret = eal_refuse(args, -ESTALE, "the hub's hugepage file "
-				"%.100s is not there any more, someone removed "
-				"it: keep cleaners off it, end all processes of "
-				"the file prefix and start the hub again",
+			ret = eal_refuse(args, -ESTALE, "the hub's hugepage "
+				"file %.100s is not there any more, someone "
+				"removed it: keep cleaners off it, end all "
+				"processes of the file prefix and start the "
+				"hub again",
 				path);
 		/* Whether it is the hub's mount is seen by the first. */
 		} else if ((*n)++ == 0 && (stat(path, &st) != 0 ?
 				errno == ENOENT :
 				st.st_ino != (ino_t)inode)) {
-			ret = eal_refuse(args, -ESTALE, "the hub's hugepage file "
-				"%.100s is not to be seen here: mount the hub's "
-				"hugetlbfs at the same place in this container",
+			ret = eal_refuse(args, -ESTALE, "the hub's hugepage "
+				"file %.100s is not to be seen here: mount the "
+				"hub's hugetlbfs at the same place in this "
+				"container",
 				path);
 		}
 	}
@@ -182,10 +184,11 @@ look_for_page(const char *path, void *arg)
 		seen->any = true;
 		if (faccessat(dirfd(dir), e->d_name, R_OK | W_OK, AT_EACCESS) !=
 				0 && (errno == EACCES || errno == EROFS))
-			ret = eal_refuse(seen->args, -errno, "the hub's hugepage "
-				"file %.100s/%.60s cannot be written to (%s): "
-				"mount that hugetlbfs writable, and run as the "
-				"user who started the hub", path, e->d_name,
+			ret = eal_refuse(seen->args, -errno, "the hub's "
+				"hugepage file %.100s/%.60s cannot be written "
+				"to (%s): mount that hugetlbfs writable, and "
+				"run as the user who started the hub", path,
+				e->d_name,
 				strerror(errno));
 		break;
 	}

@@ -9,7 +9,7 @@
  *            │──────> eal_dir.c      who owns the directories EAL works in
  *            │──────> eal_check.c    what EAL is going to need
  *            │──────> eal_lcore.c    lcore ids that no other process has
- *            │──────> eal_names.c    names of files, of which EAL thinks the same
+ *            │──────> eal_names.c    names of files that EAL takes for the same
  *            │──────> eal_watch.c    a time limit around rte_eal_init()
  *            │──────> eal_words.c    why rte_eal_init() failed
  *            │──────> eal_fds.c      what a child must not inherit
@@ -94,7 +94,8 @@ int eal_pages_check(struct ferry_eal_args *args);
 /* A secondary's start: whether all page files that process pid has mapped are
  * still there, and are to be seen from here. The same. *n: how many there are;
  * 0 if that process is not to be seen. */
-int eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n);
+int eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub,
+		unsigned int *n);
 /* Remove the page files of a prefix. */
 void eal_pages_remove(const char *prefix);
 

@@ -157,18 +157,18 @@ describe(const struct watch *w, const char *at)
 		if (n > 0)
 			path[n] = '\0';
 		locked_by(&st, who, sizeof(who));
-		snprintf(w->words, w->len, "EAL's start has waited for %u s for "
-			"the lock of %.100s, which %s has: is that stopped? End "
-			"it", s, path, who);
+		snprintf(w->words, w->len, "EAL's start has waited for %u s "
+			"for the lock of %.100s, which %s has: is that "
+			"stopped? End it", s, path, who);
 	} else if (strncmp(at, "running", 7) == 0) {
-		snprintf(w->words, w->len, "EAL's start has waited for %u s for "
-			"a lock in memory that it shares, as if a process that "
-			"was killed held it: end all processes of the file "
-			"prefix and start the hub again", s);
+		snprintf(w->words, w->len, "EAL's start has waited for %u s "
+			"for a lock in memory that it shares, as if a process "
+			"that was killed held it: end all processes of the "
+			"file prefix and start the hub again", s);
 	} else {
-		snprintf(w->words, w->len, "EAL's start has waited for %u s for "
-			"an answer of the hub: is its process stopped? Let it "
-			"go on, or end it", s);
+		snprintf(w->words, w->len, "EAL's start has waited for %u s "
+			"for an answer of the hub: is its process stopped? Let "
+			"it go on, or end it", s);
 	}
 }
 

@@ -166,58 +166,63 @@ eal_words_why(struct ferry_eal_args *args, int error)
 			"reserves more: raise the limit (ulimit -v)",
 			(uint64_t)r.rlim_cur >> 20);
 	if (find("Too many open files") != NULL)
-		return eal_refuse(args, -EMFILE, "the limit of open files is too "
-			"low for the hub's hugepages: raise it (ulimit -n)");
+		return eal_refuse(args, -EMFILE, "the limit of open files is "
+			"too low for the hub's hugepages: raise it "
+			"(ulimit -n)");
 	if (find("Cannot create lock on") != NULL)
 		return eal_refuse(args, -EBUSY, "a DPDK process with file "
 			"prefix '%s' runs already: end it, or give this one "
 			"another --file-prefix", args->prefix);
 	if (find("version mismatch") != NULL)
-		return eal_refuse(args, -EPROTO, "the hub was built with another "
-			"version of DPDK: use the same one on both sides");
+		return eal_refuse(args, -EPROTO, "the hub was built with "
+			"another version of DPDK: use the same one on both "
+			"sides");
 	if (find("refused secondary attachment") != NULL)
 		return eal_refuse(args, -EPERM, "the hub's process admits no "
 			"secondaries (rte_mp_disable() or rte_thread_register()"
 			" was called there)");
 	if (find("Cannot get hugepage information") != NULL &&
 			eal_huge_dir(args) != NULL)
-		return eal_refuse(args, -ENOMEM, "no hugepages that EAL can use "
-			"at --huge-dir %.100s: give the place of a hugetlbfs "
-			"(grep hugetlbfs /proc/mounts) with pages of a size "
-			"that is reserved", eal_huge_dir(args));
+		return eal_refuse(args, -ENOMEM, "no hugepages that EAL can "
+			"use at --huge-dir %.100s: give the place of a "
+			"hugetlbfs (grep hugetlbfs /proc/mounts) with pages of "
+			"a size that is reserved", eal_huge_dir(args));
 	if (find("Cannot get hugepage information") != NULL)
-		return eal_refuse(args, -ENOMEM, "no hugepages that EAL can use: "
-			"as root, echo 512 > /proc/sys/vm/nr_hugepages (1 GiB)");
+		return eal_refuse(args, -ENOMEM, "no hugepages that EAL can "
+			"use: as root, echo 512 > /proc/sys/vm/nr_hugepages "
+			"(1 GiB)");
 	if (find("Could not map memory from primary process") != NULL)
 		return eal_refuse(args, error, "the hub's hugepages cannot be "
-			"mapped here: its hugetlbfs must be mounted at the same "
-			"place, and be writable");
+			"mapped here: its hugetlbfs must be mounted at the "
+			"same place, and be writable");
 	/* The first that each process takes of the heap that all share. Where
 	 * it has to grow, the primary asks all others. */
 	if (find("rte_service_init() failed") != NULL)
 		return eal_refuse(args, -ENOMEM, "EAL gets no memory for this "
 			"process: either no hugepage is free, or a process of "
 			"file prefix '%s' does not answer because it is "
-			"stopped or gets no CPU: reserve more hugepages, or let "
-			"it go on, and try again", args->prefix);
+			"stopped or gets no CPU: reserve more hugepages, or "
+			"let it go on, and try again", args->prefix);
 	/* It names the file, and what is wrong with it. */
 	line = find("get_seg_fd(): open");
 	if (line != NULL)
-		return eal_refuse(args, error, "EAL gets no hugepages: %s: look "
-			"at that mount, or choose another one (--huge-dir)",
+		return eal_refuse(args, error, "EAL gets no hugepages: %s: "
+			"look at that mount, or choose another one "
+			"(--huge-dir)",
 			bare(line));
 	line = find("Cannot init interrupt-handling thread");
 	if (line == NULL)
 		line = find("failed to init mp channel");
 	if (line != NULL)
-		return eal_refuse(args, error, "EAL does not start: %s: a limit "
-			"of threads may be the cause (ulimit -u, a container's "
-			"pids.max)", bare(line));
+		return eal_refuse(args, error, "EAL does not start: %s: a "
+			"limit of threads may be the cause (ulimit -u, a "
+			"container's pids.max)", bare(line));
 	line = last_cause();
 	if (line != NULL && strstr(line, "Cannot init memory") != NULL)
-		return eal_refuse(args, error, "EAL gets no hugepages: fewer are "
-			"free than its options ask for (-m, --socket-mem), or "
-			"the mount's size= or the container's limit is lower");
+		return eal_refuse(args, error, "EAL gets no hugepages: fewer "
+			"are free than its options ask for (-m, --socket-mem), "
+			"or the mount's size= or the container's limit is "
+			"lower");
 	if (line != NULL)
 		return eal_refuse(args, error, "EAL does not start: %s (more "
 			"with --log-level=lib.eal:debug)", bare(line));

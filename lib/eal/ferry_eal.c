@@ -133,9 +133,9 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 	 * drops those of a process when it closes any descriptor of the
 	 * file. */
 	if (rte_eal_get_runtime_dir()[0] != '\0')
-		return eal_refuse(args, -EALREADY, "EAL has been started in this "
-			"process before, or in the one that it was forked from: "
-			"it can be once: start a new program");
+		return eal_refuse(args, -EALREADY, "EAL has been started in "
+			"this process before, or in the one that it was forked "
+			"from: it can be once: start a new program");
 	ret = eal_limits_path(args);
 	if (ret == 0)
 		ret = eal_limits_calls(args);

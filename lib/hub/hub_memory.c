@@ -101,9 +101,9 @@ piece_give(struct ferry_hub *hub, struct hub_piece *p, bool lost)
 		return;
 	}
 	if (lost)
-		HUB_LOG(ERR, "%s: %" PRIu64 " KiB of an endpoint are never used "
-			"again: a DMA device that cannot be stopped may write "
-			"there", hub->name, p->size >> 10);
+		HUB_LOG(ERR, "%s: %" PRIu64 " KiB of an endpoint are never "
+			"used again: a DMA device that cannot be stopped may "
+			"write there", hub->name, p->size >> 10);
 	SLIST_INSERT_HEAD(&hub->limbo, p, next);
 	hub_monitor_sweeps(hub, true);
 }

@@ -226,7 +226,8 @@ engines_share(struct hub_engines *all, struct ferry_engine *from)
 		struct hub_channel *c = &hub->channels[i];
 
 		/* Those with lanes of their own get none unasked. */
-		if (c->used && c->engine == from && !(from == NULL && c->alone) &&
+		if (c->used && c->engine == from &&
+				!(from == NULL && c->alone) &&
 				c->ends[HUB_TX].state == FERRY_END_OPEN)
 			engine_move(hub, c, engine_best(all));
 	}

@@ -121,7 +121,8 @@ power_nap(struct ferry_wait *w, struct ferry_bell *bell,
 	w->round++;
 	if (bell != NULL && ready != NULL && (w->cpu & CPU_MONITOR)) {
 		if (ferry_bell_watch(bell, ready, arg,
-				RTE_MIN(now + UMWAIT_CYCLES, deadline_tsc)) == 0)
+				RTE_MIN(now + UMWAIT_CYCLES,
+					deadline_tsc)) == 0)
 			return;
 		/* Not an lcore: no need to be told each time. */
 		w->cpu &= ~CPU_MONITOR;

@@ -106,7 +106,8 @@ rig_make(struct rig *rig, uint32_t slot_size, uint32_t n_slots)
 	rig->bells = (struct ferry_bell *)rig->map;
 	for (i = 0; i < RIG_BELLS; i++)
 		assert_int_equal(ferry_bell_init(&rig->bells[i]), 0);
-	assert_int_equal(ferry_copier_init(&rig->copier, ferry_copy_cpu(), SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_copier_init(&rig->copier, ferry_copy_cpu(),
+		SOCKET_ID_ANY), 0);
 	assert_int_equal(ferry_channel_format(rig->ch, &config, "rig", 1), 0);
 	rig->memory = (struct ferry_channel_memory) {
 		.alloc = piece_alloc,
@@ -186,7 +187,8 @@ void
 rig_engine_make(struct rig *rig, struct rig_engine *e, uint32_t i)
 {
 	e->word = FERRY_SERVER_ENGINE + i;
-	assert_int_equal(ferry_copier_init(&e->copier, ferry_copy_cpu(), SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_copier_init(&e->copier, ferry_copy_cpu(),
+		SOCKET_ID_ANY), 0);
 	assert_int_equal(ferry_server_init(&e->server, &e->copier,
 		RTE_PTR_ADD(rig->boards.base, i * rig->boards.size), 1), 0);
 }

@@ -225,7 +225,8 @@ jobs_survive(struct ferry_channel_shared *ch)
 	struct ferry_copier copier;
 	struct ferry_server server;
 
-	assert_int_equal(ferry_copier_init(&copier, ferry_copy_cpu(), SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_copier_init(&copier, ferry_copy_cpu(),
+		SOCKET_ID_ANY), 0);
 	assert_int_equal(ferry_server_init(&server, &copier, NULL, 1), 0);
 	ch->service.server = FERRY_SERVER_ENGINE + 77;
 	if (ferry_server_add(&server, &serve) != 0)

@@ -279,7 +279,8 @@ run(enum ferry_mode mode, bool early)
 	rig_engine_make(&rig, &e.e, 0);
 	assert_int_equal(rig_serve(&rig, &e.e), 0);
 	/* Each thread has its own. */
-	assert_int_equal(ferry_copier_init(&copier, ferry_copy_cpu(), SOCKET_ID_ANY), 0);
+	assert_int_equal(ferry_copier_init(&copier, ferry_copy_cpu(),
+		SOCKET_ID_ANY), 0);
 	rig.rx->end.copier = &copier;
 	assert_int_equal(ferry_tx_set_mode(rig.tx, mode), 0);
 	tx.rig = &rig;

@@ -255,7 +255,8 @@ ends_sleep_beside_a_message_that_others_copy(void **state)
 	for (bulk = 0; bulk < 2; bulk++) {
 		waiting_make(&w);
 		if (bulk) {
-			w.out = rig_bulk_send(&w.rig, data, 5000, FERRY_BULK_ENGINE);
+			w.out = rig_bulk_send(&w.rig, data, 5000,
+				FERRY_BULK_ENGINE);
 			w.in = rig_bulk_accept(&w.rig);
 		}
 		waiting_sleeps(&w, wait_msg);

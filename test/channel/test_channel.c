@@ -46,7 +46,9 @@ send_copied(struct rig *rig, uint16_t n, uint32_t len, uint64_t i)
 
 	for (k = 0; k < n; k++) {
 		rig_fill(data[k], len, i + k);
-		bufs[k] = (struct ferry_buf) { data[k], len, rig_tag(i + k), 0 };
+		bufs[k] = (struct ferry_buf) {
+			data[k], len, rig_tag(i + k), 0
+		};
 	}
 	ret = ferry_tx_send(rig->tx, bufs, n);
 	/* The payloads are the sender's again. */

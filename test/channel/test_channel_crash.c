@@ -184,7 +184,8 @@ static const struct rx_case {
 	{ "recv 3 slots", op_recv, 3, false, { 300, 200, 400, END }, "" },
 	{ "recv a cell", op_recv, 1, false, { 40, END }, "" },
 	{ "recv 3 cells", op_recv, 3, false, { 40, 112, 0, END }, "" },
-	{ "recv both kinds", op_recv, 16, false, { 300, 5, 6, 200, 201, 7, END }, "" },
+	{ "recv both kinds", op_recv, 16, false,
+		{ 300, 5, 6, 200, 201, 7, END }, "" },
 	{ "recv 6 of the ring", op_recv, 6, true,
 		{ 300, 5, 6, 200, 201, 7, END }, "" },
 	{ "recv 4 of the ring's 6", op_recv, 4, true,
@@ -192,7 +193,8 @@ static const struct rx_case {
 	{ "release 4 of the ring's 6", op_release, 4, true,
 		{ 300, 5, 200, 6, 201, 7, END }, "ebac" },
 	{ "release a slot", op_release, 1, false, { 300, END }, "a" },
-	{ "release 3 slots", op_release, 3, false, { 300, 200, 400, END }, "bca" },
+	{ "release 3 slots", op_release, 3, false, { 300, 200, 400, END },
+		"bca" },
 	{ "release a cell", op_release, 1, false, { 30, END }, "a" },
 	{ "release cells backwards", op_release, 3, false, { 30, 0, 112, END },
 		"cba" },
@@ -201,7 +203,8 @@ static const struct rx_case {
 	{ "release both kinds, hold both", op_release, 4, false,
 		{ 300, 5, 200, 6, 201, 7, END }, "ebac" },
 	{ "release twice", op_release, 4, false, { 300, 5, END }, "abab" },
-	{ "recv and release", op_recv_release, 4, false, { 300, 5, 200, 6, END }, "" },
+	{ "recv and release", op_recv_release, 4, false,
+		{ 300, 5, 200, 6, END }, "" },
 };
 
 static void
@@ -418,7 +421,8 @@ wrong_recv_before_held(struct stage *s)
 	struct ferry_desc desc = { 0 };
 
 	rte_ring_sc_dequeue_elem(rx->end.fwd.ring, &desc, sizeof(desc));
-	__atomic_store_n(&rx->end.held[desc.slot], rx->end.epoch, __ATOMIC_RELEASE);
+	__atomic_store_n(&rx->end.held[desc.slot], rx->end.epoch,
+		__ATOMIC_RELEASE);
 }
 
 static void

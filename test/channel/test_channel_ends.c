@@ -445,8 +445,8 @@ later_run(void *arg)
 		ferry_tx_send(rig->tx, &(struct ferry_buf) { "x", 1, 0, 0 }, 1);
 		break;
 	case 1:
-		ferry_tx_send_slots(rig->tx, &(struct ferry_buf) { "x", 1, 0, 0 },
-				1);
+		ferry_tx_send_slots(rig->tx,
+				&(struct ferry_buf) { "x", 1, 0, 0 }, 1);
 		break;
 	case 2:
 		ferry_tx_stop(rig->tx);

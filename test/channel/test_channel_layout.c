@@ -454,12 +454,12 @@ the_census_finds_garbage_in_the_tails(void **state)
 
 		for (i = 0; i < RTE_DIM(bad); i++) {
 			r->prod.tail = cons + bad[i];
-			assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
-					FERRY_E_CORRUPT);
+			assert_int_equal(ferry_channel_census(rig.ch, NULL,
+					false, &c), FERRY_E_CORRUPT);
 			r->prod.tail = prod;
 			r->cons.tail = prod - bad[i];
-			assert_int_equal(ferry_channel_census(rig.ch, NULL, false, &c),
-					FERRY_E_CORRUPT);
+			assert_int_equal(ferry_channel_census(rig.ch, NULL,
+					false, &c), FERRY_E_CORRUPT);
 			r->cons.tail = cons;
 		}
 	}

@@ -328,7 +328,8 @@ producer_lies(struct rig *rig)
 		fwd->prod.head = chance_lie(fwd->size, 4);
 		break;
 	default:
-		rig->rx->end.back.ring->cons.tail = chance_lie(rig->rx->end.back.ring->size, 4);
+		rig->rx->end.back.ring->cons.tail =
+			chance_lie(rig->rx->end.back.ring->size, 4);
 		rig->ch->tx.may_sleep = chance_lie(2, 4);
 		rig->ch->tx.endpoint = chance_lie(RIG_BELLS, 4);
 	}
@@ -337,7 +338,9 @@ producer_lies(struct rig *rig)
 static void
 a_producer_gone_mad_does_no_harm_to_its_consumer(void **state)
 {
-	static const uint32_t sizes[][2] = { { 48, 1 }, { 100, 8 }, { 300, 60 } };
+	static const uint32_t sizes[][2] = {
+		{ 48, 1 }, { 100, 8 }, { 300, 60 }
+	};
 	unsigned int i, round;
 	int n, k;
 
@@ -422,7 +425,8 @@ consumer_lies(struct rig *rig)
 		rig->ch->cells_freed = rig->tx->cell_head - chance_lie(100, 4);
 		break;
 	case 4:
-		rig->tx->end.fwd.ring->cons.tail = rig->tx->end.fwd.ring->prod.tail -
+		rig->tx->end.fwd.ring->cons.tail =
+			rig->tx->end.fwd.ring->prod.tail -
 			chance_lie(rig->tx->end.fwd.ring->size, 4);
 		break;
 	default:
@@ -434,7 +438,9 @@ consumer_lies(struct rig *rig)
 static void
 a_consumer_gone_mad_does_no_harm_to_its_producer(void **state)
 {
-	static const uint32_t sizes[][2] = { { 48, 1 }, { 100, 8 }, { 300, 60 } };
+	static const uint32_t sizes[][2] = {
+		{ 48, 1 }, { 100, 8 }, { 300, 60 }
+	};
 	static const uint8_t data[300];
 	unsigned int i, round;
 	int n, k;

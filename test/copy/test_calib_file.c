@@ -348,7 +348,8 @@ test_bad_files_are_refused(void **state)
 		HEAD "cost auto hot 1 0.00000000000000000000001 cpu\nend\n",
 		HEAD "cost auto hot 1 1 cpu\ncost auto hot 1 1 cpu\nend\n",
 		HEAD "cost auto hot 1 1 "
-			"a-name-that-is-longer-than-any-lane-can-ever-have\nend\n",
+			"a-name-that-is-longer-than-any-lane-can-ever-have\n"
+			"end\n",
 		HEAD "job 1 cpu\nend\n", HEAD "job 1 x cpu\nend\n",
 		HEAD "job 1 1 cpu\njob 1 1 cpu\nend\n",
 		HEAD "job 1 9999999999999 cpu\nend\n",

@@ -475,7 +475,8 @@ test_a_pause_is_not_lost_by_a_probe(void **state)
 static void
 test_the_core_learns_about_itself(void **state)
 {
-	struct ferry_lane_model learned, wrong = { .t0_ns = 20, .bytes_per_ns = 0.5 };
+	struct ferry_lane_model wrong = { .t0_ns = 20, .bytes_per_ns = 0.5 };
+	struct ferry_lane_model learned;
 	struct fake dev = fake_good(), cpu;
 	struct ferry_copier c;
 	unsigned int i;

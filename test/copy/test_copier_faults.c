@@ -523,7 +523,8 @@ test_storm(void **state)
 			struct fake *f = &fakes[i];
 
 			*f = fake_good();
-			f->depth = 1 + (uint32_t)(ferry_test_random(&seed) % 40);
+			f->depth = 1 + (uint32_t)(
+				ferry_test_random(&seed) % 40);
 			f->max_job = 64 + ferry_test_random(&seed) % 9000;
 			f->bytes_per_ns = 1 + (double)(
 				ferry_test_random(&seed) % 50);

@@ -244,7 +244,8 @@ a_base_that_is_no_path_from_the_root_is_refused(void **state)
 	(void)state;
 	ferry_procs_need();
 	eal_expect(eal_try(at, none), -EINVAL, "unset RUNTIME_DIRECTORY");
-	eal_expect(eal_try(at, relative), -EINVAL, "'ferry-relative' is no path");
+	eal_expect(eal_try(at, relative), -EINVAL,
+		"'ferry-relative' is no path");
 }
 
 static void

@@ -261,10 +261,13 @@ a_newcomer_is_told_that_its_container_lacks_the_hubs_pages(void **state)
 	} lacks[] = {
 		{ { no_pages, false }, -ESTALE, "mount the hub's hugetlbfs" },
 		{ { no_pages, true }, -ESTALE, "mount the hub's hugetlbfs" },
-		{ { other_pages, false }, -ESTALE, "mount the hub's hugetlbfs" },
+		{ { other_pages, false }, -ESTALE,
+			"mount the hub's hugetlbfs" },
 		{ { other_pages, true }, -ESTALE, "mount the hub's hugetlbfs" },
-		{ { pages_to_read, false }, -EROFS, "mount that hugetlbfs writ" },
-		{ { pages_to_read, true }, -EROFS, "mount that hugetlbfs writ" },
+		{ { pages_to_read, false }, -EROFS,
+			"mount that hugetlbfs writ" },
+		{ { pages_to_read, true }, -EROFS,
+			"mount that hugetlbfs writ" },
 	};
 	struct eal_outcome out;
 	struct peer hub = { 0 };

@@ -188,7 +188,8 @@ make(void)
 	live.head = *rig->ch;
 	live.area = area_make();
 	live.own = area_make();
-	fuzz_check(ferry_copier_init(&live.engine.copier, ferry_copy_cpu(), SOCKET_ID_ANY) == 0);
+	fuzz_check(ferry_copier_init(&live.engine.copier, ferry_copy_cpu(),
+		SOCKET_ID_ANY) == 0);
 	live.engine.word = FERRY_SERVER_ENGINE;
 
 	pristine_size = live.head.off_slots + (uint64_t)((uint8_t *)rig->ch -

@@ -209,7 +209,8 @@ static void
 a_stream_of_messages_asks_for_nothing(void **state)
 {
 	static const uint64_t sizes[] = {
-		1, 4096, 65536, MIB, 5 * MIB, 31 * MIB, 33 * MIB, 154 * MIB, GIB,
+		1, 4096, 65536, MIB, 5 * MIB, 31 * MIB, 33 * MIB, 154 * MIB,
+		GIB,
 	};
 	struct ferry_endpoint *ep = start(SIZE);
 	unsigned int i, n, requests;

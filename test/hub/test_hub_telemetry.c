@@ -181,8 +181,9 @@ what_is_not_there_is_null(void **state)
 		"/ferry/channels," HUB ",1x", "/ferry/channel," HUB,
 		"/ferry/channel," HUB ",7", "/ferry/channel," HUB ",0",
 		"/ferry/channel,other,1", "/ferry/hub,other",
-		"/ferry/channels,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,1",
+		"/ferry/channels,"
+			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,1",
 	};
 	static char answer[MAX_OUTPUT], null[64];
 	struct ferry_hub *hub;

@@ -62,7 +62,7 @@
 #define N_PROCS	3
 
 #define GEN	1
-#define SHAPE	2		/* what belongs to gen: this number stands for it */
+#define SHAPE	2		/* what belongs to gen, by this number */
 #define DST	3		/* as SHAPE, of dst_gen */
 #define DST_GEN	4
 #define RELEASED 5
@@ -94,7 +94,7 @@
 #define SB_DEPTH 2
 
 byte src, dst;			/* messages whose memory is lent, 0: none */
-byte hand[3];			/* units that a living party copies, a bit each */
+byte hand[3];			/* units that a living party copies: bits */
 byte result[2 * (GENS + 1)];	/* 0: none yet; how it ended for an end: */
 #define EARLY	1
 #define WHOLE	2

@@ -83,7 +83,7 @@ def check_row(row):
 
 
 def check_lanes(row):
-    """Who works is told, and nothing is copied by devices that are not there."""
+    """Who works is told, and no device copies that is not there."""
     scenario, dma = row['scenario'], row['dma_pct']
     posted = scenario.startswith(('sender-cpu-', 'mode-efficiency-',
                                   'wake-16K-'))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the tests of ferry-pipe from outside share: hubs, senders and receivers of
-the program that the command line names, and of a file prefix of their own."""
+"""What the tests of ferry-pipe from outside share: hubs, senders and receivers
+of the program that the command line names, and of a file prefix of their own.
+"""
 
 import contextlib
 import hashlib

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""ferry-pipe with --copy, from outside: blocks of any length, and what goes wrong
-in the middle of them.
+"""ferry-pipe with --copy, from outside: blocks of any length, and what goes
+wrong in the middle of them.
 
     test_pipe_blocks.py FERRY_PIPE NAME
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A place from which EAL loads a plugin: it refuses what others may write to."""
+"""A place from which EAL loads a plugin.
+
+EAL refuses a plugin that others may write to."""
 
 import contextlib
 import os

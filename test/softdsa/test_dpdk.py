@@ -238,7 +238,8 @@ def test_a_place_that_others_may_change_is_refused_in_words():
     with placed(PLUGIN) as plugin:
         done = subprocess.run(
             ['unshare', '-m', 'sh', '-c', script, 'sh', plugin, 'dpdk-test',
-             '-d', '/mnt/plugin.so', '--no-pci', '-m', str(MEMORY), f'--file-prefix={PREFIX}',
+             '-d', '/mnt/plugin.so', '--no-pci', '-m', str(MEMORY),
+             f'--file-prefix={PREFIX}',
              '--in-memory', '--no-telemetry', '--lcores', '0'],
             input=b'quit\n', stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=environment(''), check=False,

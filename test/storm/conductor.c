@@ -57,7 +57,8 @@ conductor_order(struct conductor *c, const struct hub_order *order,
 			ferry_proc_read(c->hub.fd, told, sizeof(*told),
 				ANSWER_MS) != 0) {
 		memset(told, 0, sizeof(*told));
-		fprintf(stderr, "storm: order %d of queue, engine or route %u:\n",
+		fprintf(stderr,
+			"storm: order %d of queue, engine or route %u:\n",
 			(int)order->op, order->which);
 		conductor_hung(c->hub.pid, "the hub does not answer");
 		return false;

@@ -273,7 +273,8 @@ main(int argc, char **argv)
 			strcmp(argv[1], "minutes") != 0 &&
 			strcmp(argv[1], "spoil") != 0) ||
 			(n = strtoull(argv[2], NULL, 0)) == 0) {
-		fprintf(stderr, "usage: storm {kills|minutes|spoil} N [SEED]\n");
+		fprintf(stderr,
+			"usage: storm {kills|minutes|spoil} N [SEED]\n");
 		return 2;
 	}
 	if (getenv("FERRY_TEST_PLUGIN") == NULL) {

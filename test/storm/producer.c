@@ -316,7 +316,8 @@ bulk_progress(struct producer *p, uint64_t wait_ns)
 		ret = ferry_bulk_wait(b->out, wait_ns);
 		storm_at(STORM_ELSEWHERE);
 		if (ret == -ETIMEDOUT &&
-				ferry_test_random(&p->rng) % CANCEL_ONE_IN == 0) {
+				ferry_test_random(&p->rng) %
+					CANCEL_ONE_IN == 0) {
 			storm_at(STORM_BULK_CANCEL);
 			ret = ferry_bulk_cancel(b->out, 1000000);
 			storm_at(STORM_ELSEWHERE);
@@ -415,8 +416,9 @@ judge(struct producer *p, int ret, const char *what)
 	if (ret >= 0 || ret == FERRY_E_CLOSED || ret == FERRY_E_PEER_GONE ||
 			ret == FERRY_E_HUB_GONE)
 		return ret;
-	storm_complain(STORM_UNEXPECTED, "channel %" PRIu64 ", producer: %s: %s",
-		p->page->id, what, ferry_strerror(ret));
+	storm_complain(STORM_UNEXPECTED,
+		"channel %" PRIu64 ", producer: %s: %s", p->page->id,
+		what, ferry_strerror(ret));
 	return FERRY_E_CLOSED;
 }
 

@@ -124,7 +124,8 @@
 		const void *b), (a, b)) \
 	X(ssize_t, read, -1, EIO, 1, (int a, void *b, size_t c), (a, b, c)) \
 	X(struct dirent *, readdir, NULL, EIO, 0, (DIR *a), (a)) \
-	X(ssize_t, readlink, -1, EACCES, 0, (const char *a, char *b, size_t c), \
+	X(ssize_t, readlink, -1, EACCES, 0, \
+		(const char *a, char *b, size_t c), \
 		(a, b, c)) \
 	X(ssize_t, readlinkat, -1, EACCES, 0, (int a, const char *b, char *c, \
 		size_t d), (a, b, c, d)) \
@@ -174,8 +175,9 @@
 		int d, int e, off_t f), (a, b, c, d, e, f), got != MAP_FAILED) \
 	X(FILE *, open_memstream, NULL, ENOMEM, 0, (char **a, size_t *b), \
 		(a, b), got != NULL) \
-	X(void *, rte_malloc_socket, NULL, ENOMEM, 0, (const char *a, size_t b, \
-		unsigned int c, int d), (a, b, c, d), got != NULL) \
+	X(void *, rte_malloc_socket, NULL, ENOMEM, 0, \
+		(const char *a, size_t b, unsigned int c, int d), \
+		(a, b, c, d), got != NULL) \
 	X(void *, rte_zmalloc, NULL, ENOMEM, 0, (const char *a, size_t b, \
 		unsigned int c), (a, b, c), got != NULL) \
 	X(void *, rte_zmalloc_socket, NULL, ENOMEM, 0, (const char *a, \
@@ -258,7 +260,8 @@ static type (*real_##name) params; \
 static type \
 fake_##name params \
 { \
-	return fails(#name, error, signal, (long)(none)) ? none : real_##name args; \
+	return fails(#name, error, signal, (long)(none)) ? \
+		none : real_##name args; \
 }
 PLAIN_FUNCTIONS(PLAIN)
 

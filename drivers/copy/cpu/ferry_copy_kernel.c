@@ -82,7 +82,8 @@ width_obstacle(uint16_t bits)
 		if (rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX512F) <= 0)
 			return "this CPU has no AVX-512";
 		if (!os_saves(XCR0_AVX512))
-			return "the operating system does not save AVX-512 state";
+			return "the operating system does not save AVX-512 "
+				"state";
 	}
 	if (bits > simd_limit())
 		return "EAL limits the SIMD width to less";

@@ -120,7 +120,8 @@ wq_disable(const char *name, uint32_t wait_ms)
 	if (dmadev_wq_state(name) == DMADEV_WQ_DISABLED)
 		return 0;
 	ret = unbind_start(name);
-	ferry_watch_begin(&watch, ferry_clock_ns(), (uint64_t)wait_ms * 1000000);
+	ferry_watch_begin(&watch, ferry_clock_ns(),
+		(uint64_t)wait_ms * 1000000);
 	for (naps = 1;; naps++) {
 		nanosleep(&nap, NULL);
 		now = ferry_clock_ns();
