@@ -20,13 +20,13 @@ cd "$(dirname "$0")/.."
 
 build="build-coverage"
 pages=512
-missing=
+show_missing=
 do_run=true
 do_report=true
 suites=()
 for arg in "$@"; do
 	case $arg in
-	--missing) missing=--missing ;;
+	--missing) show_missing=--missing ;;
 	--build) do_run=false do_report=false ;;
 	--report) do_run=false ;;
 	-*) echo "usage: devtools/coverage.sh [--missing] [--build]" \
@@ -78,4 +78,4 @@ gcovr --root . --object-directory $build --filter 'lib/' --filter 'drivers/' \
 	--json $build/lines.json \
 	> $log.gcovr 2>&1 ||
 	{ tail -n 20 $log.gcovr >&2; die "gcovr failed: see $log.gcovr"; }
-exec devtools/coverage-report.py $missing $build/lines.json
+exec devtools/coverage-report.py $show_missing $build/lines.json

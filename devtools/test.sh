@@ -146,6 +146,7 @@ run()
 	fi
 }
 
+# shellcheck disable=SC2317 # step calls it
 doxygen_clean()
 {
 	ninja -C build-test-gcc doc && ! grep -rn 'warning:' \

@@ -24,15 +24,17 @@ def wrong(lib, order):
             owner[header.name] = room
     for room in order:
         for path in sorted((lib / room).glob('*.[ch]')):
-            for name in re.findall(r'^#include "([^"]+)"',
-                                   path.read_text(), re.M):
+            text = path.read_text()
+            for match in re.finditer(r'^#include "([^"]+)"', text, re.M):
+                name = match[1]
                 there = owner.get(name)
                 if there is None or there == room:
                     continue
+                at = f'{path}:{text.count(chr(10), 0, match.start()) + 1}'
                 if order.index(there) > order.index(room):
-                    yield f'{path}: {name} is of a later room, {there}'
+                    yield f'{at}: {name} is of a later room, {there}'
                 elif not name.startswith('ferry_'):
-                    yield f'{path}: {name} is the inside of {there}'
+                    yield f'{at}: {name} is the inside of {there}'
 
 
 def main():
@@ -41,7 +43,8 @@ def main():
     order = rooms(lib)
     assert len(order) > 3, order
     lines = list(wrong(lib, order))
-    print('\n'.join(lines))
+    for line in lines:
+        print(line)
     return 1 if lines else 0
 
 

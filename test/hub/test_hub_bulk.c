@@ -369,14 +369,15 @@ engines_copy_what_an_end_and_the_hub_registered(void **state)
 			.custom = i == 0 ? send_both : send_private,
 		};
 		const uint64_t end = ferry_test_now_ns() + FERRY_TEST_HANG_NS;
-		const volatile uint64_t *copied = &hub.progress->received;
+		const uint64_t *copied = &hub.progress->received;
 
 		memset(hub.progress, 0, sizeof(*hub.progress));
 		peer_order(&hub, &order);
 		while (__atomic_load_n(copied, __ATOMIC_ACQUIRE) == 0)
 			assert_true(ferry_test_now_ns() < end);
 		/* As long as it gets no CPU, the ends copy all of a message. */
-		for (n = 0; n < 10000 && (i == 1 ? n < 5 : *copied == 1); n++) {
+		for (n = 0; n < 10000 && (i == 1 ? n < 5 : __atomic_load_n(
+				copied, __ATOMIC_RELAXED) == 1); n++) {
 			peer_order(&tx, &send);
 			assert_int_equal(do_custom(&rx, i == 0 ? recv_both :
 				recv_private), 0);
