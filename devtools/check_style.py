@@ -102,8 +102,10 @@ def tracked():
     else:
         names = []
         for path, folders, files in os.walk('.'):
+            # Without what building the package leaves.
             folders[:] = [f for f in folders
-                          if not f.startswith(('.', 'build', 'obj-'))]
+                          if not f.startswith(('.git', 'build', 'obj-', '__'))
+                          and (path != './debian' or f == 'source')]
             names += [os.path.relpath(os.path.join(path, f)) for f in files]
     return sorted(name for name in names if not name.startswith(VERBATIM) and
                   os.path.isfile(name))
