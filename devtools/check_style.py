@@ -37,10 +37,10 @@ CEILINGS = {
     'columns lib/channel/bulk_send.c': 6,
     'columns lib/channel/bulk_serve.c': 1,
     'columns lib/channel/bulk_team.c': 3,
-    'columns lib/channel/ferry_reach.c': 1,
+    'columns lib/channel/ferry_reach.c': 0,
     'columns lib/eal/meson.build': 1,
     'columns lib/hub/endpoint_memory.c': 2,
-    'columns lib/hub/meson.build': 1,
+    'columns lib/hub/meson.build': 0,
 }
 
 WORDS = {

@@ -7,10 +7,10 @@
 #     devtools/fuzz.sh --inputs N [TARGET...]
 #     devtools/fuzz.sh --build
 #
-# --build: only build them. Each target runs for so many seconds (60), or has so
-# many inputs, seven at a time, from the seeds in test/fuzz/corpus/TARGET and what
-# earlier runs found in build-fuzz/corpus. The last line says how many inputs
-# there were. An input that crashes, hangs or breaks a check is put into
+# --build: only build them. Each target runs for so many seconds (60), or has
+# so many inputs, seven at a time, from the seeds in test/fuzz/corpus/TARGET and
+# what earlier runs found in build-fuzz/corpus. The last line says how many
+# inputs there were. An input that crashes, hangs or breaks a check is put into
 # test/fuzz/corpus as found-...: mend the fault, and keep the file, so that each
 # run tries it again. The exit code is not 0 if there was one.
 # build-fuzz/testlog.json has a line for each target, as meson writes it.

@@ -125,6 +125,7 @@ build_others()
 	# hence b_lundef.
 	build tsan clang tsan -Db_sanitize=thread -Db_lundef=false \
 		-Dc11_mem_model=true
+	step package devtools/check-package.sh || lost package
 }
 
 # run NAME [MESON TEST OPTIONS]: the tests of a build that did not fail, two at

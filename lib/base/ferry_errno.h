@@ -19,7 +19,7 @@ extern "C" {
 /** Results that errno has no word for. All lie below -4095, the last errno. */
 enum ferry_result {
 	FERRY_OK = 0,
-	/** The other end closed the channel, and all it had sent is received. */
+	/** The other end closed the channel, and all it sent is received. */
 	FERRY_E_CLOSED = -5002,
 	/** The process at the other end died. */
 	FERRY_E_PEER_GONE = -5003,

@@ -70,8 +70,8 @@ bool bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
 void bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side,
 		uint32_t gen, uint64_t key);
 
-/* Whether at least those who are given reach all of a side. memory: the asker's;
- * NULL: it has none, and nothing is reached. */
+/* Whether at least those who are given reach all of a side. memory: the
+ * asker's; NULL: it has none, and nothing is reached. */
 bool bulk_side_reaches(const struct bulk_side *side,
 		const struct ferry_channel_memory *memory,
 		enum ferry_reach who);

@@ -275,8 +275,9 @@ ferry_bulk_n_units(uint64_t len)
 }
 
 /**
- * The blocks of bulk messages, for an end. It does not look at the channel's head
- * again, because others may have written there. The grants lie behind them.
+ * The blocks of bulk messages, for an end. It does not look at the channel's
+ * head again, because others may have written there. The grants lie behind
+ * them.
  *
  * @param cells
  *   The channel's cells, as its end has found them at its start.

@@ -96,7 +96,7 @@ struct ferry_end_stats {
 	uint64_t empty;
 };
 
-/** What an end was given by the hub. Internal to ferry: see ferry_endpoint.h. */
+/** What the hub gave to an end. Internal to ferry: see ferry_endpoint.h. */
 struct ferry_channel_attach {
 	/** The channel. */
 	struct ferry_channel_shared *shared;

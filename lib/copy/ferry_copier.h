@@ -170,8 +170,8 @@ int ferry_copier_init(struct ferry_copier *copier,
 
 /**
  * Add a lane. The copier takes ownership if the call succeeds, and closes the
- * lane in ferry_copier_fini() or when the lane hangs. Where all places are taken,
- * the lane gets that of one that was dropped.
+ * lane in ferry_copier_fini() or when the lane hangs. Where all places are
+ * taken, the lane gets that of one that was dropped.
  *
  * @param copier
  *   A copier.

@@ -8,8 +8,8 @@
  *
  * A driver is a constant table of functions. ferry_lane_open() makes the
  * struct ferry_lane, sets drv, calls open(), which fills in info, model and
- * priv. Everything in the struct is written by the lane's one thread; the driver
- * keeps inflight and stats true with the two account functions below.
+ * priv. Everything in the struct is written by the lane's one thread; the
+ * driver keeps inflight and stats true with the two account functions below.
  */
 
 #include "ferry_copy.h"

@@ -71,7 +71,7 @@ struct rig_engine {
 void rig_engine_make(struct rig *rig, struct rig_engine *e, uint32_t i);
 void rig_engine_free(struct rig_engine *e);
 
-/** Serve the rig's channel, which nobody serves: what ferry_server_add()
+/** Serve the rig's channel, which has no server: what ferry_server_add()
  * says. */
 int rig_serve(struct rig *rig, struct rig_engine *e);
 

@@ -188,7 +188,8 @@ a_window_that_cannot_be_ends_its_message(void **state)
 		block = &chan_bulk(rig.ch)[0];
 		block->dst.flags |= FERRY_BULK_WINDOW;
 		/* Places: none, or more than there are units. */
-		block->dst.window = i == 0 ? 0 : ferry_bulk_n_units(sizeof(data)) + 1;
+		block->dst.window = i == 0 ? 0 :
+			ferry_bulk_n_units(sizeof(data)) + 1;
 		assert_int_equal(ferry_bulk_poll(out), FERRY_E_CORRUPT);
 		ferry_bulk_ready(in, &ended);
 		assert_int_equal(ended, FERRY_E_CORRUPT);

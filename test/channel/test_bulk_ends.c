@@ -37,8 +37,8 @@ struct bench {
 	struct ferry_bulk_block *block;
 };
 
-/* From here on ends that have not found each other yet are in one process, and all
- * memory is everybody's. */
+/* From here on ends that have not found each other yet are in one process, and
+ * all memory is everybody's. */
 static void
 be_one(struct bench *b)
 {
@@ -159,8 +159,8 @@ eal_reach(void *arg, const void *mem, uint64_t len)
  * the same while the consumer is in another process. */
 enum second { UNKNOWN, DPDK, REGISTERED, ABROAD };
 
-/* The consumer calls both pieces everybody's. If the producer does not find that
- * it has the second one, too, it leaves the copy to the consumer. */
+/* The consumer calls both pieces everybody's. If the producer does not find
+ * that it has the second one, too, it leaves the copy to the consumer. */
 static void
 every_piece_has_to_be_known_to_who_copies(void **state)
 {

@@ -108,7 +108,7 @@ static uint8_t source[LONGEST];
 static void
 area_hold(void *arg, const void *mem, uint64_t len)
 {
-	/* What is held is what an end has given, whatever stands in the block. */
+	/* An end holds what it was given, whatever stands in the block. */
 	assert_true(area_reach(arg, mem, len) == FERRY_REACH_ALL ||
 		(mem == own && len == sizeof(own)) ||
 		(mem == source && len <= sizeof(source)));
@@ -206,8 +206,9 @@ take(struct bench *b)
 }
 
 /* What no party says of a message. */
-static const int reasons[] = { 0, 1, 2, -1, -ETIMEDOUT, -EINVAL, FERRY_E_TOO_LONG,
-	FERRY_E_NO_ROOM, FERRY_E_LCORE, INT32_MIN, INT32_MAX };
+static const int reasons[] = { 0, 1, 2, -1, -ETIMEDOUT, -EINVAL,
+	FERRY_E_TOO_LONG, FERRY_E_NO_ROOM, FERRY_E_LCORE, INT32_MIN, INT32_MAX
+};
 
 static void
 over_write(struct bench *b, int why)

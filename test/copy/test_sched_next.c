@@ -453,7 +453,8 @@ test_lanes_beyond_the_last_are_not_used(void **state)
 }
 
 /* A job's decisions in a row, as a copier makes them that is told of no
- * completion meanwhile: how many parts; the last one may be what has to wait. */
+ * completion meanwhile: how many parts. The last one may be what has to
+ * wait. */
 static unsigned int
 plan(const struct ferry_sched_job *job, struct ferry_sched_part *parts,
 		unsigned int max)

@@ -640,8 +640,10 @@ main(void)
 		cmocka_unit_test(
 			a_stray_pointer_to_a_channel_that_is_gone_finds_none),
 		cmocka_unit_test(data_flows_between_endpoints_of_two_threads),
-		cmocka_unit_test(threads_that_open_and_close_at_random_leave_nothing),
-		cmocka_unit_test(an_endpoint_copies_with_the_lanes_it_was_given),
+		cmocka_unit_test(
+			threads_that_open_and_close_at_random_leave_nothing),
+		cmocka_unit_test(
+			an_endpoint_copies_with_the_lanes_it_was_given),
 		cmocka_unit_test(both_ends_tell_the_mode),
 	};
 
