@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include <rte_cycles.h>
+#include <rte_malloc.h>
+#include <rte_memory.h>
 
 #include "chan_parts.h"
 #include "ferry_post.h"
@@ -50,6 +52,42 @@ pending_counts_what_stands_behind_a_job(void **state)
 	assert_int_equal(bench_receive(&b), 0);
 	assert_int_equal(b.received, b.sent);
 	bench_stop(&b);
+}
+
+/* In a process of its own, a producer leaves to the engine only what all processes
+ * reach. Posts do not look at what is declared for bulk messages. */
+static void
+what_an_engine_does_not_reach_its_producer_copies(void **state)
+{
+	enum { PRIVATE, REGISTERED, DPDK, KINDS };
+	uint8_t *mem[KINDS];
+	unsigned int i, local;
+	struct bench b;
+
+	(void)state;
+	ferry_test_need_eal();
+	mem[PRIVATE] = malloc(SLOT);
+	mem[REGISTERED] = aligned_alloc(SLOT, SLOT);
+	assert_int_equal(rte_extmem_register(mem[REGISTERED], SLOT, NULL, 0,
+		SLOT), 0);
+	mem[DPDK] = rte_malloc(NULL, SLOT, 0);
+	for (i = 0; i < KINDS; i++) {
+		for (local = 0; local < 2; local++) {
+			const struct ferry_buf buf = { mem[i], LONG, 0, 0 };
+
+			bench_start(&b, 4);
+			bench_serve(&b);
+			b.rig.tx->end.local = local;
+			assert_int_equal(ferry_tx_post(b.rig.tx, &buf, 1), 1);
+			assert_int_equal(ferry_tx_pending(b.rig.tx),
+				local || i == DPDK);
+			bench_stop(&b);
+		}
+	}
+	assert_int_equal(rte_extmem_unregister(mem[REGISTERED], SLOT), 0);
+	rte_free(mem[DPDK]);
+	free(mem[REGISTERED]);
+	free(mem[PRIVATE]);
 }
 
 /* All slots are used twice before the producer looks what is done. */
@@ -602,6 +640,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pending_counts_what_stands_behind_a_job),
 		cmocka_unit_test(
+			what_an_engine_does_not_reach_its_producer_copies),
+		cmocka_unit_test(
 			a_producer_keeps_count_of_the_bytes_of_its_jobs),
 		cmocka_unit_test(a_message_waits_for_the_copy_before_it),
 		cmocka_unit_test(
@@ -626,5 +666,5 @@ main(void)
 		cmocka_unit_test(a_producer_says_what_it_sleeps_for),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, ferry_test_eal_setup, NULL);
 }
