@@ -259,7 +259,7 @@ engine_create(struct lanes *l, enum lane_set set)
 	l->set = set;
 	ret = ferry_engine_create(&l->engine, l->hub, &config);
 	if (ret == 0 && l->patience_ms != 0) {
-		tune = ferry_engine_copier(l->engine)->tune;
+		ferry_copier_tune(ferry_engine_copier(l->engine), &tune);
 		tune.hang_grace_ns = l->patience_ms * 1e6;
 		ret = ferry_engine_tune(l->engine, &tune);
 	}

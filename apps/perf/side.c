@@ -10,7 +10,6 @@
 
 #include "app_eal.h"
 #include "ferry_memory.h"
-#include "ferry_process.h"
 #include "work.h"
 
 /* How long the two sides wait for each other to come: 20 s. */
@@ -381,11 +380,9 @@ static void
 add_up(struct side_slice *slice, const struct side_ack *ack, uint64_t took,
 		uint64_t apart)
 {
-	struct ferry_process self;
 	uint64_t all = took;
 
-	ferry_process_self(&self);
-	if (ack->process != self.token)
+	if (ack->process != (uint64_t)getpid())
 		all += ack->process_ns;
 	apart += slice->rewriting_ns;
 	slice->cpu_ns[CPU_ALL] = all > apart ? all - apart : 0;
@@ -454,7 +451,6 @@ static int
 follow_run(struct side *s, const struct side_job *job, struct side_ack *ack)
 {
 	const uint64_t thread = cpu_thread_ns(), all = cpu_process_ns();
-	struct ferry_process self;
 	int ret = 0;
 
 	s->seq = job->seq;
@@ -467,8 +463,7 @@ follow_run(struct side *s, const struct side_job *job, struct side_ack *ack)
 		ret = side_return_slots(s);
 	ack->cpu_ns = cpu_thread_ns() - thread;
 	ack->process_ns = cpu_process_ns() - all;
-	ferry_process_self(&self);
-	ack->process = self.token;
+	ack->process = (uint64_t)getpid();
 	return ret;
 }
 

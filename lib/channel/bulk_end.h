@@ -12,6 +12,7 @@
 #include <rte_cycles.h>
 
 #include "bulk_copy.h"
+#include "ferry_end_part.h"
 #include "ferry_process.h"
 #include "ferry_watch.h"
 

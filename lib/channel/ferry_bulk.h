@@ -53,6 +53,7 @@
 
 #include "ferry_bulk_layout.h"
 #include "ferry_channel.h"
+#include "ferry_inline.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -220,7 +221,7 @@ void ferry_bulk_tx_stats(const struct ferry_tx *tx,
  * @return
  *   Whether it does.
  */
-static inline bool
+FERRY_INLINE bool
 ferry_msg_is_bulk(const struct ferry_msg *msg)
 {
 	return (msg->id & (FERRY_MSG_CELL | FERRY_MSG_BULK)) ==
@@ -235,7 +236,7 @@ ferry_msg_is_bulk(const struct ferry_msg *msg)
  * @return
  *   Bytes.
  */
-static inline uint64_t
+FERRY_INLINE uint64_t
 ferry_bulk_msg_len(const struct ferry_msg *msg)
 {
 	return ((const struct ferry_bulk_note *)msg->data)->len;
@@ -386,11 +387,6 @@ int ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns);
 void ferry_bulk_rx_stats(const struct ferry_rx *rx,
 		struct ferry_bulk_stats *stats);
 /** @} */
-
-/** @cond internal */
-/** For ferry_channel_attach.kinds. */
-extern const struct ferry_end_kind ferry_bulk_kind;
-/** @endcond */
 
 #ifdef __cplusplus
 }

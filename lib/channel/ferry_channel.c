@@ -8,6 +8,7 @@
 #include "ferry_cache.h"
 #include "ferry_channel.h"
 #include "ferry_copier.h"
+#include "ferry_end_part.h"
 
 /* Payloads copied before the first of them is published: enough to amortise
  * the ring, not so many bytes that the consumer waits for a long burst. */

@@ -41,6 +41,7 @@
 
 #include "ferry_bulk_layout.h"
 #include "ferry_channel_handle.h"
+#include "ferry_inline.h"
 #include "ferry_tiny.h"
 
 #ifdef __cplusplus
@@ -136,7 +137,7 @@ ferry_tx_slot(const struct ferry_tx *tx, uint32_t slot)
  *   has ended; FERRY_E_CORRUPT if none is free and the consumer gave back what
  *   is no slot.
  */
-static inline int
+FERRY_INLINE int
 ferry_tx_loan(struct ferry_tx *tx, struct ferry_msg *msgs, uint16_t n)
 {
 	int ret = ferry_end_result(tx->end.other);
@@ -264,7 +265,7 @@ ferry_tx_announce(struct ferry_tx *tx, uint32_t slot, uint32_t len,
  *   nonsense; all are then on loan as before. A consumer that has ended is not
  *   an error here: the slots just never come back.
  */
-static inline int
+FERRY_INLINE int
 ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 {
 	int ret = 0;
@@ -329,7 +330,7 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
  *   0; -EINVAL if one is not on loan: those before it have been given back,
  *   it and those after it have not.
  */
-static inline int
+FERRY_INLINE int
 ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 {
 	uint32_t i;
@@ -396,7 +397,7 @@ int ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if the
  *   consumer wrote nonsense; -EIO if the payload could not be copied.
  */
-static inline int
+FERRY_INLINE int
 ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 {
 	int ret = ferry_end_result(tx->end.other);
@@ -615,7 +616,7 @@ ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if
  *   the producer wrote nonsense; -EIO if a post could not be copied.
  */
-static inline int
+FERRY_INLINE int
 ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 {
 	int got = ferry_rx_take(rx, msgs, n);
@@ -656,7 +657,7 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
  *   0; or -EINVAL if one of them is not held, for example given back twice:
  *   that one is left alone, the others are given back.
  */
-static inline int
+FERRY_INLINE int
 ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 {
 	uint32_t slots[64], i, k = 0;

@@ -7,6 +7,7 @@
 #include <rte_ring_elem.h>
 
 #include "ferry_bulk_layout.h"
+#include "ferry_channel_parts.h"
 #include "ferry_errno.h"
 
 /* Offsets and sizes of a channel, worked out from its config. */

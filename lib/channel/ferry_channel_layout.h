@@ -57,8 +57,6 @@
 #include <rte_common.h>
 #include <rte_ring.h>
 
-#include "ferry_process.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -127,7 +125,7 @@ struct ferry_channel_end {
 	 * hub was gone before: then bulk messages go on between the ends.
 	 */
 	uint32_t left;
-	/** Token of its endpoint's process: see ferry_process.h. */
+	/** Token of its endpoint's process. */
 	uint64_t process;
 	/** Where that process has its token. */
 	uint64_t token_at;
@@ -166,23 +164,6 @@ struct ferry_job {
 	 */
 	uint32_t seal;
 };
-
-/**
- * The seal of a job.
- *
- * @param key
- *   The token of the producer's process.
- * @param job
- *   The job, in private memory.
- * @return
- *   What stands in its seal.
- */
-static inline uint32_t
-ferry_job_seal(uint64_t key, const struct ferry_job *job)
-{
-	return ferry_process_seal(key ^ (uint64_t)job->seq << 32,
-			job->src, (uint64_t)job->len << 32 | job->slot);
-}
 
 /** @name ferry_channel_service.server
  * @{
@@ -237,26 +218,6 @@ struct ferry_channel_wish {
 	/** The back ring's prod.tail has come so far. */
 	uint32_t slots;
 } __rte_aligned(FERRY_APART);
-
-/** Most messages that a server publishes at a time. */
-#define FERRY_SERVER_BURST 32
-
-/**
- * Places of a channel's job ring. Beside the jobs of all slots there may be in
- * it a burst that is published, but not yet let go of: the consumer may have
- * released these slots, and the producer have posted them again.
- *
- * @param n_slots
- *   The channel's slots.
- * @return
- *   A power of two.
- */
-static inline uint32_t
-ferry_jobs_places(uint32_t n_slots)
-{
-	return rte_align32pow2(n_slots +
-			RTE_MIN(n_slots, (uint32_t)FERRY_SERVER_BURST) + 1);
-}
 
 /**
  * Write a descriptor to its place in a ring. The slot is stored atomically,
@@ -316,9 +277,6 @@ ferry_cell_stamp(uint64_t cell, uint64_t seq)
 {
 	return (cell + 1) << 32 | (uint32_t)seq;
 }
-
-struct ferry_bulk_block;
-struct ferry_bulk_grant;
 
 /** Head of a channel. Offsets are from its own start. */
 struct ferry_channel_shared {
@@ -404,105 +362,6 @@ struct ferry_channel_config {
  */
 uint64_t ferry_channel_memory(const struct ferry_channel_config *config);
 
-/**
- * A number that differs whenever the layout of the structures above does.
- *
- * @return
- *   The number, constant in one build.
- */
-uint32_t ferry_channel_layout_hash(void);
-
-/**
- * Lay out a channel in fresh memory. Hub only; nobody else may know the memory
- * yet. The ends are ABSENT and all slots are free.
- *
- * @param mem
- *   ferry_channel_memory(config) bytes, aligned to FERRY_APART.
- * @param config
- *   What the channel shall be like; zeros mean the defaults.
- * @param name
- *   The channel's name, shorter than FERRY_NAME_MAX.
- * @param id
- *   A number no other channel of the hub has.
- * @return
- *   0 or -EINVAL.
- */
-int ferry_channel_format(void *mem, const struct ferry_channel_config *config,
-		const char *name, uint64_t id);
-
-/**
- * Check that memory holds a channel that this build can use: magic, version,
- * layout hash, and offsets that lie within size bytes.
- *
- * @param ch
- *   Memory that should hold a channel.
- * @param size
- *   Bytes of it that may be read.
- * @return
- *   0, FERRY_E_VERSION, or FERRY_E_CORRUPT.
- */
-int ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size);
-
-/**
- * Where the parts of a channel are in this process, and how large they are.
- * Lies in private memory: what another process writes into the channel's head
- * later changes nothing here.
- */
-struct ferry_channel_parts {
-	/** The channel's head. */
-	struct ferry_channel_shared *shared;
-	/** Forward ring, of struct ferry_desc. */
-	struct rte_ring *fwd;
-	/** Back ring, of slot numbers. */
-	struct rte_ring *back;
-	/** Job ring, of struct ferry_job. */
-	struct rte_ring *jobs;
-	/** Out ring, of struct ferry_desc. */
-	struct rte_ring *out;
-	/** The producer's held table. */
-	uint32_t *tx_held;
-	/** The consumer's held table. */
-	uint32_t *rx_held;
-	/** The cells. */
-	struct ferry_cell *cells;
-	/** The blocks of bulk messages. */
-	struct ferry_bulk_block *blocks;
-	/** The buffers lent by the consumer. */
-	struct ferry_bulk_grant *grants;
-	/** The first slot. */
-	uint8_t *slots;
-	/** Bytes from one slot to the next. */
-	uint64_t stride;
-	/** Bytes that fit into a slot. */
-	uint32_t slot_size;
-	/** How many slots there are. */
-	uint32_t n_slots;
-	/** Places of the forward, back and out ring. */
-	uint32_t ring_count;
-	/** Places of the job ring. */
-	uint32_t jobs_count;
-};
-
-/**
- * Find the parts of a channel. Each field of the channel's head is read once.
- *
- * @param[out] parts
- *   Where the parts are. NULL: the channel is only checked.
- * @param ch
- *   Memory that should hold a channel.
- * @param size
- *   Bytes of it that may be read and written.
- * @param config
- *   What the channel was made with, without zeros, if the caller knows. NULL:
- *   what the channel says itself.
- * @return
- *   As ferry_channel_valid(); FERRY_E_CORRUPT also if the channel says
- *   something else than config.
- */
-int ferry_channel_find(struct ferry_channel_parts *parts,
-		struct ferry_channel_shared *ch, uint64_t size,
-		const struct ferry_channel_config *config);
-
 /** Where a channel's slots are. The numbers add up to n_slots. */
 struct ferry_channel_census {
 	/** In the back ring. */
@@ -518,50 +377,6 @@ struct ferry_channel_census {
 	/** Recorded nowhere. Above 0 only in corrupt memory. */
 	uint32_t lost;
 };
-
-/**
- * Count where every slot is. Exact when neither end is running (dead, closed,
- * or the caller's own); otherwise a snapshot. All that a living end may write
- * at the same time is read with atomic loads.
- *
- * @param ch
- *   A channel that was valid once.
- * @param config
- *   What it was made with, for a caller that does not believe what others may
- *   have written there since; NULL: what it says itself.
- * @param living
- *   The producer may be running. Then the slot numbers in its cells are not
- *   read, because it writes cells with plain stores: slots in cells are counted
- *   by the cells' stamps.
- * @param[out] census
- *   The numbers.
- * @return
- *   0, -ENOMEM, or FERRY_E_CORRUPT if a ring names a slot that does not exist
- *   or the same slot twice.
- */
-int ferry_channel_census(const struct ferry_channel_shared *ch,
-		const struct ferry_channel_config *config, bool living,
-		struct ferry_channel_census *census);
-
-/** @name Parts of a channel
- * @{
- */
-/**
- * The part at an offset.
- *
- * @param ch
- *   A valid channel.
- * @param offset
- *   One of its off_ fields.
- * @return
- *   Where it is in this process.
- */
-static inline void *
-ferry_channel_at(const struct ferry_channel_shared *ch, uint64_t offset)
-{
-	return RTE_PTR_ADD(ch, offset);
-}
-/** @} */
 
 #ifdef __cplusplus
 }

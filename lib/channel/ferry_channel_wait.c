@@ -3,6 +3,7 @@
 /* For what the ends of a channel wait, and what wakes them: see ferry_end.h. */
 
 #include "ferry_channel.h"
+#include "ferry_end_part.h"
 
 /* One in so many looks past a gap asks whether the server has the message. */
 #define GAP_LOOKS 1024

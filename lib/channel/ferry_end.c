@@ -3,6 +3,7 @@
 #include <rte_cycles.h>
 
 #include "ferry_channel.h"
+#include "ferry_end_part.h"
 #include "ferry_process.h"
 
 int

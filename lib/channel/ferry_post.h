@@ -24,6 +24,7 @@
  */
 
 #include "ferry_channel.h"
+#include "ferry_end_part.h"
 #include "ferry_reach.h"
 #include "ferry_route.h"
 #include "ferry_server.h"

@@ -10,6 +10,7 @@
 #include "bulk_serve.h"
 #include "ferry_channel.h"
 #include "ferry_channel_memory.h"
+#include "ferry_end_part.h"
 #include "ferry_server.h"
 
 /* Jobs taken from one channel in one turn, and messages published. */

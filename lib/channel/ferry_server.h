@@ -39,7 +39,7 @@
 #include <sys/queue.h>
 
 #include "ferry_board.h"
-#include "ferry_channel_layout.h"
+#include "ferry_channel_parts.h"
 #include "ferry_copier.h"
 
 #ifdef __cplusplus

@@ -131,6 +131,13 @@ ferry_copier_stats(const struct ferry_copier *copier,
 	*stats = copier->stats;
 }
 
+void
+ferry_copier_tune(const struct ferry_copier *copier,
+		struct ferry_copier_tune *tune)
+{
+	*tune = copier->tune;
+}
+
 /* Copy with the core: no queue, no completions. */
 static int
 cpu_copy(struct ferry_lane *cpu, const struct ferry_copy_job *jobs, uint16_t n)

@@ -35,6 +35,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ferry_copier_info.h"
 #include "ferry_copy_driver.h"
 #include "ferry_health.h"
 #include "ferry_learn.h"
@@ -86,50 +87,6 @@ struct ferry_copier_lane {
 	struct ferry_learn learn[FERRY_PLACES][FERRY_HEATS];
 	/** What a dropped lane was and did: its info and stats. */
 	struct ferry_lane last;
-};
-
-/** What is adjustable. To be changed between jobs only. */
-struct ferry_copier_tune {
-	/** The scheduler's numbers. */
-	struct ferry_sched_policy policy;
-	/**
-	 * A lane hangs if nothing completes while it is watched (ferry_watch.h)
-	 * for this many times what all in it was predicted to take ...
-	 */
-	double hang_factor;
-	/** ... and so many nanoseconds. */
-	double hang_grace_ns;
-	/** Jobs up to so many bytes are expected to have a hot source. */
-	uint64_t hot_max;
-	/** Keep the lanes' models current. */
-	bool learn;
-	/**
-	 * In ferry_copier_copy(), jobs of latency mode are copied inline unless
-	 * that was measured to be slower. Otherwise predictions decide.
-	 */
-	bool route;
-};
-
-/** What a copier did, beyond its lanes' own ferry_lane_stats(). */
-struct ferry_copier_stats {
-	/** Bytes the core copied because a device had failed to. */
-	uint64_t redone_bytes;
-	/** Jobs that had to wait for room in a lane. */
-	uint64_t queued;
-	/** Jobs that went to more than one lane, ragged ends not counted. */
-	uint64_t splits;
-	/** Parts given to a lane to learn whether it is still slow. */
-	uint64_t probes;
-	/** Times a lane was quarantined. */
-	uint64_t quarantines;
-	/** Times one was tried again. */
-	uint64_t probations;
-	/** Times that went well. */
-	uint64_t returns;
-	/** Lanes given up. */
-	uint64_t drops;
-	/** Jobs that ended with #FERRY_COPY_E_UNSAFE. */
-	uint64_t unsafe;
 };
 
 /**
@@ -300,32 +257,6 @@ uint32_t ferry_copier_inflight(const struct ferry_copier *copier);
  *   nanoseconds until the next completion, 1 ms at most: it may be wrong.
  */
 uint64_t ferry_copier_next_ns(const struct ferry_copier *copier);
-
-/**
- * What the copier did.
- *
- * @param copier
- *   A copier.
- * @param[out] stats
- *   Its numbers.
- */
-void ferry_copier_stats(const struct ferry_copier *copier,
-		struct ferry_copier_stats *stats);
-
-/**
- * One of the lanes, to read its info and stats (jobs and bytes by lane).
- *
- * @param copier
- *   A copier, or NULL.
- * @param i
- *   Which one, from 0 up; 0 is the core's own.
- * @return
- *   The lane; of a dropped lane, a record that answers ferry_lane_info() and
- *   ferry_lane_stats(); NULL if there is no lane i. Valid until the next call
- *   that changes the copier.
- */
-const struct ferry_lane *ferry_copier_lane(const struct ferry_copier *copier,
-		unsigned int i);
 
 #ifdef __cplusplus
 }

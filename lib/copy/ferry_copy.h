@@ -139,6 +139,18 @@ struct ferry_lane_info {
 	uint32_t flags;
 };
 
+/** Whether a lane is trusted with jobs. */
+enum ferry_health_state {
+	/** It gets jobs. */
+	FERRY_HEALTH_USED = 0,
+	/** It gets none until its time is over. */
+	FERRY_HEALTH_QUARANTINED,
+	/** It gets one job at a time. */
+	FERRY_HEALTH_PROBATION,
+	/** It gets none ever again. */
+	FERRY_HEALTH_DROPPED,
+};
+
 /** What a lane has done so far. */
 struct ferry_lane_stats {
 	/** Jobs completed with FERRY_COPY_OK. */
@@ -215,6 +227,16 @@ const struct ferry_lane_info *ferry_lane_info(const struct ferry_lane *lane);
  */
 void ferry_lane_stats(const struct ferry_lane *lane,
 		struct ferry_lane_stats *stats);
+
+/**
+ * Name of a lane's health.
+ *
+ * @param state
+ *   A state.
+ * @return
+ *   Constant text such as "used"; "unknown" for what is none.
+ */
+const char *ferry_health_name(enum ferry_health_state state);
 
 /**
  * The lane's cost model; a seed until somebody measures and sets it.

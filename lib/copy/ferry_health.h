@@ -27,6 +27,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ferry_copy.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,18 +39,6 @@ extern "C" {
 #define FERRY_HEALTH_FIRST_NS UINT64_C(100000000)
 /** The longest. */
 #define FERRY_HEALTH_LAST_NS UINT64_C(10000000000)
-
-/** What a lane may do. */
-enum ferry_health_state {
-	/** It gets jobs. */
-	FERRY_HEALTH_USED = 0,
-	/** It gets none until its time is over. */
-	FERRY_HEALTH_QUARANTINED,
-	/** It gets one job at a time. */
-	FERRY_HEALTH_PROBATION,
-	/** It gets none ever again. */
-	FERRY_HEALTH_DROPPED,
-};
 
 /** The health of one lane. All zero to begin with. */
 struct ferry_health {
@@ -63,16 +53,6 @@ struct ferry_health {
 	/** End of the quarantine; of a used lane, when it came back. */
 	uint64_t since_ns;
 };
-
-/**
- * Name of a state.
- *
- * @param state
- *   A state.
- * @return
- *   Constant text such as "used"; "unknown" for what is none.
- */
-const char *ferry_health_name(enum ferry_health_state state);
 
 /**
  * A job was done.

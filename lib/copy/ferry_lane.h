@@ -8,7 +8,8 @@
  * rules of ownership.
  */
 
-#include "ferry_copy_driver.h"
+#include "ferry_inline.h"
+#include "ferry_lane_core.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,7 +31,7 @@ extern "C" {
  *   lane is full (poll it), or that the next job is not one it can do: longer
  *   than max_job, or outside the memory it reaches.
  */
-static inline uint16_t
+FERRY_INLINE uint16_t
 ferry_lane_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 		uint16_t n)
 {
@@ -46,7 +47,7 @@ ferry_lane_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
  * @param lane
  *   An open lane.
  */
-static inline void
+FERRY_INLINE void
 ferry_lane_flush(struct ferry_lane *lane)
 {
 	lane->drv->flush(lane);
@@ -63,11 +64,11 @@ ferry_lane_flush(struct ferry_lane *lane)
  * @param[out] done
  *   Room for n completions.
  * @param n
- *   The most to take; see design decision 13 for why it should be bounded.
+ *   The most to take.
  * @return
  *   How many were written to done.
  */
-static inline uint16_t
+FERRY_INLINE uint16_t
 ferry_lane_poll(struct ferry_lane *lane, struct ferry_copy_done *done,
 		uint16_t n)
 {
@@ -82,7 +83,7 @@ ferry_lane_poll(struct ferry_lane *lane, struct ferry_copy_done *done,
  * @return
  *   Jobs submitted whose completion has not been polled.
  */
-static inline uint32_t
+FERRY_INLINE uint32_t
 ferry_lane_inflight(const struct ferry_lane *lane)
 {
 	return lane->inflight;

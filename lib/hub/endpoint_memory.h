@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "ferry_channel_attach.h"
 #include "ferry_channel_memory.h"
 #include "ferry_memory.h"
 #include "hub_ctl.h"

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "ferry_channel.h"
+#include "ferry_copier_info.h"
 #include "ferry_hub.h"
 
 #ifdef __cplusplus
@@ -32,7 +33,6 @@ extern "C" {
 #endif
 
 struct ferry_endpoint;
-struct ferry_lane;
 
 /**
  * Attach the calling thread to a hub.

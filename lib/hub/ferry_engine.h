@@ -44,7 +44,8 @@
 #include <stdint.h>
 
 #include "ferry_calib.h"
-#include "ferry_copier.h"
+#include "ferry_copier_info.h"
+#include "ferry_copy.h"
 #include "ferry_hub.h"
 
 #ifdef __cplusplus
@@ -316,7 +317,7 @@ ferry_engine_copier(const struct ferry_engine *engine);
  *   The engine.
  * @param tune
  *   What is to hold from the next turn on; what holds now is
- *   ferry_engine_copier()->tune.
+ *   ferry_copier_tune().
  * @return
  *   0; -EINVAL for NULL, or for a hang_factor or hang_grace_ns that is negative
  *   or not a number.

@@ -22,6 +22,7 @@
  * itself, so it does not matter whether anybody runs the engine.
  */
 
+#include "ferry_copier.h"
 #include "ferry_engine.h"
 #include "ferry_server.h"
 #include "ferry_wait.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include "ferry_channel_parts.h"
 #include "ferry_errno.h"
 #include "hub_registry.h"
 

@@ -63,6 +63,8 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 
+#include "ferry_inline.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -119,7 +121,7 @@ void ferry_bell_wake(struct ferry_bell *bell);
  * @param bell
  *   The owner's bell.
  */
-static inline void
+FERRY_INLINE void
 ferry_bell_ring(struct ferry_bell *bell)
 {
 	/* Fr: pairs with Fo, the fence of whoever arms the bell. */
@@ -143,7 +145,7 @@ ferry_bell_ring(struct ferry_bell *bell)
  * @param bell
  *   The owner's bell.
  */
-static inline void
+FERRY_INLINE void
 ferry_bell_ring_if(const uint32_t *may_sleep, struct ferry_bell *bell)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

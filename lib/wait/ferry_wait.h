@@ -47,11 +47,14 @@
  */
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
 #include "ferry_bell.h"
+#include "ferry_inline.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -196,7 +199,7 @@ int ferry_wait_idle_deep(struct ferry_wait *w, struct ferry_bell *bell,
  * @param w
  *   The calling thread's ladder.
  */
-static inline void
+FERRY_INLINE void
 ferry_wait_reset(struct ferry_wait *w)
 {
 	w->round = 0;
@@ -225,7 +228,7 @@ ferry_wait_reset(struct ferry_wait *w)
  *   -ETIMEDOUT: the deadline had passed when this was called, so that the
  *   caller has looked once more since the last wait.
  */
-static inline int
+FERRY_INLINE int
 ferry_wait_idle(struct ferry_wait *w, struct ferry_bell *bell,
 		ferry_bell_ready_t ready, void *arg, uint64_t deadline_tsc)
 {

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#include "ferry_channel.h"
+#include "ferry_channel_attach.h"
 #include "ferry_channel_memory.h"
 #include "ferry_copier.h"
 #include "ferry_process.h"

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "ferry_copy_driver.h"
 #include "ferry_lane.h"
 
 /* A driver that keeps notes, copies at once and holds up to 4 completions. */

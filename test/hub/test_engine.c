@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "ferry_copier.h"
+#include "ferry_copy_driver.h"
 #include "ferry_engine.h"
 #include "hub_fixture.h"
 

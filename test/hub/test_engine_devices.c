@@ -26,6 +26,8 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
+#include "ferry_copier.h"
+#include "ferry_copy_driver.h"
 #include "ferry_engine.h"
 #include "ferry_memory.h"
 #include "ferry_reach.h"
@@ -451,7 +453,7 @@ what_is_no_tuning_is_refused(void **state)
 	ferry_test_need_eal();
 	hub = hub_make(HUB, 4 * MIB, 0, 0);
 	assert_int_equal(ferry_engine_create(&e, hub, NULL), 0);
-	tune = ferry_engine_copier(e)->tune;
+	ferry_copier_tune(ferry_engine_copier(e), &tune);
 	assert_int_equal(ferry_engine_tune(NULL, &tune), -EINVAL);
 	assert_int_equal(ferry_engine_tune(e, NULL), -EINVAL);
 	tune.hang_factor = -1;

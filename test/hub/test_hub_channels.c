@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "ferry_channel_parts.h"
 #include "ferry_copy.h"
 #include "ferry_lane.h"
 #include "hub_fixture.h"

@@ -14,6 +14,7 @@
 #include <rte_common.h>
 
 #include "ferry_channel_layout.h"
+#include "ferry_channel_parts.h"
 #include "ferry_errno.h"
 #include "hub_registry.h"
 

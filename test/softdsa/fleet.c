@@ -15,6 +15,7 @@
 #include <rte_dmadev.h>
 #include <rte_log.h>
 
+#include "ferry_copier.h"
 #include "ferry_test.h"
 #include "fleet.h"
 
@@ -232,7 +233,7 @@ fleet_engine_start(struct fleet *f, unsigned int i)
 	if (f->config.dma[i] != NULL)
 		assert_true(ferry_engine_add_devices(e,
 		ferry_copy_dmadev(), f->config.dma[i]) > 0);
-	tune = ferry_engine_copier(e)->tune;
+	ferry_copier_tune(ferry_engine_copier(e), &tune);
 	tune.hang_factor = 10;
 	tune.hang_grace_ns = f->config.patience_ms * 1e6;
 	assert_int_equal(ferry_engine_tune(e, &tune), 0);

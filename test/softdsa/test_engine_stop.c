@@ -21,6 +21,7 @@
 #include <rte_common.h>
 #include <rte_malloc.h>
 
+#include "ferry_copier.h"
 #include "ferry_memory.h"
 #include "ferry_test.h"
 #include "fleet.h"
@@ -77,7 +78,7 @@ stage_start(struct stage *s)
 	assert_int_equal(ferry_engine_create(&s->engine, s->hub, &engine), 0);
 	assert_int_equal(ferry_engine_add_devices(s->engine,
 		ferry_copy_dmadev(), "wq0.0"), 1);
-	tune = ferry_engine_copier(s->engine)->tune;
+	ferry_copier_tune(ferry_engine_copier(s->engine), &tune);
 	tune.hang_grace_ns = PATIENCE_MS * 1e6;
 	tune.hang_factor = 1;
 	assert_int_equal(ferry_engine_tune(s->engine, &tune), 0);

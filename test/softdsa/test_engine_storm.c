@@ -20,6 +20,7 @@
 
 #include <rte_common.h>
 
+#include "ferry_copier.h"
 #include "ferry_test.h"
 #include "fleet.h"
 

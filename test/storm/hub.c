@@ -16,6 +16,7 @@
 #include <rte_dmadev.h>
 #include <rte_log.h>
 
+#include "ferry_copier.h"
 #include "ferry_errno.h"
 #include "ferry_test.h"
 #include "hub_orders.h"
@@ -70,7 +71,7 @@ engine_start(unsigned int i)
 	if (ret < 0)
 		fprintf(stderr, "storm: no lane for engine %u: %s\n", i,
 			ferry_strerror(ret));
-	tune = ferry_engine_copier(e)->tune;
+	ferry_copier_tune(ferry_engine_copier(e), &tune);
 	tune.hang_factor = 10;
 	tune.hang_grace_ns = 20e6;
 	ret = ferry_engine_tune(e, &tune);

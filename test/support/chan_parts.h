@@ -8,6 +8,7 @@
  */
 
 #include "ferry_bulk_layout.h"
+#include "ferry_channel_parts.h"
 
 static inline struct rte_ring *
 chan_fwd(const struct ferry_channel_shared *ch)

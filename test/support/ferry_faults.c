@@ -434,7 +434,7 @@ library_take(struct dl_phdr_info *info, size_t size, void *arg)
 	size_t bytes = 0, i;
 
 	(void)size;
-	if (strstr(info->dlpi_name, "/libferry.so") == NULL)
+	if (strstr(info->dlpi_name, "/libferry_insides.so") == NULL)
 		return 0;
 	for (i = 0; i < info->dlpi_phnum; i++)
 		if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
