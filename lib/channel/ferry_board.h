@@ -81,13 +81,12 @@ struct ferry_boards {
 };
 
 /** @cond internal */
+/** Words for so many bits. */
 static inline uint32_t
 ferry_board_words(uint32_t bits)
 {
 	return (uint32_t)((bits + UINT64_C(63)) / 64);
 }
-/** @endcond */
-
 /**
  * Bytes of a board.
  *
@@ -272,6 +271,8 @@ ferry_board_take(struct ferry_board *board, uint32_t n_channels,
 		}
 	}
 }
+
+/** @endcond */
 
 #ifdef __cplusplus
 }

@@ -237,6 +237,7 @@ struct ferry_bulk_note {
 	uint32_t grant;
 };
 
+/** @cond internal */
 /**
  * Length of the units that a message is divided into.
  *
@@ -388,6 +389,8 @@ ferry_bulk_started(const struct ferry_bulk_block *b, uint32_t gen)
 	/* D */
 	return __atomic_load_n(&b->dst_gen, __ATOMIC_ACQUIRE) == gen;
 }
+
+/** @endcond */
 
 #ifdef __cplusplus
 }

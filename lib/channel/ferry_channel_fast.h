@@ -376,10 +376,6 @@ ferry_tx_send_cells(struct ferry_tx *tx, const struct ferry_buf *bufs,
 int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
 
-/** The same with the endpoint's own copier, whoever else could copy. */
-int ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
-		uint16_t n);
-
 /** @endcond */
 
 /**

@@ -219,6 +219,7 @@ struct ferry_channel_wish {
 	uint32_t slots;
 } __rte_aligned(FERRY_APART);
 
+/** @cond internal */
 /**
  * Write a descriptor to its place in a ring. The slot is stored atomically,
  * because the hub's census may be reading it.
@@ -236,6 +237,7 @@ ferry_desc_put(struct ferry_desc *to, const struct ferry_desc desc)
 	to->tag = desc.tag;
 	to->seq = desc.seq;
 }
+/** @endcond */
 
 /** Set in ferry_cell.len: the payload is in a slot, whose number is in data. */
 #define FERRY_CELL_SLOT (UINT32_C(1) << 31)
@@ -260,6 +262,7 @@ struct ferry_cell {
 	uint8_t data[FERRY_CELL_DATA];
 } __rte_aligned(FERRY_APART);
 
+/** @cond internal */
 /**
  * What is stored in the cell-th cell filled when it holds the seq-th message.
  * A stamp of an earlier lap differs in its upper half, however often the
@@ -277,6 +280,7 @@ ferry_cell_stamp(uint64_t cell, uint64_t seq)
 {
 	return (cell + 1) << 32 | (uint32_t)seq;
 }
+/** @endcond */
 
 /** Head of a channel. Offsets are from its own start. */
 struct ferry_channel_shared {

@@ -92,6 +92,7 @@ struct ferry_end {
 	SLIST_HEAD(ferry_end_parts, ferry_end_part) parts;
 };
 
+/** @cond internal */
 /**
  * What the other end's state means to this end.
  *
@@ -181,6 +182,8 @@ ferry_end_ring(const struct ferry_end *end)
  *   The announcement.
  */
 void ferry_end_refuse(struct ferry_rx *rx, const struct ferry_msg *msg);
+
+/** @endcond */
 
 #ifdef __cplusplus
 }

@@ -277,6 +277,10 @@ void ferry_end_close(struct ferry_end *end);
  */
 void ferry_end_fini(struct ferry_end *end);
 
+/** ferry_tx_send_slots() with the endpoint's own copier, whatever else could copy. */
+int ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
+		uint16_t n);
+
 #ifdef __cplusplus
 }
 #endif

@@ -47,6 +47,7 @@ struct ferry_ring {
 	uint32_t other;
 };
 
+/** @cond internal */
 /**
  * Begin to use a ring as its producer, where the one before left off.
  *
@@ -227,6 +228,8 @@ ferry_ring_left(const struct ferry_ring *r)
 {
 	return r->at - __atomic_load_n(&r->ring->cons.tail, __ATOMIC_ACQUIRE);
 }
+
+/** @endcond */
 
 #ifdef __cplusplus
 }
