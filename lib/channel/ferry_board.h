@@ -46,6 +46,7 @@
 
 #include "ferry_bell.h"
 #include "ferry_channel_layout.h"
+#include "ferry_end.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -66,22 +67,14 @@ struct ferry_board {
 	uint64_t words[] __rte_cache_aligned;
 };
 
-/** Where a channel's ends find the boards of all engines. */
-struct ferry_boards {
-	/** The first board; NULL if there are none. */
-	void *base;
-	/** Bytes from one to the next. */
-	uint64_t size;
-	/** How many. */
-	uint32_t n;
-	/** Channels that each of them has a bit for. */
-	uint32_t n_channels;
-	/** The channel's number on all of them. */
-	uint32_t number;
-};
-
-/** @cond internal */
-/** Words for so many bits. */
+/**
+ * Words for so many bits.
+ *
+ * @param bits
+ *   How many bits.
+ * @return
+ *   How many words.
+ */
 static inline uint32_t
 ferry_board_words(uint32_t bits)
 {
@@ -271,8 +264,6 @@ ferry_board_take(struct ferry_board *board, uint32_t n_channels,
 		}
 	}
 }
-
-/** @endcond */
 
 #ifdef __cplusplus
 }

@@ -44,6 +44,7 @@
 #include <stdint.h>
 
 #include "ferry_channel_layout.h"
+#include "ferry_channel_types.h"
 #include "ferry_copy.h"
 #include "ferry_errno.h"
 #include "ferry_wait.h"
@@ -54,42 +55,6 @@ extern "C" {
 
 struct ferry_tx;
 struct ferry_rx;
-
-/** A message in shared memory, loaned to the producer or the consumer. */
-struct ferry_msg {
-	/** The payload. */
-	void *data;
-	/** Bytes of payload. On a loan: the slot's size, to be set before
-	 * commit. */
-	uint32_t len;
-	/** A number that travels with the message, for the application. */
-	uint32_t tag;
-	/** Which slot or cell it is in. Not for the application. */
-	uint32_t id;
-};
-
-/** A payload anywhere in the sender's memory, to be copied. */
-struct ferry_buf {
-	/** The payload. ferry_tx_send() reads it during the call only, what
-	 * ferry_tx_post() takes is read until it is no longer pending. */
-	const void *data;
-	/** Bytes of payload. */
-	uint32_t len;
-	/** A number that travels with the message, for the application. */
-	uint32_t tag;
-	/** Where the copy shall end up; AUTO (0): ferry_tx_set_placement(). */
-	enum ferry_placement place;
-};
-
-/** What went through one end since it was opened. */
-struct ferry_end_stats {
-	/** Messages sent or received. */
-	uint64_t msgs;
-	/** Bytes of payload in them. */
-	uint64_t bytes;
-	/** Calls that found no slot (tx) or no message (rx). */
-	uint64_t empty;
-};
 
 /** @name Posting
  * Sends that return before the payload is copied. An engine of the hub or a

@@ -301,13 +301,11 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		return ret;
 	}
 	for (i = 0; i < n; i++) {
-		ferry_desc_put(ferry_desc_at(&tx->end.fwd, i),
-				(struct ferry_desc) {
-			.slot = msgs[i].id,
-			.len = msgs[i].len,
-			.tag = msgs[i].tag,
-			.seq = (uint32_t)tx->end.seq++,
-		});
+		/* By position, because C++17 has no designated initializers. */
+		const struct ferry_desc desc = { msgs[i].id, msgs[i].len,
+			msgs[i].tag, (uint32_t)tx->end.seq++ };
+
+		ferry_desc_put(ferry_desc_at(&tx->end.fwd, i), desc);
 		tx->end.stats.bytes += msgs[i].len;
 	}
 	ferry_tx_publish(tx, n);

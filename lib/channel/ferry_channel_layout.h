@@ -53,6 +53,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+/* For rte_ring.h, which uses ssize_t. */
+#include <sys/types.h>
 
 #include <rte_common.h>
 #include <rte_ring.h>

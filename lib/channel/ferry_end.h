@@ -5,8 +5,7 @@
 /**
  * @file
  * What the two ends of a channel have alike: the head of both handles. Included
- * by ferry_channel.h, through ferry_channel_handle.h; to be had by including
- * that. Not for the application. What hangs on an end and how it waits is in
+ * by ferry_channel_handle.h. Not for the application. What hangs on an end and how it waits is in
  * ferry_end_part.h.
  *
  * Edges have the letters of ferry_channel_fast.h.
@@ -20,9 +19,11 @@
 #include <rte_branch_prediction.h>
 
 #include "ferry_bell.h"
-#include "ferry_board.h"
-#include "ferry_channel.h"
+#include "ferry_channel_layout.h"
+#include "ferry_channel_types.h"
+#include "ferry_errno.h"
 #include "ferry_ring.h"
+#include "ferry_wait.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,6 +33,21 @@ struct ferry_channel_memory;
 struct ferry_copier;
 struct ferry_end_kind;
 struct ferry_end_part;
+struct ferry_rx;
+
+/** Where a channel's ends find the boards of all engines. */
+struct ferry_boards {
+	/** The first board; NULL if there are none. */
+	void *base;
+	/** Bytes from one to the next. */
+	uint64_t size;
+	/** How many. */
+	uint32_t n;
+	/** Channels that each of them has a bit for. */
+	uint32_t n_channels;
+	/** The channel's number on all of them. */
+	uint32_t number;
+};
 
 /** What the handles of both ends have alike, at their head. */
 struct ferry_end {

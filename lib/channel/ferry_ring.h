@@ -27,6 +27,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+/* For rte_ring.h, which uses ssize_t. */
+#include <sys/types.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_ring.h>
