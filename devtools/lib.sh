@@ -10,8 +10,8 @@ pkgs_build=(gcc libc6-dev meson ninja-build pkg-config python3
 	dpdk dpdk-dev libdpdk-dev libnuma-dev libcmocka-dev)
 # ... and those that only devtools/test.sh needs.
 # shellcheck disable=SC2034 # as above
-pkgs_test=(clang libclang-rt-14-dev debhelper doxygen lintian mandoc
-	shellcheck spin)
+pkgs_test=(abigail-tools clang debhelper doxygen g++ libclang-rt-14-dev lintian
+	mandoc shellcheck spin)
 
 note()
 {

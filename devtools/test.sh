@@ -177,6 +177,7 @@ run gcc
 if ninja -C build-test-gcc -t query doc > /dev/null 2>&1; then
 	step doc doxygen_clean || lost doc
 fi
+step abi devtools/check-abi.sh build-test-gcc || lost abi
 if ! $fast; then
 	wait "$builder_pid"
 	builder_pid=
