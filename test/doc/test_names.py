@@ -15,7 +15,7 @@ import os
 import re
 import sys
 
-FOLDERS = r'(?:lib|drivers|apps|test|doc|usertools|devtools)'
+FOLDERS = r'(?:lib|drivers|apps|examples|test|doc|usertools|devtools)'
 CONTRACT = 'doc/guides/prog_guide/contract.rst'
 # What happens, what holds, who reclaims, what is told, and the tests.
 COLUMNS = 5
@@ -31,7 +31,8 @@ def read(path):
 def sources(root):
     """All text that defines names: code, scripts and build files."""
     texts = []
-    for folder in ('lib', 'drivers', 'apps', 'test', 'devtools', 'usertools'):
+    for folder in ('lib', 'drivers', 'apps', 'examples', 'test', 'devtools',
+                   'usertools'):
         for path, _, files in os.walk(os.path.join(root, folder)):
             texts += [read(os.path.join(path, name)) for name in files
                       if name.endswith(('.c', '.h', '.sh', '.py', '.build',

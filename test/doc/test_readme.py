@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Install ferry, and compile and run the program in README.md as a user would.
+"""Install ferry, compile all examples as a user would, and run the README's.
 
-usage: test_readme.py README BUILD-DIR MESON CC...
+usage: test_readme.py EXAMPLES BUILD-DIR MESON CC...
 
-Nothing of the build tree is used but what `meson install` puts into a new
-directory, found through pkg-config.
+EXAMPLES: the folder of the examples' sources. Each is compiled by the command at
+the top of its main.c. The program in the README is the one in hello/
+(test/examples/test_shown.py). Nothing of the build tree is used but what `meson
+install` puts into a new directory, found through pkg-config.
 """
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -47,13 +50,22 @@ def run(what, *args, **kwargs):
     return done.stdout
 
 
-def program(readme):
-    """The one block of C code in the file."""
-    with open(readme, encoding='utf-8') as f:
-        blocks = re.findall(r'^```c\n(.*?)^```$', f.read(), re.S | re.M)
-    if len(blocks) != 1:
-        fail('%d blocks of C in %s, not 1' % (len(blocks), readme))
-    return blocks[0]
+def compile_all(examples, tmp, cc, env):
+    """Each example in a folder of its own below tmp, by its own command."""
+    names = [entry.name for entry in os.scandir(examples) if entry.is_dir()]
+    if 'hello' not in names:
+        fail('no hello among the examples', *names)
+    for name in names:
+        shutil.copytree(os.path.join(examples, name), os.path.join(tmp, name))
+        with open(os.path.join(tmp, name, 'main.c'), encoding='utf-8') as f:
+            commands = re.findall(r'^ \*     cc (.*)$', f.read(), re.M)
+        if len(commands) != 1:
+            fail('%d lines with cc in %s' % (len(commands), name))
+        run('compile ' + name, 'sh', '-c', ' '.join(
+            [*map(shlex.quote, cc), '-Wall -Wextra -Werror', commands[0]]),
+            cwd=os.path.join(tmp, name), env=env)
+        if not os.access(os.path.join(tmp, name, name), os.X_OK):
+            fail('the command of %s does not make it' % name)
 
 
 def install(build, meson, root):
@@ -101,7 +113,7 @@ def leavings(prefix):
 
 
 def play(tmp, env, children):
-    """Run both roles and look at what they say."""
+    """Run both roles of hello and look at what they say."""
     prefix = 'ferry-readme-%d' % os.getpid()
     option = '--file-prefix=' + prefix
     log = os.path.join(tmp, 'receiver.log')
@@ -133,7 +145,7 @@ def play(tmp, env, children):
 
 
 def main():
-    readme, build, meson, *cc = sys.argv[1:]
+    examples, build, meson, *cc = sys.argv[1:]
     if free_pages() < PAGES:
         print('skipped: %d free 2 MiB hugepages, %d needed' % (
             free_pages(), PAGES))
@@ -143,14 +155,9 @@ def main():
     # So that the test's time limit cleans up, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        with open(os.path.join(tmp, 'hello.c'), 'w', encoding='utf-8') as f:
-            f.write(program(readme))
         env = install(build, meson, os.path.join(tmp, 'root'))
-        flags = run('pkg-config', 'pkg-config', '--cflags', '--libs',
-                    'libferry', env=env).split()
-        run('compile', *cc, '-Wall', '-Wextra', '-Werror', '-o', 'hello',
-            'hello.c', *flags, cwd=tmp, env=env)
-        play(tmp, env, children)
+        compile_all(examples, tmp, cc, env)
+        play(os.path.join(tmp, 'hello'), env, children)
     finally:
         for child in children:
             if child.poll() is None:
