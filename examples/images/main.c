@@ -187,9 +187,9 @@ receive_images(struct ferry_endpoint *ep)
 			ret = ferry_bulk_lend(rx, mem, IMAGE_SIZE);
 	}
 	ferry_bulk_rx_stats(rx, &stats);
-	printf("received %" PRIu64 " images, %" PRIu64 " MiB; of these the "
-		"receiver copied %.1f MiB, the sender the rest\n", stats.msgs,
-		stats.bytes >> 20, (double)stats.copied / (1 << 20));
+	printf("received %" PRIu64 " images, %" PRIu64 " MiB; the receiver "
+		"copied %.1f MiB of it\n", stats.msgs, stats.bytes >> 20,
+		(double)stats.copied / (1 << 20));
 	return ret;
 }
 

@@ -165,6 +165,16 @@ def test_a_pipeline_ends_whichever_stage_is_stopped():
             assert made >= passed >= checked > 0, (made, passed, checked)
 
 
+def test_a_pipeline_of_which_all_stages_are_stopped_ends():
+    with programs() as start:
+        stages = pipeline(start)
+        # As by Ctrl-C, where they are jobs of one terminal.
+        for program in stages.values():
+            program.process.send_signal(signal.SIGINT)
+        for name, program in stages.items():
+            assert blocks(program, name) > 0
+
+
 def test_a_pipeline_of_which_a_stage_is_killed_says_so():
     with programs() as start:
         stages = pipeline(start)
@@ -193,8 +203,8 @@ def test_images_arrive_as_they_were_painted():
         receiver.wait_for('ready')
         sender = start('images', 'send')
         assert ended_well(sender) == ['sent 24 images']
-        lines = ended_well(receiver, 'received 24 images, 24 MiB; of these '
-                           r'the receiver copied \d+\.\d MiB, .*')
+        lines = ended_well(receiver, 'received 24 images, 24 MiB; the '
+                           r'receiver copied \d+\.\d MiB of it')
         means = [float(line.split()[-1]) for line in lines
                  if line.startswith('image ')]
         assert len(means) == 24, lines
@@ -218,6 +228,19 @@ def test_an_engine_copies_in_the_loop_of_an_application():
         match = re.fullmatch(r'received 2000 messages; the engine copied (\d+)'
                              r' of them, \d+ MiB', lines[-2])
         assert match and 0 < int(match[1]) <= 2000, lines
+
+
+def test_a_loop_that_is_stopped_leaves_nothing():
+    with programs() as start:
+        program = start('own_loop')
+        program.wait_for('0 messages so far')
+        program.process.send_signal(signal.SIGTERM)
+        code, out, err = program.ended()
+        # It may have received all before the signal came.
+        if code == 0:
+            assert 'received 2000 messages' in out[-2], (out, err)
+        else:
+            ended_badly(program, 'stopped', 'start it again')
 
 
 def test_a_dma_device_copies():
