@@ -186,21 +186,19 @@ end_hub(struct ferry_hub *hub)
 	ferry_hub_destroy(hub);
 }
 
-/* What the user can do about the errors that are his to mend. */
+/* What the user can do about an error. */
 static const char *
 cure(int ret)
 {
 	switch (ret) {
 	case -ENOMEM:
-		return "; reserve hugepages: "
-			"echo 64 > /proc/sys/vm/nr_hugepages";
+		return "reserve hugepages: echo 64 > /proc/sys/vm/nr_hugepages";
 	case -EEXIST:
-		return "; that stage runs already: end it first";
-	case FERRY_E_PEER_GONE:
-	case FERRY_E_HUB_GONE:
-		return "; start all stages again, the sink first";
+		return "that stage runs already: end it first";
+	case -EBADMSG:
+		return "a block is wrong: build all stages of the same main.c";
 	default:
-		return "";
+		return "start all stages again, the sink first";
 	}
 }
 
@@ -248,7 +246,7 @@ main(int argc, char **argv)
 	if (ret == FERRY_E_CLOSED)
 		ret = 0;
 	if (ret != 0)
-		fprintf(stderr, "pipeline: %s: %s%s\n", stages[i].name,
+		fprintf(stderr, "pipeline: %s: %s; %s\n", stages[i].name,
 			ferry_strerror(ret), cure(ret));
 	printf("%s: %" PRIu32 " blocks of 64 KiB\n", stages[i].name, n_blocks);
 	ferry_detach(ep);

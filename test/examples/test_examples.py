@@ -183,6 +183,15 @@ def test_a_pipeline_of_which_a_stage_is_killed_says_so():
             ended_badly(program, name, 'died', 'start all stages again')
 
 
+def test_a_pipeline_has_each_stage_once():
+    with programs() as start:
+        stages = pipeline(start)
+        ended_badly(start('pipeline', 'filter'), 'end it first')
+        stages['sink'].process.send_signal(signal.SIGTERM)
+        for name, program in stages.items():
+            blocks(program, name)
+
+
 def test_a_pipeline_wants_to_know_its_stage():
     with programs() as start:
         ended_badly(start('pipeline'), 'sink|filter|source')
