@@ -77,8 +77,8 @@ main(int argc, char **argv)
 	if (ret == 0)
 		ret = send ? send_one(ep) : receive(ep);
 	if (ret != 0)
-		fprintf(stderr, "hello: %s; it takes 256 MiB of free hugepages, "
-			"and only one sender at a time\n",
+		fprintf(stderr, "hello: %s; it takes 256 MiB of free "
+			"hugepages, and only one sender at a time\n",
 			ferry_strerror(ret));
 	ferry_detach(ep);
 	ferry_hub_destroy(hub);

@@ -4,8 +4,8 @@
 
 usage: test_readme.py EXAMPLES BUILD-DIR MESON CC...
 
-EXAMPLES: the folder of the examples' sources. Each is compiled by the command at
-the top of its main.c. The program in the README is the one in hello/
+EXAMPLES: the folder of the examples' sources. Each is compiled by the command
+at the top of its main.c. The program in the README is the one in hello/
 (test/examples/test_shown.py). Nothing of the build tree is used but what `meson
 install` puts into a new directory, found through pkg-config.
 """
