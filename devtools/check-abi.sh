@@ -6,10 +6,10 @@
 #     devtools/check-abi.sh [BUILD-DIR]
 #
 # BUILD-DIR is a build of this checkout with debug information, a shared library
-# (the defaults of meson setup); without it, one is made and removed. The tag's is
-# always made and removed. Fails if a type or function of the installed headers has
-# changed, or is gone, although both libraries have the same soname: then the
-# version in meson.build has to be raised.
+# (the defaults of meson setup); without it, one is made and removed. The tag's
+# is always made and removed. Fails if a type or function of the installed
+# headers has changed, or is gone, although both libraries have the same soname:
+# then the version in meson.build has to be raised.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -96,8 +96,8 @@ elif [ $ret = 0 ]; then
 	echo "check-abi.sh: the ABI is that of $tag"
 elif [ "$was" != "$is" ]; then
 	cat "$tmp/report"
-	echo "check-abi.sh: the ABI is not that of $tag, and the soname changed" \
-		"from $was to $is"
+	echo "check-abi.sh: the ABI is not that of $tag, and the soname" \
+		"changed from $was to $is"
 else
 	cat "$tmp/report"
 	die "the ABI is not that of $tag, and the soname is still $is:" \

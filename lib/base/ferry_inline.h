@@ -8,8 +8,8 @@
  *
  * C and C++ programs compile these calls into themselves. Programs in other
  * languages cannot, so libferry exports each of them as a function of the same
- * name: lib/ffi.c defines FERRY_INLINE as nothing before it includes the headers,
- * and thereby compiles the same text as ordinary functions.
+ * name: lib/ffi.c defines FERRY_INLINE as nothing before it includes the
+ * headers, and thereby compiles the same text as ordinary functions.
  */
 
 /** Stands before each inline call that an application may use. */

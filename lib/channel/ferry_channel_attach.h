@@ -48,10 +48,11 @@ struct ferry_channel_attach {
 	struct ferry_server *server;
 	/** Boards of the hub's engines; zeros: it has none. */
 	struct ferry_boards boards;
-	/** The endpoint's memory; NULL: no bulk messages. It outlives the handle. */
+	/** The endpoint's memory; NULL: no bulk messages. It outlives the
+	 * handle. */
 	const struct ferry_channel_memory *memory;
-	/** What the endpoint's channels can carry beside slots and cells: a list
-	 * that ends with NULL and outlives the handle; NULL: nothing. */
+	/** What the endpoint's channels can carry beside slots and cells: a
+	 * list that ends with NULL and outlives the handle; NULL: nothing. */
 	const struct ferry_end_kind *const *kinds;
 	/** The endpoint is in the hub's process. */
 	bool local;
@@ -59,9 +60,9 @@ struct ferry_channel_attach {
 	void *owner;
 	/**
 	 * A producer has waited for its engine for long: have the hub see to it
-	 * that there is one, or that the channel says that there is none. Called
-	 * with owner by the producer's thread. NULL: the producer goes on
-	 * waiting.
+	 * that there is one, or that the channel says that there is none.
+	 * Called with owner by the producer's thread. NULL: the producer goes
+	 * on waiting.
 	 */
 	void (*stalled)(void *owner);
 };

@@ -5,8 +5,8 @@
 /**
  * @file
  * Making, checking and counting a channel's memory, and finding its parts. Not
- * installed: for the hub, the ends and the server. What the memory looks like is
- * in ferry_channel_layout.h.
+ * installed: for the hub, the ends and the server. What the memory looks like
+ * is in ferry_channel_layout.h.
  */
 
 #include <stdbool.h>
@@ -102,8 +102,8 @@ int ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 int ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size);
 
 /**
- * Where the parts of a channel are in this process, and how large they are. Lies
- * in private memory: what another process writes into the channel's head
+ * Where the parts of a channel are in this process, and how large they are.
+ * Lies in private memory: what another process writes into the channel's head
  * later changes nothing here.
  */
 struct ferry_channel_parts {
@@ -154,8 +154,8 @@ struct ferry_channel_parts {
  *   What the channel was made with, without zeros, if the caller knows. NULL:
  *   what the channel says itself.
  * @return
- *   As ferry_channel_valid(); FERRY_E_CORRUPT also if the channel says something
- *   else than config.
+ *   As ferry_channel_valid(); FERRY_E_CORRUPT also if the channel says
+ *   something else than config.
  */
 int ferry_channel_find(struct ferry_channel_parts *parts,
 		struct ferry_channel_shared *ch, uint64_t size,
@@ -163,8 +163,8 @@ int ferry_channel_find(struct ferry_channel_parts *parts,
 
 /**
  * Count where every slot is. Exact when neither end is running (dead, closed,
- * or the caller's own); otherwise a snapshot. All that a living end may write at
- * the same time is read with atomic loads.
+ * or the caller's own); otherwise a snapshot. All that a living end may write
+ * at the same time is read with atomic loads.
  *
  * @param ch
  *   A channel that was valid once.

@@ -20,7 +20,8 @@ extern "C" {
 struct ferry_msg {
 	/** The payload. */
 	void *data;
-	/** Bytes of payload. On a loan: the slot's size, to be set before commit. */
+	/** Bytes of payload. On a loan: the slot's size, to be set before
+	 * commit. */
 	uint32_t len;
 	/** A number that travels with the message, for the application. */
 	uint32_t tag;

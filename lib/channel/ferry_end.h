@@ -5,8 +5,8 @@
 /**
  * @file
  * What the two ends of a channel have alike: the head of both handles. Included
- * by ferry_channel_handle.h. Not for the application. What hangs on an end and how it waits is in
- * ferry_end_part.h.
+ * by ferry_channel_handle.h. Not for the application. What hangs on an end and
+ * how it waits is in ferry_end_part.h.
  *
  * Edges have the letters of ferry_channel_fast.h.
  *

@@ -8,9 +8,9 @@
  * closed. Not installed.
  *
  * A kind of message that needs more than slots and cells (posts, bulk messages)
- * is a part that hangs on the end. The end calls its parts when it waits and when
- * it stops; it never calls them on the path of a message. One loop drives all
- * waits of an end:
+ * is a part that hangs on the end. The end calls its parts when it waits and
+ * when it stops; it never calls them on the path of a message. One loop drives
+ * all waits of an end:
  *
  *     look, until it is there or never will be:
  *         take over the channel's mode
@@ -34,7 +34,8 @@ extern "C" {
 enum ferry_end_step {
 	/** Nothing: there is nothing to do, or others do it. */
 	FERRY_STEP_NONE = 0,
-	/** It looked after work that no other thread does: it must not sleep. */
+	/** It looked after work that no other thread does: it must not
+	 * sleep. */
 	FERRY_STEP_TENDED,
 	/** It copied something: it looks again before it waits. */
 	FERRY_STEP_WORKED,
@@ -277,7 +278,8 @@ void ferry_end_close(struct ferry_end *end);
  */
 void ferry_end_fini(struct ferry_end *end);
 
-/** ferry_tx_send_slots() with the endpoint's own copier, whatever else could copy. */
+/** ferry_tx_send_slots() with the endpoint's own copier, whatever else could
+ * copy. */
 int ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
 

@@ -5,8 +5,8 @@
 /**
  * @file
  * What may be read of, and adjusted in, the copier of an engine or an endpoint:
- * that is the lanes one thread copies with, and what chooses among them. Included
- * by ferry_engine.h and ferry_endpoint.h.
+ * that is the lanes one thread copies with, and what chooses among them.
+ * Included by ferry_engine.h and ferry_endpoint.h.
  */
 
 #include <stdbool.h>

@@ -9,8 +9,8 @@
  * A driver is a constant table of functions. ferry_lane_open() makes the
  * struct ferry_lane (ferry_lane_core.h), sets drv, calls open(), which fills in
  * info, model and priv. Everything in the struct is written by the lane's one
- * thread; the driver keeps inflight and stats true with the two account functions
- * below.
+ * thread; the driver keeps inflight and stats true with the two account
+ * functions below.
  */
 
 #include "ferry_lane_core.h"

@@ -8,8 +8,8 @@ usage: test_map.py MAP LIBRARY HEADER...
 Compares the version map with the functions and variables that the headers
 declare, in both directions, and with what the library exports. Each inline call
 of the headers has to be declared FERRY_INLINE, so that lib/ffi.c exports it, or
-stand between "@cond internal" and "@endcond", because only other inline calls use
-it.
+stand between "@cond internal" and "@endcond", because only other inline calls
+use it.
 """
 
 import os

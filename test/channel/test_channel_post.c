@@ -54,8 +54,8 @@ pending_counts_what_stands_behind_a_job(void **state)
 	bench_stop(&b);
 }
 
-/* In a process of its own, a producer leaves to the engine only what all processes
- * reach. Posts do not look at what is declared for bulk messages. */
+/* In a process of its own, a producer leaves to the engine only what all
+ * processes reach. Posts do not look at what is declared for bulk messages. */
 static void
 what_an_engine_does_not_reach_its_producer_copies(void **state)
 {
