@@ -26,21 +26,9 @@ CEILINGS = {
     # Letters of synchronisation edges that mean two things.
     'edge in two lists': 4,
     # Letters beside an atomic access that no header explains.
-    'edge in no list': 21,
+    'edge in no list': 13,
     # Edges of a list whose two sides are not both marked in the code.
     'edge without its half': 0,
-    # Lines above 80 columns that are still to be wrapped, by file.
-    'columns lib/channel/bulk_copy.c': 1,
-    'columns lib/channel/bulk_dst.c': 2,
-    'columns lib/channel/bulk_end.c': 3,
-    'columns lib/channel/bulk_recv.c': 3,
-    'columns lib/channel/bulk_send.c': 6,
-    'columns lib/channel/bulk_serve.c': 1,
-    'columns lib/channel/bulk_team.c': 3,
-    'columns lib/channel/ferry_reach.c': 0,
-    'columns lib/eal/meson.build': 1,
-    'columns lib/hub/endpoint_memory.c': 2,
-    'columns lib/hub/meson.build': 0,
 }
 
 WORDS = {
@@ -155,7 +143,9 @@ class Checker:
         self.used = collections.defaultdict(list)
         self.paired = set()
         with open('lib/meson.build', encoding='utf-8') as f:
-            self.rooms = re.findall(r"^subdir\('(\w+)'\)", f.read(), re.M)
+            names = re.search(r'^foreach room : \[([^]]*)\]', f.read(),
+                              re.M)[1]
+            self.rooms = re.findall(r"'(\w+)'", names)
 
     def tell(self, name, line, what):
         self.found.append(f'{name}:{line}: {what}')
@@ -258,11 +248,12 @@ class Checker:
         """Whether a list in the file there is one that name can mean."""
         if os.path.dirname(there) == os.path.dirname(name):
             return True
-        # Rooms of lib/ know those before them; drivers know what copies.
-        mine, its = ('copy' if path.startswith('drivers/') else
-                     path.split('/')[1] for path in (name, there))
-        return there.startswith('lib/') and \
-            self.rooms.index(its) < self.rooms.index(mine)
+        # An edge of lib/ may lead to a later room: who writes does not know who
+        # reads. Drivers know lanes.
+        if not there.startswith('lib/'):
+            return False
+        return name.startswith('lib/') or self.rooms.index(
+            there.split('/')[1]) < self.rooms.index('copy')
 
     def judge_edges(self):
         for label, where in sorted(self.listed.items()):

@@ -181,7 +181,7 @@ class Judge:
             if not self._compile([
                     o for o in objects if run.target_of(o) in targets or
                     os.path.basename(run.target_of(o))
-                    .startswith('libferry.so')]):
+                    .startswith(('libferry.so', 'libferry_'))]):
                 continue
             differs = True
             self.tests_run += 1

@@ -68,6 +68,7 @@
 
 #include <rte_common.h>
 
+#include "ferry_bulk_by.h"
 #include "ferry_channel_layout.h"
 #include "ferry_errno.h"
 
@@ -107,18 +108,6 @@ extern "C" {
 #define FERRY_UNIT_VOID 0x40
 /** Copied. */
 #define FERRY_UNIT_DONE 0xff
-/** @} */
-
-/** @name Who may claim
- * @{
- */
-/** The producer, while it waits. */
-#define FERRY_BULK_TX (UINT32_C(1) << FERRY_UNIT_TX)
-/** The consumer, while it waits. */
-#define FERRY_BULK_RX (UINT32_C(1) << FERRY_UNIT_RX)
-/** The hub's engine: its devices, and its core if that has nothing else to
- * do. */
-#define FERRY_BULK_ENGINE (UINT32_C(1) << FERRY_UNIT_SERVER)
 /** @} */
 
 /** @name ferry_bulk_side.flags

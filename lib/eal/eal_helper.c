@@ -9,6 +9,11 @@
  * time, each waits for all others. If the thread was then left behind in EAL's
  * end, it could get the lock in the moment in which its process is over, and
  * hold it for ever. So it is stopped there, but only where it polls.
+ *
+ * Edges:
+ *
+ *    H1 thread: busy (release)           eal_helper_busy(): the call is over
+ *    H2 both: over (acq_rel)             the other one: who frees the call
  */
 
 #include <errno.h>
@@ -119,9 +124,9 @@ helper(void *arg)
 		call_last(call);
 	else
 		call->fn(call->arg);
-	/* A: after the call, whose memory may then go. */
+	/* H1: after the call, whose memory may then go. */
 	__atomic_sub_fetch(&busy, 1, __ATOMIC_RELEASE);
-	/* B: pairs with B in join(). */
+	/* H2: pairs with H2 in join(). */
 	if (__atomic_exchange_n(&call->over, 1, __ATOMIC_ACQ_REL) != 0)
 		free(call);
 	return NULL;
@@ -130,7 +135,7 @@ helper(void *arg)
 bool
 eal_helper_busy(void)
 {
-	/* Pairs with A. */
+	/* H1 */
 	return __atomic_load_n(&busy, __ATOMIC_ACQUIRE) != 0;
 }
 
@@ -224,7 +229,7 @@ join(pthread_t thread, struct call *call, long work_ms, bool *stopped)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	begun = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	/* B */
+	/* H2 */
 	while (__atomic_load_n(&call->over, __ATOMIC_ACQUIRE) == 0) {
 		if (is_enough(thread, call, waited, (uint64_t)work_ms))
 			break;
@@ -233,7 +238,7 @@ join(pthread_t thread, struct call *call, long work_ms, bool *stopped)
 		waited = (uint64_t)now.tv_sec * 1000 +
 			(uint64_t)now.tv_nsec / 1000000 - begun;
 	}
-	/* B: the thread frees it if it is late. */
+	/* H2: the thread frees it if it is late. */
 	if (__atomic_exchange_n(&call->over, 1, __ATOMIC_ACQ_REL) == 0)
 		return false;
 	pthread_join(thread, NULL);

@@ -39,6 +39,8 @@ struct ferry_hub;
 #define FERRY_HUB_CHANNELS 1024
 /** Most endpoints that may be asked for. */
 #define FERRY_HUB_ENDPOINTS_MAX (UINT32_C(1) << 16)
+/** Most engines of a hub. */
+#define FERRY_ENGINES_MAX 16
 /** Most channels that may be asked for. */
 #define FERRY_HUB_CHANNELS_MAX (UINT32_C(1) << 20)
 

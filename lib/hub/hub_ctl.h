@@ -5,7 +5,7 @@
 /*
  * Requests of endpoints to their hub. In the hub's process they are function
  * calls; from another one each travels over a connection of its own to the
- * hub's socket (hub_socket.h, hub_line.h): the same structures either way.
+ * hub's socket (hub_socket.h, endpoint_line.h): the same structures either way.
  */
 
 #include <stdbool.h>

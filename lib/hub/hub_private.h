@@ -5,14 +5,14 @@
 /*
  * The hub from inside.
  *
- *     endpoint.c ─> hub_line.c ─request─> hub_ctl.c ─> hub_table.c
+ *     endpoint.c ─> endpoint_line.c ─request─> hub_ctl.c ─> hub_table.c
  *                       :                  ^       ^  │ │ │
  *                       : another process  │       │  │ │ └> ferry_arena.c
  *                       └ ─ ─ ─ ─ ─> hub_socket.c  │  │ │      ^
  *                                          ^       │  │ └─> hub_memory.c
  *                                  hub_monitor.c ──┘  ├> hub_jobs.c
  *                                            a death  └> hub_listener:
- *                                                        hub_serve.c
+ *                                                        engine_serve.c
  *
  * What the hub decides by (who is attached, who has which end, which memory is
  * whose) lies in its private memory. Shared memory tells the endpoints; the
@@ -34,7 +34,6 @@
 #include "ferry_channel_attach.h"
 #include "ferry_channel_memory.h"
 #include "ferry_channel_parts.h"
-#include "ferry_engine.h"
 #include "ferry_hub.h"
 #include "hub_registry.h"
 #include "hub_socket.h"
@@ -162,7 +161,7 @@ struct ferry_hub {
 	struct hub_ranges ranges;
 	struct ferry_registry *registry;
 	SLIST_HEAD(, hub_listener) listeners;
-	/* hub_engine.h; NULL: it has none. */
+	/* engine_private.h; NULL: it has none. */
 	struct hub_engines *engines;
 	void *boards;
 	/* Who reaches memory, from the view of the hub's process. */

@@ -12,7 +12,6 @@
 
 #include "ferry_bell.h"
 #include "ferry_board.h"
-#include "ferry_engine.h"
 #include "ferry_hub.h"
 
 #define FERRY_REGISTRY_MAGIC UINT64_C(0x0042554859525246) /* "FRRYHUB" */

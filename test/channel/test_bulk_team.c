@@ -11,7 +11,7 @@
 
 #include <rte_common.h>
 
-#include "bulk_team.h"
+#include "ferry_bulk_team.h"
 #include "ferry_bulk_layout.h"
 #include "ferry_test.h"
 

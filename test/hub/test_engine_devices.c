@@ -368,7 +368,7 @@ sched_yield(void)
 	return (int)syscall(SYS_sched_yield);
 }
 
-/* GATHER_JOBS of hub_runner.c, and a slot for each of them. */
+/* GATHER_JOBS of engine_runner.c, and a slot for each of them. */
 #define GATHER 8
 #define SLOT 65536
 

@@ -19,7 +19,7 @@
 #include <rte_log.h>
 
 #include "hub_fixture.h"
-#include "hub_engine.h"
+#include "engine_private.h"
 #include "hub_private.h"
 
 /* Names that are too long by one, and the longest. */

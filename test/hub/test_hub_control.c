@@ -33,6 +33,7 @@
 #include <rte_common.h>
 #include <rte_log.h>
 
+#include "ferry_engine.h"
 #include "ferry_errno.h"
 #include "ferry_memory.h"
 #include "control.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * lib/channel/ferry_claim.h and ferry_bulk_layout.h: messages, one after the
+ * lib/bulk/ferry_claim.h and ferry_bulk_layout.h: messages, one after the
  * other, in the same block of a channel. Producer, consumer and server copy
  * units; the ends may end a message at any moment; the server may have been
  * asleep since an earlier message, as no end waits for it but by its claims.

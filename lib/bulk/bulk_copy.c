@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
+#include <assert.h>
 #include <errno.h>
 
 #include "bulk_copy.h"
+
+static_assert(FERRY_BULK_TX == 1u << FERRY_UNIT_TX &&
+	FERRY_BULK_RX == 1u << FERRY_UNIT_RX &&
+	FERRY_BULK_ENGINE == 1u << FERRY_UNIT_SERVER,
+	"who may claim is a set of those whose claims units bear");
 
 /* Jobs given to a copier at a time. */
 #define JOBS 32
 /*
  * To begin a copy costs as much as to copy 4 to 8 KiB: so a party's first claim
- * is most of its fair part of a message that is not long. Else claims become the
- * smaller the less is left, so that nobody waits long for a slow one.
+ * is most of its fair part of a message that is not long. Else claims become
+ * the smaller the less is left, so that nobody waits long for a slow one.
  */
 #define FIRST_PART(n, parties) ((n) * 15 / (16 * (parties)))
 #define NEXT_PART(left, parties) ((left) / (2 * (parties)))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Which engine serves which channel: see hub_engine.h. */
+/* Which engine serves which channel: see engine_private.h. */
 
 #include <errno.h>
 #include <sched.h>
@@ -9,7 +9,7 @@
 #include "ferry_channel.h"
 #include "ferry_errno.h"
 #include "ferry_process.h"
-#include "hub_engine.h"
+#include "engine_private.h"
 
 /* How often, and how far apart, a producer is asked for its channel: 100 ms. */
 #define GIVE_TRIES 1000

@@ -89,7 +89,8 @@ bulk_serve_claims(const struct bulk_serve *s)
 	return s != NULL ? s->n_claims : 0;
 }
 
-/* Whether the message in a block is one to help with; it is read if it is new. */
+/* Whether the message in a block is one to help with; it is read if it is
+ * new. */
 static bool
 msg_useful(struct bulk_serve *s, uint32_t i)
 {

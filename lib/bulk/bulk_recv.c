@@ -149,7 +149,8 @@ note_end(struct bulk_rx *b, struct ferry_bulk_in *in)
 	}
 	stats->msgs++;
 	stats->bytes += v->len;
-	if ((v->src.flags & FERRY_BULK_SHARED) == 0 && !bulk_is_local(&b->end)) {
+	if ((v->src.flags & FERRY_BULK_SHARED) == 0 &&
+			!bulk_is_local(&b->end)) {
 		stats->private_msgs++;
 		stats->private_bytes += v->len;
 	}
@@ -410,7 +411,8 @@ in_wake(const struct ferry_bulk_in *in)
 static bool
 rx_wake(const struct ferry_end_part *part)
 {
-	const struct bulk_rx *b = container_of(part, const struct bulk_rx, part);
+	const struct bulk_rx *b =
+		container_of(part, const struct bulk_rx, part);
 	const struct ferry_bulk_in *in;
 
 	TAILQ_FOREACH(in, &b->ins, next)
@@ -455,7 +457,8 @@ rx_stopped(struct ferry_end_part *part)
 	struct bulk_rx *b = rx_of(part);
 	struct ferry_bulk_in *in;
 
-	/* The end's state before the look at the claims: see bulk_may_copy(). */
+	/* The end's state before the look at the claims: see
+	 * bulk_may_copy(). */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	ferry_end_quiet(rx_is_quiet, b, STOP_NS);
 	/* What is still written is not used again before the hub says so, which

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BULK_TEAM_H
-#define BULK_TEAM_H
+#ifndef FERRY_BULK_TEAM_H
+#define FERRY_BULK_TEAM_H
 
 /*
  * Who copies bulk messages best: both ends, or one of them alone, and with the
@@ -67,4 +67,4 @@ uint32_t bulk_team_choose(struct bulk_team *t, uint64_t len, bool stream,
 void bulk_team_learn(struct bulk_team *t, uint64_t len, uint32_t by,
 		uint64_t begun, uint64_t ended, bool stream);
 
-#endif /* BULK_TEAM_H */
+#endif /* FERRY_BULK_TEAM_H */

@@ -16,7 +16,7 @@
 
 #include "ferry_compat.h"
 #include "hub_ctl.h"
-#include "hub_engine.h"
+#include "engine_private.h"
 
 /* The parameters, cut at their commas. */
 struct query {

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_common.h>
 
-#include "bulk_team.h"
-#include "ferry_bulk_layout.h"
+#include "ferry_bulk_team.h"
+#include "ferry_bulk_by.h"
 
 /* Messages of a trial, and of those the first, in which the team before still
  * had a part. */
@@ -17,9 +18,9 @@
  * decided when to try it: what is equally good need not be tried often. */
 #define WORSE_MIN 0.05
 
-/* The team in use is left before others are tried again if it has become so much
- * worse than one of them was; and is looked at again soon, since it may have been
- * something that passes. */
+/* The team in use is left before others are tried again if it has become so
+ * much worse than one of them was; and is looked at again soon, since it may
+ * have been something that passes. */
 #define LEAVE 1.25
 #define LEAVE_FOR (4 * TRY)
 
@@ -84,7 +85,8 @@ judge(struct bulk_team_class *c)
 	begin(c, c->best, 0);
 }
 
-/* The engine has come or gone: judge again, with what is known of the others. */
+/* The engine has come or gone: judge again, with what is known of the
+ * others. */
 static void
 regroup(struct bulk_team_class *c, uint8_t teams)
 {

@@ -54,9 +54,6 @@ extern "C" {
 
 struct ferry_engine;
 
-/** Most engines of a hub. */
-#define FERRY_ENGINES_MAX 16
-
 /** What an engine is made with. */
 struct ferry_engine_config {
 	/** A name for people; NULL: "engine0" and so on. */

@@ -13,7 +13,7 @@
 #include <rte_service.h>
 #include <rte_service_component.h>
 
-#include "hub_engine.h"
+#include "engine_private.h"
 
 /* Predicted waits from here on are slept through: what a sleep costs. */
 #define NAP_MIN_NS 30000

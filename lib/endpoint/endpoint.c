@@ -20,7 +20,7 @@
 #include "ferry_errno.h"
 #include "ferry_post.h"
 #include "ferry_server.h"
-#include "hub_line.h"
+#include "endpoint_line.h"
 #include "thread_mark.h"
 
 /* How long a closing producer waits for its engine before it asks the hub. */

@@ -9,7 +9,7 @@
 #include <rte_cycles.h>
 
 #include "bulk_end.h"
-#include "bulk_team.h"
+#include "ferry_bulk_team.h"
 
 /* How long a closing end waits for others that copy: they do so for less than a
  * millisecond, unless they are stopped. */
@@ -63,8 +63,8 @@ block_is_released(const struct bulk_tx *b, uint32_t i)
 			__ATOMIC_ACQUIRE) == b->gens[i];
 }
 
-/* Whether no other party copies what was last in a block. One that does needs to
- * find its units as they are. */
+/* Whether no other party copies what was last in a block. One that does needs
+ * to find its units as they are. */
 static bool
 block_is_quiet(struct bulk_tx *b, uint32_t i)
 {
@@ -262,7 +262,8 @@ note_end(struct bulk_tx *b, struct ferry_bulk_out *out)
 	}
 	stats->msgs++;
 	stats->bytes += v->len;
-	if ((v->src.flags & FERRY_BULK_SHARED) == 0 && !bulk_is_local(&b->end)) {
+	if ((v->src.flags & FERRY_BULK_SHARED) == 0 &&
+			!bulk_is_local(&b->end)) {
 		stats->private_msgs++;
 		stats->private_bytes += v->len;
 	}
@@ -312,8 +313,8 @@ out_work(struct bulk_tx *b, struct ferry_bulk_out *out, enum ferry_mode mode)
 	return true;
 }
 
-/* Let the messages get on, the oldest first, because a waiting producer waits for
- * that: whether the calling thread has copied something. */
+/* Let the messages get on, the oldest first, because a waiting producer waits
+ * for that: whether the calling thread has copied something. */
 static bool
 tx_work(struct bulk_tx *b)
 {
@@ -404,8 +405,8 @@ out_free(struct ferry_bulk_out *out)
 }
 
 /*
- * End a message, without those that do not stop copying it in that time. They are
- * other processes: what they read of the payload from now on is lost.
+ * End a message, without those that do not stop copying it in that time. They
+ * are other processes: what they read of the payload from now on is lost.
  */
 static void
 out_end(struct ferry_bulk_out *out, uint64_t timeout_ns)
@@ -465,7 +466,8 @@ out_wake(const struct ferry_bulk_out *out)
 static bool
 tx_wake(const struct ferry_end_part *part)
 {
-	const struct bulk_tx *b = container_of(part, const struct bulk_tx, part);
+	const struct bulk_tx *b =
+		container_of(part, const struct bulk_tx, part);
 	const struct ferry_bulk_out *out;
 
 	TAILQ_FOREACH(out, &b->outs, next)
@@ -477,7 +479,8 @@ tx_wake(const struct ferry_end_part *part)
 static bool
 tx_drained(const struct ferry_end_part *part)
 {
-	const struct bulk_tx *b = container_of(part, const struct bulk_tx, part);
+	const struct bulk_tx *b =
+		container_of(part, const struct bulk_tx, part);
 	uint32_t i;
 
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)

@@ -55,7 +55,8 @@ hub_gives(struct endpoint_memory *m, void *mem)
 	};
 	struct hub_reply rep;
 
-	/* If it cannot, or does so later, it is not this endpoint's any more. */
+	/* If it cannot, or does so later, it is not this endpoint's any
+	 * more. */
 	endpoint_ask(m->ep, &req, &rep);
 }
 
@@ -151,7 +152,8 @@ piece_get(struct endpoint_memory *m, uint64_t size, struct memory_piece **piece)
 	void *mem;
 	int ret;
 
-	/* As much again as there is, so that those who need little have little. */
+	/* As much again as there is, so that those who need little have
+	 * little. */
 	if (!own)
 		bytes = RTE_MAX(bytes, RTE_MIN(PIECE, RTE_MAX(PIECE_FIRST,
 				m->busy_bytes + m->idle_bytes)));

@@ -248,7 +248,8 @@ is_settled(struct bulk_end *e, struct bulk_msg *m)
 		if (peer_result(e) == 0 && (bulk_is_local(e) ?
 				!bulk_is_impatient(m) : !corrupt))
 			return false;
-		/* It may live, but perhaps it does not: it is not waited for. */
+		/* It may live, but perhaps it does not: it is not waited
+		 * for. */
 		ferry_claim_void(v->block, other, 0, v->n_units);
 	}
 	if (!server_may_copy(e) || !ferry_claim_counts(v->block, v->n_units,
@@ -261,8 +262,8 @@ is_settled(struct bulk_end *e, struct bulk_msg *m)
 	return true;
 }
 
-/* Nobody marks units any more: what is found by looking again, from here on, both
- * ends find. */
+/* Nobody marks units any more: what is found by looking again, from here on,
+ * both ends find. */
 static void
 settle(struct bulk_msg *m)
 {
@@ -359,7 +360,8 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 		over = ferry_end_result(e->end->other);
 		if (unlikely(over != 0))
 			over = peer_result(e);
-		if (over == 0 && unlikely(!m->repaired && !server_may_copy(e))) {
+		if (over == 0 &&
+				unlikely(!m->repaired && !server_may_copy(e))) {
 			/* What the hub's engine had claimed. */
 			ferry_claim_repair(v->block, v->n_units,
 					FERRY_UNIT_SERVER);

@@ -36,8 +36,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ferry_copier_info.h"
 #include "ferry_copy.h"
+#include "ferry_sched_policy.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -109,7 +109,7 @@ engine_tell_devices(struct ferry_engine *e)
 		__atomic_store_n(&e->board->devices, n, __ATOMIC_RELAXED);
 }
 
-/* hub_serve.c: who serves which channel. */
+/* engine_serve.c: who serves which channel. */
 
 /* Hear of the hub's channels. */
 void engines_listen(struct hub_engines *all);
@@ -118,10 +118,10 @@ void engines_listen(struct hub_engines *all);
  * stands no more among them. */
 void engines_share(struct hub_engines *all, struct ferry_engine *from);
 
-/* hub_runner.c: end the lcore or service that runs an engine for the hub. */
+/* engine_runner.c: end the lcore or service that runs an engine for the hub. */
 void engine_runner_end(struct ferry_engine *e);
 
-/* hub_engine.c */
+/* engine.c */
 
 /* Call fn for every engine, or for the one of that name. */
 void engines_each(struct ferry_hub *hub, const char *name,

@@ -12,7 +12,7 @@
 #include "ferry_errno.h"
 #include "ferry_process.h"
 #include "ferry_shortage.h"
-#include "hub_line.h"
+#include "endpoint_line.h"
 #include "hub_packet.h"
 
 /* A wait is made of such pieces, to notice that this process did not run:

@@ -7,7 +7,7 @@
 
 #include <rte_malloc.h>
 
-#include "hub_engine.h"
+#include "engine_private.h"
 
 /* One number for all devices: that of the quickest to pay. */
 static void

@@ -8,7 +8,7 @@
 
 #include "ferry_errno.h"
 #include "ferry_process.h"
-#include "hub_engine.h"
+#include "engine_private.h"
 
 void
 engines_each(struct ferry_hub *hub, const char *name,

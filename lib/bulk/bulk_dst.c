@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Where bulk messages go at their consumer: a buffer that it lent before, memory
- * of its endpoint, its own memory, or a window in front of that.
+ * Where bulk messages go at their consumer: a buffer that it lent before,
+ * memory of its endpoint, its own memory, or a window in front of that.
  */
 
 #include <errno.h>
@@ -115,8 +115,8 @@ window_make(struct bulk_rx *b, struct ferry_bulk_in *in)
 }
 
 int
-bulk_dst_find(struct bulk_rx *b, struct ferry_bulk_in *in, const struct iovec *iov,
-		unsigned int n_iov)
+bulk_dst_find(struct bulk_rx *b, struct ferry_bulk_in *in,
+		const struct iovec *iov, unsigned int n_iov)
 {
 	const struct ferry_channel_memory *memory = b->rx->end.memory;
 	struct bulk_view *v = &in->m.v;
