@@ -153,9 +153,16 @@ class Judge:
             if self.tree.compile(obj):
                 changed[run.target_of(obj)] = True
         for target in list(changed):
-            # The library that tests call is made of the same objects.
-            if os.path.basename(target).startswith('libferry.so'):
+            name = os.path.basename(target)
+            # A room of the library: both libraries are made of its objects,
+            # because the archives between them are thin.
+            if name.startswith('libferry_') and name.endswith('.a'):
+                del changed[target]
                 changed['libferry_insides.so'] = True
+                for so in glob.glob('libferry.so.*',
+                                    root_dir=self.tree.build):
+                    if so.split('.so.')[1].replace('.', '').isdigit():
+                        changed[so] = True
         for target in changed:
             if target not in self.tree.dirty:
                 self.tree.link(target)
