@@ -277,9 +277,10 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
 			pthread_setschedparam(thread, SCHED_IDLE, &none);
 		pthread_detach(thread);
 	}
-	EAL_LOG(ERR, "%s did not end in time: a process that was killed may "
-		"hold EAL's lock. If this comes again, end all processes of "
-		"the file prefix and start the hub again", what);
+	EAL_LOG(ERR, "%s did not end in time: another process holds EAL's "
+		"lock, because it ends at the same time or was killed while it "
+		"had it. If this comes again, end all processes of the file "
+		"prefix and start the hub again", what);
 	return -ETIMEDOUT;
 }
 

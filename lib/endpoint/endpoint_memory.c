@@ -46,8 +46,9 @@ piece_forget(struct memory_piece *p)
 	free(p);
 }
 
+/* Give memory back to the hub. */
 static void
-hub_gives(struct endpoint_memory *m, void *mem)
+hub_return(struct endpoint_memory *m, void *mem)
 {
 	struct hub_request req = {
 		.op = HUB_OP_FREE,
@@ -74,7 +75,7 @@ idle_drop(struct endpoint_memory *m)
 	struct memory_piece *p = TAILQ_LAST(&m->idle, memory_pieces);
 
 	idle_leave(m, p);
-	hub_gives(m, p->arena.base);
+	hub_return(m, p->arena.base);
 	piece_forget(p);
 }
 
@@ -127,7 +128,7 @@ piece_make(void *mem, uint64_t size, bool own)
 
 /* So many bytes of the hub: 0 or negative. */
 static int
-hub_takes(struct endpoint_memory *m, uint64_t size, void **mem)
+hub_fetch(struct endpoint_memory *m, uint64_t size, void **mem)
 {
 	struct hub_request req = { .op = HUB_OP_ALLOC, .size = size };
 	struct hub_reply rep;
@@ -137,7 +138,7 @@ hub_takes(struct endpoint_memory *m, uint64_t size, void **mem)
 		return ret;
 	*mem = (void *)(uintptr_t)rep.addr;
 	if (!endpoint_mapped(m->ep, rep.addr, size)) {
-		hub_gives(m, *mem);
+		hub_return(m, *mem);
 		return FERRY_E_CORRUPT;
 	}
 	return 0;
@@ -158,22 +159,22 @@ piece_get(struct endpoint_memory *m, uint64_t size, struct memory_piece **piece)
 		bytes = RTE_MAX(bytes, RTE_MIN(PIECE, RTE_MAX(PIECE_FIRST,
 				m->busy_bytes + m->idle_bytes)));
 	idle_trim(m, m->busy_bytes + bytes);
-	ret = hub_takes(m, bytes, &mem);
+	ret = hub_fetch(m, bytes, &mem);
 	if (ret == FERRY_E_NO_ROOM && m->idle_bytes > 0) {
 		while (m->idle_bytes > 0)
 			idle_drop(m);
-		ret = hub_takes(m, bytes, &mem);
+		ret = hub_fetch(m, bytes, &mem);
 	}
 	if (ret == FERRY_E_NO_ROOM && bytes > size) {
 		bytes = size;
-		ret = hub_takes(m, bytes, &mem);
+		ret = hub_fetch(m, bytes, &mem);
 	}
 	if (ret != 0)
 		return ret;
 	*piece = piece_make(mem, bytes, own);
 	if (*piece != NULL)
 		return 0;
-	hub_gives(m, mem);
+	hub_return(m, mem);
 	return -ENOMEM;
 }
 

@@ -6,6 +6,9 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <rte_lcore.h>
+#include <rte_memory.h>
+
 #include "ferry_channel.h"
 #include "ferry_errno.h"
 #include "ferry_process.h"
@@ -15,18 +18,42 @@
 #define GIVE_TRIES 1000
 #define GIVE_NAP_US 100
 
-/* The engine with the fewest channels; or NULL. */
+/* NUMA node of the engine's thread; SOCKET_ID_ANY: unknown. */
+static int
+engine_node(const struct ferry_engine *e)
+{
+	if (e->runner == RUNNER_LCORE)
+		return (int)rte_lcore_to_socket_id(e->lcore);
+	return e->copier.lanes[0].lane->socket;
+}
+
+/* What one more channel costs an engine. Another node's memory has about half
+ * of the bandwidth, so a channel there counts twice. */
+static uint64_t
+engine_load(const struct ferry_engine *e, int memory_node)
+{
+	const int node = engine_node(e);
+	const bool is_far = node >= 0 && memory_node >= 0 &&
+		node != memory_node;
+
+	return ((uint64_t)e->server.n_channels + 1) << is_far;
+}
+
+/* The engine with the least load, of several the first; or NULL. */
 static struct ferry_engine *
 engine_best(const struct hub_engines *all)
 {
+	const struct rte_memseg *page = rte_mem_virt2memseg(all->hub->memory,
+			NULL);
+	const int memory_node = page != NULL ? page->socket_id : SOCKET_ID_ANY;
 	struct ferry_engine *best = NULL;
 	uint32_t i;
 
 	for (i = 0; i < FERRY_ENGINES_MAX; i++) {
 		struct ferry_engine *e = all->engine[i];
 
-		if (e != NULL && (best == NULL ||
-				e->server.n_channels < best->server.n_channels))
+		if (e != NULL && (best == NULL || engine_load(e, memory_node) <
+				engine_load(best, memory_node)))
 			best = e;
 	}
 	return best;

@@ -25,7 +25,8 @@
  *     ferry_engine_poll()       the application's own loop, one turn a call
  *
  * Channels come to an engine by themselves: when its producer's end is opened,
- * a channel gets the engine with the fewest channels, and a hub's first engine
+ * a channel gets the engine with the fewest channels, where those of an engine
+ * on another NUMA node than the hub's memory count twice. A hub's first engine
  * gets all channels that have none. ferry_hub_move() moves one. Nothing is lost
  * or reordered by that, nor when an engine goes.
  *
@@ -58,7 +59,10 @@ struct ferry_engine;
 struct ferry_engine_config {
 	/** A name for people; NULL: "engine0" and so on. */
 	const char *name;
-	/** NUMA node of its lanes' memory, or SOCKET_ID_ANY (-1). */
+	/**
+	 * NUMA node of its lanes' memory, and of its thread unless
+	 * ferry_engine_launch() runs it; or SOCKET_ID_ANY (-1).
+	 */
 	int socket;
 	/**
 	 * ferry_copy_dmadev_config.close_wait_ms of ferry_engine_add_devices().

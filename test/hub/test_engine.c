@@ -14,9 +14,12 @@
 
 #include <cmocka.h>
 
+#include <rte_memory.h>
+
 #include "ferry_copier.h"
 #include "ferry_copy_driver.h"
 #include "ferry_engine.h"
+#include "ferry_memory.h"
 #include "hub_fixture.h"
 
 #define SLOT 65536
@@ -648,7 +651,7 @@ a_new_channel_gets_the_engine_with_the_fewest(void **state)
 	engines_check(e, 1, 0, 6);
 	assert_int_equal(ferry_tx_open(&tx[7], ep, "ch7", &config), 0);
 	engines_check(e, 1, 1, 6);
-	/* Those of an engine that goes are dealt out alike. */
+	/* An engine that goes leaves each other one as many. */
 	ferry_engine_destroy(e[2]);
 	e[2] = e[1];
 	engines_check(e, 4, 4, 4);
@@ -656,6 +659,46 @@ a_new_channel_gets_the_engine_with_the_fewest(void **state)
 	hub_check_empty(hub);
 	ferry_engine_destroy(e[0]);
 	ferry_engine_destroy(e[1]);
+	assert_int_equal(ferry_hub_destroy(hub), 0);
+}
+
+static void
+an_engine_on_another_node_gets_half_as_many(void **state)
+{
+	const struct ferry_channel_config config = {
+		.slot_size = 64, .n_slots = 4,
+	};
+	struct ferry_engine_config where = { .socket = SOCKET_ID_ANY };
+	struct ferry_engine *e[ENGINES] = { NULL };
+	const struct rte_memseg *page;
+	struct ferry_endpoint *ep;
+	struct ferry_tx *tx[10];
+	struct ferry_hub *hub;
+	unsigned int i;
+	char name[8];
+	void *mem;
+
+	(void)state;
+	hub = hub_make(HUB, 4 * MIB, 0, 0);
+	ep = hub_join(HUB, "a");
+	mem = ferry_alloc(ep, 64);
+	assert_non_null(mem);
+	page = rte_mem_virt2memseg(mem, NULL);
+	assert_non_null(page);
+	assert_int_equal(ferry_engine_create(&e[0], hub, &where), 0);
+	where.socket = page->socket_id;
+	assert_int_equal(ferry_engine_create(&e[1], hub, &where), 0);
+	where.socket = page->socket_id + 1;
+	assert_int_equal(ferry_engine_create(&e[2], hub, &where), 0);
+	for (i = 0; i < RTE_DIM(tx); i++) {
+		snprintf(name, sizeof(name), "ch%u", i);
+		assert_int_equal(ferry_tx_open(&tx[i], ep, name, &config), 0);
+	}
+	engines_check(e, 4, 4, 2);
+	ferry_free(ep, mem);
+	ferry_detach(ep);
+	for (i = 0; i < ENGINES; i++)
+		ferry_engine_destroy(e[i]);
 	assert_int_equal(ferry_hub_destroy(hub), 0);
 }
 
@@ -674,6 +717,7 @@ main(void)
 		cmocka_unit_test(one_turn_does_a_bounded_part),
 		cmocka_unit_test(sends_wait_for_a_running_engine),
 		cmocka_unit_test(a_new_channel_gets_the_engine_with_the_fewest),
+		cmocka_unit_test(an_engine_on_another_node_gets_half_as_many),
 	};
 
 	return cmocka_run_group_tests(tests, hub_eal_start, NULL);
