@@ -24,6 +24,7 @@ dir=build-fuzz
 goal=-max_total_time=60
 if [[ $* = --build ]]; then
 	goal=
+	shift
 elif [[ ${1-} = --inputs && ${2-} =~ ^[0-9]+$ ]]; then
 	goal=-runs=$2
 	shift 2
@@ -32,7 +33,7 @@ elif [[ ${1-} =~ ^[0-9]+$ ]]; then
 	shift
 fi
 [[ ${1-} != -* ]] || { echo "usage: devtools/fuzz.sh [SECONDS | --inputs N]" \
-	"[TARGET...]" >&2; exit 2; }
+	"[TARGET...], or --build" >&2; exit 2; }
 
 need_packages "${pkgs_build[@]}" clang libclang-rt-14-dev
 if [ ! -e $dir/build.ninja ]; then
