@@ -7,6 +7,7 @@
 
 #include <sanitizer/asan_interface.h>
 
+#include "ferry_channel_parts.h"
 #include "ferry_errno.h"
 #include "fuzz.h"
 #include "hub_registry.h"
