@@ -13,14 +13,17 @@ static_assert(FERRY_BULK_TX == 1u << FERRY_UNIT_TX &&
 /* Jobs given to a copier at a time. */
 #define JOBS 32
 /*
- * To begin a copy costs as much as to copy 4 to 8 KiB: so a party's first claim
- * is most of its fair part of a message that is not long. Else claims become
- * the smaller the less is left, so that nobody waits long for a slow one.
+ * To begin a copy costs as much as to copy 4 to 8 KiB. Therefore the first
+ * claim of a party is most of its fair part of a message that is not long. In a
+ * long message each claim is smaller the less of the message is left, because
+ * then no party waits long for a slow one.
  */
 #define FIRST_PART(n, parties) ((n) * 15 / (16 * (parties)))
 #define NEXT_PART(left, parties) ((left) / (2 * (parties)))
 
-/* Its place tells a message's source from its destination, and from others'. */
+/* The place of a side in the block goes into its seal. The seal therefore tells
+ * a message's source from its destination, and from the sides of other
+ * blocks. */
 static uint32_t
 side_seal(const struct bulk_side *side, const struct ferry_bulk_side *at,
 		uint32_t gen, uint64_t key)
@@ -51,7 +54,7 @@ bulk_side_read(struct bulk_side *side, const struct ferry_bulk_side *from,
 	for (i = 0; i < side->n; i++) {
 		struct ferry_bulk_seg *seg = &side->segs[i];
 
-		/* What is checked is what is used. */
+		/* Read once, so that the values checked are the values used. */
 		seg->addr = __atomic_load_n(&from->segs[i].addr,
 				__ATOMIC_RELAXED);
 		seg->len = __atomic_load_n(&from->segs[i].len,
@@ -73,7 +76,8 @@ bulk_side_write(struct ferry_bulk_side *to, const struct bulk_side *side,
 {
 	uint32_t i;
 
-	/* A server that comes late may be reading what was there before. */
+	/* Atomic stores, because a server that comes late may be reading the
+	 * side. */
 	__atomic_store_n(&to->n_segs, side->n, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->flags, side->flags, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->window, (uint32_t)side->window, __ATOMIC_RELAXED);
@@ -147,7 +151,7 @@ bulk_view_read(struct bulk_view *v, struct ferry_bulk_block *block,
 	v->len = __atomic_load_n(&block->len, __ATOMIC_RELAXED);
 	if (v->len == 0 || v->len > FERRY_BULK_MAX)
 		return false;
-	/* Worked out, not believed. */
+	/* Worked out from len, not read from the block. */
 	bulk_view_shape(v);
 	v->place = (enum ferry_placement)__atomic_load_n(&block->place,
 			__ATOMIC_RELAXED);
@@ -187,7 +191,7 @@ void
 bulk_cursor_move(struct bulk_cursor *c, uint64_t by)
 {
 	c->off += by;
-	/* The end is behind the last byte of the last segment. */
+	/* The place behind the last byte belongs to the last segment. */
 	while (c->seg + 1 < c->side->n &&
 			c->off >= c->side->segs[c->seg].len)
 		c->off -= c->side->segs[c->seg++].len;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Where bulk messages go at their consumer: a buffer that it lent before,
- * memory of its endpoint, its own memory, or a window in front of that.
+ * Where bulk messages go at their consumer: a buffer that the consumer lent
+ * before, memory of its endpoint, the caller's own memory, or a window in front
+ * of that.
  */
 
 #include <errno.h>
 
 #include "bulk_recv.h"
 
-/* Bytes and units of a window: one is filled while others are emptied. */
+/* Bytes of a window, and fewest units: one is filled while another is
+ * emptied. */
 #define WINDOW_BYTES (UINT64_C(2) << 20)
 #define WINDOW_MIN 2
 
@@ -19,7 +21,7 @@ grant_at(const struct ferry_rx *rx, uint32_t i)
 	return &rx->bulk->end.grants[i];
 }
 
-/* From OFFERED: false if the producer was first. */
+/* Change a grant from OFFERED. False if the producer has taken it first. */
 static bool
 grant_change(const struct ferry_rx *rx, uint32_t i, uint32_t to)
 {
@@ -81,7 +83,7 @@ vm_works(struct bulk_rx *b, const struct ferry_bulk_in *in)
 	return ret == 0;
 }
 
-/* Memory of the endpoint for a message: 0 or why there is none. */
+/* Get memory of the endpoint for a message: 0, or why there is none. */
 static int
 own_get(struct ferry_bulk_in *in, const struct ferry_channel_memory *memory,
 		uint64_t size)
@@ -91,7 +93,7 @@ own_get(struct ferry_bulk_in *in, const struct ferry_channel_memory *memory,
 	return memory->alloc(memory->arg, size, &in->own);
 }
 
-/* Private to private: through a window of shared memory. */
+/* Private source and destination: copy through a window of shared memory. */
 static int
 window_make(struct bulk_rx *b, struct ferry_bulk_in *in)
 {
@@ -145,7 +147,8 @@ bulk_dst_find(struct bulk_rx *b, struct ferry_bulk_in *in,
 		v->dst.flags = FERRY_BULK_SHARED;
 		return 0;
 	}
-	/* The others cannot write there: this end copies, if it can read. */
+	/* The other parties cannot write there: this end copies, if it can read
+	 * the source. */
 	if (bulk_is_local(&b->end))
 		return 0;
 	if (bulk_follow(&b->end, &v->src) || vm_works(b, in)) {
@@ -215,7 +218,7 @@ ferry_bulk_unlend(struct ferry_rx *rx, struct iovec *bufs)
 
 	if (rx->bulk == NULL)
 		return 0;
-	/* Some may be theirs. */
+	/* First bury messages, because some lent buffers may be theirs. */
 	bulk_rx_bury(rx->bulk);
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++)
 		if (rx->bulk->lent[i].iov_base != NULL &&

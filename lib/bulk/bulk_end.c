@@ -10,17 +10,19 @@
 #include "ferry_clock.h"
 
 /*
- * A message that does not get on for so long, though others should copy it, is
- * everybody's; and where whoever copies may be asleep. In the time per byte a
- * core copies it four times: they may have something else to do first.
+ * If a message makes no progress for so long, this end copies it even if only
+ * other parties should. STALL_SLEEP_US holds in efficiency mode, in which those
+ * parties may be asleep. STALL_BYTE_NS is added for each byte. It is four times
+ * what a core takes, because those parties may have something else to do first.
  */
 #define STALL_US 200
 #define STALL_SLEEP_US 20000
 #define STALL_BYTE_NS 0.4
 /*
  * How long a thread of this process may be in the middle of copying a message
- * that is over: 5 s, and what its bytes take at 100 MB/s. Then no thread has
- * made the claim, but another process has written it.
+ * that is over: 5 s, and what its bytes take at 100 MB/s. A claim that stands
+ * there longer was not made by a thread of this process but written by another
+ * process.
  */
 #define PATIENCE_NS UINT64_C(5000000000)
 #define PATIENCE_BYTE_NS 10
@@ -46,7 +48,8 @@ bulk_end_fini(struct bulk_end *e)
 	e->peer_fd = -1;
 }
 
-/* Find out once who is at the other end: whether that is known. */
+/* Find out once which process is at the other end. Returns whether it is
+ * known. */
 static bool
 peer_know(struct bulk_end *e)
 {
@@ -54,8 +57,8 @@ peer_know(struct bulk_end *e)
 
 	if (likely(e->known))
 		return true;
-	/* Acquire: the state is set after the process. An end that was opened
-	 * is never another process's. */
+	/* Acquire: the other end sets its state after its process. An end that
+	 * was opened never becomes another process's. */
 	if (__atomic_load_n(&other->state, __ATOMIC_ACQUIRE) ==
 			FERRY_END_ABSENT)
 		return false;
@@ -76,8 +79,8 @@ bulk_is_local(struct bulk_end *e)
 bool
 bulk_follow(struct bulk_end *e, const struct bulk_side *side)
 {
-	/* Each endpoint knows what it has registered itself. What a thread of
-	 * this process has registered is known to EAL. */
+	/* Each endpoint knows what it has registered itself. EAL knows what
+	 * another thread of this process has registered. */
 	return bulk_side_follow(side, e->end->memory, bulk_is_local(e) ?
 			FERRY_REACH_HERE : FERRY_REACH_ENDS);
 }
@@ -128,12 +131,13 @@ bulk_started(struct bulk_end *e, struct bulk_msg *m)
 	m->vm = !m->able && e->party == FERRY_UNIT_RX && !e->vm_denied &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0;
 	m->able |= m->vm;
-	/* While the hub lives: later the number may be another process's. */
+	/* Done while the hub lives, because later the pid may be another
+	 * process's. */
 	if (!e->watched)
 		peer_watch(e);
 }
 
-/* What is known of the other end's process when no hub tells. */
+/* What this end knows of the other end's process when no hub tells. */
 enum peer_state {
 	PEER_LIVES,
 	PEER_DEAD,
@@ -143,7 +147,8 @@ enum peer_state {
 static enum peer_state
 peer_look(struct bulk_end *e)
 {
-	/* No message may have begun yet, or there was no file descriptor. */
+	/* Here too: no message may have begun yet, or there was no file
+	 * descriptor. */
 	peer_watch(e);
 	if (e->local)
 		return PEER_LIVES;
@@ -162,7 +167,7 @@ peer_result(struct bulk_end *e)
 		return ret;
 	if (bulk_has_left(e->end->other))
 		return FERRY_E_CLOSED;
-	/* One of which nothing is known is not waited for. */
+	/* This end does not wait for a process of which it knows nothing. */
 	return peer_look(e) == PEER_LIVES ? 0 : ret;
 }
 
@@ -174,7 +179,7 @@ peer_may_copy(struct bulk_end *e)
 
 	if (likely(ret != FERRY_E_HUB_GONE))
 		return ret == 0;
-	/* An end closes after its last copy. */
+	/* An end sets left after its last copy. */
 	return !bulk_has_left(e->end->other) && peer_look(e) != PEER_DEAD;
 }
 
@@ -199,8 +204,9 @@ server_may_copy(const struct bulk_end *e)
 }
 
 /*
- * Now and then: have the server look at a message, because of claims that bear
- * its name. It knows which of them it has not made, and takes these back.
+ * Now and then: have the server look at a message, because units are marked as
+ * claimed by the server. The server knows which of these claims it has not
+ * made, and takes them back.
  */
 static void
 server_remind(struct bulk_end *e, struct bulk_msg *m)
@@ -230,26 +236,29 @@ bulk_is_impatient(struct bulk_msg *m)
 	return ferry_watch_over(&m->patience, now);
 }
 
-/* Whether nobody is going to mark units of a message that is over as DONE. */
+/* Whether no party is going to mark units of a message that is over as DONE. */
 static bool
 is_settled(struct bulk_end *e, struct bulk_msg *m)
 {
 	const struct bulk_view *v = &m->v;
 	const uint8_t other = other_party(e);
-	/* Marks that nobody has set would be waited for for ever. But a thread
-	 * of this process reads private memory where it is. */
+	/* In a corrupt message another process may have written claims that no
+	 * party has made. To wait for these would take for ever. A thread of
+	 * this process is waited for all the same, because it reads private
+	 * memory where it is. */
 	const bool corrupt = ferry_bulk_over(v->block, v->gen) ==
 		FERRY_E_CORRUPT;
 
-	/* What only somebody else can have written: this end is not copying. */
+	/* This end is not copying, so another process wrote any claims of this
+	 * end. */
 	ferry_claim_repair(v->block, v->n_units, e->party);
 	if (peer_may_copy(e) &&
 			ferry_claim_counts(v->block, v->n_units, other)) {
 		if (peer_result(e) == 0 && (bulk_is_local(e) ?
 				!bulk_is_impatient(m) : !corrupt))
 			return false;
-		/* It may live, but perhaps it does not: it is not waited
-		 * for. */
+		/* It is not known whether the other end lives, so this end does
+		 * not wait for it. */
 		ferry_claim_void(v->block, other, 0, v->n_units);
 	}
 	if (!server_may_copy(e) || !ferry_claim_counts(v->block, v->n_units,
@@ -262,8 +271,8 @@ is_settled(struct bulk_end *e, struct bulk_msg *m)
 	return true;
 }
 
-/* Nobody marks units any more: what is found by looking again, from here on,
- * both ends find. */
+/* No party marks units any more. From here on both ends find the same result
+ * when they look again. */
 static void
 settle(struct bulk_msg *m)
 {
@@ -272,7 +281,7 @@ settle(struct bulk_msg *m)
 	v->front = ferry_claim_front(v->block, v->n_units, v->front);
 	m->ended = v->front == v->n_units ? 1 :
 		ferry_bulk_over(v->block, v->gen);
-	/* Somebody else wrote there. */
+	/* Neither DONE nor over: another process wrote there. */
 	if (m->ended == 0)
 		m->ended = FERRY_E_CORRUPT;
 }
@@ -287,8 +296,8 @@ bulk_give_up(struct bulk_end *e, struct bulk_msg *m)
 	settle(m);
 }
 
-/* Whether a unit can be what it says, of a message that is not over, for an end
- * that is not copying. */
+/* Whether a unit's byte is possible. The message is not over, and this end is
+ * not copying. */
 static bool
 unit_is_possible(const struct bulk_end *e, uint8_t unit)
 {
@@ -296,7 +305,7 @@ unit_is_possible(const struct bulk_end *e, uint8_t unit)
 		unit == other_party(e) || unit == FERRY_UNIT_SERVER;
 }
 
-/* A message has units that bear the server's name. */
+/* A message has units that are marked as claimed by the server. */
 static void
 audit_server(struct bulk_end *e, struct bulk_msg *m)
 {
@@ -306,15 +315,16 @@ audit_server(struct bulk_end *e, struct bulk_msg *m)
 		bulk_announce(e, m);
 		return;
 	}
-	/* Not of this message: a server that comes late has claimed them for an
-	 * earlier one, and finds that out before it copies. It may be stopped
-	 * meanwhile, so it is not waited for. */
+	/* The server is not to help with this message. A server that comes late
+	 * has claimed the units for an earlier message, and finds that out
+	 * before it copies. It may be stopped meanwhile, so this end does not
+	 * wait for it. */
 	if (ferry_claim_repair(v->block, v->n_units, FERRY_UNIT_SERVER) > 0)
 		ferry_end_ring(e->end);
 }
 
-/* Now and then: whether all units are possible. One that is not would never be
- * copied, and be waited for. */
+/* Now and then: whether all units are possible. An impossible unit would never
+ * be copied, and the ends would wait for it. */
 static bool
 is_sound(struct bulk_end *e, struct bulk_msg *m)
 {
@@ -328,7 +338,8 @@ is_sound(struct bulk_end *e, struct bulk_msg *m)
 		const uint8_t unit = __atomic_load_n(&m->v.block->units[i],
 				__ATOMIC_ACQUIRE);
 
-		/* VOID is written after over: pairs with that release. */
+		/* VOID is written after over. The acquire above pairs with that
+		 * release. */
 		if (!unit_is_possible(e, unit) &&
 				ferry_bulk_over(m->v.block, m->v.gen) == 0)
 			return false;
@@ -349,7 +360,8 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 		return;
 	v->front = ferry_claim_front(v->block, v->n_units, v->front);
 	if (v->front == v->n_units) {
-		/* Else these are another message's: somebody wrote there. */
+		/* If gen differs, the units are another message's: another
+		 * process wrote there. */
 		m->ended = likely(__atomic_load_n(&v->block->gen,
 				__ATOMIC_RELAXED) == v->gen) ? 1 :
 			FERRY_E_CORRUPT;
@@ -362,7 +374,7 @@ bulk_look(struct bulk_end *e, struct bulk_msg *m)
 			over = peer_result(e);
 		if (over == 0 &&
 				unlikely(!m->repaired && !server_may_copy(e))) {
-			/* What the hub's engine had claimed. */
+			/* Take back what the dead hub's engine had claimed. */
 			ferry_claim_repair(v->block, v->n_units,
 					FERRY_UNIT_SERVER);
 			m->repaired = true;
@@ -394,7 +406,7 @@ bulk_may_step(const struct bulk_msg *m, uint8_t party)
 	return false;
 }
 
-/* Whether those who should copy do not come. */
+/* Whether the parties that should copy do not. */
 static bool
 is_stalled(struct bulk_msg *m, enum ferry_mode mode)
 {
@@ -410,7 +422,7 @@ is_stalled(struct bulk_msg *m, enum ferry_mode mode)
 	}
 	us = (double)m->v.len * STALL_BYTE_NS / 1e3 +
 		(mode == FERRY_MODE_EFFICIENCY ? STALL_SLEEP_US : STALL_US);
-	/* Without an EAL a guess will do. */
+	/* Without an EAL the TSC's frequency is unknown; a guess suffices. */
 	return (double)(tsc - m->moved) > us * (rte_get_tsc_hz() != 0 ?
 			(double)rte_get_tsc_hz() / 1e6 : 1e3);
 }
@@ -428,7 +440,7 @@ copy_units(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 		e->stats.vm_bytes += bulk_bytes(&m->v, first, n);
 		return 0;
 	}
-	/* Somebody else does it. */
+	/* This end cannot copy. Another party copies the message. */
 	m->able = false;
 	e->vm_denied |= ret != -EFAULT;
 	return ret;
@@ -455,13 +467,15 @@ bulk_step(struct bulk_end *e, struct bulk_msg *m, enum ferry_mode mode,
 	}
 	ret = copy_units(e, m, mode, first, n);
 	if (unlikely(ret != 0)) {
-		/* With process_vm_readv() the producer may be able to, if it
-		 * reaches the destination. That it died others tell. */
+		/* If process_vm_readv() failed, the producer may be able to
+		 * copy, if it reaches the destination. Others tell if the
+		 * producer has died. */
 		if (!m->vm || ((v->dst.flags & FERRY_BULK_SHARED) == 0 &&
 				ret != -ESRCH && ret != -ESTALE))
 			ferry_bulk_end(v->block, v->gen, -EIO);
 		ferry_claim_drop(v->block, e->party, first, n);
-		/* It may have found nothing left to do, and sleep. */
+		/* The other end may have found no work left, and may be
+		 * asleep. */
 		ferry_end_ring(e->end);
 		return 0;
 	}
@@ -497,14 +511,14 @@ bulk_ring(struct ferry_channel_shared *ch, struct ferry_bell *bells,
 {
 	uint32_t front, wish;
 
-	/* As in ferry_bell_ring_if(). */
+	/* As in ferry_bell_ring_if(): the marks stay before the flags. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (likely(__atomic_load_n(&ch->tx.may_sleep, __ATOMIC_RELAXED) == 0 &&
 			__atomic_load_n(&ch->rx.may_sleep,
 				__ATOMIC_RELAXED) == 0))
 		return;
-	/* Fr: what was marked before the look at what the others marked, and
-	 * at what is wanted. Who marks last sees all. */
+	/* Fr: this party's marks come before its loads of the other marks and
+	 * of wish. Therefore the party that marks last sees all marks. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	front = ferry_claim_front(v->block, v->n_units, v->front);
 	wish = __atomic_load_n(&v->block->wish, __ATOMIC_RELAXED);

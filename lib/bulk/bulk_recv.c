@@ -10,7 +10,7 @@
 
 #include "bulk_recv.h"
 
-/* As in bulk_send.c. */
+/* How long a closing end waits for other parties that copy: see bulk_send.c. */
 #define STOP_NS UINT64_C(2000000000)
 
 /* G: the producer may use the block again. */
@@ -30,12 +30,12 @@ note_read(const struct ferry_rx *rx, const struct ferry_msg *msg,
 	const struct ferry_bulk_block *block;
 
 	memcpy(note, msg->data, sizeof(*note));
-	/* All of its lines that are about to be used, at once. */
+	/* Fetch at once all lines of the block that are about to be used. */
 	block = &rx->bulk->end.blocks[note->block % FERRY_BULK_BLOCKS];
 	rte_prefetch0(block);
 	rte_prefetch0(&block->dst_gen);
 	rte_prefetch0(&block->over);
-	/* What is checked is what is used. */
+	/* Copied first, so that the values checked are the values used. */
 	rte_compiler_barrier();
 	return note->block < FERRY_BULK_BLOCKS && note->gen != 0 &&
 		note->grant <= FERRY_BULK_BLOCKS &&
@@ -58,7 +58,8 @@ in_free(struct bulk_rx *b, struct ferry_bulk_in *in)
 static bool
 is_quiet(struct bulk_rx *b, struct ferry_bulk_in *in)
 {
-	/* A block with another message: this one's producer saw it quiet. */
+	/* If the block has another message by now, the producer saw this one
+	 * quiet. */
 	return in->m.ended == 1 || __atomic_load_n(&in->m.v.block->gen,
 			__ATOMIC_ACQUIRE) != in->m.v.gen ||
 		!bulk_block_busy(&b->end, in->m.v.block, in->m.v.n_units);
@@ -78,7 +79,7 @@ bulk_rx_bury(struct bulk_rx *b)
 	}
 }
 
-/* The message of an announcement, without a destination: or why none. */
+/* Make the message of an announcement, without a destination: 0, or why not. */
 static int
 in_make(struct ferry_rx *rx, const struct ferry_bulk_note *note,
 		struct ferry_bulk_in **result)
@@ -114,7 +115,7 @@ in_make(struct ferry_rx *rx, const struct ferry_bulk_note *note,
 	return 0;
 }
 
-/* D, A: let everybody begin. */
+/* D, A: let the producer and the server begin to copy. */
 static void
 in_start(struct bulk_rx *b, struct ferry_bulk_in *in, bool begun)
 {
@@ -158,14 +159,14 @@ note_end(struct bulk_rx *b, struct ferry_bulk_in *in)
 		stats->window_bytes += v->len;
 }
 
-/* Whether all of a message that is complete is where it belongs. */
+/* Whether all of a complete message is in its destination. */
 static bool
 is_out(const struct ferry_bulk_in *in)
 {
 	return in->final.n == 0 || in->taken == in->m.v.n_units;
 }
 
-/* Empty one place of a window: whether there was one. */
+/* Empty one place of a window. Returns whether there was one to empty. */
 static bool
 window_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 {
@@ -175,7 +176,7 @@ window_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 
 	if (in->final.n == 0 || i >= v->front)
 		return false;
-	/* As a copy from the window to the destination. */
+	/* Made as a view that copies from the window to the destination. */
 	out = *v;
 	out.dst = in->final;
 	out.src.n = 1;
@@ -183,19 +184,21 @@ window_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 		i % v->dst.window * v->unit;
 	out.src.segs[0].len = v->len + v->unit;
 	if (bulk_copy_units(&out, b->rx->end.copier, mode, i, 1) != 0) {
-		/* Whole or not: this end has not got it. */
+		/* The message may be whole, but this end has not got it. */
 		bulk_over(&b->end, &in->m, -EIO);
 		in->m.ended = -EIO;
 		return false;
 	}
 	in->taken++;
-	/* T: pairs with the producer's acquire: the place may be filled. */
+	/* T: pairs with the producer's acquire: the producer may fill the
+	 * place. */
 	__atomic_store_n(&v->block->taken, in->taken, __ATOMIC_RELEASE);
 	ferry_end_ring(&in->rx->end);
 	return true;
 }
 
-/* Let one message get on: whether the calling thread has copied something. */
+/* Advance one message. Returns whether the calling thread has copied
+ * something. */
 static bool
 in_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 {
@@ -216,7 +219,8 @@ in_work(struct bulk_rx *b, struct ferry_bulk_in *in, enum ferry_mode mode)
 	return true;
 }
 
-/* Let the messages get on: whether the calling thread has copied something. */
+/* Advance the messages. Returns whether the calling thread has copied
+ * something. */
 static bool
 rx_work(struct bulk_rx *b)
 {
@@ -233,7 +237,7 @@ rx_work(struct bulk_rx *b)
 	return false;
 }
 
-/* The same, with one that comes first. */
+/* Advance the messages, this one first. */
 static bool
 rx_work_first(struct ferry_bulk_in *in)
 {
@@ -246,7 +250,7 @@ rx_work_first(struct ferry_bulk_in *in)
 	return worked;
 }
 
-/* Bytes that are there. */
+/* Bytes that are in the destination. */
 static uint64_t
 ready(const struct ferry_bulk_in *in)
 {
@@ -279,8 +283,8 @@ struct in_wait {
 	uint64_t bytes;
 };
 
-/* Not before it has copied something: a consumer that has what it wants has
- * something better to do. */
+/* Whether the wanted bytes are there. The wait calls this before it copies,
+ * because a consumer that has what it wants shall not copy more. */
 static int
 in_look(void *arg)
 {
@@ -298,7 +302,8 @@ in_look(void *arg)
 	return end == 1 || (w->bytes < len && ready(in) >= w->bytes) ? 1 : 0;
 }
 
-/* See bulk_ring(). A window is to be emptied at once. */
+/* Say what to wake this end for: see bulk_ring(). With a window each unit
+ * counts, because the window is to be emptied at once. */
 static void
 in_wish(void *arg)
 {
@@ -326,7 +331,7 @@ ferry_bulk_await(struct ferry_bulk_in *in, uint64_t bytes, uint64_t timeout_ns)
 	return ret;
 }
 
-/* A message's memory and those who may write it. */
+/* Whether no party writes the memory of a message any more. */
 static bool
 in_is_quiet(void *arg)
 {
@@ -396,7 +401,7 @@ rx_step(struct ferry_end_part *part)
 	return rx_work(rx_of(part)) ? FERRY_STEP_WORKED : FERRY_STEP_NONE;
 }
 
-/* Whether there is something to copy for one message. */
+/* Whether there is something to copy for a message. */
 static bool
 in_wake(const struct ferry_bulk_in *in)
 {
@@ -421,7 +426,7 @@ rx_wake(const struct ferry_end_part *part)
 	return false;
 }
 
-/* End those under way, as far as can be without waiting for a stopped peer. */
+/* End the messages under way. Do not wait long for a stopped peer. */
 static void
 rx_stop(struct ferry_end_part *part)
 {
@@ -434,8 +439,9 @@ rx_stop(struct ferry_end_part *part)
 	while ((in = TAILQ_FIRST(&b->ins)) != NULL) {
 		if (ferry_bulk_release(in, bulk_left_ns(deadline)) == 0)
 			continue;
-		/* A producer that is stopped while it writes: the memory is
-		 * the caller's all the same, who may see this by its state. */
+		/* A producer is stopped while it writes. The memory is the
+		 * caller's all the same; the message's state tells the
+		 * caller. */
 		TAILQ_REMOVE(&b->ins, in, next);
 		TAILQ_INSERT_HEAD(&b->spare, in, next);
 	}
@@ -450,19 +456,19 @@ rx_is_quiet(void *arg)
 	return TAILQ_EMPTY(&b->zombies) && !bulk_lent_busy(b);
 }
 
-/* The end is closed: no party begins to copy any more. */
+/* The end is closed: no party begins to copy to it any more. */
 static void
 rx_stopped(struct ferry_end_part *part)
 {
 	struct bulk_rx *b = rx_of(part);
 	struct ferry_bulk_in *in;
 
-	/* The end's state before the look at the claims: see
+	/* The end's state is set before this end looks at the claims: see
 	 * bulk_may_copy(). */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	ferry_end_quiet(rx_is_quiet, b, STOP_NS);
-	/* What is still written is not used again before the hub says so, which
-	 * has to be after the endpoint's end. */
+	/* Memory that is still written is not used again before the hub says
+	 * so. The hub says so after the endpoint's end. */
 	TAILQ_CONCAT(&b->spare, &b->zombies, next);
 	while ((in = TAILQ_FIRST(&b->spare)) != NULL) {
 		TAILQ_REMOVE(&b->spare, in, next);
@@ -516,7 +522,8 @@ ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 
 	if (ret != 0)
 		return ret;
-	/* Their memory may be what is lacking. */
+	/* First free buried messages, because their memory may be what is
+	 * lacking. */
 	bulk_rx_bury(rx->bulk);
 	cell.id &= ~FERRY_MSG_BULK;
 	if (!ferry_msg_is_bulk(msg) || result == NULL ||
@@ -539,7 +546,8 @@ ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 		return ret;
 	}
 	in_start(rx->bulk, in, note.grant != 0);
-	/* Only the cell: the message is not refused. */
+	/* Gives back only the cell, because the FERRY_MSG_BULK bit is cleared:
+	 * the message is not refused. */
 	ferry_rx_release(rx, &cell, 1);
 	*result = in;
 	return 0;
@@ -558,8 +566,8 @@ refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 	block = &rx->bulk->end.blocks[note.block];
 	ferry_bulk_end(block, note.gen, FERRY_E_REFUSED);
 	ferry_end_ring(&rx->end);
-	/* A lent buffer may be written now: it is lent again once it is not;
-	 * no call waits for that. */
+	/* A party may be writing the lent buffer now. The buffer is lent again
+	 * once none does. No call waits for that. */
 	if (note.grant != 0 && in_make(rx, &note, &in) == 0) {
 		bulk_lent_to(rx->bulk, in, note.grant - 1);
 		in->again = note.grant;

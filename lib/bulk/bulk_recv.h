@@ -3,7 +3,7 @@
 #define BULK_RECV_H
 
 /*
- * Bulk messages at their consumer, from inside: bulk_recv.c takes them,
+ * Bulk messages at their consumer, internal: bulk_recv.c receives them,
  * bulk_dst.c finds the memory that they go to.
  */
 
@@ -13,15 +13,16 @@ struct ferry_bulk_in {
 	TAILQ_ENTRY(ferry_bulk_in) next;
 	struct ferry_rx *rx;
 	uint32_t tag;
-	/* Memory of the endpoint: the destination, or the window; or NULL. */
+	/* Memory of the endpoint: the destination, or the window; NULL:
+	 * none. */
 	void *own;
-	/* Units taken out of v.dst, if that is a window; then the
+	/* If v.dst is a window: the units taken out of it, and the
 	 * destination. */
 	uint64_t taken;
 	struct bulk_side final;
-	/* The destination is the caller's. */
+	/* The destination is the caller's memory. */
 	bool lent;
-	/* 1 + the grant whose buffer is to be lent again; 0: none. */
+	/* 1 + the grant whose buffer is to be lent again; 0: no buffer. */
 	uint32_t again;
 	bool noted;
 	struct bulk_msg m;
@@ -30,33 +31,33 @@ struct ferry_bulk_in {
 struct bulk_rx {
 	struct ferry_end_part part;
 	struct ferry_rx *rx;
-	/* The one that is waited for gets on first; or NULL. */
+	/* The message that a call waits for, which advances first; or NULL. */
 	struct ferry_bulk_in *first;
 	struct bulk_end end;
 	TAILQ_HEAD(bulk_ins, ferry_bulk_in) ins;
-	/* Given back, but another party may still write them. */
+	/* Messages given back, whose memory another party may still write. */
 	struct bulk_ins zombies;
-	/* Handles for the next ones. */
+	/* Handles for the next messages. */
 	struct bulk_ins spare;
-	/* What was lent, by its place among the grants. */
+	/* The buffers lent, each at the index of its grant. */
 	struct iovec lent[FERRY_BULK_BLOCKS];
 };
 
-/* Hang bulk messages on an end, with the first of them: 0 or negative. */
+/* Hang bulk messages on an end, with its first one: 0 or negative. */
 int bulk_rx_begin(struct ferry_rx *rx);
-/* Free the memory of messages that were given back, and are not written now. */
+/* Free the memory of messages that were given back and that no party writes. */
 void bulk_rx_bury(struct bulk_rx *b);
 
 /* Find a destination for a message: 0 or negative. */
 int bulk_dst_find(struct bulk_rx *b, struct ferry_bulk_in *in,
 		const struct iovec *iov, unsigned int n_iov);
 
-/* The buffer of a grant is a message's. */
+/* Make the buffer of a grant a message's destination. */
 void bulk_lent_to(const struct bulk_rx *b, struct ferry_bulk_in *in,
 		uint32_t i);
-/* The same, and it will be the caller's. */
+/* The same, and the buffer becomes the caller's with the message. */
 void bulk_lent_use(struct bulk_rx *b, struct ferry_bulk_in *in, uint32_t i);
-/* It is lent again. */
+/* Lend the buffer of a grant again. */
 void bulk_lent_again(const struct bulk_rx *b, uint32_t i);
 /* Whether another party copies to a lent buffer whose message was not taken. */
 bool bulk_lent_busy(struct bulk_rx *b);

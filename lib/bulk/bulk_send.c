@@ -11,26 +11,27 @@
 #include "bulk_end.h"
 #include "ferry_bulk_team.h"
 
-/* How long a closing end waits for others that copy: they do so for less than a
- * millisecond, unless they are stopped. */
+/* How long a closing end waits for other parties that copy. A copy takes less
+ * than a millisecond, unless the party is stopped. */
 #define STOP_NS UINT64_C(2000000000)
 
 /*
- * Longest message that goes into the cache unasked. Above, what is at rest in
- * memory is copied nearly twice as fast around the cache, and of a message that
- * two cores copied only a half would be where its reader is.
+ * Longest message that goes into the cache unless the application asks for
+ * something else. A longer one is copied nearly twice as fast around the cache
+ * if its bytes are in memory. If two cores copied it, only one half would be in
+ * the cache of the core that reads it.
  */
 #define PLACE_CACHE_MAX (UINT64_C(64) << 10)
 
 struct ferry_bulk_out {
 	TAILQ_ENTRY(ferry_bulk_out) next;
 	struct ferry_tx *tx;
-	/* When it was sent, whether others were under way then, and whether
-	 * this end chose who copies. */
+	/* When the message was sent, whether other messages were under way
+	 * then, and whether this end chose which parties copy. */
 	uint64_t begun;
 	bool stream;
 	bool chosen;
-	/* Its end has been noted. */
+	/* note_end() has been called for the message. */
 	bool noted;
 	struct bulk_msg m;
 };
@@ -40,21 +41,23 @@ struct bulk_tx {
 	struct ferry_tx *tx;
 	struct bulk_end end;
 	TAILQ_HEAD(bulk_outs, ferry_bulk_out) outs;
-	/* Handles for the next messages: to make one anew would cost some lines
+	/* Handles for the next messages, because a new handle costs some lines
 	 * from memory. */
 	struct bulk_outs spare;
-	/* Blocks with a handle. */
+	/* Blocks whose message has a handle, a bit each. */
 	uint32_t used;
-	/* Blocks whose last message ended early: they may still be in use. */
+	/* Blocks whose last message ended early, a bit each: another party may
+	 * still copy that message. */
 	uint32_t early;
-	/* The last message of each block; 0: none yet, since an end is opened
-	 * once. What stands in the block is not believed. */
+	/* gen of the last message of each block, kept here because other
+	 * processes may write into the block. 0: none yet, because an end is
+	 * opened once. */
 	uint32_t gens[FERRY_BULK_BLOCKS];
 	uint32_t n_outs;
 	struct bulk_team team;
 };
 
-/* Whether the consumer has let go of what was last in a block. */
+/* Whether the consumer has let go of the last message in a block. */
 static bool
 block_is_released(const struct bulk_tx *b, uint32_t i)
 {
@@ -63,8 +66,8 @@ block_is_released(const struct bulk_tx *b, uint32_t i)
 			__ATOMIC_ACQUIRE) == b->gens[i];
 }
 
-/* Whether no other party copies what was last in a block. One that does needs
- * to find its units as they are. */
+/* Whether no other party copies the last message in a block. The units must
+ * stay as they are while a party copies. */
 static bool
 block_is_quiet(struct bulk_tx *b, uint32_t i)
 {
@@ -90,8 +93,8 @@ block_find(const struct ferry_tx *tx)
 	return NULL;
 }
 
-/* Fill in a block. No party copies it; but a server may come late, for the
- * message before. */
+/* Fill in a block. No party copies from it now. But a server may come late, for
+ * the message before. */
 static void
 block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m,
 		uint64_t key)
@@ -99,8 +102,8 @@ block_fill(struct ferry_bulk_block *block, const struct bulk_msg *m,
 	const struct bulk_view *v = &m->v;
 	uint32_t i;
 
-	/* Before all else: a server that comes late claims, and then finds that
-	 * it is another message. Pairs with the acquire of a claim. */
+	/* First gen: a server that comes late claims, and then finds by gen
+	 * that this is another message. Pairs with the acquire of a claim. */
 	__atomic_store_n(&block->gen, v->gen, __ATOMIC_RELAXED);
 	rte_atomic_thread_fence(__ATOMIC_RELEASE);
 	__atomic_store_n(&block->len, v->len, __ATOMIC_RELAXED);
@@ -136,9 +139,9 @@ grant_take(struct ferry_tx *tx, struct bulk_msg *m)
 		key = bulk_key(&tx->bulk->end);
 		addr = __atomic_load_n(&g->addr, __ATOMIC_RELAXED);
 		len = __atomic_load_n(&g->len, __ATOMIC_RELAXED);
-		/* It may have been taken back, and a shorter one lent in its
-		 * place, between the look and the exchange. Or it is not what a
-		 * consumer of this process has lent. */
+		/* Between the load and the exchange the consumer may have taken
+		 * the buffer back, and lent a shorter one in its place. Or the
+		 * seal shows that no consumer of this process has lent it. */
 		if (unlikely(len < m->v.len || (key != 0 && g->seal !=
 				bulk_grant_seal(g, addr, len, key)))) {
 			__atomic_store_n(&g->state, FERRY_GRANT_OFFERED,
@@ -154,7 +157,7 @@ grant_take(struct ferry_tx *tx, struct bulk_msg *m)
 	return 0;
 }
 
-/* Announce it at its place in the order. There is a cell. */
+/* Announce a message at its place in the order. A cell must be free. */
 static void
 announce(struct ferry_tx *tx, const struct bulk_msg *m, uint32_t tag,
 		uint32_t grant)
@@ -177,7 +180,7 @@ announce(struct ferry_tx *tx, const struct bulk_msg *m, uint32_t tag,
 	ferry_end_ring(&tx->end);
 }
 
-/* Who should copy, if the application does not say. */
+/* Choose which parties should copy, if the application does not say. */
 static uint32_t
 choose(struct ferry_tx *tx, struct ferry_bulk_out *out)
 {
@@ -196,7 +199,7 @@ choose(struct ferry_tx *tx, struct ferry_bulk_out *out)
 			devices || worker);
 }
 
-/* A handle. */
+/* Take a spare handle, or make one. */
 static struct ferry_bulk_out *
 out_make(struct ferry_tx *tx)
 {
@@ -225,7 +228,7 @@ out_fill(struct ferry_bulk_out *out, struct ferry_bulk_block *block,
 	out->stream = tx->bulk->n_outs > 0;
 	out->chosen = false;
 	out->noted = false;
-	/* Never 0: no message is what a new block says it is. */
+	/* Never 0, because 0 is the gen of a new block that has no message. */
 	bulk_view_init(v, block, tx->bulk->gens[
 			block - tx->bulk->end.blocks] % UINT32_MAX + 1);
 	bulk_view_shape(v);
@@ -249,7 +252,7 @@ note_end(struct bulk_tx *b, struct ferry_bulk_out *out)
 	if (out->noted)
 		return;
 	out->noted = true;
-	/* Before the block is another message's. */
+	/* Cleared before the block may become another message's. */
 	__atomic_fetch_and(&b->tx->end.shared->service.bulk,
 			~(1u << bulk_number(&b->end, v)),
 			__ATOMIC_RELAXED);
@@ -274,7 +277,7 @@ note_end(struct bulk_tx *b, struct ferry_bulk_out *out)
 				rte_rdtsc(), out->stream);
 }
 
-/* Units that may be copied now. */
+/* The units below this one may be copied now. */
 static uint32_t
 limit_of(const struct bulk_view *v)
 {
@@ -286,7 +289,8 @@ limit_of(const struct bulk_view *v)
 	return (uint32_t)RTE_MIN(taken + v->dst.window, v->n_units);
 }
 
-/* Let one message get on: whether the calling thread has copied something. */
+/* Advance one message. Returns whether the calling thread has copied
+ * something. */
 static bool
 out_work(struct bulk_tx *b, struct ferry_bulk_out *out, enum ferry_mode mode)
 {
@@ -313,8 +317,8 @@ out_work(struct bulk_tx *b, struct ferry_bulk_out *out, enum ferry_mode mode)
 	return true;
 }
 
-/* Let the messages get on, the oldest first, because a waiting producer waits
- * for that: whether the calling thread has copied something. */
+/* Advance the messages, the oldest first, because a waiting producer waits for
+ * the oldest. Returns whether the calling thread has copied something. */
 static bool
 tx_work(struct bulk_tx *b)
 {
@@ -326,7 +330,8 @@ tx_work(struct bulk_tx *b)
 	return false;
 }
 
-/* Look how one stands: 1: it is whole; 0: it is under way; or negative. */
+/* Look how a message stands: 1: it is whole; 0: it is under way; or
+ * negative. */
 static int
 out_look(void *arg)
 {
@@ -344,11 +349,11 @@ int
 ferry_bulk_poll(struct ferry_bulk_out *out)
 {
 	tx_work(out->tx->bulk);
-	/* It may stand behind one that was worked on. */
+	/* tx_work() may have stopped at another message. */
 	return out_look(out);
 }
 
-/* No slot is waited for, and no job. */
+/* This wait is for no slot and no job. */
 static void
 out_wish(void *arg)
 {
@@ -363,7 +368,8 @@ ferry_bulk_wait(struct ferry_bulk_out *out, uint64_t timeout_ns)
 {
 	const struct ferry_end_want ended = { out_look, out_wish, out };
 
-	/* Also if there is no time to wait: who only polls has to copy, too. */
+	/* Called even if timeout_ns is 0, because a producer that only polls
+	 * has to copy, too. */
 	tx_work(out->tx->bulk);
 	return ferry_end_wait(&out->tx->end, &ended, timeout_ns);
 }
@@ -383,7 +389,7 @@ ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns)
 	struct bulk_view *v = &out->m.v;
 	int why;
 
-	/* Another call may have found out that it is quiet now. */
+	/* Another call may have found out that no party copies any more. */
 	if (out->noted)
 		return out->m.ended == FERRY_E_CANCELLED ? 0 : -EALREADY;
 	why = ferry_bulk_end(v->block, v->gen, FERRY_E_CANCELLED);
@@ -405,8 +411,9 @@ out_free(struct ferry_bulk_out *out)
 }
 
 /*
- * End a message, without those that do not stop copying it in that time. They
- * are other processes: what they read of the payload from now on is lost.
+ * End a message. After timeout_ns this end does not wait any longer for the
+ * parties that still copy. They are other processes: what they read of the
+ * payload from now on is lost.
  */
 static void
 out_end(struct ferry_bulk_out *out, uint64_t timeout_ns)
@@ -427,8 +434,8 @@ ferry_bulk_close(struct ferry_bulk_out *out)
 	if (out == NULL)
 		return;
 	tx = out->tx;
-	/* A thread of this process reads it where it is, so that it has to be
-	 * waited for; and does not stop for long while this one runs: see
+	/* A thread of this process reads the payload where it is, so this call
+	 * has to wait for it. Such a thread stops soon while this one runs: see
 	 * bulk_is_impatient(). */
 	out_end(out, tx->bulk->end.in_hub || bulk_is_local(&tx->bulk->end) ?
 			UINT64_MAX : STOP_NS);
@@ -447,7 +454,7 @@ tx_step(struct ferry_end_part *part)
 	return tx_work(tx_of(part)) ? FERRY_STEP_WORKED : FERRY_STEP_NONE;
 }
 
-/* Whether there is something to copy for one message, or it can begin. */
+/* Whether there is something to copy for a message, or it can begin. */
 static bool
 out_wake(const struct ferry_bulk_out *out)
 {
@@ -457,7 +464,7 @@ out_wake(const struct ferry_bulk_out *out)
 		return false;
 	if (!v->started)
 		return ferry_bulk_started(v->block, v->gen);
-	/* A window may be full. */
+	/* If the window is full, there is nothing to copy. */
 	return bulk_may_step(&out->m, FERRY_UNIT_TX) &&
 		(limit_of(v) == v->n_units || __atomic_load_n(&v->block->next,
 			__ATOMIC_RELAXED) < limit_of(v));
@@ -489,7 +496,7 @@ tx_drained(const struct ferry_end_part *part)
 	return true;
 }
 
-/* End those under way, as far as can be without waiting for a stopped peer. */
+/* End the messages under way. Do not wait long for a stopped peer. */
 static void
 tx_stop(struct ferry_end_part *part)
 {
@@ -497,7 +504,7 @@ tx_stop(struct ferry_end_part *part)
 	struct bulk_tx *b = tx_of(part);
 	struct ferry_bulk_out *out;
 
-	/* Memory that a stopped consumer still reads is the hub's to keep. */
+	/* The hub keeps memory that a stopped consumer still reads. */
 	while ((out = TAILQ_FIRST(&b->outs)) != NULL) {
 		out_end(out, bulk_left_ns(deadline));
 		out_free(out);
@@ -519,7 +526,7 @@ tx_stopped(struct ferry_end_part *part)
 	free(b);
 }
 
-/* Hang bulk messages on an end, with the first of them. */
+/* Hang bulk messages on an end, when it sends the first one. */
 static int
 tx_begin(struct ferry_tx *tx)
 {
@@ -567,7 +574,7 @@ room_look(void *arg)
 	return ferry_tx_none(tx);
 }
 
-/* A cell is no slot, so that all that is given back counts. */
+/* A cell is no slot, so the producer asks for everything that is given back. */
 static void
 room_wish(void *arg)
 {

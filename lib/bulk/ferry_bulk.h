@@ -5,12 +5,12 @@
 /**
  * @file
  * Bulk messages: from a few hundred kilobytes up to terabytes, copied once, by
- * everybody who has time.
+ * the producer, the consumer and the hub's engine together.
  *
- * They travel on the channels of ferry_channel.h, in one order with all other
- * messages of the channel. The producer lends the payload where it is; the
- * consumer says where it is to go; then the waiting producer, the waiting
- * consumer and the hub's engine share the copying, piece by piece.
+ * Bulk messages travel on the channels of ferry_channel.h, in one order with
+ * all other messages of the channel. The producer lends the payload where it
+ * is. The consumer says where the payload is to go. Then the waiting producer,
+ * the waiting consumer and the hub's engine share the copying, piece by piece.
  *
  *     producer                              consumer
  *     ferry_bulk_send(tx, &iov, 1, NULL,    ferry_rx_recv(rx, &msg, 1)
@@ -23,25 +23,26 @@
  *
  * The consumer may read the front of a message while the rest is on its way:
  * ferry_bulk_ready(), ferry_bulk_await(). An end that has nothing else to do
- * should wait in ferry_bulk_wait() or ferry_bulk_await(): that is where it
- * helps. Without an engine nothing is copied outside of these and
- * ferry_bulk_poll(), ferry_bulk_ready().
+ * should wait in ferry_bulk_wait() or ferry_bulk_await(), because it helps
+ * copying there. Without an engine nothing is copied outside of these two
+ * calls, ferry_bulk_poll() and ferry_bulk_ready().
  *
- * Memory. Source and destination may be scattered and anywhere. What the other
- * side and the hub can reach is copied by all of them: memory of ferry_alloc(),
- * any other hugepage memory of DPDK, and what both have registered
- * (ferry_memory.h). A source in private memory is copied by its producer alone,
- * still once, or by the consumer, too, where the kernel lets it
- * (process_vm_readv()); private to private, by the consumer alone or, if it may
- * not, through a window of the consumer's shared memory. ferry_bulk_stats tells
- * what happened.
+ * Memory. Source and destination may be scattered and anywhere. All three copy
+ * what the other end and the hub can reach: memory of ferry_alloc(), any other
+ * hugepage memory of DPDK, and memory that both ends have registered
+ * (ferry_memory.h). If the source is in private memory, its producer alone
+ * copies it, still once; the consumer copies, too, if the kernel lets it
+ * (process_vm_readv()). If both source and destination are private, the
+ * consumer alone copies. If the kernel does not let it, the payload goes
+ * through a window of the consumer's shared memory. ferry_bulk_stats tells what
+ * happened.
  *
- * Either end may end a message early, and each may die: the other one is told,
- * and nobody gets a part of a message for the whole. If the hub dies, the two
- * go on without it; ferry_tx_peer() and ferry_rx_peer() tell. To close an end
- * ends its messages, for which it waits up to two seconds; their handles are
- * void. Memory is the caller's again only when nobody reads or writes it any
- * more, which the calls below wait for.
+ * Either end may end a message early, and each end may die. The other end is
+ * told, and no end takes a part of a message for the whole. If the hub dies,
+ * the two ends go on without it; ferry_tx_peer() and ferry_rx_peer() tell. To
+ * close an end ends its messages. The close waits for them up to two seconds,
+ * and their handles are void. Memory is the caller's again only when no party
+ * reads or writes it any more. The calls below wait for that.
  *
  * Thread-safety: as of channels; handles belong to the thread of their
  * endpoint.
@@ -68,12 +69,14 @@ struct ferry_bulk_in;
 struct ferry_bulk_options {
 	/** A number that travels with the message, for the application. */
 	uint32_t tag;
-	/** Where the copy shall end up; AUTO: in memory if it is long. */
+	/**
+	 * Where the copy shall end up; AUTO: in memory if the message is long.
+	 */
 	enum ferry_placement place;
 	/**
-	 * Who should copy: FERRY_BULK_TX and so on, combined. 0: whoever was
-	 * found to be best for such messages of this channel. Others help if
-	 * those do not come.
+	 * Which parties should copy: FERRY_BULK_TX and so on, combined. 0: the
+	 * parties that were found to be best for such messages of this channel.
+	 * Other parties help if these do not copy.
 	 */
 	uint32_t by;
 };
@@ -86,7 +89,9 @@ struct ferry_bulk_stats {
 	uint64_t bytes;
 	/** Messages that ended early. */
 	uint64_t aborted;
-	/** Bytes that this end copied itself, and in how many claims. */
+	/**
+	 * Bytes that this end copied itself, and the number of claims for them.
+	 */
 	uint64_t copied;
 	/** See copied. */
 	uint64_t claims;
@@ -94,9 +99,9 @@ struct ferry_bulk_stats {
 	uint64_t private_msgs;
 	/** See private_msgs. */
 	uint64_t private_bytes;
-	/** Of these: copied twice, through a window. */
+	/** Bytes of these that were copied twice, through a window. */
 	uint64_t window_bytes;
-	/** Of these: bytes that the consumer read with process_vm_readv(). */
+	/** Bytes of these that the consumer read with process_vm_readv(). */
 	uint64_t vm_bytes;
 };
 
@@ -120,27 +125,28 @@ struct ferry_bulk_stats {
  *   The message, to be given to ferry_bulk_close().
  * @return
  *   1; 0 if there is no room now (see ferry_bulk_tx_wait()): FERRY_BULK_BLOCKS
- *   bulk messages have not been closed here, or released at the other end; or
- *   the channel has no free cell; -EINVAL for an empty message, one above
- *   FERRY_BULK_MAX, or an impossible iov; -ENOMEM; FERRY_E_CLOSED,
- *   FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer has ended.
+ *   bulk messages have not been closed here, or not been released at the other
+ *   end, or the channel has no free cell; -EINVAL for an empty message, a
+ *   message above FERRY_BULK_MAX, or an impossible iov; -ENOMEM;
+ *   FERRY_E_CLOSED, FERRY_E_PEER_GONE or FERRY_E_HUB_GONE if the consumer has
+ *   ended.
  */
 int ferry_bulk_send(struct ferry_tx *tx, const struct iovec *iov,
 		unsigned int n_iov, const struct ferry_bulk_options *options,
 		struct ferry_bulk_out **out);
 
 /**
- * Let a message get on, and see how far it is. Copies one piece of up to
- * 512 KiB if that is the caller's to do.
+ * Advance a message, and see how far it is. Copies one piece of up to 512 KiB
+ * if the calling thread should copy.
  *
  * @param out
  *   The message.
  * @return
- *   1: it has arrived, the payload is the caller's again; 0: it is under way;
- *   negative: it has ended early, the payload is the caller's again:
+ *   1: the message has arrived, the payload is the caller's again; 0: it is
+ *   under way; negative: it has ended early, the payload is the caller's again:
  *   FERRY_E_CANCELLED, FERRY_E_REFUSED, FERRY_E_CLOSED, FERRY_E_PEER_GONE,
- *   FERRY_E_HUB_GONE (also if the hub has gone, and it is not known whether
- *   the consumer lives), FERRY_E_CORRUPT, -EIO.
+ *   FERRY_E_HUB_GONE (also if the hub has gone, and it is not known whether the
+ *   consumer lives), FERRY_E_CORRUPT, -EIO.
  */
 int ferry_bulk_poll(struct ferry_bulk_out *out);
 
@@ -152,7 +158,7 @@ int ferry_bulk_poll(struct ferry_bulk_out *out);
  * @param timeout_ns
  *   Longest wait in nanoseconds; UINT64_MAX waits for ever.
  * @return
- *   0: it has arrived; -ETIMEDOUT; or as ferry_bulk_poll().
+ *   0: the message has arrived; -ETIMEDOUT; or as ferry_bulk_poll().
  */
 int ferry_bulk_wait(struct ferry_bulk_out *out, uint64_t timeout_ns);
 
@@ -160,24 +166,25 @@ int ferry_bulk_wait(struct ferry_bulk_out *out, uint64_t timeout_ns);
  * End a message early.
  *
  * @param out
- *   The message. Whatever is returned, its consumer gets all of it or
- *   FERRY_E_CANCELLED.
+ *   The message. Whatever this call returns, the consumer gets all of the
+ *   message or FERRY_E_CANCELLED.
  * @param timeout_ns
- *   How long to wait for whoever is copying a piece of it now.
+ *   How long to wait for the parties that are copying a piece of the message
+ *   now.
  * @return
- *   0: it is cancelled, the payload is the caller's again; -EALREADY: it had
- *   arrived, or ended otherwise, see ferry_bulk_poll(); -ETIMEDOUT: somebody
- *   still reads the payload; to be called again.
+ *   0: the message is cancelled, the payload is the caller's again; -EALREADY:
+ *   the message had arrived, or had ended otherwise, see ferry_bulk_poll();
+ *   -ETIMEDOUT: a party still reads the payload; call again.
  */
 int ferry_bulk_cancel(struct ferry_bulk_out *out, uint64_t timeout_ns);
 
 /**
- * Give up the handle of a message that has ended. One that has not is cancelled
- * and waited for: with a consumer or hub that is stopped, for two seconds. What
- * that reads of the payload afterwards is lost, and the message is whole for
- * nobody. A thread of this process is waited for longer: for five seconds, and
- * ten more for each GB of the message. Claims that stand there afterwards are
- * another process's garbage.
+ * Give up the handle of a message. A message that has not ended is cancelled,
+ * and the call waits until no party copies it: for two seconds if the consumer
+ * or the hub is stopped. What a stopped party reads of the payload afterwards
+ * is lost, and no end takes the message for whole. A thread of this process is
+ * waited for longer: for five seconds, and ten more for each GB of the message.
+ * Claims that stand there afterwards are another process's garbage.
  *
  * @param out
  *   The message; NULL is accepted.
@@ -212,14 +219,15 @@ void ferry_bulk_tx_stats(const struct ferry_tx *tx,
  * @{
  */
 /**
- * Whether what ferry_rx_recv() returned announces a bulk message. It is to be
- * given to ferry_bulk_accept(), or to ferry_rx_release(), which refuses it. Its
- * payload is a struct ferry_bulk_note.
+ * Whether a message of ferry_rx_recv() announces a bulk message. The caller
+ * gives such an announcement to ferry_bulk_accept(), or to ferry_rx_release(),
+ * which refuses the bulk message. The announcement's payload is a struct
+ * ferry_bulk_note.
  *
  * @param msg
  *   From ferry_rx_recv().
  * @return
- *   Whether it does.
+ *   Whether it announces one.
  */
 FERRY_INLINE bool
 ferry_msg_is_bulk(const struct ferry_msg *msg)
@@ -243,28 +251,28 @@ ferry_bulk_msg_len(const struct ferry_msg *msg)
 }
 
 /**
- * Take an announced message: from here on it is copied. Waits for nothing but
- * the hub, if the endpoint needs more of its memory.
+ * Take an announced message: the copy begins. Waits for nothing but the hub,
+ * and for the hub only if the endpoint needs more of its memory.
  *
  * @param rx
  *   The consumer's end.
  * @param msg
  *   From ferry_rx_recv(), with ferry_msg_is_bulk(). Void after success.
  * @param iov
- *   Where to; NULL: to a buffer that was lent by ferry_bulk_lend(), else to
- *   memory of the endpoint, as ferry_alloc() gives it. Pieces must not be
- *   touched until the message has ended, but for what is ready; the array
- *   itself is the caller's at once.
+ *   Where to copy; NULL: to a buffer that was lent by ferry_bulk_lend(),
+ *   otherwise to memory of the endpoint, as ferry_alloc() gives it. The caller
+ *   must not touch the pieces until the message has ended, except the bytes
+ *   that are ready; the array itself is the caller's at once.
  * @param n_iov
- *   Number of pieces, at most FERRY_BULK_SEGS; together at least as long as the
- *   message.
+ *   Number of pieces, at most FERRY_BULK_SEGS. The pieces together must be at
+ *   least as long as the message.
  * @param[out] in
  *   The message, to be given to ferry_bulk_release().
  * @return
  *   0; -EMSGSIZE if iov is too short; -EBUSY if iov is not NULL, but the
  *   message is on its way to a lent buffer already; if the endpoint has no
- *   memory for it, what ferry_alloc() says of that (FERRY_E_NO_ROOM,
- *   FERRY_E_HUB_GONE, -ETIMEDOUT and others): the announcement is as it was;
+ *   memory for the message, what ferry_alloc() returns (FERRY_E_NO_ROOM,
+ *   FERRY_E_HUB_GONE, -ETIMEDOUT and others): the announcement is as before;
  *   -EINVAL; -ENOMEM; FERRY_E_CORRUPT.
  */
 int ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
@@ -272,9 +280,9 @@ int ferry_bulk_accept(struct ferry_rx *rx, const struct ferry_msg *msg,
 		struct ferry_bulk_in **in);
 
 /**
- * Lend a buffer for a bulk message to come: the next one that fits into it and
- * for which ferry_bulk_accept() is given no other place. The copy may begin
- * before the consumer has seen the announcement.
+ * Lend a buffer for a bulk message to come. The next message that fits into the
+ * buffer goes there, unless ferry_bulk_accept() is given another place. The
+ * copy may begin before the consumer has seen the announcement.
  *
  * @param rx
  *   The consumer's end.
@@ -311,7 +319,7 @@ unsigned int ferry_bulk_unlend(struct ferry_rx *rx, struct iovec *bufs);
 uint64_t ferry_bulk_len(const struct ferry_bulk_in *in);
 
 /**
- * The number that came with it.
+ * The number that came with a message.
  *
  * @param in
  *   The message.
@@ -326,53 +334,55 @@ uint32_t ferry_bulk_tag(const struct ferry_bulk_in *in);
  * @param in
  *   The message.
  * @return
- *   Its first byte; NULL if it goes to several pieces. The caller's to read and
- *   write as far as it is ready, until ferry_bulk_release().
+ *   Its first byte; NULL if it goes to several pieces. The caller may read and
+ *   write the bytes that are ready, until ferry_bulk_release().
  */
 void *ferry_bulk_data(const struct ferry_bulk_in *in);
 
 /**
- * Let a message get on, and see how much of it has arrived. Copies one piece of
- * up to 512 KiB if that is the caller's to do.
+ * Advance a message, and see how much of it has arrived. Copies one piece of up
+ * to 512 KiB if the calling thread should copy.
  *
  * @param in
  *   The message.
  * @param[out] ended
- *   1: all is there; 0: it is under way; negative: it has ended early, as for
- *   ferry_bulk_poll(). May be NULL.
+ *   1: the whole message is there; 0: it is under way; negative: it has ended
+ *   early, as for ferry_bulk_poll(). May be NULL.
  * @return
- *   Bytes from the start that are there. All of the message only if it is
- *   whole; what is there of one that ended early is not to be used.
+ *   Bytes from the start that are there. This is the message's length only if
+ *   the message is whole. The bytes of a message that ended early are not to be
+ *   used.
  */
 uint64_t ferry_bulk_ready(struct ferry_bulk_in *in, int *ended);
 
 /**
- * Wait until so much of a message is there, and help copying it.
+ * Wait until so many bytes of a message are there, and help copying it.
  *
  * @param in
  *   The message.
  * @param bytes
- *   How much; what is longer than the message means all of it.
+ *   How many bytes; more than the message's length means the whole message.
  * @param timeout_ns
  *   As for ferry_rx_wait().
  * @return
- *   0; -ETIMEDOUT; or why it has ended early, as for ferry_bulk_poll().
+ *   0; -ETIMEDOUT; or why the message ended early, as for ferry_bulk_poll().
  */
 int ferry_bulk_await(struct ferry_bulk_in *in, uint64_t bytes,
 		uint64_t timeout_ns);
 
 /**
- * Give a message back, and end it if it is under way. Memory of the endpoint is
- * freed when nobody writes it any more.
+ * Give a message back, and end it if it is under way. The endpoint's memory
+ * that the message lies in is freed when no party writes it any more.
  *
  * @param in
  *   The message; NULL is accepted.
  * @param timeout_ns
- *   How long to wait for whoever is copying to the consumer's own memory now.
+ *   How long to wait for the parties that copy to the consumer's own memory
+ *   now.
  * @return
- *   0: void are the message, and what ferry_bulk_data() gave unless it was the
- *   caller's; -ETIMEDOUT: somebody still writes to the caller's memory, or may
- *   do so for all that is known; to be called again.
+ *   0: the message is void, and so is what ferry_bulk_data() gave, unless that
+ *   is the caller's memory; -ETIMEDOUT: a party still writes to the caller's
+ *   memory, or may do so for all that is known; call again.
  */
 int ferry_bulk_release(struct ferry_bulk_in *in, uint64_t timeout_ns);
 

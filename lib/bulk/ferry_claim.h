@@ -16,22 +16,23 @@
  *     else
  *             copy, then ferry_claim_done(b, FERRY_UNIT_TX, first, n);
  *
- * Once over is set, an end that does not wait for another party makes its
- * claims VOID (ferry_claim_void()): ferry_claim_done() then gives the units
- * back.
+ * Once over is set, an end that does not wait for another party makes that
+ * party's claims VOID (ferry_claim_void()). The other party's
+ * ferry_claim_done() then gives the units back.
  *
- * A party that the message's ends do not wait for, but by its claims, also
- * looks at gen, after over: it may have been asleep since an earlier message,
- * and over may speak of a later one. If it cannot copy, it sets over before it
- * drops the claim, while the block is still that message's. Proved by
- * test/models/claim.pml, who is woken by bulk_wake.pml and engine_bulk.pml.
+ * The server is a party that the message's ends wait for only while it has
+ * claims. Such a party also looks at gen, after over: it may have been asleep
+ * since an earlier message, and over may speak of a later one. If it cannot
+ * copy, it sets over before it drops the claim, while the block is still that
+ * message's. test/models/claim.pml proves the claims; bulk_wake.pml and
+ * engine_bulk.pml prove the wake-ups.
  *
- * n_units is the caller's own copy: what stands in the block may change under a
- * corrupt peer's hands. Every index is checked against it.
+ * n_units is the caller's own copy, because a corrupt peer may change what
+ * stands in the block. Every index is checked against it.
  *
  * Preconditions: b is a block of a valid channel; n_units is at most
- * FERRY_BULK_UNITS; a party's calls for a block are made by one thread at a
- * time. No call waits for anybody, so that a party may be stopped or die at any
+ * FERRY_BULK_UNITS; one thread at a time makes a party's calls for a block. No
+ * call waits for another party, so that a party may be stopped or die at any
  * instruction: then exactly the units with its number are not DONE.
  */
 
@@ -46,19 +47,22 @@
 extern "C" {
 #endif
 
-/** Take one unit, if it is nobody's. */
+/** Take one unit, if it is free. */
 static inline bool
 ferry_claim_unit(struct ferry_bulk_block *b, uint32_t i, uint8_t party)
 {
 	uint8_t unit = __atomic_load_n(&b->units[i], __ATOMIC_RELAXED);
 
-	/* seq_cst: before the look at over. */
+	/* seq_cst: ordered before the load of over. */
 	return unit == FERRY_UNIT_FREE && __atomic_compare_exchange_n(
 			&b->units[i], &unit, party, false, __ATOMIC_SEQ_CST,
 			__ATOMIC_RELAXED);
 }
 
-/** Take the units from i on that are nobody's, at most n: how many. */
+/**
+ * Take free units from i on, at most n. Stops at the first that is taken.
+ * Returns how many.
+ */
 static inline uint32_t
 ferry_claim_run(struct ferry_bulk_block *b, uint32_t i, uint32_t n,
 		uint8_t party)
@@ -71,7 +75,7 @@ ferry_claim_run(struct ferry_bulk_block *b, uint32_t i, uint32_t n,
 }
 
 /**
- * Claim units that are next to each other, the lowest there are.
+ * Claim units that are next to each other, the lowest that are free.
  *
  * @param b
  *   The block.
@@ -98,10 +102,10 @@ ferry_claim_take(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party,
 	uint32_t next = __atomic_load_n(&b->next, __ATOMIC_RELAXED);
 	uint32_t tries = 0;
 
-	/* Most claims: where nobody has been. To move next on is no claim, but
-	 * sends the others elsewhere. Each turn moves next on by a unit at
-	 * least, so there are no more turns than units unless somebody else
-	 * writes there. */
+	/* Most claims succeed here, where no party has claimed yet. To move
+	 * next on is no claim: it only sends the other parties elsewhere. Each
+	 * turn moves next on by a unit at least. There are therefore no more
+	 * turns than units, unless another process writes there. */
 	while (next < end && tries++ < n_units) {
 		n = RTE_MIN(want, end - next);
 		if (!__atomic_compare_exchange_n(&b->next, &next, next + n,
@@ -113,8 +117,8 @@ ferry_claim_take(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party,
 			return n;
 		next += RTE_MIN(want, end - next);
 	}
-	/* What somebody left behind, or has not taken yet, though it was first
-	 * here. */
+	/* Units that a party gave back, or that a party was first to reach with
+	 * next and has not taken yet. */
 	for (i = front; i < end; i++) {
 		n = ferry_claim_run(b, i, RTE_MIN(want, end - i), party);
 		if (n == 0)
@@ -126,12 +130,12 @@ ferry_claim_take(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party,
 }
 
 /**
- * Give units back that were claimed: nothing reads or writes them any more.
+ * Give claimed units back. The party no longer reads or writes them.
  *
  * @param b
  *   The block.
  * @param party
- *   Whose they are.
+ *   The party that claimed the units.
  * @param first
  *   The first unit.
  * @param n
@@ -143,8 +147,8 @@ ferry_claim_drop(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
 {
 	uint32_t i;
 
-	/* Not a store: the block may be another message's by now, and the unit
-	 * another party's. */
+	/* A compare-and-exchange, not a store: by now the block may belong to
+	 * another message, and the unit to another party. */
 	for (i = first; i < first + n; i++) {
 		uint8_t unit = party;
 
@@ -159,12 +163,12 @@ ferry_claim_drop(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
 }
 
 /**
- * Units that were claimed are copied; those that became VOID are given back.
+ * Mark claimed units as copied; give back those that became VOID.
  *
  * @param b
  *   The block.
  * @param party
- *   Whose they are.
+ *   The party that claimed the units.
  * @param first
  *   The first unit.
  * @param n
@@ -176,7 +180,7 @@ ferry_claim_done(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
 {
 	uint32_t i;
 
-	/* U; from the first, so that the front moves. */
+	/* U; in ascending order, so that the front moves on early. */
 	for (i = first; i < first + n; i++) {
 		uint8_t unit = party;
 
@@ -188,13 +192,13 @@ ferry_claim_done(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
 }
 
 /**
- * Make a party's claims void: its units are not going to be DONE. After over
- * was set, so that it can claim no others.
+ * Make a party's claims void: its units are not going to be DONE. Called after
+ * over was set, so that the party makes no further claims.
  *
  * @param b
  *   The block.
  * @param party
- *   Whose.
+ *   The party whose claims become void.
  * @param first
  *   The first unit.
  * @param n
@@ -207,8 +211,8 @@ ferry_claim_void(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
 	uint32_t i;
 
 	/* Either the party's own exchange is first, and the acquire of
-	 * ferry_claim_front() sees its bytes; or it fails. Release: who finds a
-	 * VOID unit finds over, too. */
+	 * ferry_claim_front() sees its bytes; or that exchange fails. Release:
+	 * a thread that finds a VOID unit finds over, too. */
 	for (i = first; i < first + n; i++) {
 		uint8_t unit = party;
 
@@ -226,7 +230,7 @@ ferry_claim_void(struct ferry_bulk_block *b, uint8_t party, uint32_t first,
  * @param n_units
  *   How many units the message has.
  * @param front
- *   What is known already.
+ *   All units below this one are known to be DONE.
  * @return
  *   All units below this one are DONE, and what they hold is visible.
  */
@@ -251,7 +255,7 @@ ferry_claim_front(const struct ferry_bulk_block *b, uint32_t n_units,
  * @param party
  *   The party.
  * @return
- *   Whether one of the units is its.
+ *   Whether the party has claimed one of the units.
  */
 static inline bool
 ferry_claim_counts(const struct ferry_bulk_block *b, uint32_t n_units,
@@ -259,7 +263,7 @@ ferry_claim_counts(const struct ferry_bulk_block *b, uint32_t n_units,
 {
 	uint32_t i;
 
-	/* seq_cst: after over was set. */
+	/* seq_cst: ordered after over was set. */
 	for (i = 0; i < n_units; i++)
 		if (__atomic_load_n(&b->units[i], __ATOMIC_SEQ_CST) == party)
 			return true;
@@ -267,7 +271,7 @@ ferry_claim_counts(const struct ferry_bulk_block *b, uint32_t n_units,
 }
 
 /**
- * Whether a party has claims, void ones too: it may be at work.
+ * Whether a party has claims, void ones too: it may still be copying.
  *
  * @param b
  *   The block.
@@ -276,7 +280,7 @@ ferry_claim_counts(const struct ferry_bulk_block *b, uint32_t n_units,
  * @param party
  *   The party.
  * @return
- *   Whether one of the units is its.
+ *   Whether the party has claimed one of the units.
  */
 static inline bool
 ferry_claim_any(const struct ferry_bulk_block *b, uint32_t n_units,
@@ -284,7 +288,7 @@ ferry_claim_any(const struct ferry_bulk_block *b, uint32_t n_units,
 {
 	uint32_t i;
 
-	/* seq_cst: after over was set. */
+	/* seq_cst: ordered after over was set. */
 	for (i = 0; i < n_units; i++)
 		if ((__atomic_load_n(&b->units[i], __ATOMIC_SEQ_CST) &
 				~FERRY_UNIT_VOID) == party)
@@ -293,16 +297,16 @@ ferry_claim_any(const struct ferry_bulk_block *b, uint32_t n_units,
 }
 
 /**
- * Take back what a dead party had claimed, so that others copy it.
+ * Take back the claims of a dead party, so that other parties copy the units.
  *
  * @param b
  *   The block.
  * @param n_units
  *   How many units the message has.
  * @param party
- *   One that is known to be dead: nothing it started is under way.
+ *   A party that is known to be dead: no copy that it started is under way.
  * @return
- *   How many units.
+ *   How many units were taken back.
  */
 static inline uint32_t
 ferry_claim_repair(struct ferry_bulk_block *b, uint32_t n_units, uint8_t party)

@@ -4,9 +4,9 @@
 
 /**
  * @file
- * An engine's board: where producers tell that there is something to do in a
- * channel that the engine does not look at by itself. So an engine's cost grows
- * with the channels that are active, not with those that exist.
+ * An engine's board: where producers tell the engine that a channel has work.
+ * The engine does not look at such a channel by itself. So an engine's cost
+ * grows with the channels that are active, not with those that exist.
  *
  * Engine and producer agree by the channel's word service.watch:
  *
@@ -26,20 +26,21 @@
  *         bit on its board, release           channel from those polled
  *     P6  ring the board's bell
  *
- * A bulk message to help with is told in the same way, by either end: its bit
- * in service.bulk is the job (A in ferry_bulk_layout.h).
+ * Either end tells of a bulk message to help with in the same way: the
+ * message's bit in service.bulk is the job (A in ferry_bulk_layout.h).
  *
  * P2 and E2 are ordered one way or the other: either E3 sees the job, or P3
  * sees the 1. P4 and E4 may both happen; then the bit makes the engine look
  * once for nothing. The engine sleeps on the bell with "is there a bit" as its
- * re-check. Proved by test/models/engine_idle.pml; that P5 looks the server up
- * after P4, so that no wake-up is lost when the channel moves between engines,
- * and that a new engine looks whatever watch says, by engine_move.pml.
+ * re-check. test/models/engine_idle.pml proves this. engine_move.pml proves two
+ * more things. P5 looks the server up after P4, so that no wake-up is lost when
+ * the channel moves between engines. A new engine looks at the job ring
+ * whatever watch says.
  *
- * Bits are set and taken by atomic read-modify-writes: no lock, so that a
- * producer may die between any two steps. One that died between P4 and P5 has
- * hidden its job; the hub, which learns of the death, has it carried out, and
- * shouts at the bells that the dead may have silenced.
+ * Bits are set and taken by atomic read-modify-writes, without a lock, so that
+ * a producer may die between any two steps. A producer that died between P4 and
+ * P5 has hidden its job. The hub learns of the death, has the job carried out,
+ * and shouts at the bells that the dead producer may have silenced.
  */
 
 #include <stdint.h>
@@ -52,13 +53,16 @@
 extern "C" {
 #endif
 
-/** A board. In shared memory, one an engine. */
+/** A board. It lies in shared memory. Each engine has one. */
 struct ferry_board {
-	/** The engine's. */
+	/** The bell that the engine sleeps on. */
 	struct ferry_bell bell;
-	/** Lanes of the engine beside its core that are open. Written by it. */
+	/** The engine's open lanes beside its core. Written by the engine. */
 	uint32_t devices;
-	/** Its core helps with bulk messages, too. Written by it. */
+	/**
+	 * The engine's core helps with bulk messages, too. Written by the
+	 * engine.
+	 */
 	uint32_t worker;
 	/**
 	 * Summary words first, a bit for each word of bits that may not be 0;
@@ -116,7 +120,7 @@ ferry_board_init(struct ferry_board *board)
  * @param board
  *   The engine's board.
  * @param n_channels
- *   As it was made; what stands in the board is not believed.
+ *   As the board was made. The number is not read from the board.
  * @param number
  *   The channel's number; what is out of range is ignored.
  */
@@ -189,7 +193,7 @@ static inline void
 ferry_board_announce(struct ferry_channel_shared *ch,
 		const struct ferry_boards *boards)
 {
-	/* P2: the work before the look at who is there to see it. */
+	/* P2: the work becomes visible before this thread loads watch. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* P3, P4: pairs with the release of E1, so that the server looked up
 	 * below is the one that asked, or a later one. */
@@ -198,17 +202,18 @@ ferry_board_announce(struct ferry_channel_shared *ch,
 			__atomic_exchange_n(&ch->service.watch, 0,
 				__ATOMIC_ACQUIRE) == 0)
 		return;
-	/* P5, P6. No engine any more: the one that left has seen the work. */
+	/* P5, P6. If no engine serves the channel any more, the engine that
+	 * left it has seen the work. */
 	ferry_board_tell(ch, boards);
 }
 
 /**
- * Whether somebody has posted. The engine's re-check before it sleeps.
+ * Whether an end has posted. The engine's re-check before it sleeps.
  *
  * @param board
  *   The engine's board.
  * @param n_channels
- *   As it was made; what stands in the board is not believed.
+ *   As the board was made. The number is not read from the board.
  * @return
  *   Whether ferry_board_take() would find something.
  */
@@ -230,7 +235,7 @@ ferry_board_any(const struct ferry_board *board, uint32_t n_channels)
  * @param board
  *   The engine's board.
  * @param n_channels
- *   As it was made; what stands in the board is not believed.
+ *   As the board was made. The number is not read from the board.
  * @param fn
  *   Called with each number.
  * @param arg

@@ -7,16 +7,18 @@
  * What a bulk message looks like in shared memory: a block of its channel.
  *
  * A bulk message is copied once, from where its producer has it to where its
- * consumer wants it, by everybody who has time. Only its block lies in the
- * channel; a cell announces it, at its place in the order.
+ * consumer wants it. The producer, the consumer and the server share the
+ * copying: each copies when it has time. Only the message's block lies in the
+ * channel. A cell announces the message, at its place in the order.
  *
  *     producer                     consumer
  *     fill in block b
  *     cell {b, gen, len} ────C1──> ferry_bulk_accept(): choose a destination
  *     copy <─────────────D──────── dst_gen = gen
  *
- * The message is a row of units. Each has a byte that says whose it is; by it
- * alone parties share the work, and a party's death harms nobody:
+ * The message is a row of units. Each unit has a byte that says which party
+ * owns it. The parties share the work by these bytes alone, and so the death of
+ * a party harms no other party:
  *
  *              claim (compare-and-exchange)    done (compare-and-exchange)
  *       FREE ──────────────────────────> party ─────────────────────> DONE
@@ -34,33 +36,35 @@
  *                                                    │   rx: released = gen
  *                                                    └──────────────┴──> free
  *
- * over and claims are ordered as two flags are: who claims looks at over, and
- * at whether the consumer's end has left or died, after its
- * compare-and-exchange; who sets one of these looks at the units afterwards. So
- * from then on, once no unit is in a living party's hands, nothing is read from
- * the source or written to the destination any more. Whether the message is
- * complete is then the same for both ends: if and only if all units are DONE.
+ * over and the claims are ordered as two flags are. A party that claims does
+ * its compare-and-exchange first. Then it looks at over, and whether the
+ * consumer's end has left or died. An end that sets one of these looks at the
+ * units afterwards. So from then on, once no unit is in a living party's hands,
+ * no party reads the source or writes the destination any more. Whether the
+ * message is complete is then the same for both ends: if and only if all units
+ * are DONE.
  *
- * An end that does not wait for another party's claims, because that party is
- * stopped or it is not known whether it lives, makes them VOID after it has set
- * over. Then these units never become DONE, so that the message is not complete
- * for anybody; but a unit that is VOID tells that its party may still read the
+ * A party may be stopped, or it may not be known whether it lives. An end that
+ * does not wait for the claims of such a party sets over, and then makes the
+ * claims VOID. These units never become DONE. Therefore the message is complete
+ * for neither end. A unit that is VOID tells that its party may still read the
  * source and write the destination.
  *
- * Synchronisation edges (release at the left, acquire at the right):
+ * Synchronisation edges (release at the left, acquire at the right). A claimer
+ * is a party that claims units:
  *
  *    C1 tx: cell's stamp                 rx: the block's source and shape
- *    D  rx: dst_gen = gen                who claims: ferry_bulk_started()
- *    U  who copied: unit = DONE          either end: ferry_claim_front()
+ *    D  rx: dst_gen = gen                claimer: ferry_bulk_started()
+ *    U  claimer: unit = DONE             either end: ferry_claim_front()
  *    G  rx: released = gen               tx: the block may be used again
  *    L  rx: grant OFFERED                tx: the destination of a message
  *    A  tx, rx: service.bulk |= bit      server: the block is looked at
- *    Q  one end: left = 1                other end, who claims: bulk_has_left()
+ *    Q  one end: left = 1                other end, claimer: bulk_has_left()
  *
  * What a message costs beside its copy, in cache lines that move: the cell; 1
  * for each 4 segments of source and of destination; dst_gen; and for each claim
- * the line of next, the lines of its units, and one of these back. With claims
- * of 256 KiB, which take 10 to 20 us to copy, about 0.3 us.
+ * the line of next, the lines of the claim's units, and one of these lines
+ * back. With claims of 256 KiB, which take 10 to 20 us to copy, about 0.3 us.
  */
 
 #include <errno.h>
@@ -82,10 +86,14 @@ extern "C" {
 #define FERRY_BULK_SEGS 32
 /** Smallest unit in bytes. */
 #define FERRY_BULK_UNIT_MIN (UINT64_C(16) << 10)
-/** Largest unit of a message that has not got too many of them. */
+/**
+ * Largest unit, unless the message would need more than FERRY_BULK_UNITS of it.
+ */
 #define FERRY_BULK_UNIT_MAX (UINT64_C(256) << 10)
-/** Units that a message of middle length is divided into: no party is late by
- * more than a part of 64 then. */
+/**
+ * Units that a message of middle length is divided into. A party is then late
+ * by no more than one part of 64.
+ */
 #define FERRY_BULK_SHARE 64
 /** Longest message: 16 TiB. */
 #define FERRY_BULK_MAX (UINT64_C(1) << 44)
@@ -93,20 +101,20 @@ extern "C" {
 /** @name Bytes of units
  * @{
  */
-/** Nobody's yet. */
+/** No party has claimed the unit yet. */
 #define FERRY_UNIT_FREE 0
-/** The producer's. */
+/** The producer has claimed the unit. */
 #define FERRY_UNIT_TX 1
-/** The consumer's. */
+/** The consumer has claimed the unit. */
 #define FERRY_UNIT_RX 2
-/** The server's. */
+/** The server has claimed the unit. */
 #define FERRY_UNIT_SERVER 3
 /**
- * Set beside a party: its claim does not count any more, although it may still
- * be at work. Once its message is over.
+ * Set beside a party: its claim does not count any more, although the party may
+ * still be at work. Only in a message that is over.
  */
 #define FERRY_UNIT_VOID 0x40
-/** Copied. */
+/** The unit is copied. */
 #define FERRY_UNIT_DONE 0xff
 /** @} */
 
@@ -116,15 +124,15 @@ extern "C" {
 /** Every process of the hub has this memory at this address. */
 #define FERRY_BULK_SHARED (UINT32_C(1) << 0)
 /**
- * Of a destination: a window of shared memory. Unit i is copied to place
- * i % window by the producer alone once ferry_bulk_block.taken > i - window.
+ * The destination is a window of shared memory. The producer alone copies to
+ * it: unit i to place i % window, once ferry_bulk_block.taken > i - window.
  */
 #define FERRY_BULK_WINDOW (UINT32_C(1) << 1)
 /** @} */
 
 /** A piece of a source or destination. */
 struct ferry_bulk_seg {
-	/** Where, as an address in its owner's process. */
+	/** Its start, as an address in its owner's process. */
 	uint64_t addr;
 	/** Bytes. */
 	uint64_t len;
@@ -136,7 +144,7 @@ struct ferry_bulk_side {
 	uint32_t n_segs;
 	/** FERRY_BULK_SHARED, FERRY_BULK_WINDOW. */
 	uint32_t flags;
-	/** Of a destination with FERRY_BULK_WINDOW: units in it. */
+	/** With FERRY_BULK_WINDOW: units in the window. */
 	uint32_t window;
 	/**
 	 * A seal on all that is used here and the message's gen, by the token
@@ -150,11 +158,11 @@ struct ferry_bulk_side {
 
 /** A bulk message. */
 struct ferry_bulk_block {
-	/** Bytes of payload. Written by tx, as all up to src. */
+	/** Bytes of payload. tx writes this field and all up to src. */
 	uint64_t len __rte_aligned(FERRY_APART);
 	/** How many messages have used this block, from 1 up. */
 	uint32_t gen;
-	/** Who should copy: FERRY_BULK_TX and so on. A hint. */
+	/** Which parties should copy: FERRY_BULK_TX and so on. A hint. */
 	uint32_t by;
 	/** enum ferry_placement. */
 	uint32_t place;
@@ -166,23 +174,26 @@ struct ferry_bulk_block {
 	/** Where the payload goes. Written by rx before dst_gen. */
 	struct ferry_bulk_side dst;
 
-	/** G: the last message that rx has let go of. Written by rx. */
+	/** G: gen of the last message that rx has let go of. Written by rx. */
 	uint32_t released __rte_aligned(FERRY_APART);
-	/** What the consumer waits for: its first so many units. Hint; by
-	 * rx. */
+	/**
+	 * How many units, from the first on, the consumer waits for. A hint;
+	 * written by rx.
+	 */
 	uint32_t wish;
-	/** Of a window: units that rx has taken out. Written by rx. */
+	/** Units that rx has taken out of the window. Written by rx. */
 	uint64_t taken;
 
 	/**
 	 * Why a message ended early: its gen in the upper half, the result in
-	 * the lower one. By compare-and-exchange from another gen's: once. What
-	 * stands there is read by ferry_bulk_why().
+	 * the lower one. Set once for each gen, by a compare-and-exchange from
+	 * the value of another gen. ferry_bulk_why() reads the result.
 	 */
 	uint64_t over __rte_aligned(FERRY_APART);
 	/**
-	 * Units below have been claimed once. A hint: the units tell. Beside
-	 * them and over, since a claim looks at all three.
+	 * All units below this one have been claimed at least once. A hint: the
+	 * bytes of the units decide. It lies beside units and over, because a
+	 * claim looks at all three.
 	 */
 	uint32_t next;
 	/** FERRY_UNIT_*. */
@@ -194,21 +205,23 @@ struct ferry_bulk_block {
  */
 /** Not in use: rx may offer it. */
 #define FERRY_GRANT_NONE 0
-/** To be had: tx may take it, rx may take it back. */
+/** The buffer is offered: tx may take it, rx may take it back. */
 #define FERRY_GRANT_OFFERED 1
-/** The destination of a message, until rx has that. */
+/** The buffer is the destination of a message, until rx has received it. */
 #define FERRY_GRANT_TAKEN 2
 /** @} */
 
 /** A buffer that the consumer lends to messages to come; in shared memory. */
 struct ferry_bulk_grant {
-	/** Where. Written by rx before it is OFFERED. */
+	/** Its start. Written by rx before the grant is OFFERED. */
 	uint64_t addr;
 	/** Bytes. */
 	uint64_t len;
-	/** FERRY_GRANT_*; from OFFERED by compare-and-exchange. */
+	/** FERRY_GRANT_*. It leaves OFFERED by a compare-and-exchange. */
 	uint32_t state;
-	/** As ferry_bulk_side.seal, on addr and len. Written with them. */
+	/**
+	 * As ferry_bulk_side.seal, on addr and len. Written together with them.
+	 */
 	uint32_t seal;
 };
 
@@ -216,7 +229,7 @@ struct ferry_bulk_grant {
 struct ferry_bulk_note {
 	/** The block. */
 	uint32_t block;
-	/** Its gen. */
+	/** gen of the message. */
 	uint32_t gen;
 	/** Bytes of payload. */
 	uint64_t len;
@@ -265,10 +278,9 @@ ferry_bulk_n_units(uint64_t len)
 }
 
 /**
- * The blocks of bulk messages, for an end. It does not look at the channel's
- * head again, because others may have written there. The grants lie behind
- * them.
- *
+ * The blocks of bulk messages, for an end. The function does not read the
+ * channel's head, because another process may have written there since. The
+ * grants lie behind the blocks.
  * @param cells
  *   The channel's cells, as its end has found them at its start.
  * @return
@@ -287,9 +299,8 @@ ferry_cells_bulk(struct ferry_cell *cells)
 		FERRY_APART))
 
 /**
- * The result that a block's "over" holds. Applications are given it, so that
- * it has to be one of those that an end, the engine or the hub writes.
- *
+ * The result that a block's "over" holds. The application gets this result. So
+ * it has to be one that an end, the engine or the hub writes.
  * @param over
  *   "over" of the message's gen, read once.
  * @return
@@ -310,7 +321,7 @@ ferry_bulk_why(uint64_t over)
 	case -EIO:
 		return why;
 	default:
-		/* Also 0: no party could say any more that it is over. */
+		/* Also for 0, because 0 means that the message is not over. */
 		return FERRY_E_CORRUPT;
 	}
 }
@@ -329,7 +340,8 @@ ferry_bulk_why(uint64_t over)
 static inline int
 ferry_bulk_over(const struct ferry_bulk_block *b, uint32_t gen)
 {
-	/* Ordered after a claim's compare-and-exchange: see above. */
+	/* seq_cst: ordered after a claim's compare-and-exchange, see the
+	 * head. */
 	const uint64_t over = __atomic_load_n(&b->over, __ATOMIC_SEQ_CST);
 
 	return (uint32_t)(over >> 32) == gen ? ferry_bulk_why(over) : 0;
@@ -353,7 +365,8 @@ ferry_bulk_end(struct ferry_bulk_block *b, uint32_t gen, int why)
 	uint64_t was = __atomic_load_n(&b->over, __ATOMIC_RELAXED);
 	uint32_t tries = 0;
 
-	/* Three parties can be in each other's way, and not for long. */
+	/* At most three parties set over at the same time, so the loop ends
+	 * soon. */
 	while ((uint32_t)(was >> 32) != gen && tries++ < FERRY_BULK_UNITS)
 		if (__atomic_compare_exchange_n(&b->over, &was,
 				(uint64_t)gen << 32 | (uint32_t)why, false,

@@ -36,7 +36,7 @@ kinds_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach,
 	return ret;
 }
 
-/* The rings and the queue of slots of a producer's end. */
+/* Start the rings and the queue of slots of a producer's end. */
 static int
 slots_start(struct ferry_tx *tx, const struct ferry_channel_parts *p)
 {
@@ -89,7 +89,7 @@ ferry_tx_stop(struct ferry_tx *tx)
 	free(tx);
 }
 
-/* The rings of a consumer's end. */
+/* Start the rings of a consumer's end. */
 static int
 rings_start(struct ferry_rx *rx, const struct ferry_channel_parts *p)
 {
@@ -132,7 +132,7 @@ ferry_rx_stop(struct ferry_rx *rx)
 	free(rx);
 }
 
-/* The copy of a payload into a slot. */
+/* Make the job that copies a payload into a slot. */
 static void
 copy_job(const struct ferry_tx *tx, void *dst, const struct ferry_buf *buf,
 		struct ferry_copy_job *job)
@@ -140,7 +140,8 @@ copy_job(const struct ferry_tx *tx, void *dst, const struct ferry_buf *buf,
 	job->dst = dst;
 	job->src = buf->data;
 	job->len = buf->len;
-	/* All of them are waited for: none needs a name. */
+	/* The caller waits for all jobs of the copier, so no job needs a
+	 * name. */
 	job->cookie = 0;
 	job->place = ferry_tx_place(tx, buf);
 	job->mode = (enum ferry_mode)tx->end.mode;
@@ -148,8 +149,8 @@ copy_job(const struct ferry_tx *tx, void *dst, const struct ferry_buf *buf,
 
 /*
  * Copy and publish up to a window of payloads: how many, or FERRY_E_*. The
- * descriptors are written where they are published from, so that their cache
- * lines arrive while the payloads are copied.
+ * descriptors are written to their places in the ring at once, so that the
+ * ring's cache lines arrive while the payloads are copied.
  */
 static int
 send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
@@ -160,13 +161,14 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 	uint32_t i;
 	int ret = 0;
 
-	/* Also of a full channel: to wait for a slot would be of no use. */
+	/* Checked before the slots: a wait for a slot would be of no use. */
 	if (bufs[0].len > tx->end.slot_size)
 		return FERRY_E_TOO_LONG;
 	n = ferry_tx_has(tx, RTE_MIN(n, (uint32_t)WINDOW_MSGS));
 	if (n == 0)
 		return ferry_tx_none(tx);
-	/* Never short but for a corrupt consumer. */
+	/* The ring is short of room only if the consumer has written a false
+	 * index. */
 	if (!ferry_ring_room(&tx->end.fwd, n))
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < n && bytes < WINDOW_BYTES; i++) {
@@ -194,7 +196,7 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 			copy_job(tx, dst, buf, &jobs[n_jobs++]);
 		}
 	}
-	/* Returns when every byte is there: publish only then. */
+	/* The copier returns when every byte is there. Publish only then. */
 	if (n_jobs > 0 &&
 			ferry_copier_copy(tx->end.copier, jobs, n_jobs) != 0) {
 		ret = -EIO;
@@ -212,9 +214,9 @@ send_window(struct ferry_tx *tx, const struct ferry_buf *bufs, uint32_t n)
 }
 
 /*
- * Before a long copy: have the lines that tell of released slots on their way,
- * so that the refill after it does not wait for them. Both were written by the
- * consumer and come one after the other otherwise.
+ * Before a long copy: fetch the two lines that tell of released slots, so that
+ * the refill after the copy does not wait for them. The consumer wrote both
+ * lines. Without the prefetch they would come one after the other.
  */
 static void
 credits_prefetch(const struct ferry_tx *tx)
@@ -223,7 +225,7 @@ credits_prefetch(const struct ferry_tx *tx)
 	rte_prefetch0(ferry_ring_place(&tx->end.back, 0, sizeof(uint32_t)));
 }
 
-/* After it: take the credits while their lines are here. */
+/* After a long copy: take the released slots while their lines are here. */
 static void
 credits_take(struct ferry_tx *tx)
 {
@@ -231,7 +233,7 @@ credits_take(struct ferry_tx *tx)
 		ferry_tx_refill(tx);
 }
 
-/* Copy one payload and announce it in a cell, of which there is one. */
+/* Copy one payload and announce it in a cell. A cell must be free. */
 static int
 send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
 {
@@ -250,7 +252,8 @@ send_one(struct ferry_tx *tx, const struct ferry_buf *buf)
 	} else {
 		credits_prefetch(tx);
 		copy_job(tx, dst, buf, &job);
-		/* Returns when every byte is there: publish only then. */
+		/* The copier returns when every byte is there. Publish only
+		 * then. */
 		if (ferry_copier_copy(tx->end.copier, &job, 1) != 0)
 			return -EIO;
 	}
@@ -288,9 +291,9 @@ void
 ferry_tx_set_placement(struct ferry_tx *tx, enum ferry_placement place)
 {
 	/*
-	 * The slots are used in turn, so all of them pass through the cache.
-	 * Where they do not fit into it, their bytes would be written back
-	 * before they are read.
+	 * The producer uses the slots in turn, so all of them pass through the
+	 * cache. If they do not all fit, their bytes would be written back to
+	 * memory before the consumer reads them.
 	 */
 	if (place == FERRY_PLACE_AUTO)
 		place = (uint64_t)tx->end.n_slots * tx->end.stride <=

@@ -58,17 +58,17 @@ struct ferry_rx;
 
 /** @name Posting
  * Sends that return before the payload is copied. An engine of the hub or a
- * lane of the endpoint copies it, in the order and at the price that the
- * channel's mode asks for; where neither is there, or the payload is short, the
- * calling thread does so at once. Posts, sends and commits of one end may be
- * mixed: the consumer gets all of them in the order of the calls.
+ * lane of the endpoint copies the payload, in the order and at the price that
+ * the channel's mode asks for. If there is neither, or the payload is short,
+ * the calling thread copies it at once. Posts, sends and commits of one end may
+ * be mixed: the consumer gets all of them in the order of the calls.
  * @{
  */
 /**
- * Pass payloads on, to be copied by whoever copies best.
+ * Pass payloads on, to be copied by the engine, lane or core that copies best.
  *
  * A producer in a secondary process has to have its payloads in memory that the
- * hub sees, DPDK's hugepages; others are copied by the calling thread.
+ * hub sees, DPDK's hugepages. The calling thread copies all other payloads.
  *
  * @param tx
  *   The producer's end.
@@ -85,12 +85,12 @@ int ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
 
 /**
- * How many posts are not done. They are done in order: with 2 pending, the
- * payloads of all posts but the last two are the caller's again, and their
- * messages are on their way.
+ * The number of posts that are not done. Posts are done in order: with 2
+ * pending, the payloads of all posts but the last two are the caller's again,
+ * and their messages are on their way.
  *
- * To be called now and then where no engine serves the channel: the endpoint's
- * own lanes get on only in calls of its handles.
+ * If no engine serves the channel, call this now and then, because the
+ * endpoint's own lanes advance only during calls of its handles.
  *
  * @param tx
  *   The producer's end.
@@ -100,7 +100,7 @@ int ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs,
 uint32_t ferry_tx_pending(struct ferry_tx *tx);
 
 /**
- * Wait until at most so many posts are pending.
+ * Wait until at most a given number of posts are pending.
  *
  * @param tx
  *   The producer's end.
@@ -110,16 +110,16 @@ uint32_t ferry_tx_pending(struct ferry_tx *tx);
  *   As for ferry_tx_wait().
  * @return
  *   0, or -ETIMEDOUT. If the hub dies, the calling thread copies what is left.
- *   -EIO if a post could not be copied, FERRY_E_CORRUPT if somebody wrote
- *   nonsense: then it is not sent, nor is any after it, but the payloads are
- *   the caller's again.
+ *   -EIO if a post could not be copied, FERRY_E_CORRUPT if another process
+ *   wrote nonsense: neither that post nor any after it is sent, but the
+ *   payloads are the caller's again.
  */
 int ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
 /** @} */
 
 /**
- * Wait until what the last ferry_tx_loan(), ferry_tx_send() or ferry_tx_post()
- * lacked is free.
+ * Wait until the slot or cell is free that the last ferry_tx_loan(),
+ * ferry_tx_send() or ferry_tx_post() lacked.
  *
  * @param tx
  *   The producer's end.
@@ -128,7 +128,7 @@ int ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns);
  * @return
  *   0, -ETIMEDOUT, or why no slot will ever be free again: FERRY_E_CLOSED,
  *   FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; -EIO if a post could not be copied,
- *   FERRY_E_CORRUPT if somebody wrote nonsense.
+ *   FERRY_E_CORRUPT if another process wrote nonsense.
  */
 int ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns);
 
@@ -141,8 +141,8 @@ int ferry_tx_wait(struct ferry_tx *tx, uint64_t timeout_ns);
  * @param timeout_ns
  *   As for ferry_tx_wait().
  * @return
- *   0, -ETIMEDOUT, or as for ferry_tx_wait() if not all of them can be
- *   released any more.
+ *   0, -ETIMEDOUT; or, if the consumer cannot release all of them any more, as
+ *   for ferry_tx_wait().
  */
 int ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns);
 
@@ -156,23 +156,24 @@ int ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns);
  * @return
  *   0, -ETIMEDOUT, or why none will come: FERRY_E_CLOSED, FERRY_E_PEER_GONE,
  *   FERRY_E_HUB_GONE; -EIO if a post could not be copied, FERRY_E_CORRUPT if
- *   somebody wrote nonsense.
+ *   another process wrote nonsense.
  */
 int ferry_rx_wait(struct ferry_rx *rx, uint64_t timeout_ns);
 
 /** @name What a channel is to be good at
  *
  *     mode        who copies what is posted            how both ends wait
- *     latency     who is proven fastest, else the      FERRY_WAIT_SPIN
- *                 calling thread
+ *     latency     the server, where it is proven to    FERRY_WAIT_SPIN
+ *                 be faster; otherwise the calling
+ *                 thread
  *     throughput  the server's devices; the calling    FERRY_WAIT_YIELD
- *                 thread, when these have more to do
- *                 or there are none
- *     efficiency  the server, but for tiny messages    FERRY_WAIT_NAP
+ *                 thread, when the devices have more
+ *                 to do or there are none
+ *     efficiency  the server, except tiny messages     FERRY_WAIT_NAP
  *
- * The mode is the channel's: either end may change it at any time, and the
- * other one, and the engine, take it over before they wait next. New channels
- * are in latency mode. To begin to sleep costs ferry_bell_settle() once.
+ * The mode is the channel's. Either end may change it at any time; the other
+ * end and the engine take it over before they wait next. New channels are in
+ * latency mode. A change to a mode that sleeps costs ferry_bell_settle() once.
  * @{
  */
 /**
@@ -221,8 +222,8 @@ enum ferry_mode ferry_rx_mode(const struct ferry_rx *rx);
 /** @} */
 
 /** @name How an end waits
- * In the calls above. May be changed at any time by the end's own thread; the
- * next change of mode changes it again. The default is FERRY_WAIT_SPIN.
+ * How the calls above wait. The end's own thread may change it at any time; the
+ * next change of mode replaces it. The default is FERRY_WAIT_SPIN.
  * @{
  */
 /**
@@ -247,9 +248,9 @@ void ferry_rx_set_wait(struct ferry_rx *rx, enum ferry_wait_policy policy);
 /** @} */
 
 /**
- * Where ferry_tx_send() and ferry_tx_post() should leave the bytes. The
- * default, FERRY_PLACE_AUTO, is the cache where the slots of the channel fit
- * into it, else memory.
+ * Where ferry_tx_send() and ferry_tx_post() should leave the bytes. The default
+ * is FERRY_PLACE_AUTO: the cache if all slots of the channel fit into it,
+ * otherwise memory.
  *
  * @param tx
  *   The producer's end.
@@ -264,8 +265,8 @@ void ferry_tx_set_placement(struct ferry_tx *tx, enum ferry_placement place);
  * @param tx
  *   The producer's end.
  * @return
- *   The state at this moment. What the other end did before it got there is
- *   visible to the caller.
+ *   The state at this moment. What the other end did before it reached
+ *   that state is visible to the caller.
  */
 enum ferry_end_state ferry_tx_peer(const struct ferry_tx *tx);
 

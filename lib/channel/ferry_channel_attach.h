@@ -25,11 +25,11 @@ struct ferry_copier;
 struct ferry_end_kind;
 struct ferry_server;
 
-/** What an end was given by the hub. */
+/** What the hub gave an end. */
 struct ferry_channel_attach {
 	/** The channel. */
 	struct ferry_channel_shared *shared;
-	/** Bytes from there on that are known to belong to it. */
+	/** Bytes from there on that are known to belong to the channel. */
 	uint64_t size;
 	/** Bells of all endpoints, one of which is this one's. */
 	struct ferry_bell *bells;
@@ -37,16 +37,18 @@ struct ferry_channel_attach {
 	uint32_t n_bells;
 	/** Number of the endpoint, and of its bell. */
 	uint32_t endpoint;
-	/** Epoch of the endpoint: marks what it holds; not 0 or UINT32_MAX. */
+	/**
+	 * Epoch of the endpoint: marks what the end holds; not 0 or UINT32_MAX.
+	 */
 	uint32_t epoch;
-	/** What copies for this endpoint; it outlives the handle. */
+	/** The copier of this endpoint; it outlives the handle. */
 	struct ferry_copier *copier;
 	/**
-	 * What serves the endpoint's channels where no engine does, with the
-	 * same copier; outlives the handle. NULL: nothing.
+	 * The server of the endpoint's channels that no engine serves. It uses
+	 * the same copier and outlives the handle. NULL: there is none.
 	 */
 	struct ferry_server *server;
-	/** Boards of the hub's engines; zeros: it has none. */
+	/** Boards of the hub's engines; zeros: the hub has no engine. */
 	struct ferry_boards boards;
 	/** The endpoint's memory; NULL: no bulk messages. It outlives the
 	 * handle. */
@@ -56,20 +58,22 @@ struct ferry_channel_attach {
 	const struct ferry_end_kind *const *kinds;
 	/** The endpoint is in the hub's process. */
 	bool local;
-	/** The maker's own pointer, kept in the handle. */
+	/**
+	 * The pointer of the caller that makes the handle; kept in the handle.
+	 */
 	void *owner;
 	/**
-	 * A producer has waited for its engine for long: have the hub see to it
-	 * that there is one, or that the channel says that there is none.
-	 * Called with owner by the producer's thread. NULL: the producer goes
-	 * on waiting.
+	 * A producer has waited for its engine for long. Have the hub make sure
+	 * that the channel has a working engine, or write into the channel that
+	 * it has none. The producer's thread calls this with owner. NULL: the
+	 * producer goes on waiting.
 	 */
 	void (*stalled)(void *owner);
 };
 
 /** @name Handles
  * Made and unmade by lib/hub; applications use ferry_tx_open() and so on.
- * The end goes to OPEN in start, to CLOSED in stop.
+ * The start functions set the end to OPEN, the stop functions to CLOSED.
  * @{
  */
 /**

@@ -26,12 +26,12 @@
  *    E1 one end: state = CLOSED          other end: ferry_end_result()
  *    F  server: service.failed           either end: ferry_channel_failed()
  *
- * What another process writes is read once, checked, and then used: indices of
- * rings and cells, slot numbers, lengths, states. What does not change while a
- * handle lives (where the parts are, sizes, numbers of slots, bells and boards)
- * stands in the handle, in private memory. An end that finds what no honest
- * peer writes says FERRY_E_CORRUPT, and never reads or writes outside the
- * channel.
+ * An end reads once what another process writes, checks it, and then uses the
+ * value that it checked: indices of rings and cells, slot numbers, lengths,
+ * states. What does not change while a handle lives stands in the handle, in
+ * private memory: where the parts are, sizes, numbers of slots, bells and
+ * boards. An end that finds a value which no honest peer writes returns
+ * FERRY_E_CORRUPT. It never reads or writes outside the channel.
  */
 
 #include <string.h>
@@ -49,14 +49,17 @@ extern "C" {
 #endif
 
 /**
- * Longest burst that travels in cells. A cell saves the line transfers of the
- * ring, which a lone message waits for; a longer burst shares them among its
- * messages and is cheaper in slots and ring, where things lie closer.
+ * Longest burst that travels in cells. A lone message waits for the line
+ * transfers of a ring, and a cell saves them. A longer burst shares the ring's
+ * transfers among its messages. It is cheaper in slots and ring, because
+ * descriptors lie closer together than cells.
  */
 #define FERRY_CELL_BURST 4
 
 /** @cond internal */
-/** What a call returns that got no slot, cell or post: 0 or FERRY_E_CORRUPT. */
+/**
+ * What a call returns that got no slot, cell or post: 0, or FERRY_E_CORRUPT.
+ */
 static inline int
 ferry_tx_none(const struct ferry_tx *tx)
 {
@@ -81,18 +84,19 @@ ferry_tx_refill(struct ferry_tx *tx)
 	}
 	n = RTE_MIN(n, room);
 	for (i = 0; i < n; i++) {
-		/* Read once: what is checked is what is used. */
+		/* Read once, so that the value checked is the value used. */
 		const uint32_t *place = (const uint32_t *)
 			ferry_ring_place(&tx->end.back, i, sizeof(*place));
 		const uint32_t slot = __atomic_load_n(place, __ATOMIC_RELAXED);
 
 		if (unlikely(slot >= tx->end.n_slots ||
 				tx->end.held[slot] != 0)) {
-			/* The slot that should stand there is lost. */
+			/* The slot whose number should stand there is lost. */
 			tx->broken = true;
 			continue;
 		}
-		/* Held before it leaves the ring: see the layout's rule. */
+		/* Marked as held before it leaves the ring: see
+		 * ferry_channel_layout.h. */
 		__atomic_store_n(&tx->end.held[slot], FERRY_HELD_SPARE,
 				__ATOMIC_RELAXED);
 		tx->in_hand++;
@@ -175,8 +179,9 @@ ferry_desc_at(const struct ferry_ring *ring, uint32_t i)
 }
 
 /**
- * Publish the next n descriptors. The caller then lets go of their slots, by
- * its own list: the descriptors are the consumer's to overwrite.
+ * Publish the next n descriptors. The caller then lets go of their slots. It
+ * takes the slot numbers from a list of its own, because the consumer may
+ * overwrite the descriptors from now on.
  */
 static inline void
 ferry_tx_publish(struct ferry_tx *tx, uint32_t n)
@@ -186,7 +191,9 @@ ferry_tx_publish(struct ferry_tx *tx, uint32_t n)
 	tx->end.stats.msgs += n;
 }
 
-/** Let go of a slot: only when the ring has it; release keeps the order. */
+/**
+ * Let go of a slot that the ring or a cell has. The release keeps that order.
+ */
 static inline void
 ferry_tx_let_go(struct ferry_tx *tx, uint32_t slot)
 {
@@ -202,7 +209,7 @@ ferry_tx_on_loan(const struct ferry_tx *tx, const struct ferry_msg *msg)
 			tx->end.held[msg->id] == tx->end.epoch);
 }
 
-/** Whether n cells are free. Looks at the consumer's line only when it must. */
+/** Whether n cells are free. Reads the consumer's line only if it must. */
 static inline bool
 ferry_tx_has_cells(struct ferry_tx *tx, uint32_t n)
 {
@@ -212,7 +219,8 @@ ferry_tx_has_cells(struct ferry_tx *tx, uint32_t n)
 		return true;
 	/* C2 */
 	freed = __atomic_load_n(&tx->end.shared->cells_freed, __ATOMIC_ACQUIRE);
-	/* No more than were filled, nor fewer than before. */
+	/* The consumer cannot have freed more than were filled, nor fewer than
+	 * before. */
 	if (unlikely(tx->cell_head - freed > FERRY_N_CELLS)) {
 		tx->broken = true;
 		return false;
@@ -232,7 +240,9 @@ ferry_tx_stamp(struct ferry_tx *tx, struct ferry_cell *cell, uint32_t len)
 	tx->end.stats.bytes += len;
 }
 
-/** Publish a slot through a cell, of which there is one, and let go of it. */
+/**
+ * Publish a slot through a cell, and let go of the slot. A cell must be free.
+ */
 static inline void
 ferry_tx_announce(struct ferry_tx *tx, uint32_t slot, uint32_t len,
 		uint32_t tag)
@@ -262,8 +272,8 @@ ferry_tx_announce(struct ferry_tx *tx, uint32_t slot, uint32_t len,
  * @return
  *   n; or, if nothing was sent: FERRY_E_TOO_LONG if a len exceeds the slot,
  *   -EINVAL if a message is not on loan, FERRY_E_CORRUPT if the consumer wrote
- *   nonsense; all are then on loan as before. A consumer that has ended is not
- *   an error here: the slots just never come back.
+ *   nonsense. All messages are then on loan as before. A consumer that has
+ *   ended is not an error here: the slots never come back.
  */
 FERRY_INLINE int
 ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
@@ -278,7 +288,7 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 			ret = FERRY_E_TOO_LONG;
 		if (unlikely(ret != 0))
 			break;
-		/* Twice in one call is caught, too. */
+		/* This also catches a message that the call names twice. */
 		__atomic_store_n(&tx->end.held[msgs[i].id], FERRY_HELD_SPARE,
 				__ATOMIC_RELAXED);
 	}
@@ -290,8 +300,8 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 		ferry_end_ring(&tx->end);
 		return n;
 	}
-	/* Never short but for a corrupt consumer: the ring has room for all
-	 * slots there are. */
+	/* The ring has room for all slots of the channel. It is short of room
+	 * only if the consumer has written a false index. */
 	if (likely(ret == 0) && unlikely(!ferry_ring_room(&tx->end.fwd, n)))
 		ret = FERRY_E_CORRUPT;
 	if (unlikely(ret != 0)) {
@@ -325,8 +335,8 @@ ferry_tx_commit(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
  * @param n
  *   Number of messages.
  * @return
- *   0; -EINVAL if one is not on loan: those before it have been given back,
- *   it and those after it have not.
+ *   0; -EINVAL if a message is not on loan: the messages before it have been
+ *   given back, that message and those after it have not.
  */
 FERRY_INLINE int
 ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
@@ -344,7 +354,7 @@ ferry_tx_cancel(struct ferry_tx *tx, const struct ferry_msg *msgs, uint16_t n)
 }
 
 /** @cond internal */
-/** Send through cells what fits them, from the first: how many. */
+/** Send the payloads that fit cells, from the first. Returns how many. */
 static inline uint32_t
 ferry_tx_send_cells(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint32_t n)
@@ -370,7 +380,7 @@ ferry_tx_send_cells(struct ferry_tx *tx, const struct ferry_buf *bufs,
 	return i;
 }
 
-/** Copy sends through slots; the part of ferry_tx_send() that cells are not. */
+/** The part of ferry_tx_send() that copies payloads into slots. */
 int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
 
@@ -387,7 +397,7 @@ int ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
  *   Number of payloads.
  * @return
  *   How many, from the first, were sent; 0 if the channel is full now. If none
- *   was sent because none can be: FERRY_E_TOO_LONG (the first payload),
+ *   was sent and none can be: FERRY_E_TOO_LONG (the first payload),
  *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if the
  *   consumer wrote nonsense; -EIO if the payload could not be copied.
  */
@@ -406,7 +416,7 @@ ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 		if (ret > 0)
 			i += (uint32_t)ret;
 		else if (ret == 0 && n > FERRY_CELL_BURST)
-			/* No slot; but what is tiny needs none. */
+			/* No slot is free, but tiny payloads need none. */
 			i = ferry_tx_send_cells(tx, bufs, n);
 		if (ret < 0 && i == 0)
 			return ret;
@@ -418,8 +428,8 @@ ferry_tx_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 
 /** @cond internal */
 /**
- * Make a message of a descriptor, whose values have been read once: what is
- * checked is what is used. 0, or FERRY_E_CORRUPT.
+ * Make a message of a descriptor. The caller has read the values once, so that
+ * the values checked are the values used. Returns 0 or FERRY_E_CORRUPT.
  */
 static inline int
 ferry_rx_accept(struct ferry_rx *rx, struct ferry_msg *msg, uint32_t slot,
@@ -433,15 +443,16 @@ ferry_rx_accept(struct ferry_rx *rx, struct ferry_msg *msg, uint32_t slot,
 	msg->tag = tag;
 	msg->id = slot;
 	rte_prefetch0(msg->data);
-	/* Held before it leaves ring or cell: see the layout's rule. */
+	/* Marked as held before it leaves ring or cell: see
+	 * ferry_channel_layout.h. */
 	__atomic_store_n(&rx->end.held[slot], rx->end.epoch, __ATOMIC_RELAXED);
 	rx->end.seq++;
 	return 0;
 }
 
 /**
- * Whether a stamp can stand in the cell of the next message: that message's, or
- * what the lap before left there.
+ * Whether a stamp can stand in the cell of the next message. Only two stamps
+ * can: that message's, or the one that the lap before left there.
  */
 static inline bool
 ferry_rx_stamp_sane(const struct ferry_rx *rx, uint64_t stamp)
@@ -462,11 +473,12 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 	struct ferry_cell *cell = &rx->end.cells[at];
 	uint32_t len, slot;
 
-	/* The second line is fetched while the first one is awaited. */
+	/* Fetch the second line while the consumer waits for the first. */
 	rte_prefetch0(&cell->data[RTE_CACHE_LINE_SIZE -
 			offsetof(struct ferry_cell, data)]);
-	/* C1. Kept, because the line is about to be written: to load it once
-	 * more would take it from the producer. */
+	/* C1. The stamp is kept in the handle, because the producer is about to
+	 * write the line: a second load would take the line from the
+	 * producer. */
 	rx->stamp = __atomic_load_n(&cell->stamp, __ATOMIC_ACQUIRE);
 	if (rx->stamp != ferry_cell_stamp(rx->cell_tail, rx->end.seq))
 		return 0;
@@ -479,20 +491,20 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 			return FERRY_E_CORRUPT;
 	} else {
 		msg->data = cell->data;
-		msg->len = RTE_MIN(len, rx->cell_max); /* a corrupt peer's */
+		msg->len = RTE_MIN(len, rx->cell_max); /* peer may be corrupt */
 		msg->tag = cell->tag;
 		msg->id = FERRY_MSG_CELL | at;
 		if (unlikely(len & FERRY_CELL_BULK)) {
 			msg->len = sizeof(struct ferry_bulk_note);
 			msg->id |= FERRY_MSG_BULK;
-			/* ferry_rx_take() counts the rest. */
+			/* ferry_rx_take() counts the other msg->len bytes. */
 			rx->end.stats.bytes += ((const struct ferry_bulk_note *)
 				(const void *)cell->data)->len - msg->len;
 		}
 		rx->cells_held |= UINT64_C(1) << at;
 		rx->end.seq++;
 	}
-	/* After the slot is held. */
+	/* Counted as taken only after the slot is marked as held. */
 	__atomic_store_n(&rx->end.shared->cells_taken, ++rx->cell_tail,
 			__ATOMIC_RELEASE);
 	return 1;
@@ -500,8 +512,8 @@ ferry_rx_take_cell(struct ferry_rx *rx, struct ferry_msg *msg)
 
 /**
  * Take the messages that are next in a ring, the forward or the out ring, at
- * most n: a count, 0, or FERRY_E_CORRUPT. *later: there is one that is not
- * next.
+ * most n. Returns a count, 0, or FERRY_E_CORRUPT. Sets *later if the ring's
+ * first message is not the next one.
  */
 static inline int
 ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_ring *ring,
@@ -536,17 +548,17 @@ ferry_rx_take_ring(struct ferry_rx *rx, struct ferry_ring *ring,
 	return i > 0 ? (int)i : ret;
 }
 
-/** Wake a producer that may sleep, if what it got back is what it wants. */
+/** Wake a producer that may sleep, if it got back what it waits for. */
 void ferry_rx_wake_producer(struct ferry_rx *rx);
 
 /**
- * A ring holds a later message than the next one. That is in a cell, in the
- * other ring or with the server; if it is nowhere, the producer wrote nonsense:
- * a count, 0, or FERRY_E_CORRUPT.
+ * A ring holds a later message than the next one. The next one is in a cell, in
+ * the other ring or with the server. If it is in none of these, the producer
+ * wrote nonsense. Returns a count, 0, or FERRY_E_CORRUPT.
  */
 int ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n);
 
-/** Take what is there, wherever it is: a count, or FERRY_E_CORRUPT. */
+/** Take the next messages from cells and rings: a count, or FERRY_E_CORRUPT. */
 static inline int
 ferry_rx_take(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 {
@@ -581,14 +593,14 @@ ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
 {
 	uint32_t i;
 
-	/* Room is not asked for: the ring has it for all slots. A producer that
-	 * has written its index wrongly harms only itself. */
+	/* No check for room, because the ring has room for all slots. A
+	 * producer that has written a false index harms only itself. */
 	for (i = 0; i < n; i++)
 		__atomic_store_n((uint32_t *)ferry_ring_place(&rx->end.back, i,
 				sizeof(slots[0])), slots[i], __ATOMIC_RELAXED);
 	/* R2 */
 	ferry_ring_publish(&rx->end.back, n);
-	/* Let go only when the ring has them. */
+	/* Let go of the slots only when the ring has them. */
 	for (i = 0; i < n; i++)
 		__atomic_store_n(&rx->end.held[slots[i]], 0, __ATOMIC_RELEASE);
 }
@@ -607,8 +619,8 @@ ferry_rx_give_back(struct ferry_rx *rx, const uint32_t *slots, uint32_t n)
  *   The most to take.
  * @return
  *   How many were taken; 0 if there is none now. If none will come any more:
- *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if
- *   the producer wrote nonsense; -EIO if a post could not be copied.
+ *   FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE; FERRY_E_CORRUPT if the
+ *   producer wrote nonsense; -EIO if a post could not be copied.
  */
 FERRY_INLINE int
 ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
@@ -627,8 +639,9 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
 			ended = ferry_end_result(rx->end.other);
 		if (unlikely(ended != 0)) {
 			/*
-			 * Something may have been published between the look
-			 * above and the end (E1, F).
+			 * The producer or the server may have published a
+			 * message between the first ferry_rx_take() and the end
+			 * (E1, F).
 			 */
 			got = ferry_rx_take(rx, msgs, n);
 			if (got == 0)
@@ -648,8 +661,8 @@ ferry_rx_recv(struct ferry_rx *rx, struct ferry_msg *msgs, uint16_t n)
  * @param n
  *   Number of messages.
  * @return
- *   0; or -EINVAL if one of them is not held, for example given back twice:
- *   that one is left alone, the others are given back.
+ *   0; or -EINVAL if a message is not held, for example because it was given
+ *   back twice: that message is left alone, the others are given back.
  */
 FERRY_INLINE int
 ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
@@ -674,7 +687,8 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 			rx->cells_held &= ~bit;
 		} else if (likely(id < rx->end.n_slots &&
 				rx->end.held[id] == rx->end.epoch)) {
-			/* Twice in one call is caught, too. */
+			/* This also catches a message that the call names
+			 * twice. */
 			__atomic_store_n(&rx->end.held[id], FERRY_HELD_GIVEN,
 					__ATOMIC_RELAXED);
 			slots[k++] = id;
@@ -697,7 +711,7 @@ ferry_rx_release(struct ferry_rx *rx, const struct ferry_msg *msgs, uint16_t n)
 		__atomic_store_n(&rx->end.shared->cells_freed, rx->cell_freed,
 				__ATOMIC_RELEASE);
 	}
-	/* As in ferry_bell_ring_if(). */
+	/* As in ferry_bell_ring_if(): the stores above stay before the flag. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&rx->end.shared->tx.may_sleep,
 			__ATOMIC_RELAXED) != 0)

@@ -213,8 +213,8 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 			rte_ring_init(parts.jobs, "jobs", p.jobs_count, spsc) ||
 			rte_ring_init(parts.out, "out", p.ring_count, spsc))
 		return -EINVAL;
-	/* Before the first message was another one, of no job: what a server
-	 * that takes over looks for. */
+	/* A server that takes over looks at the message before the first. Let
+	 * that one name a slot that no job has. */
 	out = (struct ferry_desc *)&parts.out[1];
 	out[p.ring_count - 1].slot = UINT32_MAX;
 	for (i = 0; i < p.n_slots; i++)
@@ -225,7 +225,7 @@ ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 	return 0;
 }
 
-/* How DPDK's own functions find it, too. */
+/* Whether DPDK's own functions find the ring as it was made, too. */
 static bool
 ring_valid(const struct rte_ring *r, uint32_t count)
 {
@@ -255,7 +255,7 @@ ferry_channel_find(struct ferry_channel_parts *parts,
 			ch->layout != ferry_channel_layout_hash())
 		return FERRY_E_VERSION;
 
-	/* What is checked is what is used. */
+	/* Read once, so that the values checked are the values used. */
 	said.slot_size = __atomic_load_n(&ch->slot_size, __ATOMIC_RELAXED);
 	said.n_slots = __atomic_load_n(&ch->n_slots, __ATOMIC_RELAXED);
 	if (said.slot_size == 0 || said.n_slots == 0 || (config != NULL &&
@@ -288,15 +288,15 @@ ferry_channel_find(struct ferry_channel_parts *parts,
 int
 ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size)
 {
-	/* Nothing is written through it. */
+	/* The cast is safe because find() only reads the channel. */
 	return ferry_channel_find(NULL, (struct ferry_channel_shared *)
 			(uintptr_t)ch, size, NULL);
 }
 
 /*
- * Mark the slots named between a ring's cons.tail and prod.tail. The heads are
- * of no interest: a side killed between its head and its tail has not finished
- * the step, and the slot is still where it was.
+ * Mark the slots named between a ring's cons.tail and prod.tail. The census
+ * does not read the heads: a side killed between its head and its tail has not
+ * finished the step, and the slot is still where it was.
  */
 static int
 census_ring(const struct rte_ring *r, uint32_t places, unsigned int esize,
@@ -310,8 +310,9 @@ census_ring(const struct rte_ring *r, uint32_t places, unsigned int esize,
 	if (n >= places)
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < n; i++) {
-		/* The slot is the first word of every kind of element. The
-		 * producer may be writing there: in a ring that has gone on. */
+		/* The slot is the first word of every kind of element. The load
+		 * is atomic, because the producer may write there once the ring
+		 * has gone on. */
 		slot = __atomic_load_n((const uint32_t *)(const void *)(elems +
 				(size_t)((tail + i) % places) * esize),
 				__ATOMIC_RELAXED);
@@ -324,8 +325,8 @@ census_ring(const struct rte_ring *r, uint32_t places, unsigned int esize,
 }
 
 /*
- * Mark the slots named by cells that are published and not taken. seen NULL:
- * only count them.
+ * Mark the slots named by cells that are published and not taken. If seen is
+ * NULL, only count these slots.
  */
 static int
 census_cells(const struct ferry_channel_shared *ch, const struct plan *p,
@@ -408,8 +409,9 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 		if (seen[i])
 			continue; /* ring wins; the job ring is left last */
 		/*
-		 * Both: one end died after it had passed the slot on, before
-		 * it cleared its mark. The other end's mark is the newer one.
+		 * Both marks are set: one end died after it had passed the slot
+		 * on and before it cleared its mark. The other end's mark is
+		 * the newer one.
 		 */
 		if (job[i] && !rx)
 			census->jobs++;
@@ -420,7 +422,8 @@ ferry_channel_census(const struct ferry_channel_shared *ch,
 		else
 			census->lost++;
 	}
-	/* Those that are not marked have been found nowhere. */
+	/* Slots in cells are not marked in seen, so they were counted as
+	 * lost. */
 	if (living) {
 		in_cells = RTE_MIN(in_cells, census->lost);
 		census->lost -= in_cells;

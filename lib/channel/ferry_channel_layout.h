@@ -36,18 +36,18 @@
  *
  * A message that is posted is copied by the channel's server: an engine of the
  * hub, or the producer itself. Its job stays in the job ring until the message
- * is in the out ring: the ring's cons.tail is what tells the producer how far
- * its jobs are done. Whoever stands in ferry_channel_service.server, and nobody
- * else, is consumer of the job ring and producer of the out ring.
+ * is in the out ring: the ring's cons.tail tells the producer how far its jobs
+ * are done. Only the server named in ferry_channel_service.server is consumer
+ * of the job ring and producer of the out ring.
  *
  * Each table and each ring index has one writer, so no step needs a lock and a
  * death at any instruction leaves every slot recorded somewhere: a step writes
  * the new place before it clears the old one. A slot found in two places is
  * in the ring or cell ("ring wins"), see ferry_channel_census().
  *
- * A message's place in the order is its sequence number: the next message is in
- * the next cell, or at the head of the forward or of the out ring, whichever
- * carries the number the receiver expects; or it is still in the job ring.
+ * A message's place in the order is its sequence number. The receiver expects
+ * one number. The next message is the one with this number: in the next cell,
+ * at the head of the forward ring or of the out ring, or still in the job ring.
  */
 
 #include <stdbool.h>
@@ -65,7 +65,10 @@ extern "C" {
 
 /** First word of a channel, written last: "FERRYCH" and a zero byte. */
 #define FERRY_CHANNEL_MAGIC UINT64_C(0x0048435952524546)
-/** Raised with every change of meaning that the layout hash cannot see. */
+/**
+ * Raised when the meaning of a field changes and the layout hash stays the
+ * same.
+ */
 #define FERRY_CHANNEL_VERSION 5
 /**
  * Alignment that keeps two writers apart: two cache lines, because the
@@ -90,9 +93,9 @@ extern "C" {
 /** Bulk messages under way at once: see ferry_bulk_layout.h. */
 #define FERRY_BULK_BLOCKS 8
 
-/** State of one end. Drawn in ferry_channel.h. */
+/** State of one end. The drawing is in ferry_channel.h. */
 enum ferry_end_state {
-	/** Nobody has opened this end yet. */
+	/** No endpoint has opened this end yet. */
 	FERRY_END_ABSENT = 0,
 	/** In use. */
 	FERRY_END_OPEN,
@@ -105,26 +108,34 @@ enum ferry_end_state {
 };
 
 /**
- * One end of a channel. Written by that end alone while it lives, by the hub
- * before it is opened and after its process died.
+ * One end of a channel. Only that end writes it while the end lives. The hub
+ * writes it before the end is opened and after the end's process died.
  */
 struct ferry_channel_end {
 	/** enum ferry_end_state. */
 	uint32_t state;
-	/** Not 0: this end may be asleep, so whoever serves it must ring. */
+	/**
+	 * Not 0: this end may be asleep, so the thread that gives it work must
+	 * ring.
+	 */
 	uint32_t may_sleep;
 	/** Number of its endpoint, which is that of its bell. */
 	uint32_t endpoint;
-	/** Epoch of its endpoint; marks what it holds. Never 0 once opened. */
+	/**
+	 * Epoch of its endpoint; marks the slots that the end holds. Never 0
+	 * once opened.
+	 */
 	uint32_t epoch;
 	/**
-	 * Number of its endpoint's process in that one's pid namespace: where
-	 * to look for it, no identity.
+	 * Number of the endpoint's process in the pid namespace of that
+	 * process. It tells where to look for the process and does not identify
+	 * it.
 	 */
 	int32_t pid;
 	/**
-	 * Not 0: its endpoint has closed it. So says state, too, but not if the
-	 * hub was gone before: then bulk messages go on between the ends.
+	 * Not 0: the endpoint has closed this end. The state says so, too,
+	 * unless the hub had ended before: state then stays HUB_GONE, and bulk
+	 * messages go on between the ends until one of them sets left.
 	 */
 	uint32_t left;
 	/** Token of its endpoint's process. */
@@ -160,9 +171,9 @@ struct ferry_job {
 	/** enum ferry_placement. */
 	uint32_t place;
 	/**
-	 * A seal on all but tag and place, so that a producer's own process
-	 * follows no address that another process wrote here: see
-	 * ferry_job_seal().
+	 * A seal on all fields but tag and place. With it a server in the
+	 * producer's own process follows no address that another process wrote
+	 * here: see ferry_job_seal().
 	 */
 	uint32_t seal;
 };
@@ -170,54 +181,56 @@ struct ferry_job {
 /** @name ferry_channel_service.server
  * @{
  */
-/** Nobody carries out the channel's jobs. */
+/** No server carries out the channel's jobs. */
 #define FERRY_SERVER_NONE 0
-/** The producer does so itself. */
+/** The producer carries out its jobs itself. */
 #define FERRY_SERVER_SELF 1
-/** This and more: an engine of the hub. */
+/** This number plus that of an engine: the engine carries out the jobs. */
 #define FERRY_SERVER_ENGINE 2
 /** @} */
 
 /**
- * Who carries out a channel's jobs, and how. Seldom written, so that the line
- * stays in everybody's cache.
+ * Which server carries out a channel's jobs, and how. Seldom written, so that
+ * the line stays in the caches of all that read it.
  */
 struct ferry_channel_service {
 	/**
-	 * FERRY_SERVER_*. From NONE to SELF and back by the producer, to an
-	 * engine and from it by the hub; by compare-and-exchange from NONE.
+	 * FERRY_SERVER_*. The producer changes it from NONE to SELF and back,
+	 * the hub to an engine and from one. Each change from NONE is a
+	 * compare-and-exchange, because both may try.
 	 */
 	uint32_t server;
-	/** Not 0: the server does not look by itself; see ferry_board.h. */
+	/** Not 0: the server does not poll this channel; see ferry_board.h. */
 	uint32_t watch;
 	/** enum ferry_mode; written by either end. */
 	uint32_t mode;
 	/**
-	 * Not 0: a job could not be carried out, so neither it nor any after it
-	 * will be, by anyone. Says why, FERRY_E_CORRUPT or -EIO; stored by the
-	 * server when nothing reads the payloads any more.
+	 * Not 0: a job could not be carried out. No server will carry out this
+	 * job or any after it. The value says why, FERRY_E_CORRUPT or -EIO. The
+	 * server stores it when no thread or device reads the payloads any
+	 * more.
 	 */
 	int32_t failed;
 	/**
-	 * Bulk messages that the server may help with, a bit each: set by
-	 * whoever completes the block, cleared by tx.
+	 * Bulk messages that the server may help with, a bit each. The end that
+	 * completes the block sets the bit, the producer clears it.
 	 */
 	uint32_t bulk;
 } __rte_aligned(FERRY_APART);
 
-/** So far ahead of its index, a wish asks for nothing. */
+/** A wish this far ahead of the index that it names asks for no wake-up. */
 #define FERRY_WISH_NONE (UINT32_C(1) << 30)
 
 /**
- * What a sleeping producer waits for, so that it is not woken for less. Written
- * by the producer before it arms its bell, read by others after a fence behind
- * what they did: the two fences are ordered one way or the other, as those of
- * ferry_bell.h.
+ * What a sleeping producer waits for, so that it is not woken for less. The
+ * producer writes it before it arms its bell. The consumer and the server read
+ * it after a fence that follows their work. The producer's fence and theirs are
+ * ordered one way or the other, as those of ferry_bell.h.
  */
 struct ferry_channel_wish {
-	/** The job ring's cons.tail has come so far. */
+	/** Wake the producer when the job ring's cons.tail has come so far. */
 	uint32_t jobs;
-	/** The back ring's prod.tail has come so far. */
+	/** Wake the producer when the back ring's prod.tail has come so far. */
 	uint32_t slots;
 } __rte_aligned(FERRY_APART);
 
@@ -247,16 +260,18 @@ ferry_desc_put(struct ferry_desc *to, const struct ferry_desc desc)
 #define FERRY_CELL_BULK (UINT32_C(1) << 30)
 
 /**
- * A message in a hurry, beside its stamp: a tiny one with its payload, or the
+ * A message that does not travel in a ring: a tiny one with its payload, or the
  * descriptor of a slot. The receiver gets it with one line transfer where a
- * ring takes two in a row, tail and element. Payloads of more than 48 bytes
- * take a second line, which the receiver fetches while it polls the first.
+ * ring takes two in a row, tail and element. A payload of more than 48 bytes
+ * takes a second line. The receiver fetches that line while it polls the first.
  */
 struct ferry_cell {
 	/** ferry_cell_stamp() of the cell's and message's number; stored
 	 * last. */
 	uint64_t stamp;
-	/** Bytes of payload; FERRY_CELL_SLOT is set if that is in a slot. */
+	/**
+	 * Bytes of payload; FERRY_CELL_SLOT is set if the payload is in a slot.
+	 */
 	uint32_t len;
 	/** The application's number. */
 	uint32_t tag;
@@ -266,9 +281,9 @@ struct ferry_cell {
 
 /** @cond internal */
 /**
- * What is stored in the cell-th cell filled when it holds the seq-th message.
- * A stamp of an earlier lap differs in its upper half, however often the
- * numbers have wrapped: it is FERRY_N_CELLS behind.
+ * The stamp of the cell-th cell filled, when it holds the seq-th message. A
+ * stamp of an earlier lap differs in its upper half, however often the numbers
+ * have wrapped, because its cell number is FERRY_N_CELLS smaller.
  *
  * @param cell
  *   How many cells were filled before this one.
@@ -310,7 +325,9 @@ struct ferry_channel_shared {
 	uint64_t off_jobs;
 	/** Out ring, of struct ferry_desc. */
 	uint64_t off_out;
-	/** The producer's held table: its mark or 0 for each slot. */
+	/**
+	 * The producer's held table: for each slot the producer's mark, or 0.
+	 */
 	uint64_t off_tx_held;
 	/** The consumer's held table. */
 	uint64_t off_rx_held;
@@ -328,34 +345,35 @@ struct ferry_channel_shared {
 	/** The consumer's end. */
 	struct ferry_channel_end rx;
 
-	/** Who carries out the producer's jobs. */
+	/** Which server carries out the producer's jobs. */
 	struct ferry_channel_service service;
 	/** What the producer sleeps for. */
 	struct ferry_channel_wish wish;
 
-	/** Cells the receiver is done with. Written by rx, read by tx. */
+	/** Cells the receiver has given back. Written by rx, read by tx. */
 	uint64_t cells_freed __rte_aligned(FERRY_APART);
 	/** Cells the receiver has taken. Written by rx, read by the census. */
 	uint64_t cells_taken;
 } __rte_aligned(FERRY_APART);
 
-/** What the two sides agree on before a channel exists. */
+/** What the two ends agree on before a channel exists. */
 struct ferry_channel_config {
 	/**
-	 * Longest message in bytes, at most FERRY_SLOT_SIZE_MAX. 0 for what the
-	 * channel has if it exists, else FERRY_SLOT_SIZE_DEFAULT.
+	 * Longest message in bytes, at most FERRY_SLOT_SIZE_MAX. 0: what the
+	 * channel has if it exists, otherwise FERRY_SLOT_SIZE_DEFAULT.
 	 */
 	uint32_t slot_size;
 	/**
-	 * Messages that can be under way at once, at most FERRY_SLOTS_MAX. 0
-	 * for what the channel has, else FERRY_N_SLOTS_DEFAULT.
+	 * Messages that can be under way at once, at most FERRY_SLOTS_MAX.
+	 * 0: what the channel has if it exists, otherwise
+	 * FERRY_N_SLOTS_DEFAULT.
 	 */
 	uint32_t n_slots;
 };
 
-/** Slot size where nobody said otherwise. */
+/** Slot size if the configuration says 0. */
 #define FERRY_SLOT_SIZE_DEFAULT 65536
-/** Number of slots where nobody said otherwise. */
+/** Number of slots if the configuration says 0. */
 #define FERRY_N_SLOTS_DEFAULT 64
 
 /**

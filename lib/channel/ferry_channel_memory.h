@@ -12,22 +12,27 @@
 
 #include "ferry_reach.h"
 
-/** The memory of an endpoint; of a server: reach and arg alone. */
+/** The memory of an endpoint. A server uses only reach and arg. */
 struct ferry_channel_memory {
-	/** Memory of the hub, on a page: 0 or why there is none. */
+	/**
+	 * Get memory of the hub that starts on a page: 0, or why there is none.
+	 */
 	int (*alloc)(void *arg, uint64_t size, void **mem);
-	/** Give it back. */
+	/** Give memory from alloc back. */
 	void (*free)(void *arg, void *mem);
-	/** Who reaches memory: ferry_reach() with the view of its owner. */
+	/**
+	 * Which processes reach memory: ferry_reach() with the view of its
+	 * owner.
+	 */
 	enum ferry_reach (*reach)(void *arg, const void *mem, uint64_t len);
 	/**
-	 * A message under way has a segment there, so that it must not be
-	 * unregistered. Never of 0 bytes.
+	 * A message under way has a segment there, so that the memory must not
+	 * be unregistered. Never of 0 bytes.
 	 */
 	void (*hold)(void *arg, const void *mem, uint64_t len);
-	/** It has not any more; as held. */
+	/** The message has ended; mem and len as they were held. */
 	void (*unhold)(void *arg, const void *mem, uint64_t len);
-	/** For all of them. */
+	/** Passed to each of these functions. */
 	void *arg;
 };
 

@@ -46,9 +46,10 @@ ferry_job_seal(uint64_t key, const struct ferry_job *job)
 #define FERRY_SERVER_BURST 32
 
 /**
- * Places of a channel's job ring. Beside the jobs of all slots there may be in
- * it a burst that is published, but not yet let go of: the consumer may have
- * released these slots, and the producer have posted them again.
+ * Places of a channel's job ring. It holds the jobs of all slots. Beside them
+ * it holds a burst that the server has published and not yet let go of: the
+ * consumer may have released these slots, and the producer may have posted them
+ * again.
  *
  * @param n_slots
  *   The channel's slots.
@@ -63,7 +64,7 @@ ferry_jobs_places(uint32_t n_slots)
 }
 
 /**
- * A number that differs whenever the layout of the structures above does.
+ * A number that differs whenever the layout of the channel's structures does.
  *
  * @return
  *   The number, constant in one build.
@@ -71,8 +72,9 @@ ferry_jobs_places(uint32_t n_slots)
 uint32_t ferry_channel_layout_hash(void);
 
 /**
- * Lay out a channel in fresh memory. Hub only; nobody else may know the memory
- * yet. The ends are ABSENT and all slots are free.
+ * Lay out a channel in fresh memory. Only the hub calls this, while no other
+ * process or thread knows the memory yet. The ends are ABSENT and all slots are
+ * free.
  *
  * @param mem
  *   ferry_channel_memory(config) bytes, aligned to FERRY_APART.
@@ -102,9 +104,9 @@ int ferry_channel_format(void *mem, const struct ferry_channel_config *config,
 int ferry_channel_valid(const struct ferry_channel_shared *ch, uint64_t size);
 
 /**
- * Where the parts of a channel are in this process, and how large they are.
- * Lies in private memory: what another process writes into the channel's head
- * later changes nothing here.
+ * Where the parts of a channel are in this process, and how large they are. It
+ * lies in private memory: it stays as it is when another process writes into
+ * the channel's head later.
  */
 struct ferry_channel_parts {
 	/** The channel's head. */
@@ -152,7 +154,7 @@ struct ferry_channel_parts {
  *   Bytes of it that may be read and written.
  * @param config
  *   What the channel was made with, without zeros, if the caller knows. NULL:
- *   what the channel says itself.
+ *   use what the channel's head says.
  * @return
  *   As ferry_channel_valid(); FERRY_E_CORRUPT also if the channel says
  *   something else than config.
@@ -163,18 +165,19 @@ int ferry_channel_find(struct ferry_channel_parts *parts,
 
 /**
  * Count where every slot is. Exact when neither end is running (dead, closed,
- * or the caller's own); otherwise a snapshot. All that a living end may write
- * at the same time is read with atomic loads.
+ * or the caller's own); otherwise a snapshot. Atomic loads read all that a
+ * living end may write at the same time.
  *
  * @param ch
  *   A channel that was valid once.
  * @param config
- *   What it was made with, for a caller that does not believe what others may
- *   have written there since; NULL: what it says itself.
+ *   What the channel was made with, for a caller that does not rely on the
+ *   channel's head because others may have written there. NULL: what the head
+ *   says.
  * @param living
- *   The producer may be running. Then the slot numbers in its cells are not
- *   read, because it writes cells with plain stores: slots in cells are counted
- *   by the cells' stamps.
+ *   The producer may be running. The census then does not read the slot numbers
+ *   in its cells, because the producer writes cells with plain stores. It
+ *   counts slots in cells by the cells' stamps.
  * @param[out] census
  *   The numbers.
  * @return

@@ -31,8 +31,10 @@ struct ferry_msg {
 
 /** A payload anywhere in the sender's memory, to be copied. */
 struct ferry_buf {
-	/** The payload. ferry_tx_send() reads it during the call only, what
-	 * ferry_tx_post() takes is read until it is no longer pending. */
+	/**
+	 * The payload. ferry_tx_send() reads it only during the call. After
+	 * ferry_tx_post() it is read until the post is no longer pending.
+	 */
 	const void *data;
 	/** Bytes of payload. */
 	uint32_t len;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* For what the ends of a channel wait, and what wakes them: see ferry_end.h. */
+/* What the ends of a channel wait for, and what wakes them: see
+ * ferry_end_part.h. */
 
 #include "ferry_channel.h"
 #include "ferry_end_part.h"
 
-/* One in so many looks past a gap asks whether the server has the message. */
+/* A consumer that waits past a gap asks once in so many looks whether the
+ * server has the missing message. */
 #define GAP_LOOKS 1024
-/* In efficiency mode a producer without slots is woken for such a part. */
+/* In efficiency mode a producer without slots is woken when the consumer has
+ * given back n_slots / WAKE_PART of them. */
 #define WAKE_PART 4
 
 /* Whether the server has messages that are not published. */
@@ -16,17 +19,20 @@ rx_served(const struct ferry_rx *rx)
 {
 	const struct rte_ring *jobs = rx->jobs;
 
-	/* Then they never will be. */
+	/* The server has given up: it never publishes the messages it still
+	 * has. */
 	if (ferry_channel_failed(rx->end.shared) != 0)
 		return false;
-	/* J2: if not, what it published is visible from here on. */
+	/* J2: if no job is left, what the server published is visible from here
+	 * on. */
 	return __atomic_load_n(&jobs->cons.tail, __ATOMIC_ACQUIRE) !=
 		__atomic_load_n(&jobs->prod.tail, __ATOMIC_ACQUIRE);
 }
 
 /*
- * Whether a ring's first message is the next one; or one that the next will not
- * come before, which the waiting consumer is to find out.
+ * Whether a ring gives the waiting consumer something to do. Either its first
+ * message is the next one, or the next one will not come before it: then the
+ * producer wrote nonsense, and the consumer is to find that out.
  */
 static bool
 rx_is_next(const struct ferry_rx *rx, const struct ferry_ring *ring)
@@ -59,14 +65,16 @@ rx_ready(const struct ferry_rx *rx)
 void
 ferry_rx_wake_producer(struct ferry_rx *rx)
 {
-	/* Fr: what was given back before the look at what is wanted. */
+	/* Fr: the slots given back come before the load of the producer's
+	 * wish. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
-	/* More is about to be received, and will be given back: a wake-up costs
-	 * more than a slot. */
+	/* While more messages are about to be received and given back, the
+	 * consumer still owes the wake-up: a wake-up costs more than a slot. */
 	rx->owed = (int32_t)(rx->end.back.at - __atomic_load_n(
 			&rx->end.shared->wish.slots, __ATOMIC_RELAXED)) < 0 &&
 			(rx_ready(rx) || rx_served(rx));
-	/* Made good at the latest when nothing more is found. */
+	/* The consumer wakes the producer later, at the latest when it finds no
+	 * more messages. */
 	if (rx->owed)
 		return;
 	ferry_end_ring(&rx->end);
@@ -79,9 +87,10 @@ ferry_rx_take_gap(struct ferry_rx *rx, struct ferry_msg *msgs, uint32_t n)
 	int ret;
 
 	/*
-	 * Where the next message is has changed since it was looked for, or it
-	 * is being copied. While it is, that is asked seldom: the job ring's
-	 * lines are busy.
+	 * Either the next message has moved since the consumer looked for it,
+	 * or the server is copying it. The consumer asks the job ring only once
+	 * in GAP_LOOKS calls, because the server and the producer are using its
+	 * lines.
 	 */
 	with_server = rx->gaps++ % GAP_LOOKS != 0 || rx_served(rx);
 	ret = ferry_rx_take_cell(rx, msgs);
@@ -104,11 +113,12 @@ rx_look(void *handle)
 	if (rx_ready(rx))
 		return 1;
 	ret = ferry_end_over(&rx->end);
-	/* It may have been published between the two looks (E1, F). */
+	/* The message may have been published between the two looks (E1, F). */
 	return ret != 0 && rx_ready(rx) ? 1 : ret;
 }
 
-/* The producer was not woken because more was to come: nothing has. */
+/* Wake the producer now, if it was not woken because more messages were
+ * expected: none has come. */
 static void
 rx_wish(void *handle)
 {
@@ -121,10 +131,11 @@ rx_wish(void *handle)
 static bool
 tx_ready(const struct ferry_tx *tx)
 {
-	/* There is something to be told. */
+	/* ferry_tx_loan() and so on are to return FERRY_E_CORRUPT. */
 	if (unlikely(tx->broken))
 		return true;
-	/* To look for cells that a loan cannot use would be to spin. */
+	/* Cells count only if the producer lacks a cell: a loan cannot use one,
+	 * and the producer would spin. */
 	if (tx->cell_will_do && tx->cell_head < FERRY_N_CELLS +
 			__atomic_load_n(&tx->end.shared->cells_freed,
 				__ATOMIC_ACQUIRE))
@@ -141,8 +152,8 @@ tx_look(void *handle)
 	return tx_ready(tx) ? 1 : ferry_end_over(&tx->end);
 }
 
-/* Look for indices that cannot be true: they would be waited for in vain.
- * What this end has told is told again. */
+/* Look for indices that cannot be true, because the producer would wait for
+ * them in vain. Publish this end's own index again if it was overwritten. */
 static void
 tx_check(struct ferry_tx *tx)
 {
@@ -158,8 +169,8 @@ tx_check(struct ferry_tx *tx)
 }
 
 /*
- * Nothing sent is in flight or in the consumer's hands: the cells are freed,
- * and every slot is either in the back ring or in this end's own hands.
+ * No message is in flight or in the consumer's hands: all cells are freed, and
+ * every slot is either in the back ring or in this end's own hands.
  */
 static bool
 tx_is_drained(const struct ferry_tx *tx)
@@ -182,7 +193,7 @@ tx_drain_look(void *handle)
 	return tx_is_drained(tx) ? 1 : ferry_end_over(&tx->end);
 }
 
-/* Of one that waits for slots. */
+/* For a producer that waits for slots. */
 static void
 tx_slots_wish(void *handle)
 {
@@ -190,8 +201,10 @@ tx_slots_wish(void *handle)
 	uint32_t some = 1;
 
 	tx_check(tx);
-	/* A freed cell is no slot, so that all that is given back counts; and
-	 * any slot does but where the core's time is what counts. */
+	/* A freed cell is no slot, so a producer that may use a cell asks for
+	 * everything that is given back. Any slot suffices, except in
+	 * efficiency mode, in which a wake-up's core time counts: there the
+	 * producer asks for several. */
 	if (tx->cell_will_do)
 		some = 0;
 	else if (tx->end.mode == FERRY_MODE_EFFICIENCY)
@@ -200,7 +213,8 @@ tx_slots_wish(void *handle)
 	ferry_end_wish(&tx->end, false);
 }
 
-/* Of one that waits until all is consumed: every step may be the last one. */
+/* For a producer that waits until all is consumed: every step may be the
+ * last. */
 static void
 tx_drain_wish(void *handle)
 {
@@ -230,7 +244,8 @@ ferry_tx_drain(struct ferry_tx *tx, uint64_t timeout_ns)
 		tx_drain_look, tx_drain_wish, tx
 	};
 
-	/* Also for a producer that only looks, again and again. */
+	/* Here too, for a producer that calls with a timeout of 0 again and
+	 * again. */
 	tx_drain_wish(tx);
 	return ferry_end_wait(&tx->end, &all, timeout_ns);
 }

@@ -50,7 +50,8 @@ ferry_end_open(struct ferry_end *end, const struct ferry_channel_attach *attach)
 	struct ferry_process self;
 
 	ferry_process_self(&self);
-	/* The other end may be reading it to ring. */
+	/* Atomic, because the other end may read the number to ring the
+	 * bell. */
 	__atomic_store_n(&own->endpoint, attach->endpoint, __ATOMIC_RELAXED);
 	own->epoch = attach->epoch;
 	own->pid = self.pid;
@@ -58,17 +59,18 @@ ferry_end_open(struct ferry_end *end, const struct ferry_channel_attach *attach)
 	own->token_at = self.token_at;
 	__atomic_store_n(&own->left, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&own->may_sleep, 0, __ATOMIC_RELAXED);
-	/* Not a plain store: the hub may have shut down in the meantime. */
+	/* A compare-and-exchange, because the hub may have shut down in the
+	 * meantime. */
 	return __atomic_compare_exchange_n(&own->state, &absent,
 			FERRY_END_OPEN, false, __ATOMIC_RELEASE,
 			__ATOMIC_RELAXED) ? 0 : FERRY_E_HUB_GONE;
 }
 
-/* Wake the other end's endpoint, whatever its bell says. */
+/* Wake the other end's endpoint even if its bell does not ask for it. */
 static void
 end_shout(const struct ferry_end *end)
 {
-	/* Acquire: the state is set after the endpoint. */
+	/* Acquire: the other end sets its state after its endpoint. */
 	uint32_t state = __atomic_load_n(&end->other->state, __ATOMIC_ACQUIRE);
 	uint32_t bell = __atomic_load_n(&end->other->endpoint,
 			__ATOMIC_RELAXED);
@@ -77,14 +79,14 @@ end_shout(const struct ferry_end *end)
 		ferry_bell_shout(&end->bells[bell]);
 }
 
-/* What the hub wrote stays: GONE and HUB_GONE. */
+/* Close this end. GONE and HUB_GONE stay, because the hub wrote them. */
 static void
 state_close(struct ferry_channel_end *own)
 {
 	uint32_t was = __atomic_load_n(&own->state, __ATOMIC_RELAXED);
 
-	/* Q in ferry_bulk_layout.h. The look at the claims that follows is
-	 * behind a fence in the part's stopped(). */
+	/* Q in ferry_bulk_layout.h. The part's stopped() has a fence, and looks
+	 * at the claims after it. */
 	__atomic_store_n(&own->left, 1, __ATOMIC_RELEASE);
 	while (was <= FERRY_END_OPEN && !__atomic_compare_exchange_n(
 			&own->state, &was, FERRY_END_CLOSED, false,
@@ -126,7 +128,8 @@ ferry_end_refuse(struct ferry_rx *rx, const struct ferry_msg *msg)
 			(*kind)->refuse(rx, msg);
 }
 
-/* Let the parts get on: the most that the calling thread did for one. */
+/* Let the parts advance their work. Returns the most that the calling thread
+ * did for one of them. */
 static enum ferry_end_step
 parts_step(struct ferry_end *end)
 {
@@ -197,7 +200,8 @@ ferry_end_wait(struct ferry_end *end, const struct ferry_end_want *want,
 		return ret == 0 ? -ETIMEDOUT : RTE_MIN(ret, 0);
 	deadline = ferry_wait_deadline(timeout_ns);
 	ferry_wait_reset(&end->wait);
-	/* For a thread that has work of its own: no bell rings for that. */
+	/* For a thread that has work of its own, because no bell rings for that
+	 * work. */
 	ferry_wait_init(&busy, FERRY_WAIT_YIELD);
 	do {
 		ferry_end_take_mode(end);
@@ -252,7 +256,8 @@ ferry_end_set_wait(struct ferry_end *end, enum ferry_wait_policy policy)
 	__atomic_store_n(&end->own->may_sleep, may_sleep, __ATOMIC_RELAXED);
 	/*
 	 * Without a barrier on every CPU the other end might not see the flag
-	 * in time for the first sleep. Where there is none, naps are bounded.
+	 * in time for the first sleep. Where the kernel has no such barrier,
+	 * naps are bounded.
 	 */
 	if (may_sleep)
 		ferry_bell_settle();
@@ -280,7 +285,8 @@ ferry_end_set_mode(struct ferry_end *end, enum ferry_mode mode)
 {
 	if ((unsigned int)mode >= FERRY_MODES)
 		return -EINVAL;
-	/* Before the bells: the endpoint that they wake finds it. */
+	/* Stored before the bells ring, so that the endpoint that they wake
+	 * finds it. */
 	__atomic_store_n(&end->shared->service.mode, mode, __ATOMIC_RELEASE);
 	end_shout(end);
 	ferry_board_tell(end->shared, &end->boards);

@@ -4,9 +4,9 @@
 
 /**
  * @file
- * What the two ends of a channel have alike: the head of both handles. Included
- * by ferry_channel_handle.h. Not for the application. What hangs on an end and
- * how it waits is in ferry_end_part.h.
+ * What the two ends of a channel have in common: the head of both handles.
+ * Included by ferry_channel_handle.h. Not for the application. ferry_end_part.h
+ * has the parts of an end and how it waits.
  *
  * Edges have the letters of ferry_channel_fast.h.
  *
@@ -39,34 +39,36 @@ struct ferry_rx;
 struct ferry_boards {
 	/** The first board; NULL if there are none. */
 	void *base;
-	/** Bytes from one to the next. */
+	/** Bytes from one board to the next. */
 	uint64_t size;
-	/** How many. */
+	/** Number of boards. */
 	uint32_t n;
-	/** Channels that each of them has a bit for. */
+	/** Number of channels that each board has a bit for. */
 	uint32_t n_channels;
-	/** The channel's number on all of them. */
+	/** This channel's number on all boards. */
 	uint32_t number;
 };
 
-/** What the handles of both ends have alike, at their head. */
+/** What the handles of both ends have in common, at their head. */
 struct ferry_end {
 	/** The channel's head. */
 	struct ferry_channel_shared *shared;
-	/** This end in it. */
+	/** This end's state in the channel's head. */
 	struct ferry_channel_end *own;
-	/** The other end in it. */
+	/** The other end's state in the channel's head. */
 	const struct ferry_channel_end *other;
 	/** Messages from producer to consumer. */
 	struct ferry_ring fwd;
 	/** Released slots, from consumer to producer. */
 	struct ferry_ring back;
 	/**
-	 * Slots in this end's hands, else 0. Producer: the epoch on loan, else
-	 * SPARE. Consumer: the epoch, once released GIVEN.
+	 * For each slot this end's mark, or 0 if the end does not have the
+	 * slot. A producer marks a loaned slot with its epoch, any other with
+	 * SPARE. A consumer marks a slot with its epoch, and with GIVEN while
+	 * it releases the slot.
 	 */
 	uint32_t *held;
-	/** One for each slot: what its message is. */
+	/** The cells. */
 	struct ferry_cell *cells;
 	/** The first slot. */
 	uint8_t *slots;
@@ -76,7 +78,7 @@ struct ferry_end {
 	uint32_t slot_size;
 	/** Number of slots. */
 	uint32_t n_slots;
-	/** Epoch of its endpoint; marks what it holds. */
+	/** Epoch of this end's endpoint; marks what the end holds. */
 	uint32_t epoch;
 	/** Number of bells. */
 	uint32_t n_bells;
@@ -90,21 +92,26 @@ struct ferry_end {
 	bool local;
 	/** Number of the endpoint, and of its bell. */
 	uint32_t endpoint;
-	/** What it counted. */
+	/** What this end counted. */
 	struct ferry_end_stats stats;
-	/** How it waits. */
+	/** How this end waits. */
 	struct ferry_wait wait;
-	/** Which memory others reach, and where more comes from. */
+	/** Which memory others reach, and from where the end gets more. */
 	const struct ferry_channel_memory *memory;
-	/** What copies for this endpoint. */
+	/** The copier of this endpoint. */
 	struct ferry_copier *copier;
 	/** The engines' boards. */
 	struct ferry_boards boards;
-	/** The endpoint. */
+	/**
+	 * The pointer of the caller that made the handle
+	 * (ferry_channel_attach).
+	 */
 	void *owner;
-	/** What the endpoint's channels can carry; ends with NULL. */
+	/** The kinds of messages that the channel can carry; ends with NULL. */
 	const struct ferry_end_kind *const *kinds;
-	/** What hangs on this end, the newest first (ferry_end_part). */
+	/**
+	 * The parts that hang on this end, the newest first (ferry_end_part).
+	 */
 	SLIST_HEAD(ferry_end_parts, ferry_end_part) parts;
 };
 
@@ -115,8 +122,8 @@ struct ferry_end {
  * @param end
  *   The other end in the channel's head.
  * @return
- *   0 while it is open or not yet opened; FERRY_E_CLOSED, FERRY_E_PEER_GONE or
- *   FERRY_E_HUB_GONE.
+ *   0 while the other end is open or not yet opened; FERRY_E_CLOSED,
+ *   FERRY_E_PEER_GONE or FERRY_E_HUB_GONE.
  */
 static inline int
 ferry_end_result(const struct ferry_channel_end *end)
@@ -143,7 +150,7 @@ ferry_end_result(const struct ferry_channel_end *end)
 static inline int
 ferry_channel_failed(const struct ferry_channel_shared *ch)
 {
-	/* F: nothing reads the jobs' payloads after this. */
+	/* F: no thread or device reads the jobs' payloads after this. */
 	const int32_t why = __atomic_load_n(&ch->service.failed,
 			__ATOMIC_ACQUIRE);
 
@@ -160,7 +167,7 @@ ferry_channel_failed(const struct ferry_channel_shared *ch)
  * @param bells
  *   The bells of all endpoints.
  * @param n_bells
- *   Number of bells: the end names its own, and is not to be believed.
+ *   Number of bells. The end's own bell number is checked against it.
  */
 static inline void
 ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
@@ -168,8 +175,8 @@ ferry_end_notify(const struct ferry_channel_end *end, struct ferry_bell *bells,
 {
 	uint32_t bell;
 
-	/* The work stays before the look at whose end it is for: another
-	 * endpoint may be about to take that over. */
+	/* The compiler must not move the work behind the load of the bell
+	 * number: another endpoint may be about to take over the end. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	bell = __atomic_load_n(&end->endpoint, __ATOMIC_RELAXED);
 	if (likely(bell < n_bells))
@@ -189,8 +196,8 @@ ferry_end_ring(const struct ferry_end *end)
 }
 
 /**
- * Give an announcement back untaken: each kind of message looks whether it is
- * one of its own.
+ * Give an announcement back untaken: each kind of message checks whether the
+ * announcement is its own.
  *
  * @param rx
  *   The consumer.

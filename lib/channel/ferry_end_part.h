@@ -4,8 +4,8 @@
 
 /**
  * @file
- * What hangs on a channel's end, how an end waits, and how it is opened and
- * closed. Not installed.
+ * The parts that hang on a channel's end, how an end waits, and how it is
+ * opened and closed. Not installed.
  *
  * A kind of message that needs more than slots and cells (posts, bulk messages)
  * is a part that hangs on the end. The end calls its parts when it waits and
@@ -32,65 +32,74 @@ extern "C" {
 
 /** What the calling thread did for a part. */
 enum ferry_end_step {
-	/** Nothing: there is nothing to do, or others do it. */
+	/** Nothing: there is no work, or other threads do it. */
 	FERRY_STEP_NONE = 0,
-	/** It looked after work that no other thread does: it must not
-	 * sleep. */
+	/**
+	 * The calling thread looked after work that no other thread does. It
+	 * must not sleep.
+	 */
 	FERRY_STEP_TENDED,
-	/** It copied something: it looks again before it waits. */
+	/**
+	 * The calling thread copied something. It looks again before it waits.
+	 */
 	FERRY_STEP_WORKED,
 };
 
 /** What an end calls of a part. Each but stopped may be NULL. */
 struct ferry_end_ops {
-	/** The end waits: get on with what is under way. */
+	/** The end waits: advance the work that is under way. */
 	enum ferry_end_step (*step)(struct ferry_end_part *part);
 	/**
-	 * The bell is armed: whether step would find something to do. Changes
+	 * The bell is armed: return whether step would find work. Changes
 	 * nothing.
 	 */
 	bool (*wake)(const struct ferry_end_part *part);
 	/**
-	 * The end is about to sleep: say what it is to be woken for. each: for
-	 * each piece of work that others finish, else for none of it.
+	 * The end is about to sleep: say what to wake it for. each true: for
+	 * each piece of work that others finish. each false: for none of it.
 	 */
 	void (*wish)(struct ferry_end_part *part, bool each);
-	/** Whether the other end has let go of all that was sent. */
+	/**
+	 * Whether the other end has let go of all messages that the part sent.
+	 */
 	bool (*drained)(const struct ferry_end_part *part);
-	/** The end is about to close: bring to an end what is under way. */
+	/** The end is about to close: bring the work under way to an end. */
 	void (*stop)(struct ferry_end_part *part);
-	/** The end has closed, and the other one was told: free the part. */
+	/** The end has closed, and the other end was told: free the part. */
 	void (*stopped)(struct ferry_end_part *part);
 };
 
-/** The head of what hangs on an end. */
+/** The head of a part that hangs on an end. */
 struct ferry_end_part {
-	/** What the end calls of it. */
+	/** The functions of the part that the end calls. */
 	const struct ferry_end_ops *ops;
-	/** The part that was hung on before it. */
+	/** The part that was hung on before this one. */
 	SLIST_ENTRY(ferry_end_part) next;
 };
 
-/** A kind of message; each may be NULL. */
+/** A kind of message; each function may be NULL. */
 struct ferry_end_kind {
 	/**
-	 * A producer's end is being made and may hang a part on it: 0, or
-	 * negative, and then the end is not made.
+	 * A producer's end is being made, and the kind may hang a part on it.
+	 * Returns 0; if negative, the end is not made.
 	 */
 	int (*tx_start)(struct ferry_tx *tx,
 			const struct ferry_channel_attach *attach,
 			const struct ferry_channel_parts *parts);
-	/** The consumer gives an announcement back without having taken it. */
+	/**
+	 * The consumer gives an announcement back and has not taken the
+	 * message.
+	 */
 	void (*refuse)(struct ferry_rx *rx, const struct ferry_msg *msg);
 };
 
 /**
- * The channel's mode. Other processes write it, so that it is checked.
+ * The channel's mode. Other processes write the mode, therefore it is checked.
  *
  * @param ch
  *   The channel's head.
  * @return
- *   The mode; latency for a number that is none.
+ *   The mode; latency if the number is no mode.
  */
 static inline enum ferry_mode
 ferry_channel_mode(const struct ferry_channel_shared *ch)
@@ -124,17 +133,21 @@ ferry_end_hang(struct ferry_end *end, struct ferry_end_part *part,
 struct ferry_end_want {
 	/**
 	 * 1: it is there; 0: not yet; negative: why it never will be. Called
-	 * once more when the bell is armed, so that it must not copy payloads.
+	 * once more when the bell is armed, therefore it must not copy
+	 * payloads.
 	 */
 	int (*look)(void *arg);
-	/** Before the bell is armed: say what to be woken for. May be NULL. */
+	/**
+	 * Called before the bell is armed: say what to wake the end for. May be
+	 * NULL.
+	 */
 	void (*wish)(void *arg);
-	/** For both. */
+	/** Passed to both functions. */
 	void *arg;
 };
 
 /**
- * Wait for something, and let the parts get on meanwhile.
+ * Wait for something, and let the parts advance their work meanwhile.
  *
  * @param end
  *   The end.
@@ -149,27 +162,27 @@ int ferry_end_wait(struct ferry_end *end, const struct ferry_end_want *want,
 		uint64_t timeout_ns);
 
 /**
- * Wait for threads that copy now, and ring no bell when they give up.
+ * Wait until no thread copies. These threads ring no bell when they stop.
  *
  * @param is_quiet
- *   Whether none does any more.
+ *   Returns whether no thread copies any more.
  * @param arg
  *   For is_quiet.
  * @param timeout_ns
  *   Nanoseconds; 0 only looks, UINT64_MAX waits for ever.
  * @return
- *   Whether none does.
+ *   Whether no thread copies any more.
  */
 bool ferry_end_quiet(bool (*is_quiet)(void *arg), void *arg,
 		uint64_t timeout_ns);
 
 /**
- * Let the parts say what the end is to be woken for: see ferry_end_ops.
+ * Let the parts say what to wake the end for: see ferry_end_ops.
  *
  * @param end
  *   The end.
  * @param each
- *   For each piece of work that others finish; else for none of it.
+ *   true: for each piece of work that others finish; false: for none of it.
  */
 void ferry_end_wish(struct ferry_end *end, bool each);
 
@@ -216,7 +229,7 @@ void ferry_end_take_mode(struct ferry_end *end);
  * @param mode
  *   The mode.
  * @return
- *   0, or -EINVAL for a mode that there is not.
+ *   0, or -EINVAL if there is no such mode.
  */
 int ferry_end_set_mode(struct ferry_end *end, enum ferry_mode mode);
 
@@ -231,8 +244,8 @@ int ferry_end_set_mode(struct ferry_end *end, enum ferry_mode mode);
 void ferry_end_set_wait(struct ferry_end *end, enum ferry_wait_policy policy);
 
 /**
- * Make an end of what the hub gave: all but its rings. The channel is not
- * changed: ferry_end_open().
+ * Make an end of what the hub gave, except its rings. This does not change the
+ * channel: ferry_end_open() does.
  *
  * @param end
  *   The end, all zeros.
@@ -250,7 +263,7 @@ int ferry_end_init(struct ferry_end *end,
 		struct ferry_channel_parts *parts, bool producer);
 
 /**
- * Open an end: the other one sees it from now on.
+ * Open an end. The other end sees it from now on.
  *
  * @param end
  *   The end, made by ferry_end_init().
@@ -278,8 +291,10 @@ void ferry_end_close(struct ferry_end *end);
  */
 void ferry_end_fini(struct ferry_end *end);
 
-/** ferry_tx_send_slots() with the endpoint's own copier, whatever else could
- * copy. */
+/**
+ * ferry_tx_send_slots() by the endpoint's own copier, even if an engine could
+ * copy.
+ */
 int ferry_tx_send_here(struct ferry_tx *tx, const struct ferry_buf *bufs,
 		uint16_t n);
 

@@ -155,8 +155,9 @@ ferry_ring_publish(struct ferry_ring *r, uint32_t n)
 }
 
 /**
- * Publish anew what was published, if another process has written over it:
- * nobody would see these elements, and their producer would wait for ever.
+ * Publish the producer's elements once more, because another process has
+ * written over the ring's indices: otherwise the consumer would not see these
+ * elements, and their producer would wait for ever.
  *
  * @param r
  *   The producer's side.

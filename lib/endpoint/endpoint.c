@@ -40,28 +40,29 @@ struct end_handle {
 struct ferry_endpoint {
 	struct hub_line line;
 	struct registry_view registry;
-	/* As the hub gave them. */
+	/* The values that the hub gave. */
 	uint64_t incarnation;
 	uint32_t endpoint;
 	uint32_t epoch;
 	struct ferry_copier copier;
-	/* For channels that no engine serves, with the same copier. */
+	/* The server of channels that no engine serves. It uses the same
+	 * copier. */
 	struct ferry_server server;
 	struct endpoint_memory memory;
 	TAILQ_HEAD(, end_handle) ends;
 	/* Guards ends and hub_gone against the watcher. */
 	pthread_mutex_t lock;
 	bool hub_gone;
-	/* It is detaching; and the hub did not answer meanwhile, so it is not
-	 * waited for again. */
+	/* detaching: the endpoint is detaching. hub_late: the hub did not
+	 * answer meanwhile, and the endpoint does not wait for it again. */
 	bool detaching;
 	bool hub_late;
-	/* In a secondary: the thread that waits for the hub's death, and what
-	 * ends it. Otherwise -1. */
+	/* In a secondary: the thread that waits for the hub's death, and the
+	 * eventfd that ends the thread. Otherwise stop is -1. */
 	int stop;
 	bool watched;
 	pthread_t watcher;
-	/* The thread that it was attached by. */
+	/* The mark of the thread that attached the endpoint. */
 	struct thread_mark *mark;
 };
 
@@ -71,21 +72,23 @@ other_end(const struct end_handle *h)
 	return h->role == HUB_TX ? &h->shared->rx : &h->shared->tx;
 }
 
-/* Nobody carries out a producer's jobs any more: from now on it does. */
+/* No engine carries out a producer's jobs any more: from now on the producer
+ * does. */
 static void
 end_take_over(struct end_handle *h)
 {
 	uint32_t *word = &h->shared->service.server;
 	uint32_t was = __atomic_load_n(word, __ATOMIC_RELAXED);
 
-	/* O: devices of a process end before its pidfd tells that it has. */
+	/* O: a process's devices end before its pidfd tells that it has
+	 * ended. */
 	while (was >= FERRY_SERVER_ENGINE && !__atomic_compare_exchange_n(word,
 			&was, FERRY_SERVER_NONE, false, __ATOMIC_RELEASE,
 			__ATOMIC_RELAXED))
 		;
 }
 
-/* Nobody is left to say so: the endpoints tell themselves and each other. */
+/* The hub is dead and cannot set the states: each endpoint sets its peers'. */
 static void
 end_orphan(struct end_handle *h)
 {
@@ -145,8 +148,8 @@ watch_start(struct ferry_endpoint *ep)
 static void
 watch_stop(struct ferry_endpoint *ep)
 {
-	/* A process that was forked has no such thread, and must not end the
-	 * other one's. */
+	/* A forked process has no such thread, and must not end the other
+	 * process's. */
 	if (ep->watched && hub_line_check(&ep->line) == 0) {
 		eventfd_write(ep->stop, 1);
 		pthread_join(ep->watcher, NULL);
@@ -161,7 +164,7 @@ endpoint_memory_of(struct ferry_endpoint *ep)
 	return &ep->memory;
 }
 
-/* Whether the hub's death has been noticed: its devices have ended. */
+/* Whether the hub's death has been noticed. Its devices have ended by then. */
 static bool
 hub_is_gone(struct ferry_endpoint *ep)
 {
@@ -205,7 +208,7 @@ endpoint_mapped(struct ferry_endpoint *ep, uint64_t addr, uint64_t size)
 			size) == FERRY_REACH_ALL;
 }
 
-/* Read the hub's registry, once, and learn what it says. */
+/* Read the hub's registry, once, and store what it says. */
 static int
 registry_know(struct ferry_endpoint *ep, uint64_t addr, uint64_t size)
 {
@@ -222,14 +225,14 @@ registry_know(struct ferry_endpoint *ep, uint64_t addr, uint64_t size)
 			v->boards.size))
 		return FERRY_E_CORRUPT;
 	ret = endpoint_memory_know(&ep->memory, v);
-	/* As many places as the hub has for channels: they are numbered by
-	 * it. */
+	/* As many places as the hub has for channels, because the hub numbers
+	 * them. */
 	return ret != 0 ? ret : ferry_server_init(&ep->server, &ep->copier,
 			NULL, v->boards.n_channels);
 }
 
-/* All descriptors are there before the hub is asked: nothing has to be undone
- * for lack of one. */
+/* Attach. All descriptors are opened before the hub is asked, so that nothing
+ * has to be undone because one is lacking. */
 static int
 attach_request(struct ferry_endpoint *ep, const char *name, uint64_t *left,
 		struct hub_reply *rep)
@@ -247,9 +250,9 @@ attach_request(struct ferry_endpoint *ep, const char *name, uint64_t *left,
 		ep->stop = eventfd(0, EFD_CLOEXEC);
 		if (ep->stop < 0)
 			return -errno;
-		/* The hub gets a pidfd made by this process, not a number to
-		 * look up: no other process can be meant, whatever pids are
-		 * reused. */
+		/* The hub gets a pidfd that this process made, not a number to
+		 * look up. The pidfd cannot mean another process, even if pids
+		 * are reused. */
 		self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 		if (self < 0)
 			return errno == EMFILE || errno == ENFILE ? -EMFILE :
@@ -338,7 +341,7 @@ ferry_attach(struct ferry_endpoint **out, const char *hub, const char *name)
 /*
  * In a process that was forked from the endpoint's: give back what is this
  * process's own, and touch nothing that is shared. Threads and locks of the
- * other process are not here.
+ * other process do not exist here.
  */
 static void
 endpoint_forget(struct ferry_endpoint *ep)
@@ -391,8 +394,8 @@ ferry_endpoint_lane(const struct ferry_endpoint *ep, unsigned int i)
 	return ferry_copier_lane(&ep->copier, i);
 }
 
-/* Tell the hub that an end is closed, or was never started; it may free the
- * channel. Returns why it could not, or what it said. */
+/* Tell the hub that an end is closed, or was never started. The hub may free
+ * the channel. Returns why the hub could not be told, or the hub's result. */
 static int
 end_tell(struct ferry_endpoint *ep, enum hub_op op, enum hub_role role,
 		uint64_t id)
@@ -407,19 +410,19 @@ end_tell(struct ferry_endpoint *ep, enum hub_op op, enum hub_role role,
 	return endpoint_ask(ep, &req, &rep);
 }
 
-/* What channels carry beside slots and cells. */
+/* What channels can carry beside slots and cells. */
 static const struct ferry_end_kind *const kinds[] = {
 	&ferry_post_kind, &ferry_bulk_kind, NULL
 };
 
-/* See ferry_channel_attach. */
+/* See ferry_channel_attach.stalled. */
 static void
 end_stalled(void *owner)
 {
 	struct end_handle *h = owner;
 
-	/* Without a hub that says it, another process's garbage may say that
-	 * there is an engine. */
+	/* No hub corrects the server word any more, so another process's
+	 * garbage may name an engine there. */
 	if (end_tell(h->ep, HUB_OP_SERVER, h->role, h->id) ==
 			FERRY_E_HUB_GONE && hub_is_gone(h->ep))
 		end_take_over(h);
@@ -487,7 +490,8 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	}
 	pthread_mutex_lock(&ep->lock);
 	TAILQ_INSERT_TAIL(&ep->ends, h, next);
-	/* since it answered, so hub_died() missed this end */
+	/* The hub answered before it died, and hub_died() has not seen this
+	 * end. */
 	if (ep->hub_gone)
 		end_orphan(h);
 	pthread_mutex_unlock(&ep->lock);
@@ -495,7 +499,7 @@ end_open(struct ferry_endpoint *ep, enum hub_role role, const char *name,
 	return 0;
 }
 
-/* The handle is stopped; forget it and tell the hub. */
+/* The handle is stopped. Forget the end and tell the hub. */
 static void
 end_close(struct end_handle *h)
 {
@@ -542,8 +546,9 @@ ferry_tx_close(struct ferry_tx *tx)
 	h = tx->end.owner;
 	if (endpoint_check(h->ep) != 0)
 		return; /* see endpoint_forget() */
-	/* If nobody runs the engine, or this very thread does, the hub makes
-	 * its turns: a stopped hub is waited for in ferry_tx_stop(). */
+	/* If no thread runs the engine, or this very thread does, the hub makes
+	 * the engine's turns. ferry_tx_stop() waits for a hub that is
+	 * stopped. */
 	if (ferry_tx_finish(tx, 0, CLOSE_PATIENCE_NS) == -ETIMEDOUT)
 		end_tell(h->ep, HUB_OP_FINISH, HUB_TX, h->id);
 	ferry_tx_stop(tx);
@@ -577,6 +582,6 @@ ferry_endpoint_channels(struct ferry_endpoint *ep,
 		list[i++] = rep.entry;
 		req.id = rep.entry.id;
 	}
-	/* -ENOENT ends the list; the total comes with it, too. */
+	/* -ENOENT ends the list. The total comes with this reply, too. */
 	return ret == 0 || ret == -ENOENT ? (int)rep.total : ret;
 }

@@ -15,19 +15,19 @@
 #include "endpoint_line.h"
 #include "hub_packet.h"
 
-/* A wait is made of such pieces, to notice that this process did not run:
- * 100 ms. */
+/* A wait consists of such slices, so that the endpoint notices that this
+ * process did not run: 100 ms. */
 #define SLICE_NS UINT64_C(100000000)
-/* Before the next try, where the hub could not take a connection: 5 ms. */
+/* Wait between tries if the hub could not take a connection: 5 ms. */
 #define NAP_NS UINT64_C(5000000)
 
-/* Not a result: try anew with another connection. */
+/* Not a result: try again with another connection. */
 #define AGAIN 1
 
 /*
- * Wait for one of two descriptors (-1: none) to become readable, and take the
- * time off. Of a piece that took longer than asked for, this process was
- * stopped or had no CPU, and the hub perhaps, too: that does not count.
+ * Wait for one of two descriptors (-1: none) to become readable, and subtract
+ * the time from *left. If the wait took longer than asked for, this process was
+ * stopped or had no CPU, and perhaps the hub, too. That time does not count.
  */
 static void
 line_wait(struct pollfd fds[2], uint64_t most, uint64_t *left)
@@ -41,7 +41,7 @@ line_wait(struct pollfd fds[2], uint64_t most, uint64_t *left)
 	*left -= RTE_MIN(ferry_clock_ns() - start, slice);
 }
 
-/* A socket: 0 or more, or -errno. */
+/* Get a socket, the spare one if need be: 0 or more, or -errno. */
 static int
 socket_get(struct hub_line *line)
 {
@@ -100,7 +100,8 @@ request_send(int conn, const struct hub_request *req, int fd)
 	}
 }
 
-/* Whether a reply's result is 0, a negative errno, or one of ferry's. */
+/* Whether a reply's result is 0, a negative errno, or one of ferry's
+ * results. */
 static bool
 result_ok(int32_t result)
 {
@@ -108,8 +109,8 @@ result_ok(int32_t result)
 		(result <= FERRY_E_CLOSED && result >= FERRY_E_LAST);
 }
 
-/* Whether a reply can be a hub's. What is where it says is for its readers to
- * check. */
+/* Whether a reply can be a hub's. The readers of its addresses check what is
+ * there. */
 static bool
 reply_ok(const struct hub_reply *rep)
 {
@@ -120,7 +121,7 @@ reply_ok(const struct hub_reply *rep)
 /*
  * Take the reply, without waiting. Returns 0; AGAIN if the connection ended
  * without one; -EAGAIN if there is none yet; or a negative result. *fd_in is
- * the fd that came with the reply, or -1. Where nobody wants one, none stays.
+ * the fd that came with the reply, or -1. If fd_in is NULL, the fd is closed.
  */
 static int
 reply_take(int conn, struct hub_reply *rep, int *fd_in)
@@ -128,8 +129,8 @@ reply_take(int conn, struct hub_reply *rep, int *fd_in)
 	struct hub_packet p;
 	int ret = hub_packet_take(conn, rep, sizeof(*rep), &p);
 
-	/* Asked anew, the hub would do it twice: a reply that cannot be taken
-	 * for lack of memory is there yet. */
+	/* A reply that cannot be taken for lack of memory is still there.
+	 * Another request would have the hub do the work twice. */
 	if (ret != 0)
 		return ret == -ECONNRESET ? AGAIN : -EAGAIN;
 	if (p.len == 0)
@@ -167,14 +168,14 @@ reply_wait(struct hub_line *line, int conn, struct hub_reply *rep, int *fd_in,
 		if (fds[1].revents != 0)
 			return FERRY_E_HUB_GONE;
 	}
-	/* From here on the hub cannot send it; unless it is there already, the
-	 * hub learns that nobody has it. */
+	/* From here on the hub cannot send the reply. Unless the reply is here
+	 * already, the hub learns that the endpoint has not got it. */
 	shutdown(conn, SHUT_RD);
 	ret = reply_take(conn, rep, fd_in);
 	return ret == -EAGAIN || ret == AGAIN ? -ETIMEDOUT : ret;
 }
 
-/* One try. */
+/* Try once to ask the hub. */
 static int
 ask_once(struct hub_line *line, const struct hub_request *req, int fd_out,
 		struct hub_reply *rep, int *fd_in, uint64_t *left)
@@ -194,8 +195,9 @@ ask_once(struct hub_line *line, const struct hub_request *req, int fd_out,
 }
 
 /*
- * The hub ends a connection without a reply only before it has taken the
- * request, or by its own end: trying anew does nothing twice.
+ * Ask the hub, and try again if need be. The hub ends a connection without a
+ * reply only before it has taken the request, or when the hub itself ends. So
+ * another try does nothing twice.
  */
 static int
 ask_remote(struct hub_line *line, const struct hub_request *req, int fd_out,
@@ -209,7 +211,8 @@ ask_remote(struct hub_line *line, const struct hub_request *req, int fd_out,
 
 	for (;;) {
 		ret = ask_once(line, req, fd_out, rep, fd_in, left);
-		/* What is not given back is lost, whichever side lacks it. */
+		/* Try again after a shortage on either side, because what is
+		 * not given back is lost. */
 		if (hub_op_gives(req->op) && ferry_is_shortage(ret != 0 ? ret :
 				rep->result))
 			ret = AGAIN;
@@ -238,7 +241,7 @@ hello(struct hub_line *line, uint64_t *left)
 	if (ret == 0)
 		ret = rep.result;
 	if (ret == 0 && line->pidfd < 0)
-		ret = -EMFILE; /* whose death could not be noticed */
+		ret = -EMFILE; /* the hub's death would go unnoticed */
 	if (ret == 0)
 		line->incarnation = rep.incarnation;
 	return ret;
@@ -299,6 +302,6 @@ hub_line_ask(struct hub_line *line, const struct hub_request *req, int pidfd,
 	if (line->local)
 		return hub_ask_here(line->hub, req, rep);
 	ret = ask_remote(line, req, pidfd, rep, NULL, left);
-	/* There was one. */
+	/* There was a hub of that name. */
 	return ret == -ENOENT ? FERRY_E_HUB_GONE : ret;
 }

@@ -10,26 +10,27 @@
 #include "endpoint_memory.h"
 #include "ferry_errno.h"
 
-/* Pieces for several blocks: the first one, and the others. */
+/* Sizes of pieces for several blocks: of the first piece, and of the others. */
 #define PIECE_FIRST (UINT64_C(2) << 20)
 #define PIECE (UINT64_C(8) << 20)
-/* From here on a block has a piece to itself: copying as much takes more than a
- * millisecond, asking the hub a tenth of one. */
+/* A block of this size or more has a piece to itself: copying as much takes
+ * more than a millisecond, asking the hub a tenth of one. */
 #define OWN_PIECE (UINT64_C(32) << 20)
-/* What may be kept beside what is or was in use: what is used in turns does not
- * add up in the peak. */
+/* What the endpoint may keep beyond what it uses or lately used. Blocks that
+ * are used in turns do not add up in the peak. */
 #define SPARE PIECE
-/* Allocations after which an earlier peak is forgotten: up to twice as many. */
+/* Allocations after which an earlier peak is forgotten. It may take up to twice
+ * as many. */
 #define SPAN 32
-/* Registered ranges are searched one by one. */
+/* Most registered ranges, because they are searched one by one. */
 #define RANGES 64
 
 struct memory_piece {
 	TAILQ_ENTRY(memory_piece) next;
 	struct ferry_arena arena;
-	/* For one block alone. */
+	/* The piece is for one block alone. */
 	bool own;
-	/* By grain: how many of them the block has that starts there, or 0. */
+	/* By grain: how many grains the block has that starts there, or 0. */
 	uint32_t *blocks;
 };
 
@@ -56,12 +57,12 @@ hub_return(struct endpoint_memory *m, void *mem)
 	};
 	struct hub_reply rep;
 
-	/* If it cannot, or does so later, it is not this endpoint's any
-	 * more. */
+	/* The piece is no longer this endpoint's, even if the hub cannot take
+	 * it back now or does so later. */
 	endpoint_ask(m->ep, &req, &rep);
 }
 
-/* A piece is not idle any more. */
+/* Take a piece out of the idle ones. */
 static void
 idle_leave(struct endpoint_memory *m, struct memory_piece *p)
 {
@@ -79,7 +80,8 @@ idle_drop(struct endpoint_memory *m)
 	piece_forget(p);
 }
 
-/* Give back what is more than was lately in use, if busy bytes are now. */
+/* Give back idle pieces beyond what was lately in use. busy: bytes in use
+ * now. */
 static void
 idle_trim(struct endpoint_memory *m, uint64_t busy)
 {
@@ -108,7 +110,7 @@ piece_rest(struct endpoint_memory *m, struct memory_piece *p)
 	idle_trim(m, m->busy_bytes);
 }
 
-/* The books of a piece; NULL if there is no memory for them. */
+/* Make the books of a piece; NULL if there is no memory for them. */
 static struct memory_piece *
 piece_make(void *mem, uint64_t size, bool own)
 {
@@ -117,7 +119,7 @@ piece_make(void *mem, uint64_t size, bool own)
 	if (p == NULL)
 		return NULL;
 	p->own = own;
-	/* Zeros that are not touched cost nothing. */
+	/* Zeroed memory that is not touched costs nothing. */
 	p->blocks = calloc(size / FERRY_ARENA_GRAIN, sizeof(*p->blocks));
 	if (p->blocks == NULL || ferry_arena_init(&p->arena, mem, size) != 0) {
 		piece_forget(p);
@@ -126,7 +128,7 @@ piece_make(void *mem, uint64_t size, bool own)
 	return p;
 }
 
-/* So many bytes of the hub: 0 or negative. */
+/* Get bytes from the hub: 0 or negative. */
 static int
 hub_fetch(struct endpoint_memory *m, uint64_t size, void **mem)
 {
@@ -153,8 +155,8 @@ piece_get(struct endpoint_memory *m, uint64_t size, struct memory_piece **piece)
 	void *mem;
 	int ret;
 
-	/* As much again as there is, so that those who need little have
-	 * little. */
+	/* The endpoint gets as much again as it has, so that an endpoint that
+	 * needs little has little. */
 	if (!own)
 		bytes = RTE_MAX(bytes, RTE_MIN(PIECE, RTE_MAX(PIECE_FIRST,
 				m->busy_bytes + m->idle_bytes)));
@@ -189,17 +191,18 @@ block_make(struct memory_piece *p, uint64_t size)
 	return mem;
 }
 
-/* Whether a block can go into an idle piece. */
+/* Whether a block may go into an idle piece. */
 static bool
 piece_suits(const struct memory_piece *p, uint64_t size)
 {
 	if (p->own != (size >= OWN_PIECE) || p->arena.size < size)
 		return false;
-	/* Else the next long one would need one more. */
+	/* A piece much longer than its block is no match: the next long block
+	 * would then need one more piece. */
 	return !p->own || p->arena.size - size <= size / 8;
 }
 
-/* A block in the pieces there are; NULL: they have no room. */
+/* Make a block in the pieces that the endpoint has; NULL: they have no room. */
 static void *
 block_find(struct endpoint_memory *m, uint64_t size)
 {
@@ -242,8 +245,8 @@ memory_alloc(void *arg, uint64_t size, void **mem)
 	if (++m->n % SPAN == 0) {
 		m->peak[1] = m->peak[0];
 		m->peak[0] = m->busy_bytes;
-		/* Now: where all blocks go into pieces that are in use, none
-		 * falls idle, which would be the next time. */
+		/* Trim here, too: if all blocks go into pieces in use, no piece
+		 * falls idle, and that would be the only other time. */
 		idle_trim(m, m->busy_bytes);
 	}
 	*mem = block_find(m, size);
@@ -286,7 +289,7 @@ memory_free(void *arg, void *mem)
 		piece_rest(m, p);
 }
 
-/* Whether a range has some of a stretch. */
+/* Whether a range contains some of a stretch. */
 static bool
 range_meets(const struct ferry_reach_range *r, uint64_t addr, uint64_t size)
 {
@@ -350,7 +353,8 @@ range_held(const struct endpoint_memory *m, const struct ferry_reach_range *r)
 	return m->n_unknown > 0;
 }
 
-/* In the hub's process, EAL and the devices are told; others cannot. */
+/* Tell the hub of a range, so that EAL and the devices learn of it. Only in the
+ * hub's process; other processes cannot. */
 static int
 range_tell(struct endpoint_memory *m, enum hub_op op,
 		const struct ferry_reach_range *r)
@@ -399,8 +403,8 @@ ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size)
 		return -ENOMEM;
 	r->addr = addr;
 	r->size = size;
-	/* Without EAL's lock: a process that was killed may hold it. The lists
-	 * stay where they are. */
+	/* Without EAL's lock, because a killed process may hold it. The lists
+	 * of segments do not move. */
 	ret = rte_memseg_list_walk_thread_unsafe(is_dpdk, r) != 0 ? -EEXIST :
 		range_tell(m, HUB_OP_REGISTER, r);
 	if (ret != 0) {
@@ -444,7 +448,8 @@ ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size)
 void *
 ferry_alloc(struct ferry_endpoint *ep, uint64_t size)
 {
-	/* In a fork its books are a copy: others would be given the same. */
+	/* A forked process has a copy of the books, and would get memory that
+	 * the other process gets, too. */
 	int ret = endpoint_check(ep);
 	void *mem = NULL;
 

@@ -4,13 +4,15 @@
 
 /**
  * @file
- * Memory of an endpoint: pieces of the hub's hugepage memory that belong to it
- * alone, which every process of the hub has at the same address. For payloads
- * of ferry_tx_post() and ferry_bulk_send(), and where bulk messages arrive.
+ * Memory of an endpoint: pieces of the hub's hugepage memory that belong to
+ * this endpoint alone. Every process of the hub has them at the same address.
+ * They hold payloads of ferry_tx_post() and ferry_bulk_send(), and bulk
+ * messages arrive there.
  *
- * The books of what is free are the endpoint's own, so that nobody's death
- * harms them; the hub only knows which pieces an endpoint has. After its end
- * the hub takes them back when nobody copies into or out of them any more.
+ * Each endpoint keeps its own books of what is free, so that the death of
+ * another process does not harm them; the hub only knows which pieces an
+ * endpoint has. After the endpoint's end the hub takes the pieces back when no
+ * party copies into or out of them any more.
  *
  * Thread-safety: as of the endpoint, one thread.
  */
@@ -31,8 +33,8 @@ extern "C" {
  * @param size
  *   Bytes, above 0.
  * @return
- *   Memory that starts on a page, to be given to ferry_free() or, by
- *   ferry_detach(), back with the endpoint; or NULL. -rte_errno then says
+ *   Memory that starts on a page; or NULL. ferry_free() gives the memory back,
+ *   or ferry_detach() together with the endpoint. After NULL, -rte_errno says
  *   why, as other calls return it: FERRY_E_NO_ROOM if the hub has no such
  *   piece, FERRY_E_HUB_GONE, -ETIMEDOUT if the hub does not answer,
  *   FERRY_E_FORKED, -EACCES, -EINVAL, -ENOMEM, -EMFILE or another one.
@@ -51,13 +53,14 @@ void *ferry_alloc(struct ferry_endpoint *ep, uint64_t size);
 void ferry_free(struct ferry_endpoint *ep, void *mem);
 
 /**
- * Declare that memory which is not of DPDK is at the same address, with the
- * same content, in all processes that send to or receive from this one, or that
- * these are threads of one process: so that others may copy into and out of it.
- * Each of the two ends has to declare it; only bulk messages look at it. In the
- * hub's process it is also made known to EAL (rte_extmem_register()) and to its
- * DMA devices (rte_dev_dma_map()), where these need that; memory that only
- * other processes registered is out of the hub's and its engines' reach.
+ * Declare memory that DPDK did not allocate, so that other parties may copy
+ * into and out of it. The caller declares that the memory is at the same
+ * address, with the same content, in all processes that send to or receive from
+ * this one, or that all of these are threads of one process. Each of the two
+ * ends has to declare it; only bulk messages use it. In the hub's process the
+ * call also makes the memory known to EAL (rte_extmem_register()) and to its
+ * DMA devices (rte_dev_dma_map()), if these need that. The hub and its engines
+ * cannot reach memory that only other processes registered.
  *
  * @param ep
  *   The endpoint.
@@ -66,14 +69,14 @@ void ferry_free(struct ferry_endpoint *ep, void *mem);
  * @param size
  *   Its bytes.
  * @return
- *   0; -EINVAL; -EEXIST if some of it is registered or is DPDK's, or if only
- *   a part of it is known to EAL; -ENOSPC if there are too many; or the error
- *   of EAL or of a device; FERRY_E_FORKED.
+ *   0; -EINVAL; -EEXIST if some of it is registered or is DPDK's, or if EAL
+ *   knows only a part of it; -ENOSPC if too many ranges are registered; or the
+ *   error of EAL or of a device; FERRY_E_FORKED.
  */
 int ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size);
 
 /**
- * Take that back.
+ * Undo ferry_register().
  *
  * @param ep
  *   The endpoint.
@@ -82,8 +85,8 @@ int ferry_register(struct ferry_endpoint *ep, void *mem, uint64_t size);
  * @param size
  *   As registered.
  * @return
- *   0; -ENOENT; -EBUSY if bulk messages with handles of this endpoint use it:
- *   end them first; FERRY_E_FORKED.
+ *   0; -ENOENT; -EBUSY if bulk messages with handles of this endpoint use the
+ *   memory: end them first; FERRY_E_FORKED.
  */
 int ferry_unregister(struct ferry_endpoint *ep, void *mem, uint64_t size);
 

@@ -10,15 +10,15 @@
 #include "hub_private.h"
 #include "thread_mark.h"
 
-/* One a thread; freed by who has it last. */
+/* One for each thread. Its last user frees it. */
 struct thread_mark {
-	/* The thread, and each of its endpoints. */
+	/* Counts the thread itself, and each of its endpoints. */
 	uint32_t users;
-	/* The last endpoint; written by the thread alone. */
+	/* Name of the endpoint attached last; only the thread writes it. */
 	char name[FERRY_NAME_MAX];
 };
 
-/* A thread's mark. */
+/* The key of the calling thread's mark. */
 static pthread_key_t key;
 static bool has_key;
 
@@ -30,7 +30,7 @@ drop(struct thread_mark *mark)
 		free(mark);
 }
 
-/* A thread ends. */
+/* Called when a thread ends. */
 static void
 thread_ends(void *arg)
 {
@@ -51,7 +51,8 @@ RTE_INIT(thread_mark_init)
 	has_key = pthread_key_create(&key, thread_ends) == 0;
 }
 
-/* The library may be unloaded before the threads end. */
+/* The library may be unloaded before its threads end, and they must not call
+ * thread_ends() then. */
 RTE_FINI(thread_mark_fini)
 {
 	if (has_key)

@@ -3,8 +3,9 @@
 #define FERRY_THREAD_MARK_H
 
 /*
- * Which thread attached an endpoint: if it ends first, the log says so. Nothing
- * else is done, because another thread may have been given the endpoint.
+ * Which thread attached an endpoint. If the thread ends first, the log says so.
+ * Ferry does no more then, because another thread may have been given the
+ * endpoint.
  */
 
 struct thread_mark;
@@ -12,7 +13,7 @@ struct thread_mark;
 /* Count an endpoint of the calling thread, by that name; NULL if there is no
  * memory for it. */
 struct thread_mark *thread_mark(const char *name);
-/* It is detached, by whichever thread. NULL is accepted. */
+/* The endpoint is detached, by any thread. NULL is accepted. */
 void thread_unmark(struct thread_mark *mark);
 
 #endif /* FERRY_THREAD_MARK_H */

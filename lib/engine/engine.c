@@ -37,7 +37,8 @@ engines_shout(struct hub_listener *l)
 			ferry_bell_shout(&all->engine[i]->board->bell);
 }
 
-/* A place among the hub's engines, and among all; the hub's lock is held. */
+/* Enter an engine into the hub's list, and share the channels. The hub's lock
+ * is held. */
 static int
 engine_enter(struct ferry_engine *e, const struct ferry_engine_config *config)
 {
@@ -78,7 +79,8 @@ engine_enter(struct ferry_engine *e, const struct ferry_engine_config *config)
 	return 0;
 }
 
-/* Its channels go to others; the hub's lock is held. */
+/* Remove an engine from the list, and give its channels to others. The hub's
+ * lock is held. */
 static void
 engine_part(struct ferry_engine *e)
 {
@@ -167,7 +169,7 @@ ferry_engine_add_lane(struct ferry_engine *e, struct ferry_lane *lane)
 	return ret;
 }
 
-/* A device that has no user becomes a lane. */
+/* Make a lane of a device that has no user. */
 static int
 device_add(struct ferry_engine *e, const struct ferry_copy_driver *driver,
 		int device)
@@ -208,7 +210,7 @@ ferry_engine_add_devices(struct ferry_engine *e,
 int
 ferry_engine_tune(struct ferry_engine *e, const struct ferry_copier_tune *tune)
 {
-	/* Also false for what is not a number. */
+	/* The comparisons are also false for a value that is not a number. */
 	if (e == NULL || tune == NULL || !(tune->hang_factor >= 0) ||
 			!(tune->hang_grace_ns >= 0))
 		return -EINVAL;

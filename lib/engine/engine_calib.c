@@ -9,7 +9,7 @@
 
 #include "engine_private.h"
 
-/* One number for all devices: that of the quickest to pay. */
+/* One number for all devices: the lowest of them. */
 static void
 offload_min(struct ferry_sched_policy *policy, enum ferry_mode mode,
 		uint64_t bytes)
@@ -18,7 +18,7 @@ offload_min(struct ferry_sched_policy *policy, enum ferry_mode mode,
 		policy->offload_min[mode] = RTE_MAX(bytes, UINT64_C(1));
 }
 
-/* What was found, as numbers of the scheduler. */
+/* Set the scheduler's numbers from what was measured. */
 static void
 calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
 {
@@ -36,8 +36,8 @@ calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
 		if (lane->batch_ns > 0 && lane->state == FERRY_CALIB_OK &&
 				(cheapest == 0 || lane->batch_ns < cheapest))
 			cheapest = lane->batch_ns;
-		/* What is computed, the scheduler computes itself, from models
-		 * that it keeps current. */
+		/* Computed break-evens are left out, because the scheduler
+		 * computes them itself, from models that it keeps current. */
 		if (lane->even_source[FERRY_HEAT_COLD] < FERRY_CALIB_LOADED)
 			continue;
 		offload_min(policy, FERRY_MODE_LATENCY, even->sync);
@@ -49,8 +49,8 @@ calib_use(struct ferry_copier *copier, const struct ferry_calib *calib)
 }
 
 /*
- * Memory to measure with: of the hub, since EAL's heap would have to grow, for
- * which every secondary is asked, also one that is about to attach.
+ * Get memory to measure with, from the hub. EAL's heap would have to grow, and
+ * EAL would ask every secondary for that, even one that is about to attach.
  */
 static void *
 calib_memory(struct ferry_hub *hub, size_t *len)
@@ -84,11 +84,13 @@ calibrate(struct ferry_engine *e, const struct ferry_calib_options *options,
 		lanes[n++] = e->copier.lanes[i].lane;
 	}
 	ret = ferry_calibrate(lanes, n, options, calib);
-	/* Also if it could not load or save: what it lists, it measured. */
+	/* Done even if no file could be loaded or saved, because the lanes
+	 * listed in calib were measured. */
 	for (i = 0; i < RTE_MIN(n, calib->nb_lanes); i++) {
 		if (calib->lanes[i].state != FERRY_CALIB_HUNG)
 			continue;
-		/* Memory that the device may write for ever is not freed. */
+		/* Memory that the device may write for ever must not be
+		 * freed. */
 		if (ferry_copier_drop(&e->copier, numbers[i]) == 0)
 			rte_free(calib->lanes[i].held);
 		else

@@ -3,7 +3,7 @@
 #define FERRY_HUB_ENGINE_H
 
 /*
- * Engines from inside: who serves which channel.
+ * Engines, internal: which server serves which channel.
  *
  *     service.server of a channel (ferry_channel_layout.h)
  *
@@ -16,10 +16,11 @@
  *
  * Proved by test/models/server.pml; changes of engine by engine_move.pml.
  *
- * The hub's lock is held in all these calls. It guards the books (which engine
- * a channel has); the engine's own lock, taken after it, guards the server. A
- * control thread that wants an engine's jobs ended does the engine's turns
- * itself, so it does not matter whether anybody runs the engine.
+ * The hub's lock is held in all these calls. It guards the books, which say
+ * which engine a channel has. The engine's own lock is taken after it and
+ * guards the server. A control thread that wants an engine's jobs ended does
+ * the engine's turns itself. So it does not matter whether a thread runs the
+ * engine.
  */
 
 #include "ferry_copier.h"
@@ -28,19 +29,19 @@
 #include "ferry_wait.h"
 #include "hub_private.h"
 
-/* Who runs an engine. */
+/* The thread that runs an engine. */
 enum runner {
-	/* The application, or nobody. */
+	/* The application runs it, or no thread does. */
 	RUNNER_NONE,
 	RUNNER_LCORE,
 	RUNNER_SERVICE,
 };
 
-/* The engines of a hub: made with the first, gone with the last of them. */
+/* The engines of a hub. Made with the first engine, freed with the last one. */
 struct hub_engines {
 	struct hub_listener listener;
 	struct ferry_hub *hub;
-	/* By the number of their boards. */
+	/* Indexed by the number of their boards. */
 	struct ferry_engine *engine[FERRY_ENGINES_MAX];
 	uint32_t n;
 };
@@ -58,27 +59,28 @@ struct ferry_engine {
 	uint32_t close_wait_ms;
 	char name[FERRY_NAME_MAX];
 	/*
-	 * Guards copier and server. The runner takes it for each turn, which
-	 * costs it two uncontended atomics on its own cache line; control calls
-	 * say in wanted that they want it, since a mutex is not fair.
+	 * Guards copier and server. The runner takes the lock for each turn,
+	 * which costs it two uncontended atomics on its own cache line. Control
+	 * calls count themselves in wanted while they wait for the lock,
+	 * because a mutex is not fair.
 	 */
 	pthread_mutex_t lock;
 	uint32_t wanted;
 	struct ferry_copier copier;
 	struct ferry_server server;
 	struct ferry_board *board;
-	/* How to wait: found out in a turn that had nothing to do. */
+	/* How to wait: set in a turn that had nothing to do. */
 	enum ferry_wait_policy policy;
 	bool busy;
 	uint64_t next_ns;
 	uint32_t inflight;
-	/* The runner's own. No other lcore has its CPU; when it last found
-	 * something to do. */
+	/* Only the runner uses these. exclusive: no other lcore has its CPU.
+	 * worked: when the runner last found something to do. */
 	bool exclusive;
 	uint64_t worked;
 	struct ferry_wait wait;
 	uint64_t sleeps;
-	/* Not 0: run() is to return. */
+	/* Not 0: ferry_engine_run() is to return. */
 	uint32_t stop;
 	enum runner runner;
 	unsigned int lcore;
@@ -99,7 +101,7 @@ engine_unlock(struct ferry_engine *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
-/* Producers want to know whether the engine has anything but its core. */
+/* Tell producers how many lanes the engine has beside its core. */
 static inline void
 engine_tell_devices(struct ferry_engine *e)
 {
@@ -109,21 +111,21 @@ engine_tell_devices(struct ferry_engine *e)
 		__atomic_store_n(&e->board->devices, n, __ATOMIC_RELAXED);
 }
 
-/* engine_serve.c: who serves which channel. */
+/* engine_serve.c: which engine serves which channel. */
 
-/* Hear of the hub's channels. */
+/* Have the engines be told of the hub's channels. */
 void engines_listen(struct hub_engines *all);
 
-/* All channels that have no engine, or this one, go to the best there is. It
- * stands no more among them. */
+/* Give all channels of engine `from`, or those without an engine if from is
+ * NULL, to the best engines. `from` is no longer in the list. */
 void engines_share(struct hub_engines *all, struct ferry_engine *from);
 
-/* engine_runner.c: end the lcore or service that runs an engine for the hub. */
+/* engine_runner.c: end the lcore or service that runs an engine. */
 void engine_runner_end(struct ferry_engine *e);
 
 /* engine.c */
 
-/* Call fn for every engine, or for the one of that name. */
+/* Call fn for every engine, or for the engine of that name. */
 void engines_each(struct ferry_hub *hub, const char *name,
 		void (*fn)(struct ferry_engine *e, void *arg), void *arg);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Turns of an engine, what it does between them, and who makes them. */
+/* Turns of an engine, its waits between them, and the threads that make
+ * them. */
 
 #include <errno.h>
 #include <sched.h>
@@ -15,22 +16,24 @@
 
 #include "engine_private.h"
 
-/* Predicted waits from here on are slept through: what a sleep costs. */
+/* An engine sleeps through predicted waits of at least this: what a sleep
+ * costs. */
 #define NAP_MIN_NS 30000
 /*
  * How long an engine that shares its CPU spins for the next job: a few times
- * what being woken costs.
+ * what a wake-up costs.
  */
 #define LINGER_NS 100000
 /* How late a running engine's sleeps may end. */
 #define SLACK_NS 1000
 /*
- * With so many jobs in flight the devices are busy for a while: then
- * completions are left to gather for as long as two wake-ups cost.
+ * With so many jobs in flight the devices are busy for a while. The engine then
+ * lets completions gather for as long as two wake-ups cost.
  */
 #define GATHER_JOBS 8
 #define GATHER_NS 50000
-/* So much of a predicted wait is left for the prediction to be wrong by. */
+/* The engine sleeps for this part of a predicted wait, because the prediction
+ * may be wrong. */
 #define NAP_PART 0.75
 
 static enum ferry_wait_policy
@@ -48,7 +51,7 @@ ferry_engine_poll(struct ferry_engine *e)
 {
 	unsigned int work;
 
-	/* A control call makes the turns then, or wants to measure. */
+	/* A control call makes the engine's turns now, or wants to measure. */
 	if (unlikely(__atomic_load_n(&e->wanted, __ATOMIC_RELAXED) != 0 ||
 			pthread_mutex_trylock(&e->lock) != 0))
 		return 0;
@@ -74,8 +77,8 @@ engine_wake(void *arg)
 }
 
 /*
- * As the modes ask for; but to spin for long on a CPU that others want, such as
- * the very receiver, would make everything slower.
+ * Wait as the channels' modes ask for. But to spin for long on a CPU that other
+ * threads need, such as the receiver itself, would make everything slower.
  */
 static enum ferry_wait_policy
 idle_policy(const struct ferry_engine *e)
@@ -106,8 +109,9 @@ ferry_engine_idle(struct ferry_engine *e)
 				FERRY_WAIT_FOREVER);
 		return;
 	}
-	/* Channels about to come to rest, or copies about to end: look again
-	 * soon, but let others have the CPU. A long wait is slept through. */
+	/* Some channels are about to come to rest, or some copies about to end.
+	 * Look again soon, but let other threads have the CPU. Sleep through a
+	 * long wait. */
 	if (e->next_ns == UINT64_MAX || e->next_ns == 0)
 		rte_pause();
 	else if (e->inflight >= GATHER_JOBS)
@@ -150,7 +154,8 @@ ferry_engine_run(void *engine)
 	struct ferry_engine *e = engine;
 	const int slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
 
-	/* Naps end in time: the kernel may else be late by 50 us. */
+	/* Have naps end in time: with the default slack the kernel may be late
+	 * by 50 us. */
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 	e->exclusive = is_exclusive();
 	while (__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE) == 0) {
@@ -158,7 +163,8 @@ ferry_engine_run(void *engine)
 			ferry_wait_reset(&e->wait);
 			e->worked = rte_rdtsc();
 		} else if (__atomic_load_n(&e->wanted, __ATOMIC_RELAXED) != 0) {
-			/* Until whoever wants the engine is done with it. */
+			/* Wait until the thread that wants the engine is done
+			 * with it. */
 			sched_yield();
 			pthread_mutex_lock(&e->lock);
 			pthread_mutex_unlock(&e->lock);
@@ -200,7 +206,7 @@ ferry_engine_launch(struct ferry_engine *e, unsigned int lcore)
 static int32_t
 service_turn(void *arg)
 {
-	/* What -EAGAIN tells a service core: it had nothing to do. */
+	/* -EAGAIN tells a service core that the engine had nothing to do. */
 	return ferry_engine_poll(arg) != 0 ? 0 : -EAGAIN;
 }
 

@@ -14,7 +14,8 @@
 #include "ferry_process.h"
 #include "engine_private.h"
 
-/* How often, and how far apart, a producer is asked for its channel: 100 ms. */
+/* How often, and how far apart, the hub tries to get a producer's channel: 100
+ * ms in all. */
 #define GIVE_TRIES 1000
 #define GIVE_NAP_US 100
 
@@ -66,7 +67,7 @@ engine_look(struct ferry_engine *e, uint32_t number)
 	ferry_board_post(e->board, e->server.room, number);
 }
 
-/* Begin to serve a channel; the word says already that this engine does. */
+/* Begin to serve a channel. The server word already names this engine. */
 static int
 serve_begin(struct ferry_engine *e, struct hub_channel *c)
 {
@@ -79,12 +80,13 @@ serve_begin(struct ferry_engine *e, struct hub_channel *c)
 	if (ret != 0)
 		return ret;
 	c->engine = e;
-	/* Its thread may be asleep, or have seen no channel so far. */
+	/* The engine's thread may be asleep, or may have seen no channel so
+	 * far. */
 	engine_look(e, serve.number);
 	return 0;
 }
 
-/* Take a channel away from the engine it has. */
+/* Take a channel away from its engine. all: first carry out its jobs. */
 static void
 serve_end(struct hub_channel *c, bool all)
 {
@@ -99,13 +101,14 @@ serve_end(struct hub_channel *c, bool all)
 	engine_unlock(e);
 	c->engine = NULL;
 	/* The turns made here may have taken other channels' bits, and given
-	 * jobs to the copier, while the engine goes to sleep. A bit stays where
-	 * it looks last. */
+	 * jobs to the copier, while the engine goes to sleep. The bit posted
+	 * here makes the engine look once more. */
 	engine_look(e, number);
 }
 
-/* A producer waits for its jobs. all: carry out those in the ring, because the
- * producer posts none meanwhile; else say again how far they are done. */
+/* A producer waits for its jobs. all true: carry out the jobs in the ring,
+ * because the producer posts none meanwhile. all false: say again how far the
+ * jobs are done. */
 static void
 engine_asked(struct hub_listener *l, struct hub_channel *c, bool all)
 {
@@ -119,13 +122,13 @@ engine_asked(struct hub_listener *l, struct hub_channel *c, bool all)
 	else
 		ferry_server_retell(&e->server, number);
 	engine_unlock(e);
-	/* As in serve_end(). */
+	/* For the reason given in serve_end(). */
 	engine_look(e, number);
 }
 
-/* It leaves off a channel's bulk messages, which are over: it reads and writes
- * the memory of its ends no more, but for what a device that cannot be stopped
- * does. */
+/* Have the engine finish with a channel's bulk messages, which are over. After
+ * that it no longer reads or writes the memory of the channel's ends. Only a
+ * device that cannot be stopped may still do so. */
 static void
 engine_quiesce(struct hub_channel *c)
 {
@@ -134,8 +137,8 @@ engine_quiesce(struct hub_channel *c)
 	engine_lock(e);
 	ferry_server_quiet(&e->server, channel_number(e->hub, c));
 	engine_unlock(e);
-	/* As in serve_end(); and a consumer that died between P4 and P5 has
-	 * hidden what its producer had to do. */
+	/* For the reason given in serve_end(). Besides, a consumer that died
+	 * between P4 and P5 has hidden the work that it had announced. */
 	engine_look(e, channel_number(e->hub, c));
 }
 
@@ -147,8 +150,8 @@ engine_give(struct ferry_engine *e, struct hub_channel *c)
 	unsigned int tries = 0;
 	int ret;
 
-	/* O: pairs with the release of a producer that served itself; without
-	 * lanes of its own it does so for the length of one call. */
+	/* O: pairs with the release of a producer that served itself. A
+	 * producer without lanes of its own serves only during one call. */
 	while (!__atomic_compare_exchange_n(server_word(c), &none,
 			FERRY_SERVER_ENGINE + e->index, false,
 			__ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
@@ -164,18 +167,19 @@ engine_give(struct ferry_engine *e, struct hub_channel *c)
 	return ret;
 }
 
-/* A producer's end is open. */
+/* A producer's end is open: give its channel to an engine. */
 static void
 engine_opened(struct hub_listener *l, struct hub_channel *c)
 {
 	struct ferry_engine *e = engine_best(engines_of(l));
 
-	/* If it fails, the producer copies for itself. */
+	/* If this fails, the producer copies for itself. */
 	if (e != NULL && !c->alone)
 		engine_give(e, c);
 }
 
-/* An end has ended. died: what the dead producer posted was promised. */
+/* An end has ended. died: carry out what the dead producer posted, because the
+ * posts were accepted. */
 static void
 engine_ended(struct hub_listener *l, struct hub_channel *c, enum hub_role role,
 		bool died)
@@ -192,7 +196,7 @@ engine_ended(struct hub_listener *l, struct hub_channel *c, enum hub_role role,
 	__atomic_store_n(server_word(c), FERRY_SERVER_NONE, __ATOMIC_RELEASE);
 }
 
-/* From the engine it has to another one, without a gap; or to none. */
+/* Move a channel from its engine to another one, without a gap; or to none. */
 static int
 engine_move(struct ferry_hub *hub, struct hub_channel *c,
 		struct ferry_engine *to)
@@ -211,7 +215,8 @@ engine_move(struct ferry_hub *hub, struct hub_channel *c,
 	}
 	if (to == NULL || ret != 0) {
 		jobs_left(hub, c);
-		/* One that waits has to go on by itself. */
+		/* Wake a waiting producer, because it has to copy for itself
+		 * now. */
 		if (c->ends[HUB_TX].state == FERRY_END_OPEN)
 			ferry_bell_shout(&hub->registry->bells[
 					c->ends[HUB_TX].endpoint]);
@@ -252,7 +257,8 @@ engines_share(struct hub_engines *all, struct ferry_engine *from)
 	for (i = 0; i < hub->max_channels; i++) {
 		struct hub_channel *c = &hub->channels[i];
 
-		/* Those with lanes of their own get none unasked. */
+		/* Channels whose producers have lanes of their own get an
+		 * engine only if ferry_hub_move() gives them one. */
 		if (c->used && c->engine == from &&
 				!(from == NULL && c->alone) &&
 				c->ends[HUB_TX].state == FERRY_END_OPEN)

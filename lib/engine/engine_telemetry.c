@@ -18,19 +18,19 @@
 #include "hub_ctl.h"
 #include "engine_private.h"
 
-/* The parameters, cut at their commas. */
+/* The parameters of a query, split at their commas. */
 struct query {
 	char text[2 * FERRY_NAME_MAX + 16];
 	char *hub;
 	char *engine;
 	unsigned int lane;
-	/* Adds the answer. */
+	/* Adds an engine's or a lane's numbers to the answer. */
 	void (*add)(struct ferry_engine *e, void *query);
 	struct rte_tel_data *d;
 	bool found;
 };
 
-/* So many parameters there have to be: 0 or -EINVAL. */
+/* Split parameters, of which there must be n: 0 or -EINVAL. */
 static int
 query_parse(struct query *q, const char *params, unsigned int n)
 {
@@ -108,7 +108,8 @@ add_engine(struct ferry_engine *e, void *arg)
 	ferry_tel_dict_u64(d, "drops", stats.drops);
 }
 
-/* Nanoseconds and bytes per millisecond: telemetry has no fractions. */
+/* Add a lane. Times are in nanoseconds and rates in bytes per millisecond,
+ * because telemetry has no fractions. */
 static void
 add_lane(struct ferry_engine *e, void *arg)
 {
@@ -140,7 +141,7 @@ find(struct ferry_hub *hub, void *arg)
 	engines_each(hub, q->engine, q->add, q);
 }
 
-/* Answer a query with so many parameters. */
+/* Answer a query with n parameters. */
 static int
 answer(const char *params, unsigned int n,
 		void (*add)(struct ferry_engine *e, void *query),

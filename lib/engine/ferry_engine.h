@@ -6,9 +6,9 @@
  * @file
  * Engines: poll loops of the hub that copy what producers post.
  *
- * An engine has lanes, the core it runs on and DMA channels, and serves any
+ * An engine has lanes: the core it runs on, and DMA channels. It serves any
  * number of channels: it takes their jobs, lets its lanes copy, and publishes
- * the messages when they are complete, in order. What it costs grows with the
+ * the messages when they are complete, in order. Its cost grows with the
  * channels that are active.
  *
  *     struct ferry_engine *engine;
@@ -17,28 +17,29 @@
  *     ferry_engine_add_devices(engine, ferry_copy_dmadev(), NULL);
  *     ferry_engine_launch(engine, lcore);
  *
- * Who runs it is the application's choice; one of:
+ * The application chooses the thread that runs the engine; one of:
  *
  *     ferry_engine_launch()     an lcore of EAL, until ferry_engine_destroy()
  *     ferry_engine_run()        the calling thread, until ferry_engine_stop()
  *     ferry_engine_service()    a service core of EAL, as an rte_service
  *     ferry_engine_poll()       the application's own loop, one turn a call
  *
- * Channels come to an engine by themselves: when its producer's end is opened,
- * a channel gets the engine with the fewest channels, where those of an engine
- * on another NUMA node than the hub's memory count twice. A hub's first engine
- * gets all channels that have none. ferry_hub_move() moves one. Nothing is lost
- * or reordered by that, nor when an engine goes.
+ * Channels come to an engine by themselves. When its producer's end is opened,
+ * a channel gets the engine with the fewest channels. Channels count twice for
+ * an engine on another NUMA node than the hub's memory. A hub's first engine
+ * gets all channels that have none. ferry_hub_move() moves a channel. Neither a
+ * move nor the end of an engine loses or reorders messages.
  *
- * How an engine waits follows the modes of the channels that have used it:
- * while one of them is in latency mode it spins, else while one is in
- * throughput mode it spins and yields, else it sleeps until a producer rings.
- * It spins without end only if it runs on an lcore whose CPU no other lcore of
- * the process has; otherwise for 100 us after the last job, since it may be in
- * somebody's way.
+ * How an engine waits follows the modes of the channels that have used it.
+ * While one of them is in latency mode, the engine spins. Otherwise, while one
+ * of them is in throughput mode, it spins and yields. Otherwise it sleeps until
+ * a producer rings. It spins without end only if it runs on an lcore whose CPU
+ * no other lcore of the process has. On other CPUs it spins for 100 us after
+ * the last job, because another thread may need the CPU.
  *
  * Thread-safety: ferry_engine_run() and ferry_engine_poll() by one thread at a
- * time; all else by any thread, unless the engine is being destroyed.
+ * time; all other functions by any thread, unless the engine is being
+ * destroyed.
  */
 
 #include <stdbool.h>
@@ -70,9 +71,10 @@ struct ferry_engine_config {
 	 */
 	uint32_t close_wait_ms;
 	/**
-	 * Without devices, its core helps with all bulk messages of its
-	 * channels: a worker, for a core that nobody else wants. Not set: only
-	 * with those whose sender asks for it (FERRY_BULK_ENGINE).
+	 * Without devices, the engine's core helps with all bulk messages of
+	 * its channels: it is a worker, for a core that no other work needs.
+	 * Not set: the core helps only with messages whose sender asks for it
+	 * (FERRY_BULK_ENGINE).
 	 */
 	bool worker;
 };
@@ -81,51 +83,55 @@ struct ferry_engine_config {
 struct ferry_engine_info {
 	/** Its name. */
 	char name[FERRY_NAME_MAX];
-	/** Channels it serves, and those it looks at in every turn. */
+	/**
+	 * Channels that the engine serves, and those it looks at in every turn.
+	 */
 	uint32_t channels;
 	/** See channels. */
 	uint32_t active;
-	/** Lanes, its own core included. */
+	/** Lanes, the engine's own core included. */
 	uint32_t lanes;
 	/** Messages published. */
 	uint64_t msgs;
 	/** Bytes of payload in them. */
 	uint64_t bytes;
-	/** Bytes of bulk messages that it copied. */
+	/** Bytes of bulk messages that the engine copied. */
 	uint64_t bulk_bytes;
-	/** Turns, and those that found something to do. */
+	/** Turns, and those in which the engine found something to do. */
 	uint64_t turns;
 	/** See turns. */
 	uint64_t busy;
-	/** Times that it went to sleep. */
+	/** How often the engine went to sleep. */
 	uint64_t sleeps;
-	/** Jobs that a producer should not have posted. */
+	/** Jobs that were impossible, or whose payloads were out of reach. */
 	uint64_t bad;
-	/** Channels given up: a device that cannot be stopped may write
-	 * there. */
+	/**
+	 * Channels given up, because a device that cannot be stopped may write
+	 * there.
+	 */
 	uint64_t unsafe;
 };
 
 /** One of an engine's lanes. */
 struct ferry_engine_lane {
-	/** What it can do. */
+	/** What the lane can do. */
 	struct ferry_lane_info info;
-	/** What it did. */
+	/** What the lane did. */
 	struct ferry_lane_stats stats;
-	/** What jobs from memory should take; of a dropped one, zeros. */
+	/** Time that jobs from memory should take; zeros for a dropped lane. */
 	struct ferry_lane_model model;
-	/** Whether it gets jobs. */
+	/** Whether the lane gets jobs. */
 	enum ferry_health_state health;
 };
 
 /**
- * Make an engine. Nobody runs it yet.
+ * Make an engine. No thread runs it yet.
  *
  * @param[out] engine
  *   The engine, to be given to ferry_engine_destroy() before its hub is
  *   destroyed.
  * @param hub
- *   Its hub.
+ *   The hub it belongs to.
  * @param config
  *   NULL: all defaults.
  * @return
@@ -136,10 +142,11 @@ int ferry_engine_create(struct ferry_engine **engine, struct ferry_hub *hub,
 		const struct ferry_engine_config *config);
 
 /**
- * Unmake an engine: end whoever runs it by ferry_engine_launch() or
- * ferry_engine_service(), carry out what it has taken, give its channels to the
- * hub's other engines, and close its lanes. A thread in ferry_engine_run() or
- * ferry_engine_poll() must have left it. NULL is accepted.
+ * Unmake an engine: end the runner that ferry_engine_launch() or
+ * ferry_engine_service() started, carry out what the engine has taken, give its
+ * channels to the hub's other engines, and close its lanes. A thread in
+ * ferry_engine_run() or ferry_engine_poll() must have left it. NULL is
+ * accepted.
  *
  * @param engine
  *   The engine.
@@ -159,9 +166,9 @@ void ferry_engine_destroy(struct ferry_engine *engine);
 int ferry_engine_add_lane(struct ferry_engine *engine, struct ferry_lane *lane);
 
 /**
- * Let an engine copy with a driver's devices: start those that have no user,
- * and add each of them as a lane. A device is stopped with its lane, and may be
- * added again.
+ * Let an engine copy with a driver's devices. The call starts the devices that
+ * have no user, and adds each of them as a lane. A device is stopped with its
+ * lane, and may be added again.
  *
  * @param engine
  *   The engine.
@@ -170,26 +177,28 @@ int ferry_engine_add_lane(struct ferry_engine *engine, struct ferry_lane *lane);
  * @param names
  *   As for ferry_device_next().
  * @return
- *   How many were added; -ENODEV if there is none of that name; another
- *   negative errno if none could be started.
+ *   How many devices were added; -ENODEV if there is none of that name; another
+ *   negative errno if no device could be started.
  */
 int ferry_engine_add_devices(struct ferry_engine *engine,
 		const struct ferry_copy_driver *driver, const char *names);
 
 /**
- * Measure an engine's lanes, and let it choose among them by what was found: to
- * be called once all lanes are added, before there is traffic. Takes about
- * ferry_calib_options.budget_ns, in which the engine serves nobody. Lanes that
- * hang are closed. Unless ferry_calib_options.mem is given, it is done in
- * memory of the hub, if there are 4 to 64 MiB in one piece, else in EAL's.
+ * Measure an engine's lanes, and let the engine choose among them by the
+ * result. Call this once all lanes are added, before there is traffic. It takes
+ * about ferry_calib_options.budget_ns, in which the engine serves no channel.
+ * Lanes that hang are closed. The call measures in ferry_calib_options.mem if
+ * that is given; otherwise in memory of the hub, if there are 4 to 64 MiB in
+ * one piece; otherwise in EAL's.
  *
- * Without this, an engine begins with the drivers' guesses; either way it
- * learns from every copy.
+ * Without this call, an engine begins with the drivers' guesses. With or
+ * without it, the engine learns from every copy.
  *
  * @param engine
  *   The engine.
  * @param options
- *   How: files to load and save, values that are given; NULL: all defaults.
+ *   How to measure: files to load and save, values that are given; NULL: all
+ *   defaults.
  * @param[out] calib
  *   What is known of the lanes, for ferry_calib_print(); may be NULL.
  * @return
@@ -200,11 +209,11 @@ int ferry_engine_calibrate(struct ferry_engine *engine,
 		struct ferry_calib *calib);
 
 /**
- * One turn of an engine: bounded work, never waits.
+ * One turn of an engine: its work is bounded, and it never waits.
  *
- * A thread that polls an engine itself must not wait for it: it posts with
- * ferry_tx_post(), and looks with ferry_tx_pending(). ferry_tx_finish() and
- * ferry_tx_send() in a mode that uses the engine would wait for ever.
+ * A thread that polls an engine itself must not wait for that engine. It posts
+ * with ferry_tx_post(), and looks with ferry_tx_pending(). ferry_tx_finish(),
+ * and ferry_tx_send() in a mode that uses the engine, would wait for ever.
  *
  * @param engine
  *   The engine.
@@ -214,8 +223,8 @@ int ferry_engine_calibrate(struct ferry_engine *engine,
 unsigned int ferry_engine_poll(struct ferry_engine *engine);
 
 /**
- * Wait as the engine's channels' modes say, after a turn that found nothing.
- * Longest 100 ms.
+ * Wait as the modes of the engine's channels say, after a turn that found
+ * nothing. At most 100 ms.
  *
  * @param engine
  *   The engine.
@@ -223,7 +232,7 @@ unsigned int ferry_engine_poll(struct ferry_engine *engine);
 void ferry_engine_idle(struct ferry_engine *engine);
 
 /**
- * Run an engine until ferry_engine_stop(). Of the type that
+ * Run an engine until ferry_engine_stop(). The function has the type that
  * rte_eal_remote_launch() takes.
  *
  * @param engine
@@ -234,7 +243,7 @@ void ferry_engine_idle(struct ferry_engine *engine);
 int ferry_engine_run(void *engine);
 
 /**
- * Make ferry_engine_run() return, now or when it is called next.
+ * Make ferry_engine_run() return, now or in its next call.
  *
  * @param engine
  *   The engine.
@@ -249,8 +258,8 @@ void ferry_engine_stop(struct ferry_engine *engine);
  * @param lcore
  *   The lcore, which must be waiting.
  * @return
- *   0; -EINVAL for an lcore that is none; -EBUSY if it runs something, or the
- *   engine does.
+ *   0; -EINVAL if there is no such worker lcore; -EBUSY if the lcore runs
+ *   something, or the engine has a runner.
  */
 int ferry_engine_launch(struct ferry_engine *engine, unsigned int lcore);
 
@@ -280,13 +289,13 @@ void ferry_engine_info(struct ferry_engine *engine,
 
 /**
  * What one of an engine's lanes is, and did. While the engine waits for a hung
- * device to stop, this waits, too.
+ * device to stop, this call waits, too.
  *
  * @param engine
  *   The engine.
  * @param i
- *   Which lane, from 0 up; 0 is the core that runs the engine. One that was
- *   dropped keeps its number.
+ *   Which lane, from 0 up; 0 is the core that runs the engine. A dropped lane
+ *   keeps its number.
  * @param[out] lane
  *   The lane at this moment.
  * @return
@@ -297,8 +306,8 @@ int ferry_engine_lane(struct ferry_engine *engine, unsigned int i,
 
 /**
  * An engine's copier, to read its numbers and its tune. While the engine runs,
- * values may be stale, and its lanes are not to be looked at, since one that
- * hangs is freed: see ferry_engine_lane().
+ * values may be stale. The caller must not look at its lanes then, because the
+ * engine frees a lane that hangs: see ferry_engine_lane().
  *
  * @param engine
  *   The engine.
@@ -309,16 +318,15 @@ const struct ferry_copier *
 ferry_engine_copier(const struct ferry_engine *engine);
 
 /**
- * Change what is adjustable in an engine's copier: the scheduler's numbers, how
- * long a silent device is waited for. May be called while it runs: jobs under
- * way go on as they were planned, and a device that is already late keeps the
- * time it was given.
+ * Change what is adjustable in an engine's copier: the scheduler's numbers, and
+ * how long the engine waits for a silent device. May be called while the engine
+ * runs. Jobs under way go on as they were planned, and a device that is already
+ * late keeps the time it was given.
  *
  * @param engine
  *   The engine.
  * @param tune
- *   What is to hold from the next turn on; what holds now is
- *   ferry_copier_tune().
+ *   The values for the next turns; ferry_copier_tune() gives the present ones.
  * @return
  *   0; -EINVAL for NULL, or for a hang_factor or hang_grace_ns that is negative
  *   or not a number.
@@ -334,12 +342,13 @@ int ferry_engine_tune(struct ferry_engine *engine,
  * @param id
  *   The channel: ferry_hub_channel.id.
  * @param engine
- *   The engine; NULL: to none, so that the producer copies for itself.
+ *   The engine; NULL: none, so that the producer copies for itself.
  * @return
- *   0; -ENOENT if there is no such channel, or nobody has opened its producer's
- *   end; -EBUSY if that copies with lanes of its own, or was stopped while it
- *   filled a gap between two engines; -ENOMEM; -EIO or FERRY_E_CORRUPT if it
- *   was given up, see ferry_tx_finish(). After the last three nobody serves it.
+ *   0; -ENOENT if there is no such channel, or no endpoint has opened its
+ *   producer's end; -EBUSY if the producer copies with lanes of its own, or was
+ *   stopped while it filled a gap between two engines; -ENOMEM; -EIO or
+ *   FERRY_E_CORRUPT if the channel's jobs were given up, see ferry_tx_finish().
+ *   After the last three no engine serves the channel.
  */
 int ferry_hub_move(struct ferry_hub *hub, uint64_t id,
 		struct ferry_engine *engine);

@@ -16,7 +16,7 @@
 #include "hub_ctl.h"
 
 #define MEMORY_GRAIN (UINT64_C(2) << 20)
-/* Longest wait for other processes to detach: in steps of a millisecond. */
+/* Longest wait for other processes to detach, in milliseconds. */
 #define LEAVE_STEPS 2000
 
 static struct ferry_registry *
@@ -39,7 +39,8 @@ registry_make(uint32_t n_bells, int socket)
 	return r;
 }
 
-/* Boards for as many engines as there may be: their cost follows use. */
+/* Boards for FERRY_ENGINES_MAX engines, because a board costs nothing until it
+ * is used. */
 static void *
 boards_make(struct ferry_registry *r, uint32_t max_channels, int socket)
 {
@@ -68,14 +69,16 @@ hub_board(struct ferry_hub *hub, uint32_t index)
 static void
 hub_free(struct ferry_hub *hub)
 {
-	/* No other user may get what a device may still write to. */
+	/* A device may still write there, so the memory must get no other
+	 * user. */
 	void *const shared[] = {
 		hub->unsafe ? NULL : hub->memory, hub->boards, hub->registry,
 	};
 
 	memory_forget(hub);
 	ferry_arena_fini(&hub->arena);
-	/* What a lock keeps is lost until the process ends. */
+	/* Memory that cannot be freed because of a lock is lost until the
+	 * process ends. */
 	ferry_eal_free(shared, RTE_DIM(shared));
 	free(hub->endpoints);
 	free(hub->channels);
@@ -83,7 +86,7 @@ hub_free(struct ferry_hub *hub)
 	free(hub);
 }
 
-/* The memory of a hub, by its config: 0 or -ENOMEM. */
+/* Get a hub's memory, as its config says: 0 or negative. */
 static int
 hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 {
@@ -102,8 +105,9 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 		hub->boards = boards_make(hub->registry, hub->max_channels,
 				socket);
 	/*
-	 * Taken once, before anyone attaches: from then on EAL's heap does not
-	 * change, which would need an answer from every secondary.
+	 * The memory is taken once, before an endpoint attaches. After that
+	 * EAL's heap does not change. A change would need an answer from every
+	 * secondary.
 	 */
 	hub->memory = rte_malloc_socket("ferry_memory", memory,
 			FERRY_ARENA_GRAIN, socket);
@@ -123,7 +127,7 @@ hub_provide(struct ferry_hub *hub, uint64_t memory, int socket)
 	return ferry_arena_init(&hub->arena, hub->memory, memory);
 }
 
-/* Let others find the hub, and look after them. */
+/* Let endpoints find the hub, and start to watch them. */
 static int
 hub_begin(struct ferry_hub *hub)
 {
@@ -157,7 +161,8 @@ ferry_hub_create(struct ferry_hub **out, const struct ferry_hub_config *config)
 	ret = ferry_name_check(name);
 	if (ret != 0 || out == NULL)
 		return ret != 0 ? ret : -EINVAL;
-	/* Tables of such sizes would be granted, and fill all memory. */
+	/* The kernel would grant tables of such sizes, and they would fill all
+	 * memory. */
 	if (config->memory > INT64_MAX ||
 			config->max_endpoints > FERRY_HUB_ENDPOINTS_MAX ||
 			config->max_channels > FERRY_HUB_CHANNELS_MAX)

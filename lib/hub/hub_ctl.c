@@ -13,7 +13,7 @@
 
 RTE_LOG_REGISTER(ferry_hub_logtype, ferry.hub, NOTICE);
 
-/* Whether the log takes a line now: a pipe may be full and its reader stopped,
+/* Whether the log takes a line now. A pipe may be full and its reader stopped;
  * a terminal may be held with Ctrl-S. */
 static bool
 log_is_writable(void)
@@ -22,7 +22,7 @@ log_is_writable(void)
 	struct pollfd p = { .events = POLLOUT };
 
 	p.fd = stream != NULL ? fileno(stream) : -1;
-	/* EAL's own stream has no file, and goes to stderr. */
+	/* EAL's own stream has no file. It writes to stderr. */
 	if (p.fd < 0)
 		p.fd = STDERR_FILENO;
 	return poll(&p, 1, 0) != 0;
@@ -41,12 +41,12 @@ ferry_hub_log(uint32_t level, const char *format, ...)
 }
 
 /*
- * The one thing ferry keeps per process: a thread that attaches in the hub's
- * process, and telemetry, know a hub by its name.
+ * The only state that ferry keeps for the whole process. A thread that attaches
+ * in the hub's process, and telemetry, find a hub by its name.
  */
 static TAILQ_HEAD(, ferry_hub) hubs = TAILQ_HEAD_INITIALIZER(hubs);
 static pthread_mutex_t hubs_lock = PTHREAD_MUTEX_INITIALIZER;
-/* The users of a hub that is leaving have become none. */
+/* Signalled when no call uses a hub that is leaving any more. */
 static pthread_cond_t hubs_unused = PTHREAD_COND_INITIALIZER;
 
 /* hubs_lock is held. */
@@ -65,7 +65,7 @@ static void
 serve_attach(struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_asker *asker, struct hub_reply *rep)
 {
-	/* One whose death would go unnoticed is none. */
+	/* The hub could not notice that process's death. */
 	if (asker->remote && asker->pidfd < 0) {
 		rep->result = -EINVAL;
 		return;
@@ -93,10 +93,12 @@ hub_check(const struct ferry_hub *hub, const struct hub_request *req,
 	if ((hello || attach) && (req->version != FERRY_CHANNEL_VERSION ||
 			req->layout != ferry_channel_layout_hash()))
 		return FERRY_E_VERSION;
-	/* Who attaches in this process has found the hub in this very call. */
+	/* An endpoint in this process has found the hub by name in this very
+	 * call. */
 	if (hello || (attach && !asker->remote))
 		return 0;
-	/* Epochs and ids begin anew with each hub. */
+	/* Epochs and ids begin anew with each hub, so those of another hub do
+	 * not count. */
 	return req->incarnation == hub->incarnation ? 0 : FERRY_E_HUB_GONE;
 }
 
@@ -203,9 +205,9 @@ hub_unpublish(struct ferry_hub *hub)
 	pthread_mutex_unlock(&hubs_lock);
 }
 
-/* Use a hub, without hubs_lock, which is held: a call may take long, and
- * only its own hub's other callers should wait for it. Until unuse() the hub
- * stays in the list. */
+/* Use a hub, and release hubs_lock, which is held. A call may take long, and
+ * callers of other hubs shall not wait for it. The hub stays in the list until
+ * unuse(). */
 static void
 use(struct ferry_hub *hub)
 {
@@ -213,7 +215,7 @@ use(struct ferry_hub *hub)
 	pthread_mutex_unlock(&hubs_lock);
 }
 
-/* hubs_lock is held again. */
+/* End the use of a hub. hubs_lock is held again. */
 static void
 unuse(struct ferry_hub *hub)
 {

@@ -4,8 +4,9 @@
 
 /*
  * Requests of endpoints to their hub. In the hub's process they are function
- * calls; from another one each travels over a connection of its own to the
- * hub's socket (hub_socket.h, endpoint_line.h): the same structures either way.
+ * calls. From another process each request travels over a connection of its own
+ * to the hub's socket (hub_socket.h, endpoint_line.h). The structures are the
+ * same in both cases.
  */
 
 #include <stdbool.h>
@@ -23,89 +24,91 @@ enum hub_op {
 	HUB_OP_CANCEL,
 	/* Carry out the jobs of a producer's end that is about to close. */
 	HUB_OP_FINISH,
-	/* Memory for the endpoint, and back. */
+	/* Get memory for the endpoint, and give it back. */
 	HUB_OP_ALLOC,
 	HUB_OP_FREE,
-	/* Memory of the hub's process that is not of DPDK, of an endpoint in
-	 * it, and back. */
+	/* Register memory that DPDK did not allocate, for an endpoint in the
+	 * hub's process, and undo that. */
 	HUB_OP_REGISTER,
 	HUB_OP_UNREGISTER,
-	/* Before ATTACH: a pidfd of the hub's process, so that nothing has to
-	 * be undone if the requester has no descriptor for it. */
+	/* Sent before ATTACH: get a pidfd of the hub's process. If the
+	 * requester has no descriptor left for it, nothing has to be undone. */
 	HUB_OP_HELLO,
-	/* See to it that the channel says who serves it, and how far its jobs
-	 * are done: its producer has waited in vain. */
+	/* Have the channel say which server it has, and how far its jobs are
+	 * done, because its producer has waited in vain. */
 	HUB_OP_SERVER,
 	HUB_OP_LAST = HUB_OP_SERVER,
 };
 
 struct hub_request {
 	uint32_t op;
-	/* Of the requester's build; compared at HELLO and ATTACH. */
+	/* Version and layout of the requester's build; compared at HELLO and
+	 * ATTACH. */
 	uint32_t version;
 	uint32_t layout;
-	/* The hub that is meant, and no later one of the same name. Not used by
-	 * HELLO, nor by ATTACH in the hub's process. */
+	/* The hub that is meant, because a later hub may have the same name.
+	 * Not used by HELLO, nor by ATTACH in the hub's process. */
 	uint64_t incarnation;
 	/* The requester; not used by ATTACH. */
 	uint32_t endpoint;
 	uint32_t epoch;
 	/* OPEN, CLOSE, CANCEL: enum hub_role. */
 	uint32_t role;
-	/* OPEN: not 0: a producer with lanes of its own. */
+	/* OPEN: not 0 for a producer with lanes of its own. */
 	uint32_t alone;
-	/* CLOSE, CANCEL, FINISH, SERVER: the channel. LIST: list the one after
-	 * it. */
+	/* CLOSE, CANCEL, FINISH, SERVER: the channel. LIST: list the channel
+	 * after this one. */
 	uint64_t id;
-	/* FREE, REGISTER, UNREGISTER: where. All and ALLOC but FREE: bytes. */
+	/* addr: FREE, REGISTER, UNREGISTER. size: ALLOC, REGISTER, UNREGISTER,
+	 * in bytes. */
 	uint64_t addr;
 	uint64_t size;
 	struct ferry_channel_config config;
-	/* ATTACH: of the endpoint. OPEN: of the channel. */
+	/* ATTACH: name of the endpoint. OPEN: name of the channel. */
 	char name[FERRY_NAME_MAX];
 };
 
 struct hub_reply {
 	/* 0, or what the public call returns. */
 	int32_t result;
-	/* HELLO, ATTACH: the hub. */
+	/* HELLO, ATTACH: which hub it is. */
 	uint64_t incarnation;
 	uint32_t endpoint;
 	uint32_t epoch;
-	/* ATTACH: the registry. OPEN: the channel. ALLOC: the memory. Same
-	 * address everywhere. */
+	/* ATTACH: the registry. OPEN: the channel. ALLOC: the memory. Every
+	 * process has it at the same address. */
 	uint64_t addr;
 	uint64_t size;
-	/* OPEN: the channel's. */
+	/* OPEN: the channel's id. */
 	uint64_t id;
 	/* OPEN: the channel's number on the boards. */
 	uint32_t number;
-	/* LIST. */
+	/* LIST: the number of all channels, and one of them. */
 	uint32_t total;
 	struct ferry_hub_channel entry;
 };
 
-/* Who asks. */
+/* The process that asks. */
 struct hub_asker {
-	/* In another process than the hub's. */
+	/* The asking process is not the hub's process. */
 	bool remote;
-	/* Its process, as the kernel says; 0: the hub's pid namespace does not
-	 * show it. */
+	/* The pid of the asking process, as the kernel says; 0: the hub's pid
+	 * namespace does not show it. */
 	int32_t pid;
-	/* ATTACH: that of a remote process, or -1. The hub takes it over if the
-	 * result is 0. */
+	/* ATTACH: a pidfd of a remote process, or -1. The hub takes it over if
+	 * the result is 0. */
 	int pidfd;
 };
 
-/* Whether a request makes something that its asker must learn of to use. */
+/* Whether a request makes something that its asker must learn of to use it. */
 static inline bool
 hub_op_makes(uint32_t op)
 {
 	return op == HUB_OP_ATTACH || op == HUB_OP_OPEN || op == HUB_OP_ALLOC;
 }
 
-/* Whether a request gives something back, that is lost if the hub is not
- * told. */
+/* Whether a request gives something back. If the hub is not told, that is
+ * lost. */
 static inline bool
 hub_op_gives(uint32_t op)
 {
@@ -113,12 +116,12 @@ hub_op_gives(uint32_t op)
 		op == HUB_OP_CANCEL || op == HUB_OP_FREE;
 }
 
-/* Whether a request can be meant as it is, for this hub and in this version: 0,
- * or what the reply says. */
+/* Whether a request is possible, for this hub and in this version: 0, or the
+ * result for the reply. */
 int hub_check(const struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_asker *asker);
 
-/* Check and carry out a request. Nothing in it is believed. */
+/* Check and carry out a request. Everything in it is checked. */
 void hub_serve(struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_asker *asker, struct hub_reply *rep);
 
@@ -127,19 +130,20 @@ void hub_undo(struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_reply *rep);
 
 /*
- * What follows takes a lock, which a thread that is not in a forked process may
- * hold there. So it is called in the process that started EAL only, which
- * ferry_eal_adopt() or hub_line_check() has found out.
+ * The functions below take a lock. In a forked process a thread that does not
+ * exist there may hold it. Therefore only the process that started EAL calls
+ * them. ferry_eal_adopt() or hub_line_check() has checked that it is this
+ * process.
  */
 
-/* Make the hub known in this process and to secondaries, and undo that,
- * which waits for calls of this process that use it. */
+/* Make the hub known in this process and to secondaries. hub_unpublish() undoes
+ * that, and waits for calls of this process that use the hub. */
 int hub_publish(struct ferry_hub *hub);
 void hub_unpublish(struct ferry_hub *hub);
 
-/* Call fn for every hub of this process, or for the one of that name. The
- * hub does not go away meanwhile, others may. Returns how many calls there
- * were. */
+/* Call fn for every hub of this process, or for the hub of that name. The hub
+ * does not go away during the call, other hubs may. Returns how many calls
+ * there were. */
 unsigned int hub_each(const char *name,
 		void (*fn)(struct ferry_hub *hub, void *arg), void *arg);
 

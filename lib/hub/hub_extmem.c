@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Memory of the hub's process that is not of DPDK and that endpoints in it
- * registered. EAL and the devices know a stretch once, whoever registers it.
+ * Memory that endpoints in the hub's process registered and that DPDK did not
+ * allocate. EAL and the devices know each stretch once, even if several
+ * endpoints register it.
  */
 
 #include <errno.h>
@@ -18,14 +19,15 @@
 #include "ferry_reach.h"
 #include "hub_private.h"
 
-/* EAL's books are by pages of this size, whatever the memory's own is. */
+/* The page size that EAL is told, whatever the memory's own pages are. */
 #define PAGE UINT64_C(4096)
 
-/* Buses whose devices may need a mapping; those of others take addresses as
- * they are. */
+/* Buses whose devices may need a mapping. Devices of other buses take the
+ * process's addresses. */
 static const char *const buses[] = { "bus=pci", "bus=vdev" };
 
-/* Whether the process has DMA channels of a device; they are named after it. */
+/* Whether the process has DMA channels of a device. Their names begin with the
+ * device's. */
 static bool
 device_copies(const struct rte_device *dev)
 {
@@ -43,12 +45,12 @@ device_copies(const struct rte_device *dev)
 static int
 device_map(struct rte_device *dev, void *mem, uint64_t size, bool map)
 {
-	/* Addresses of devices are those of the process. */
+	/* A device uses the process's addresses. */
 	const uint64_t iova = (uintptr_t)mem;
 	int ret = map ? rte_dev_dma_map(dev, mem, iova, size) :
 		rte_dev_dma_unmap(dev, mem, iova, size);
 
-	/* ENOTSUP: it takes addresses as they are. */
+	/* ENOTSUP: the device needs no mapping. */
 	return ret == 0 || rte_errno == ENOTSUP ? 0 : -rte_errno;
 }
 
@@ -61,8 +63,8 @@ devices_map(void *mem, uint64_t size, bool map)
 	int ret = 0, result = 0;
 	uint32_t i;
 
-	/* Without an IOMMU there is nothing to map; devices that need physical
-	 * addresses find them page by page. */
+	/* Without an IOMMU there is nothing to map. Devices that need physical
+	 * addresses look each page up. */
 	if (rte_eal_iova_mode() != RTE_IOVA_VA || rte_dma_count_avail() == 0)
 		return 0;
 	for (i = 0; i < RTE_DIM(buses); i++) {
@@ -76,7 +78,7 @@ devices_map(void *mem, uint64_t size, bool map)
 	return result;
 }
 
-/* 1: EAL knows some of a range. */
+/* 1 if EAL knows some of a range. For rte_memseg_list_walk_thread_unsafe(). */
 static int
 is_known(const struct rte_memseg_list *msl, void *arg)
 {
@@ -86,7 +88,7 @@ is_known(const struct rte_memseg_list *msl, void *arg)
 	return base < r->addr + r->size && r->addr < base + msl->len;
 }
 
-/* Make a stretch known: 0 or negative. */
+/* Make a range known to EAL and to devices: 0 or negative. */
 static int
 range_make(struct hub_range *r)
 {
@@ -94,11 +96,12 @@ range_make(struct hub_range *r)
 	struct ferry_reach_view view = { 0 };
 	int ret;
 
-	/* What the application registered with EAL, it maps, too. */
+	/* Memory that the application registered with EAL is the application's
+	 * to map. */
 	r->known = ferry_reach(&view, r->addr, r->size) == FERRY_REACH_HERE;
 	if (r->known)
 		return 0;
-	/* EAL would not notice. */
+	/* EAL itself would not notice that the range overlaps another. */
 	if (rte_memseg_list_walk_thread_unsafe(is_known, r) != 0)
 		return -EEXIST;
 	if (rte_extmem_register(mem, r->size, NULL, 0, PAGE) != 0)
@@ -122,7 +125,7 @@ range_undo(const struct hub_range *r)
 	rte_extmem_unregister(mem, r->size);
 }
 
-/* The range that has all of a stretch; or NULL. */
+/* The range that contains all of a stretch; or NULL. */
 static struct hub_range *
 range_find(struct ferry_hub *hub, uint64_t addr, uint64_t size)
 {

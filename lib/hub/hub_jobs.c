@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Jobs that no engine has: what a producer posted is carried out by the hub if
- * the producer has died.
+ * Jobs that no engine has: if a producer has died, the hub carries out what the
+ * producer posted.
  */
 
 #include "ferry_server.h"
 #include "hub_private.h"
 
-/* The hub itself as a channel's server: no board has this number. */
+/* The server word that names the hub itself: no board has this number. */
 #define SERVER_HUB (FERRY_SERVER_ENGINE + FERRY_ENGINES_MAX)
 
-/* Each engine has a thread of its own: what is found is not remembered. */
+/* Looks memory up anew in each call, because each engine has its own thread and
+ * a view belongs to one thread. */
 static enum ferry_reach
 hub_reach(void *arg, const void *mem, uint64_t len)
 {
@@ -46,8 +47,8 @@ jobs_of(struct ferry_hub *hub, struct hub_channel *c)
 }
 
 /*
- * Carry out the jobs in a channel's ring, as the server the hub says it is. Not
- * more than there can be, if the producer goes on posting.
+ * Carry out the jobs in a channel's ring. The server word names the hub. If the
+ * producer goes on posting, stop after as many jobs as there were.
  */
 static void
 jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
@@ -56,7 +57,7 @@ jobs_finish(struct ferry_hub *hub, struct hub_channel *c)
 	struct ferry_server server;
 	struct ferry_copier copier;
 
-	/* The only channel of a server for this alone. */
+	/* The server below has this channel alone. */
 	serve.number = 0;
 
 	if (ferry_copier_init(&copier, ferry_copy_cpu(), SOCKET_ID_ANY) != 0)
@@ -80,7 +81,7 @@ jobs_any(const struct hub_channel *c)
 		__atomic_load_n(&jobs->cons.tail, __ATOMIC_RELAXED);
 }
 
-/* Carry out those that there are, with the word to say so. */
+/* Carry out the jobs in the ring. The server word names the hub until then. */
 static void
 jobs_serve(struct ferry_hub *hub, struct hub_channel *c)
 {
@@ -96,8 +97,8 @@ jobs_left(struct ferry_hub *hub, struct hub_channel *c)
 
 	/* O */
 	__atomic_store_n(server_word(c), FERRY_SERVER_NONE, __ATOMIC_RELEASE);
-	/* A producer that posted before it could see that has no reason to
-	 * look again. */
+	/* A producer that posted before it could see that does not look
+	 * again. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (jobs_any(c) && __atomic_compare_exchange_n(server_word(c), &none,
 			SERVER_HUB, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -107,7 +108,8 @@ jobs_left(struct ferry_hub *hub, struct hub_channel *c)
 void
 jobs_orphaned(struct ferry_hub *hub, struct hub_channel *c)
 {
-	/* Whatever the dead producer left in the word: it is the hub's now. */
+	/* The dead producer may have left any value there: the hub sets the
+	 * word. */
 	__atomic_store_n(server_word(c), jobs_any(c) ? SERVER_HUB :
 			FERRY_SERVER_NONE, __ATOMIC_RELAXED);
 	if (jobs_any(c))
@@ -119,8 +121,8 @@ jobs_unserved(struct hub_channel *c)
 {
 	uint32_t was = __atomic_load_n(server_word(c), __ATOMIC_RELAXED);
 
-	/* Then another process has written that there is an engine. From now on
-	 * the producer carries out its jobs itself. */
+	/* There is no engine, so another process has written that there is one.
+	 * From now on the producer carries out its jobs itself. */
 	if (was >= FERRY_SERVER_ENGINE)
 		__atomic_compare_exchange_n(server_word(c), &was,
 				FERRY_SERVER_NONE, false, __ATOMIC_RELEASE,

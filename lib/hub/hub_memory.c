@@ -9,11 +9,12 @@
  *       │                      v                                           │
  *       │                    limbo ────memory_sweep()──────────────────────┘
  *
- * Who may copy into or out of an ended endpoint's memory: the other end of one
- * of its channels, as long as it has claims in a bulk message (ferry_claim.h);
- * the engine, likewise; a device that cannot be stopped, for ever. When an end
- * ends, the hub ends its messages first. From then on no new claim leads to a
- * copy, so claims that are once seen to be gone are gone for good.
+ * Three parties may copy into or out of an ended endpoint's memory: the other
+ * end of one of its channels, as long as it has claims in a bulk message
+ * (ferry_claim.h); the engine, likewise; a device that cannot be stopped, for
+ * ever. When an end ends, the hub ends its messages first. From then on no new
+ * claim leads to a copy. So claims that are once seen to be gone are gone for
+ * good.
  */
 
 #include <errno.h>
@@ -33,7 +34,8 @@ claims_any(const struct hub_channel *c, uint8_t party)
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
 		const struct ferry_bulk_block *b = &c->blocks[i];
 
-		/* All units: how many there are is not believed. */
+		/* Look at all units, because n_units in the block may be
+		 * false. */
 		if (__atomic_load_n(&b->gen, __ATOMIC_RELAXED) != 0 &&
 				ferry_claim_any(b, FERRY_BULK_UNITS, party))
 			return true;
@@ -41,8 +43,8 @@ claims_any(const struct hub_channel *c, uint8_t party)
 	return false;
 }
 
-/* Whether the producer may begin to copy to a buffer that its dead consumer
- * had lent, as if it had not been seen yet. */
+/* Whether the producer has taken a buffer that its dead consumer had lent. It
+ * may begin to copy there although no claim of it has been seen yet. */
 static bool
 grants_taken(const struct hub_channel *c)
 {
@@ -55,8 +57,8 @@ grants_taken(const struct hub_channel *c)
 	return false;
 }
 
-/* Whether anybody may still copy for an end that has ended. The channel is
- * there as long as the other end is open. */
+/* Whether another party may still copy for an end that has ended. The channel
+ * exists as long as the other end is open. */
 static bool
 end_in_use(const struct hub_channel *c, enum hub_role role)
 {
@@ -66,7 +68,7 @@ end_in_use(const struct hub_channel *c, enum hub_role role)
 		claims_any(c, FERRY_UNIT_TX) || grants_taken(c);
 }
 
-/* Whether somebody may copy into or out of an endpoint's memory beside it. */
+/* Whether another party may copy into or out of an endpoint's memory. */
 static bool
 memory_in_use(const struct ferry_hub *hub, uint32_t epoch)
 {
@@ -91,7 +93,7 @@ piece_free(struct ferry_hub *hub, struct hub_piece *p)
 	free(p);
 }
 
-/* An endpoint has given a piece up; it is in no list. */
+/* Take a piece that an endpoint has given up. The piece is in no list. */
 static void
 piece_give(struct ferry_hub *hub, struct hub_piece *p, bool lost)
 {
@@ -113,8 +115,9 @@ memory_bulk_end(struct hub_channel *c, enum hub_role role, int why)
 {
 	uint32_t i, gen, state;
 
-	/* Before the messages: one taken before that has begun by then, or is
-	 * seen in grants_taken(). */
+	/* Withdraw the grants before the messages end. If the producer took a
+	 * grant before, either its message has begun by then and is ended
+	 * below, or grants_taken() sees the grant. */
 	for (i = 0; i < FERRY_BULK_BLOCKS && role == HUB_RX; i++) {
 		state = FERRY_GRANT_OFFERED;
 		__atomic_compare_exchange_n(&c->grants[i].state, &state,
@@ -123,8 +126,9 @@ memory_bulk_end(struct hub_channel *c, enum hub_role role, int why)
 	}
 	for (i = 0; i < FERRY_BULK_BLOCKS; i++) {
 		gen = __atomic_load_n(&c->blocks[i].gen, __ATOMIC_RELAXED);
-		/* Also what is whole: that is told by its units alone. A block
-		 * that was never used has no message 0 to end. */
+		/* This does no harm to a complete message, because its units
+		 * alone say that it is complete. A block that was never used
+		 * has no message 0 to end. */
 		ferry_bulk_end(&c->blocks[i], gen, why);
 	}
 }
@@ -268,7 +272,7 @@ pieces_bytes(const struct hub_pieces *pieces)
 	const struct hub_piece *p;
 	uint64_t bytes = 0;
 
-	/* As the arena has them. */
+	/* Rounded up as the arena does. */
 	SLIST_FOREACH(p, pieces, next)
 		bytes += RTE_ALIGN_CEIL(p->size, (uint64_t)FERRY_ARENA_GRAIN);
 	return bytes;

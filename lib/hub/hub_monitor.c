@@ -9,8 +9,8 @@
 #include "ferry_compat.h"
 #include "hub_private.h"
 
-/* What epoll hands back: an endpoint and its epoch, which is never 0; or one of
- * these with 0. */
+/* What epoll returns: the endpoint in the upper half and its epoch, which is
+ * never 0, in the lower half; or an enum hub_event in the upper half and 0. */
 #define EVENT(e) ((uint64_t)(e) << 32)
 
 /* How often limbo is swept while there is anything in it: 100 ms. */
@@ -25,7 +25,7 @@ event_serve(struct ferry_hub *hub, uint32_t event)
 		hub_socket_ready(hub, event - HUB_EVENT_CONN);
 	} else if (event == HUB_EVENT_LISTENER) {
 		hub_socket_accept(hub);
-	/* Fails if it was set anew meanwhile. */
+	/* read() fails if the timer was set anew meanwhile. */
 	} else if (read(hub->timer, &ticks, sizeof(ticks)) > 0) {
 		hub_sweep(hub);
 	}
@@ -150,6 +150,7 @@ hub_monitor_watch(struct ferry_hub *hub, int pidfd, uint32_t endpoint,
 void
 hub_monitor_forget(struct ferry_hub *hub, int pidfd)
 {
-	/* Not left to close(): the peer's process may hold the same file. */
+	/* close() alone does not suffice: the peer's process may have the same
+	 * file open. */
 	epoll_ctl(hub->epoll, EPOLL_CTL_DEL, pidfd, NULL);
 }

@@ -34,7 +34,7 @@ hub_packet_send(int conn, const void *data, size_t len, int fd)
 	return sendmsg(conn, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Keep the first descriptor that came. */
+/* Keep the first descriptor that came, and close the others. */
 static void
 fds_take(struct msghdr *msg, struct hub_packet *p)
 {
@@ -59,7 +59,7 @@ fds_take(struct msghdr *msg, struct hub_packet *p)
 int
 hub_packet_take(int conn, void *data, size_t size, struct hub_packet *p)
 {
-	/* Room for more than may come, to see whether more came. */
+	/* Room for two descriptors, to see whether more than one came. */
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(2 * sizeof(int))];
@@ -80,7 +80,8 @@ hub_packet_take(int conn, void *data, size_t size, struct hub_packet *p)
 				MSG_CMSG_CLOEXEC);
 		if (p->len >= 0)
 			break;
-		/* Said once, before what came. */
+		/* The kernel reports a reset once, before the packets that
+		 * came. */
 		if (errno == ECONNRESET && !reset)
 			reset = true;
 		else if (errno != EINTR)

@@ -14,7 +14,7 @@ registry_read(struct registry_view *v, struct ferry_registry *r, uint64_t size)
 	if (r->version != FERRY_CHANNEL_VERSION ||
 			r->layout != ferry_channel_layout_hash())
 		return FERRY_E_VERSION;
-	/* What is checked is what is used. */
+	/* Read once, so that the values checked are the values used. */
 	v->bells = r->bells;
 	v->n_bells = __atomic_load_n(&r->n_bells, __ATOMIC_RELAXED);
 	v->boards.n = __atomic_load_n(&r->n_boards, __ATOMIC_RELAXED);

@@ -20,19 +20,20 @@
 struct ferry_registry {
 	/* FERRY_REGISTRY_MAGIC, stored last. */
 	uint64_t magic;
-	/* As of channels: one number says whether both sides fit. */
+	/* Version and layout as in a channel's head: endpoint and hub must
+	 * agree. */
 	uint32_t version;
 	uint32_t layout;
 	uint32_t n_bells;
-	/* Boards of engines: FERRY_ENGINES_MAX of them, board_size apart, each
-	 * with a bit for each of n_channels channels. */
+	/* Boards of engines: n_boards of them, board_size bytes apart. Each has
+	 * a bit for each of n_channels channels. */
 	uint32_t n_boards;
 	uint32_t n_channels;
 	uint64_t board_size;
 	uint64_t boards;
-	/* The hub's memory, which every process has from its attaching on: most
-	 * of what messages are copied from and to lies there, and to ask EAL
-	 * each time would take microseconds. */
+	/* The hub's memory, which every process has mapped since it attached.
+	 * Most copies are from and to it. The endpoint knows it from here,
+	 * because to ask EAL for each copy would take microseconds. */
 	uint64_t memory;
 	uint64_t memory_size;
 	struct ferry_bell bells[];
@@ -48,9 +49,9 @@ struct registry_view {
 };
 
 /*
- * Read a registry of which size bytes may be read: 0, FERRY_E_VERSION or
- * FERRY_E_CORRUPT. Whether the boards and the memory are mapped here is the
- * caller's to check: see endpoint_mapped().
+ * Read a registry, of which size bytes may be read: 0, FERRY_E_VERSION or
+ * FERRY_E_CORRUPT. The caller has to check whether the boards and the memory
+ * are mapped in this process: see endpoint_mapped().
  */
 int registry_read(struct registry_view *v, struct ferry_registry *r,
 		uint64_t size);

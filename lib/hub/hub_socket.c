@@ -23,15 +23,16 @@
 /* Clients that a stopped hub keeps waiting; the kernel's net.core.somaxconn
  * may lower it. */
 #define BACKLOG 4096
-/* So many are accepted before the monitor looks after deaths again. */
+/* Clients accepted before the monitor looks after deaths again. */
 #define ACCEPTS 16
 /* A client that sends nothing for so long is dropped: 10 s. */
 #define IDLE_NS UINT64_C(10000000000)
-/* ... and so long if its descriptor is needed: 100 ms. */
+/* The same if the hub needs the client's descriptor: 100 ms. */
 #define IDLE_SHORT_NS UINT64_C(100000000)
 /* How often to say that descriptors run out: 10 s. */
 #define TELL_NS UINT64_C(10000000000)
-/* How often to look while there is something to look after: ms. */
+/* How often the monitor looks while a client, a descriptor or a sweep is
+ * awaited, in ms. */
 #define TICK_MS 100
 
 void
@@ -45,7 +46,7 @@ hub_socket_init(struct hub_socket *s)
 		s->conns[i].fd = -1;
 }
 
-/* Whether somebody listens at a socket file: 0; -ECONNREFUSED if its process
+/* Whether a process listens at a socket file: 0; -ECONNREFUSED if that process
  * has ended; or another negative errno. */
 static int
 probe(int type, int dir, const char *prefix, const char *name)
@@ -64,9 +65,9 @@ probe(int type, int dir, const char *prefix, const char *name)
 }
 
 /*
- * Listen at the hub's name. The socket is made under another one and renamed
- * when it listens, so that a client finds either none or one that does; the
- * file of a hub that was killed is replaced by that.
+ * Listen at the hub's name. The socket is made under another name. It is
+ * renamed when it listens, so that a client finds either no socket or one that
+ * listens. The rename replaces the file of a hub that was killed.
  */
 static int
 listen_at(struct hub_socket *s, const char *hub)
@@ -77,7 +78,7 @@ listen_at(struct hub_socket *s, const char *hub)
 	int ret;
 
 	ret = probe(SOCK_SEQPACKET, s->dir, HUB_SOCKET_NAME, hub);
-	/* EAGAIN: it is alive, and has many clients waiting. */
+	/* EAGAIN: that hub is alive, and has many clients waiting. */
 	if (ret == 0 || ret == -EAGAIN)
 		return -EEXIST;
 	if (ret != -ECONNREFUSED && ret != -ENOENT)
@@ -88,7 +89,8 @@ listen_at(struct hub_socket *s, const char *hub)
 	unlinkat(s->dir, made, 0);
 	s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
 			SOCK_NONBLOCK, 0);
-	/* The file gets its mode when it is made. */
+	/* The mode is set before bind() makes the file, so that the file never
+	 * has another. */
 	if (s->listener < 0 || fchmod(s->listener, S_IRUSR | S_IWUSR) != 0 ||
 			bind(s->listener, (struct sockaddr *)&sa,
 				sizeof(sa)) != 0)
@@ -137,7 +139,7 @@ hub_socket_open(struct ferry_hub *hub)
 		return errno == ENOENT ? 0 : -errno;
 	s->self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	error = s->self < 0 ? errno : 0;
-	/* What is lacking now may be there the next time. */
+	/* A shortage may be over the next time, so the call fails. */
 	if (ferry_is_shortage(-error))
 		ret = -error;
 	else
@@ -178,7 +180,8 @@ hub_socket_close(struct ferry_hub *hub)
 	hub_socket_init(s);
 }
 
-/* Whether the process at the other end may ask; its pid, as the kernel says. */
+/* Whether the process at the other end may ask. *pid: its pid, as the kernel
+ * says. */
 static int
 peer_check(int conn, int32_t *pid)
 {
@@ -210,7 +213,7 @@ is_gone(int conn)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* Say that descriptors run out, but not each time. */
+/* Log that descriptors run out, but not each time. */
 static void
 tell_short(struct ferry_hub *hub)
 {
@@ -226,21 +229,24 @@ tell_short(struct ferry_hub *hub)
 }
 
 /*
- * Whether a fd is a pidfd. Which process it stands for is its owner's affair:
- * with another one's, its own death would not be noticed.
+ * Whether a fd is a pidfd. The hub does not check which process it stands for:
+ * if an endpoint sends another process's pidfd, the hub does not notice the
+ * endpoint's own death.
  */
 static bool
 is_pidfd(int fd)
 {
 	siginfo_t info;
 
-	/* Of a process that is no child it says ECHILD, of no process EBADF. It
-	 * takes nothing from who waits for a child. */
+	/* waitid() fails with ECHILD for a process that is no child, and with
+	 * EBADF for a fd that is no pidfd. WNOWAIT leaves a child's status to a
+	 * thread that waits for it. */
 	return waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) ==
 		0 || errno != EBADF;
 }
 
-/* What the reply to a request is, but for what hub_serve() does. */
+/* The checks of a request that only the socket can make, and those of
+ * hub_check(). Returns the result for the reply. */
 static int
 request_check(struct ferry_hub *hub, const struct hub_request *req,
 		const struct hub_packet *p, int conn, struct hub_asker *asker)
@@ -281,8 +287,9 @@ request_serve(struct ferry_hub *hub, int conn, const struct hub_request *req,
 	if (ret != 0) {
 		rep.result = ret;
 	} else if (hub_op_makes(req->op) && is_gone(conn)) {
-		/* What is made now would be nobody's. What gives something
-		 * back is done, whether or not anybody waits. */
+		/* The client has gone, and what is made now would have no
+		 * owner. A request that gives something back is carried out
+		 * whether or not the client waits. */
 		rep.result = -ETIMEDOUT;
 	} else {
 		hub_serve(hub, req, &asker, &rep);
@@ -297,21 +304,22 @@ request_serve(struct ferry_hub *hub, int conn, const struct hub_request *req,
 		hub_undo(hub, req, &rep);
 }
 
-/* Answer a connection's request and end it: false if none came yet. watched:
- * the monitor waits for one. */
+/* Answer a connection's request and end the connection. False if no request has
+ * come yet. watched: the monitor watches the connection. */
 static bool
 conn_serve(struct ferry_hub *hub, int conn, bool watched)
 {
 	struct hub_request req = { 0 };
 	struct hub_packet p;
 
-	/* After any other error nothing comes any more. */
+	/* After any other error no request comes any more. */
 	if (hub_packet_take(conn, &req, sizeof(req), &p) == -EAGAIN)
 		return false;
-	/* Not left to close(): a forked child may have the same file open. */
+	/* close() alone does not suffice: a forked child may have the same file
+	 * open. */
 	if (watched)
 		hub_monitor_forget(hub, conn);
-	/* 0: it is closed, or the packet is empty. */
+	/* 0: the client has closed it, or the packet is empty. */
 	if (p.len > 0)
 		request_serve(hub, conn, &req, &p);
 	else if (p.fd >= 0)
@@ -323,7 +331,7 @@ conn_serve(struct ferry_hub *hub, int conn, bool watched)
 static void
 conn_drop(struct ferry_hub *hub, struct hub_conn *c)
 {
-	/* Its request may have come in this moment. */
+	/* The client's request may have come at this moment. */
 	if (!conn_serve(hub, c->fd, true)) {
 		hub_monitor_forget(hub, c->fd);
 		close(c->fd);
@@ -331,7 +339,7 @@ conn_drop(struct ferry_hub *hub, struct hub_conn *c)
 	c->fd = -1;
 }
 
-/* The one that has been silent for longest; or NULL. */
+/* The client that has been silent for longest; or NULL. */
 static struct hub_conn *
 conn_oldest(struct hub_socket *s)
 {
@@ -345,7 +353,7 @@ conn_oldest(struct hub_socket *s)
 	return oldest;
 }
 
-/* A client connected. Mostly its request is there, too. */
+/* A client connected. In most cases its request has come, too. */
 static void
 conn_begin(struct ferry_hub *hub, int fd)
 {
@@ -369,7 +377,7 @@ conn_begin(struct ferry_hub *hub, int fd)
 		conn_drop(hub, c);
 }
 
-/* Leave the listener alone for a while. */
+/* Do not watch the listener for a while. */
 static void
 listener_pause(struct ferry_hub *hub)
 {
@@ -388,7 +396,7 @@ listener_resume(struct ferry_hub *hub)
 	hub_monitor_set(hub, s->listener, HUB_EVENT_LISTENER, true);
 }
 
-/* Accept where there is no descriptor. */
+/* Accept a client when no descriptor is left: free one first. */
 static int
 accept_short(struct ferry_hub *hub)
 {
@@ -428,7 +436,8 @@ hub_socket_accept(struct ferry_hub *hub)
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
-			/* They wait, and are accepted when there is one. */
+			/* The clients wait, and are accepted when there is a
+			 * descriptor again. */
 			listener_pause(hub);
 			return;
 		}
@@ -445,9 +454,10 @@ hub_socket_ready(struct ferry_hub *hub, uint32_t conn)
 }
 
 /*
- * Remove the sockets that EAL made for secondaries that were killed. A file at
- * which nobody listens has no process, whatever number is in its name. Returns
- * false if it has to be done again, because something was lacking.
+ * Remove the sockets that EAL made for secondaries that were killed. If no
+ * process listens at a socket's file, the file is left over, whatever number is
+ * in its name. Returns false if the sweep has to be repeated, because a
+ * descriptor or memory was lacking.
  */
 static bool
 sweep(struct hub_socket *s)

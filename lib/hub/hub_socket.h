@@ -5,12 +5,13 @@
 /*
  * The hub's control socket: a SOCK_SEQPACKET socket in EAL's runtime directory,
  * named after the hub. An endpoint of another process connects for each
- * request: one packet there, one back, and the connection ends. So a request
- * that was given up needs no number and no time: the hub cannot send its reply,
- * which tells the hub to undo it.
+ * request: the endpoint sends one packet, the hub sends one back, and the
+ * connection ends. If an endpoint gives a request up, the hub cannot send its
+ * reply. The hub then undoes the request. So a request needs no number and no
+ * time.
  *
- * All of this but open and close runs on the hub's monitor thread, and nothing
- * in it waits for a client.
+ * The hub's monitor thread runs all of this except open and close. Nothing in
+ * it waits for a client.
  */
 
 #include <assert.h>
@@ -25,8 +26,8 @@
 
 struct ferry_hub;
 
-/* Clients that have connected and not yet sent. More than so many at once are
- * not usual: a client sends at once. */
+/* Clients that have connected and not yet sent. More at the same time are not
+ * usual, because a client sends at once. */
 #define HUB_CONNS 64
 
 struct hub_conn {
@@ -41,16 +42,17 @@ struct hub_socket {
 	 * without shared files, and so without secondaries. */
 	int dir;
 	int listener;
-	/* Given up to accept a client where there is no other descriptor. */
+	/* A descriptor to close when a client is to be accepted and none is
+	 * left. */
 	int reserve;
 	/* A pidfd of this process, for endpoints; -1: the kernel gives none. */
 	int self;
-	/* Since when nobody can be accepted, or 0; when this was last said:
-	 * CLOCK_MONOTONIC in ns. */
+	/* Since when the hub can accept no client, or 0; when the log last said
+	 * so: CLOCK_MONOTONIC in ns. */
 	uint64_t paused;
 	uint64_t told;
-	/* A process ended, or came: look for sockets of the dead. If that could
-	 * not be done, since when: CLOCK_MONOTONIC in ns, or 0. */
+	/* A process ended or attached: remove sockets of dead processes. swept:
+	 * since when that could not be done, CLOCK_MONOTONIC in ns, or 0. */
 	bool sweep;
 	uint64_t swept;
 	struct hub_conn conns[HUB_CONNS];
@@ -58,12 +60,12 @@ struct hub_socket {
 
 /* File names in the runtime directory. */
 #define HUB_SOCKET_NAME "ferry_ctl."
-/* While it is being made. */
+/* Its name until it listens. */
 #define HUB_SOCKET_NEW "ferry_new."
 
 /*
- * The address of a socket file in a directory that is open. A path through the
- * descriptor fits, however long that of the directory is.
+ * The address of a socket file in a directory that is open. It leads through
+ * the descriptor, because the directory's own path may be too long for it.
  */
 static inline void
 hub_sockaddr(struct sockaddr_un *sa, int dir, const char *prefix,
@@ -79,18 +81,18 @@ static_assert(sizeof("/proc/self/fd/2147483647/") + sizeof(HUB_SOCKET_NAME) +
 	FERRY_NAME_MAX < sizeof(((struct sockaddr_un *)0)->sun_path),
 	"socket path");
 
-/* No socket, no descriptors. */
+/* Set all descriptors to none. */
 void hub_socket_init(struct hub_socket *s);
 /* Make the socket and listen: 0; -EEXIST if another process has a hub of that
  * name here; or another negative errno. */
 int hub_socket_open(struct ferry_hub *hub);
 void hub_socket_close(struct ferry_hub *hub);
 
-/* Somebody wants to connect. */
+/* A client wants to connect. */
 void hub_socket_accept(struct ferry_hub *hub);
-/* Something came on a connection that was accepted before. */
+/* A packet came on a connection that was accepted before. */
 void hub_socket_ready(struct ferry_hub *hub, uint32_t conn);
-/* After each round of the monitor: what is due. */
+/* Do what is due. Called after each round of the monitor. */
 void hub_socket_tick(struct ferry_hub *hub);
 /* How long the monitor may sleep, in ms, or -1. */
 int hub_socket_patience(const struct ferry_hub *hub);

@@ -32,7 +32,8 @@ shared_end(struct hub_channel *c, enum hub_role role)
 	return role == HUB_TX ? &c->shared->tx : &c->shared->rx;
 }
 
-/* Wake who has the end, if anyone. The hub's own books say who. */
+/* Wake the endpoint that has the end, if there is one. The hub's private memory
+ * says which. */
 static void
 end_shout(struct ferry_hub *hub, const struct hub_end *end)
 {
@@ -43,7 +44,8 @@ end_shout(struct ferry_hub *hub, const struct hub_end *end)
 static void
 channel_drop(struct ferry_hub *hub, struct hub_channel *c)
 {
-	/* Nobody has it any more; a stray pointer shall find no channel. */
+	/* No end has the channel any more. A stray pointer shall find no
+	 * channel. */
 	__atomic_store_n(&c->shared->magic, 0, __ATOMIC_RELAXED);
 	if (c->unsafe) {
 		memory_unsafe(hub, c);
@@ -58,7 +60,7 @@ channel_drop(struct ferry_hub *hub, struct hub_channel *c)
 
 /*
  * An end has ended, or is to be ABSENT again. The channel lives as long as the
- * other one is open.
+ * other end is open.
  */
 static void
 end_ended(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
@@ -72,7 +74,7 @@ end_ended(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
 }
 
 /*
- * Tell the other end of a channel that this one has ended, unless it said so
+ * Set the state of an end, for the other end to see, unless the end has set it
  * itself. Pairs with the acquire in ferry_end_result().
  */
 static void
@@ -97,8 +99,8 @@ tell_ended(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
 }
 
 /*
- * Neither the hub nor an engine copies for an end any more. died: what the dead
- * producer posted was promised.
+ * Have neither the hub nor an engine copy for an end any more. died: first
+ * carry out what the dead producer posted, because the posts were accepted.
  */
 static void
 end_quit(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
@@ -112,8 +114,8 @@ end_quit(struct ferry_hub *hub, struct hub_channel *c, enum hub_role role,
 }
 
 /*
- * Give up an endpoint and what it has. died: nobody closed its ends, so the
- * hub says so to those at the other ends.
+ * Give up an endpoint and what it has. died: the endpoint did not close its
+ * ends, so the hub tells the endpoints at the other ends.
  */
 static void
 endpoint_remove(struct ferry_hub *hub, uint32_t endpoint, bool died)
@@ -181,7 +183,8 @@ hub_attach(struct ferry_hub *hub, const char *name, int32_t pid, int pidfd,
 		ret = -EUSERS;
 	} else {
 		*endpoint = (uint32_t)(ep - hub->endpoints);
-		/* Never 0 nor UINT32_MAX, which the held tables use. */
+		/* Never 0 nor UINT32_MAX, because the held tables use these
+		 * values. */
 		*epoch = hub->last_epoch =
 			hub->last_epoch % (UINT32_MAX - 1) + 1;
 		if (pidfd >= 0)
@@ -194,7 +197,8 @@ hub_attach(struct ferry_hub *hub, const char *name, int32_t pid, int pidfd,
 		ep->pidfd = pidfd;
 		ep->epoch = *epoch;
 		strcpy(ep->name, name);
-		/* Its last owner may have died on it. */
+		/* The bell's last owner may have died while it used the
+		 * bell. */
 		ferry_bell_init(&hub->registry->bells[*endpoint]);
 		HUB_LOG(DEBUG, "%s: %s (pid %d) attached", hub->name, name,
 			pid);
@@ -239,8 +243,9 @@ hub_reap(struct ferry_hub *hub, uint32_t endpoint, uint32_t epoch)
 }
 
 /*
- * Who may be joined: the channel of that name whose other end is open or still
- * to come. One whose other end has ended is only being emptied.
+ * The channel that an endpoint may join: it has that name, and its other end is
+ * open or not yet opened. If the other end has ended, the channel is only being
+ * emptied.
  */
 static struct hub_channel *
 channel_find(struct ferry_hub *hub, const char *name, enum hub_role role)
@@ -272,7 +277,8 @@ channel_make(struct ferry_hub *hub, const char *name,
 
 	if (size == 0)
 		return -EINVAL;
-	/* What the arena takes, so that listed and free memory add up. */
+	/* Rounded up as the arena does, so that listed and free memory add
+	 * up. */
 	size = RTE_ALIGN_CEIL(size, (uint64_t)FERRY_ARENA_GRAIN);
 	for (i = 0; i < hub->max_channels && c == NULL; i++)
 		if (!hub->channels[i].used)
@@ -450,7 +456,8 @@ hub_list(struct ferry_hub *hub, uint64_t after,
 		entry->config = best->config;
 		list_end(hub, best, HUB_TX, &entry->tx);
 		list_end(hub, best, HUB_RX, &entry->rx);
-		/* A snapshot of a busy channel may not add up: then zeros. */
+		/* A snapshot of a busy channel may not add up: then report
+		 * zeros. */
 		if (ferry_channel_census(best->shared, &best->config,
 				best->ends[HUB_TX].state == FERRY_END_OPEN,
 				&entry->slots) != 0)

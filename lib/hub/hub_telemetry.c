@@ -63,21 +63,21 @@ tel_hub(const char *cmd, const char *params, struct rte_tel_data *d)
 }
 
 /*
- * Channels in one answer. An array holds 512, but the whole answer has only
- * 16 KiB (MAX_OUTPUT_LEN of lib/telemetry), and what does not fit there is left
- * out without a word: an entry is up to FERRY_NAME_MAX + 24 bytes long.
+ * Channels in one answer. An array holds 512. But the whole answer has only 16
+ * KiB (MAX_OUTPUT_LEN of lib/telemetry), and telemetry leaves out the rest
+ * without a word. An entry is up to FERRY_NAME_MAX + 24 bytes long.
  */
 #define CHANNELS_MAX 128
 
 struct channel_query {
 	char hub[FERRY_NAME_MAX];
-	/* 0: none was given. */
+	/* 0 if the parameters give no id. */
 	uint64_t id;
 	struct rte_tel_data *d;
 	bool found;
 };
 
-/* Take "HUB" or "HUB,ID" apart: 0 or -EINVAL. */
+/* Parse "HUB" or "HUB,ID": 0 or -EINVAL. */
 static int
 query_parse(struct channel_query *q, const char *params)
 {
@@ -107,7 +107,8 @@ add_channels(struct ferry_hub *hub, void *arg)
 	rte_tel_data_start_array(q->d, RTE_TEL_STRING_VAL);
 	for (n = 0; hub_list(hub, after, &entry, &total) == 0; n++) {
 		if (n == CHANNELS_MAX) {
-			/* No channel has such a name. */
+			/* No channel can have such a name, because of the
+			 * space. */
 			snprintf(text, sizeof(text), "more: /ferry/channels,"
 				"%s,%" PRIu64, q->hub, after);
 			rte_tel_data_add_array_string(q->d, text);
@@ -141,7 +142,7 @@ state_name(enum ferry_end_state state)
 		[FERRY_END_HUB_GONE] = "hub gone",
 	};
 
-	/* It comes out of shared memory. */
+	/* Checked, because the state comes out of shared memory. */
 	return (unsigned int)state < RTE_DIM(names) ? names[state] : "corrupt";
 }
 

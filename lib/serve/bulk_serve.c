@@ -6,12 +6,12 @@
 #include "bulk_end.h"
 #include "bulk_serve.h"
 
-/* Claims at once: of a device, which copies one while the next one waits; of a
- * core; and of all. */
+/* Claims at the same time: of a device, which copies one while the next one
+ * waits; of a core; and of all lanes together. */
 #define CLAIMS_DEVICE 2
 #define CLAIMS_CORE 1
 #define CLAIMS 32
-/* Jobs handed over at a time. */
+/* Jobs given to the copier at a time. */
 #define JOBS 16
 
 struct claim {
@@ -20,7 +20,7 @@ struct claim {
 	uint32_t block;
 	uint32_t first;
 	uint32_t n;
-	/* What is not handed over yet, and jobs of it that are. */
+	/* Bytes that the copier has not been given, and jobs that it has. */
 	uint64_t left;
 	uint32_t jobs;
 	struct bulk_cursor src;
@@ -30,9 +30,10 @@ struct claim {
 /* A message, as the server has read it. */
 struct served_msg {
 	struct bulk_view v;
-	/* Claims of it that are not done: v is not read anew. */
+	/* Claims of the message that are not done: while there are any, v is
+	 * not read again. */
 	uint32_t claims;
-	/* It can, and should, help with it; who else should. */
+	/* Whether the server can and should help; which parties should copy. */
 	bool useful;
 	uint32_t by;
 };
@@ -42,14 +43,14 @@ struct bulk_serve {
 	struct ferry_bulk_block *blocks;
 	struct ferry_bell *bells;
 	uint32_t n_bells;
-	/* The producer is in this process, and seals its sources with this
-	 * token; 0: it is not. */
+	/* The producer is in this process, and this token seals its sources; 0:
+	 * the producer is in another process. */
 	uint64_t key;
 	const struct ferry_channel_memory *memory;
-	/* Upper half of its cookies. */
+	/* The upper half of the cookies of this channel. */
 	uint64_t cookie;
 	uint32_t n_claims;
-	/* The block that is looked at first. */
+	/* The block that the server looks at first. */
 	uint32_t turn;
 	/* When units are examined next. */
 	uint64_t audit;
@@ -89,8 +90,8 @@ bulk_serve_claims(const struct bulk_serve *s)
 	return s != NULL ? s->n_claims : 0;
 }
 
-/* Whether the message in a block is one to help with; it is read if it is
- * new. */
+/* Whether the server should help with the message in a block. Reads the message
+ * if it is new. */
 static bool
 msg_useful(struct bulk_serve *s, uint32_t i)
 {
@@ -106,8 +107,8 @@ msg_useful(struct bulk_serve *s, uint32_t i)
 	m->by = __atomic_load_n(&block->by, __ATOMIC_RELAXED);
 	m->useful = (m->by & FERRY_BULK_ENGINE) != 0 &&
 		bulk_view_read(&m->v, block, gen, s->key) &&
-		/* Its consumer may be in another process: a private destination
-		 * counts as one without a seal. */
+		/* Key 0, because the consumer may be in another process: a
+		 * private destination is not followed. */
 		bulk_view_dst(&m->v, 0) &&
 		(m->v.dst.flags & FERRY_BULK_WINDOW) == 0 &&
 		bulk_side_follow(&m->v.src, s->memory, FERRY_REACH_HERE) &&
@@ -135,7 +136,7 @@ notify_ends(const struct bulk_serve *s)
 	ferry_end_notify(&s->shared->rx, s->bells, s->n_bells);
 }
 
-/* Nothing more is to be done for a claim: bytes that are copied by that. */
+/* A claim has no work left. Returns the bytes that are copied by it. */
 static uint64_t
 claim_end(struct bulk_serve *s, struct claim *c)
 {
@@ -143,8 +144,8 @@ claim_end(struct bulk_serve *s, struct claim *c)
 	uint64_t bytes = 0;
 
 	if (c->failed) {
-		/* While the units are its own: afterwards the block may be
-		 * another message's. */
+		/* End the message while the units are the server's, because the
+		 * block may be another message's afterwards. */
 		ferry_bulk_end(m->v.block, m->v.gen, -EIO);
 		ferry_claim_drop(m->v.block, FERRY_UNIT_SERVER, c->first, c->n);
 		notify_ends(s);
@@ -159,12 +160,12 @@ claim_end(struct bulk_serve *s, struct claim *c)
 	return bytes;
 }
 
-/* Hand over what is left of a claim: how many jobs. */
+/* Give the copier what is left of a claim. Returns how many jobs. */
 static unsigned int
 claim_submit(struct bulk_serve *s, struct claim *c, struct ferry_copier *copier)
 {
 	const enum ferry_mode mode = copier->nb_open > 1 ?
-		/* Devices copy, not the core that drives them. */
+		/* Devices are to copy, not the core that drives them. */
 		FERRY_MODE_EFFICIENCY : FERRY_MODE_THROUGHPUT;
 	struct ferry_copy_job jobs[JOBS];
 	unsigned int n = 0;
@@ -194,7 +195,8 @@ claim_submit(struct bulk_serve *s, struct claim *c, struct ferry_copier *copier)
 	return n;
 }
 
-/* Claim units of a message: jobs handed over; 0 if there is nothing. */
+/* Claim units of a message. Returns the jobs given to the copier plus 1; 0 if
+ * there was nothing to claim. */
 static unsigned int
 claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 {
@@ -202,15 +204,16 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 	struct served_msg *m = &s->msgs[i];
 	uint32_t first, n;
 
-	/* Its bit may have been set after its producer had cleared it. */
+	/* The message may be over: its bit may have been set after its producer
+	 * cleared it. */
 	if (c == NULL || ferry_bulk_over(m->v.block, m->v.gen) != 0)
 		return 0;
 	m->v.front = ferry_claim_front(m->v.block, m->v.n_units, m->v.front);
 	n = bulk_claim(&m->v, FERRY_UNIT_SERVER, m->by, m->v.n_units, &first);
 	if (n == 0)
 		return 0;
-	/* In this order: if over says nothing of this message since it speaks
-	 * of the next one, gen tells. */
+	/* over is read before gen. If over already speaks of the next message,
+	 * gen does, too. */
 	if (unlikely(!bulk_may_copy(s->shared, &m->v) ||
 			__atomic_load_n(&m->v.block->gen, __ATOMIC_ACQUIRE) !=
 			m->v.gen)) {
@@ -232,10 +235,10 @@ claim_new(struct bulk_serve *s, uint32_t i, struct ferry_copier *copier)
 }
 
 /*
- * Now and then: take back claims that bear the server's name and that it has
- * not made. Another process has written them, and the ends wait for what they
- * stand for. Those that are VOID are left: a server before this one may have
- * had to leave them to a device that cannot be stopped.
+ * Now and then: take back claims that are marked as the server's and that the
+ * server has not made. Another process has written them, and the ends would
+ * wait for these units. VOID claims stay: an earlier server may have had to
+ * leave them to a device that cannot be stopped.
  */
 static void
 audit(struct bulk_serve *s, uint32_t bits)
@@ -279,7 +282,8 @@ bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier, bool more)
 			work += claim_submit(s, &s->claims[i], copier);
 	if (bits != 0 && more)
 		audit(s, bits);
-	/* Every message gets its turn. */
+	/* Every message gets its turn, because each call begins one block
+	 * further. */
 	for (k = 0; k < FERRY_BULK_BLOCKS && bits != 0 && more; k++) {
 		i = (s->turn + k) % FERRY_BULK_BLOCKS;
 		if ((bits >> i & 1) == 0)
@@ -303,8 +307,8 @@ bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
 		return 0;
 	c->jobs--;
 	if (unlikely(status == FERRY_COPY_E_UNSAFE)) {
-		/* Its units stay the server's for ever, so that the consumer
-		 * does not believe that they are quiet; but they do not count,
+		/* The units stay claimed by the server for ever, so that the
+		 * consumer does not reuse its memory. They are VOID,
 		 * so that both ends are told. */
 		ferry_bulk_end(s->msgs[c->block].v.block,
 				s->msgs[c->block].v.gen, -EIO);
@@ -312,7 +316,8 @@ bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
 				c->first, c->n);
 		c->n = 0;
 		*unsafe = true;
-		/* Its other jobs may never come back. */
+		/* Notify now, because the claim's other jobs may never come
+		 * back. */
 		notify_ends(s);
 	}
 	c->failed |= status != FERRY_COPY_OK;

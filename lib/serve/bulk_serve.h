@@ -3,8 +3,8 @@
 #define BULK_SERVE_H
 
 /*
- * A server's part in the bulk messages of one channel: it claims units, gives
- * them to its copier, and marks them when that is done with them.
+ * A server's part in the bulk messages of one channel. The server claims units,
+ * gives them to its copier, and marks them when the copier is done with them.
  */
 
 #include "bulk_copy.h"
@@ -14,23 +14,23 @@
 
 struct bulk_serve;
 
-/* key: this process's token, if the producer is in it; else 0. memory: says who
- * reaches what is not private. */
+/* key: this process's token if the producer is in this process; otherwise 0.
+ * memory: says which processes reach memory that is not private. */
 struct bulk_serve *bulk_serve_make(struct ferry_channel_shared *shared,
 		struct ferry_bulk_block *blocks, struct ferry_bell *bells,
 		uint32_t n_bells, uint64_t key,
 		const struct ferry_channel_memory *memory, uint64_t cookie);
 void bulk_serve_free(struct bulk_serve *s);
 
-/* Hand over what is claimed and, if more is wanted, claim what there is for
- * devices, or for a core that has nothing else to do: 0 if there was
- * nothing. */
+/* Give the copier what is left of the claims. If more is set, claim units, too:
+ * for devices, or for a core that has nothing else to do. Returns 0 if there
+ * was nothing to do. */
 unsigned int bulk_serve_turn(struct bulk_serve *s, struct ferry_copier *copier,
 		bool more);
 
-/* A job has ended, with its cookie's lower half: bytes of messages that are
- * copied by that. *unsafe is set if their destination may be written for
- * ever. */
+/* The copier has ended a job with this lower half of its cookie. Returns the
+ * bytes of messages that are copied by that. Sets *unsafe if a device may write
+ * to their destination for ever. */
 uint64_t bulk_serve_done(struct bulk_serve *s, uint32_t cookie,
 		enum ferry_copy_status status, bool *unsafe);
 

@@ -10,16 +10,18 @@
 
 /* Jobs put into the ring at a time. */
 #define BURST 32
-/* One in so many copies of the calling thread is timed: 2 x 12 ns. */
+/* The calling thread times one in so many of its copies: 2 x 12 ns. */
 #define TIME_EVERY 8
 /* Bytes of finished jobs after which the server's speed is worked out. */
 #define RATE_BYTES (256 * 1024)
-/* So often in a row: then it is how this producer works. */
+/* After so many waits in a row the producer is taken to wait for each
+ * message. */
 #define WAITED_MIN 4
 /* Part of a new measurement in the moving average. */
 #define RATE_NEW 0.25
 /* How long a producer waits for an engine that does nothing before it asks the
- * hub: 100 ms, which is longer than most copies and shorter than patience. */
+ * hub: 100 ms. Most copies take less, and callers are ready to wait
+ * longer. */
 #define ASK_NS 1e8
 
 static void
@@ -36,14 +38,14 @@ to_ns(const struct ferry_post *p, uint64_t ticks)
 	return (uint64_t)((double)ticks * p->ns_per_tick);
 }
 
-/* Take a new value into a moving average; 0: there is none yet. */
+/* Take a new value into a moving average. A mean of 0 has no value yet. */
 static void
 average(double *mean, double value)
 {
 	*mean = *mean == 0 ? value : *mean + RATE_NEW * (value - *mean);
 }
 
-/* Whether somebody other than the calling core can copy for this end. */
+/* Whether a server or a device can copy for this end. */
 static bool
 can_offload(const struct ferry_tx *tx)
 {
@@ -55,7 +57,7 @@ can_offload(const struct ferry_tx *tx)
 		 tx->end.copier->nb_open > 1);
 }
 
-/* Become the server of the own channel, if nobody is. */
+/* Make the producer the server of its own channel, if the channel has none. */
 static void
 self_begin(struct ferry_tx *tx)
 {
@@ -73,7 +75,7 @@ self_begin(struct ferry_tx *tx)
 	};
 	int ret;
 
-	/* O. SELF: only this end writes that, and it did not. */
+	/* O. The producer alone writes SELF, and it has not yet. */
 	if (p->server == NULL || ferry_post_over(tx) != 0 ||
 			was >= FERRY_SERVER_ENGINE ||
 			!__atomic_compare_exchange_n(server, &was,
@@ -85,13 +87,13 @@ self_begin(struct ferry_tx *tx)
 		p->self = true;
 		return;
 	}
-	/* Nor can any other server: the channel is not what it was. Its jobs
-	 * are read by none. */
+	/* If the channel itself is at fault, no other server can serve it
+	 * either. Then no server reads its jobs any more. */
 	p->lost |= ret != -ENOMEM;
 	__atomic_store_n(server, FERRY_SERVER_NONE, __ATOMIC_RELEASE);
 }
 
-/* Let go of the own channel. */
+/* Stop serving the own channel. */
 static void
 self_end(struct ferry_tx *tx)
 {
@@ -104,7 +106,7 @@ self_end(struct ferry_tx *tx)
 			__ATOMIC_RELEASE);
 }
 
-/* Take note of what the server has done. */
+/* Count the jobs that the server has done since the last call. */
 static void
 account(struct ferry_tx *tx)
 {
@@ -113,8 +115,8 @@ account(struct ferry_tx *tx)
 	const uint32_t left = ferry_ring_left(&p->jobs);
 	uint64_t now;
 
-	/* More than was to be done: not a server's index. No payload is given
-	 * back for it; the server says it again. */
+	/* More jobs than were pending: no server wrote this index. No payload
+	 * counts as done by it. The server publishes its index again. */
 	if (unlikely(left > p->jobs.at - p->done))
 		return;
 	while (p->jobs.at - p->done != left) {
@@ -141,8 +143,9 @@ ferry_post_progress(struct ferry_tx *tx)
 		return 0;
 	if (!p->self && unlikely(ferry_post_server(tx) < FERRY_SERVER_ENGINE))
 		self_begin(tx);
-	/* Without lanes of its own it only fills a gap between engines: all at
-	 * once, so that the next engine need not wait for its next call. */
+	/* A producer without lanes of its own serves only until the next engine
+	 * does. It copies all jobs at once, because then the next engine need
+	 * not wait for the producer's next call. */
 	do {
 		if (p->self && ferry_server_poll(p->server) == 0 &&
 				!ferry_server_pending(p->server,
@@ -159,7 +162,7 @@ ferry_post_progress(struct ferry_tx *tx)
 	return p->jobs.at - p->done;
 }
 
-/* The post whose part this is. */
+/* The post that a part belongs to. */
 static struct ferry_post *
 post_of(struct ferry_end_part *part)
 {
@@ -175,7 +178,7 @@ post_step(struct ferry_end_part *part)
 		FERRY_STEP_TENDED : FERRY_STEP_NONE;
 }
 
-/* No engine takes the jobs that there are: this end is to do so itself. */
+/* Whether no engine takes the jobs that there are, so that this end has to. */
 static bool
 post_wake(const struct ferry_end_part *part)
 {
@@ -187,7 +190,7 @@ post_wake(const struct ferry_end_part *part)
 		ferry_post_over(p->tx) == 0;
 }
 
-/* Say for how many jobs more than now a waiting producer is to be woken. */
+/* Say how many jobs more than now must be done to wake a waiting producer. */
 static void
 jobs_wish(struct ferry_post *p, uint32_t jobs)
 {
@@ -214,8 +217,8 @@ post_drained(const struct ferry_end_part *part)
 		__atomic_load_n(&p->out->prod.tail, __ATOMIC_RELAXED);
 }
 
-/* What was posted is on its way before the end says that it closed, and the
- * payloads are the caller's again. */
+/* Finish all posts. When the end says that it closed, the messages are on their
+ * way and the payloads are the caller's again. */
 static void
 post_stop(struct ferry_end_part *part)
 {
@@ -261,7 +264,7 @@ post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach,
 		return -ENOMEM;
 	}
 	p->mask = places - 1;
-	/* A producer's end is opened once: there are no jobs yet. */
+	/* The ring has no jobs yet, because a producer's end is opened once. */
 	if (!ferry_ring_produce(&p->jobs, parts->jobs, places)) {
 		post_free(p);
 		return FERRY_E_CORRUPT;
@@ -273,7 +276,7 @@ post_start(struct ferry_tx *tx, const struct ferry_channel_attach *attach,
 	p->key = self.token;
 	p->server = attach->server;
 	p->stalled = attach->stalled;
-	/* Without an EAL a guess will do: all is compared, nothing stated. */
+	/* Without an EAL a guess suffices, because rates are only compared. */
 	p->ns_per_tick = rte_get_tsc_hz() != 0 ?
 		1e9 / (double)rte_get_tsc_hz() : 0.5;
 	ferry_route_init(&p->route);
@@ -286,7 +289,7 @@ const struct ferry_end_kind ferry_post_kind = {
 	.tx_start = post_start,
 };
 
-/* Jobs of the same burst, on their way into the ring. */
+/* Jobs of one burst that are not in the ring yet. */
 struct batch {
 	uint32_t n;
 	struct ferry_job jobs[BURST];
@@ -299,7 +302,7 @@ job_put(const struct ferry_ring *ring, uint32_t i, const struct ferry_job *job,
 {
 	struct ferry_job *to = ferry_ring_place(ring, i, sizeof(*to));
 
-	/* The census may be reading the slot. */
+	/* Atomic, because the census may be reading the slot. */
 	__atomic_store_n(&to->slot, job->slot, __ATOMIC_RELAXED);
 	to->len = job->len;
 	to->tag = job->tag;
@@ -309,7 +312,7 @@ job_put(const struct ferry_ring *ring, uint32_t i, const struct ferry_job *job,
 	to->seal = ferry_job_seal(key, job);
 }
 
-/* Put a batch into the ring. Its slots are let go of. */
+/* Put a batch into the ring, and let go of its slots. */
 static int
 batch_put(struct ferry_tx *tx, struct batch *b)
 {
@@ -323,7 +326,8 @@ batch_put(struct ferry_tx *tx, struct batch *b)
 		p->since = p->begun;
 		p->since_bytes = 0;
 	}
-	/* Never short: the ring has room for all slots there are. */
+	/* The ring has room for all slots of the channel. It is short of room
+	 * only if another process has written there. */
 	if (unlikely(!ferry_ring_room(&p->jobs, b->n)))
 		return FERRY_E_CORRUPT;
 	for (i = 0; i < b->n; i++)
@@ -347,8 +351,7 @@ batch_add(struct ferry_tx *tx, struct batch *b, const struct ferry_buf *buf)
 
 	if (ferry_tx_has(tx, 1) == 0)
 		return ferry_tx_none(tx);
-	/* The place may be that of a job that is done, but not accounted
-	 * for. */
+	/* The place may belong to a job that is done and not counted yet. */
 	if (unlikely(p->jobs.at + b->n - p->done > p->mask))
 		account(tx);
 	slot = tx->free[tx->free_head++ & tx->free_mask];
@@ -376,7 +379,7 @@ is_served(struct ferry_tx *tx, const struct ferry_buf *buf)
 			(uintptr_t)buf->data, buf->len) == FERRY_REACH_ALL;
 }
 
-/* Throughput: whether a message would wait longer than copying it takes. */
+/* Throughput mode: whether a message would wait longer than its copy takes. */
 static bool
 queue_is_long(const struct ferry_post *p, uint32_t len)
 {
@@ -385,7 +388,7 @@ queue_is_long(const struct ferry_post *p, uint32_t len)
 	return (double)p->bytes / p->rate > (double)len / p->own_rate;
 }
 
-/* Throughput: whether each message has lately been waited for by itself. */
+/* Throughput mode: whether the caller has lately waited for each message. */
 static bool
 one_by_one(const struct ferry_post *p)
 {
@@ -393,9 +396,10 @@ one_by_one(const struct ferry_post *p)
 }
 
 /*
- * Throughput: whether a device can copy. Another core would only be in the way
- * of this one, which is busy with its next message: the lines it read have to
- * be fetched back before they are written (decision 9).
+ * Throughput mode: whether a device can copy. A copy by another core would
+ * delay this core, which is busy with its next message: another core that reads
+ * the payload moves its cache lines away, and this core has to fetch them back
+ * before it writes them. Measured, two cores then copy slower than one.
  */
 static bool
 has_device(const struct ferry_tx *tx)
@@ -407,7 +411,7 @@ has_device(const struct ferry_tx *tx)
 		__atomic_load_n(&board->devices, __ATOMIC_RELAXED) > 0;
 }
 
-/* Efficiency: whether a message is not worth waking the engine for. */
+/* Efficiency mode: whether a message is not worth waking the engine for. */
 static bool
 is_lone(struct ferry_tx *tx, uint32_t len)
 {
@@ -416,12 +420,12 @@ is_lone(struct ferry_tx *tx, uint32_t len)
 	if (len > FERRY_POST_LONE || p->self || __atomic_load_n(
 			&tx->end.shared->service.watch, __ATOMIC_RELAXED) == 0)
 		return false;
-	/* The server's line: only if it decides. */
+	/* Read the server's cache line last, when its index decides. */
 	account(tx);
 	return p->jobs.at == p->done;
 }
 
-/* Whether the server is to copy a message that nobody waits for. */
+/* Whether the server is to copy a message that the caller does not wait for. */
 static bool
 wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
 {
@@ -442,7 +446,8 @@ wants_server(struct ferry_tx *tx, const struct ferry_buf *buf)
 		return buf->len >= FERRY_POST_ROUTE &&
 			ferry_route_offload(&p->route, buf->len);
 	default:
-		/* Not to try: nobody measures how long a post takes. */
+		/* Offload only a proven size class: the caller does not wait
+		 * for a post, so that no time is measured by which to try. */
 		return buf->len >= FERRY_POST_ROUTE && p->route.classes[
 			ferry_route_class(buf->len)].proven &&
 			ferry_route_offload(&p->route, buf->len);
@@ -473,8 +478,8 @@ copy_here(struct ferry_tx *tx, const struct ferry_buf *buf)
 }
 
 /*
- * Take messages, and leave to the server what is for it: how many were taken,
- * or why none.
+ * Take messages, and pass those on to the server that it is to copy. Returns
+ * how many were taken, or why none was.
  */
 static int
 post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
@@ -497,8 +502,10 @@ post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 			if (ret > 0 && batch.n == BURST)
 				ret = batch_put(tx, &batch) ?: 1;
 		} else {
-			/* In the order of their numbers: what is published is
-			 * to be received, even if this process dies next. */
+			/* First put the batch into the ring, so that messages
+			 * are published in the order of their numbers: the
+			 * consumer can then receive every published message
+			 * even if this process dies next. */
 			ret = batch_put(tx, &batch);
 			if (ret == 0)
 				ret = copy_here(tx, buf);
@@ -525,7 +532,7 @@ ferry_tx_post(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 	if (unlikely(ret != 0))
 		return ret;
 	ferry_end_take_mode(&tx->end);
-	/* More than one at a time: not one by one. */
+	/* Several messages at a time are not one by one. */
 	if (n > 1 || tx->post->loose)
 		tx->post->waited = 0;
 	ret = post(tx, bufs, n);
@@ -546,7 +553,8 @@ ferry_tx_pending(struct ferry_tx *tx)
 	return (uint32_t)(p->posted - p->numbers[p->done & p->mask]);
 }
 
-/* The index of the job ring from which at most so many posts are pending. */
+/* The index of the job ring from which no more than most posts are
+ * pending. */
 static uint32_t
 index_for(const struct ferry_post *p, uint32_t most)
 {
@@ -562,10 +570,10 @@ struct jobs_wait {
 	struct ferry_tx *tx;
 	/* The index of the first job that need not be done. */
 	uint32_t target;
-	/* The hub may be asked, which may take as long as the hub is
+	/* Whether to ask the hub. The answer may take as long as the hub is
 	 * stopped. */
 	bool ask;
-	/* Jobs that were done, and since when they are. */
+	/* How many jobs were done, and since when there are so many. */
 	uint32_t seen;
 	uint64_t since;
 };
@@ -578,15 +586,16 @@ jobs_look(void *arg)
 	account(w->tx);
 	if ((int32_t)(w->tx->post->done - w->target) >= 0)
 		return 1;
-	/* The consumer's end does not count: if no engine carries the jobs out
-	 * any more, this end does. */
+	/* The state of the consumer's end does not count, because this end
+	 * carries out the jobs if no engine does. */
 	return ferry_post_over(w->tx);
 }
 
 /*
- * If the server has done nothing for a while, it is told again of its jobs, and
- * the hub is asked. What was told may have become another process's garbage; so
- * may the word that says who serves, and then there is no engine to wait for.
+ * If the server has done nothing for a while, tell it again of its jobs, and
+ * ask the hub. Another process may have written over what the producer told the
+ * server. It may also have written over service.server, and then there is no
+ * engine to wait for.
  */
 static void
 ask_again(struct jobs_wait *w)
@@ -615,7 +624,7 @@ jobs_wait_wish(void *arg)
 	jobs_wish(w->tx->post, w->target - w->tx->post->jobs.at);
 }
 
-/* Wait until at most so many posts are pending. */
+/* Wait until no more than most posts are pending. */
 static int
 jobs_await(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 {
@@ -643,8 +652,8 @@ ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 	if (most == 0 && ret == 0)
 		p->loose = false;
 
-	/* What the only job took for whoever waited for it; more, if the caller
-	 * did something else first. */
+	/* The time that the only job took, for a caller that waited for it. It
+	 * is longer if the caller did something else first. */
 	if (jobs == 1 && most == 0 && ret == 0) {
 		p->waited++;
 		ferry_route_learn(&p->route, p->lens[last & p->mask], true,
@@ -655,7 +664,7 @@ ferry_tx_finish(struct ferry_tx *tx, uint32_t most, uint64_t timeout_ns)
 	return ret;
 }
 
-/* One message by the server, waited for. */
+/* Have the server copy one message, and wait for it. */
 static int
 send_routed(struct ferry_tx *tx, const struct ferry_buf *buf)
 {
@@ -671,7 +680,8 @@ send_routed(struct ferry_tx *tx, const struct ferry_buf *buf)
 		ret = ferry_tx_finish(tx, 0, UINT64_MAX);
 	if (ret != 0)
 		return ret;
-	/* It was none, and is none that pending() could mean. */
+	/* The message was a send, not a post: ferry_tx_pending() must not count
+	 * it. */
 	p->posted--;
 	return 1;
 }
@@ -688,7 +698,8 @@ ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 		return ret;
 
 	ferry_end_take_mode(&tx->end);
-	/* Alone, it is waited for, whatever the mode but the thriftiest. */
+	/* The caller waits for a single message, in every mode except
+	 * efficiency. */
 	if (tx->end.mode != FERRY_MODE_EFFICIENCY && (n == 1 ||
 			tx->end.mode == FERRY_MODE_LATENCY)) {
 		for (; i < n; i++) {
@@ -704,7 +715,8 @@ ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 			else if (buf->len >= FERRY_POST_ROUTE)
 				ret = copy_here(tx, buf);
 			else
-				/* The rest of the burst shares what it can. */
+				/* The rest of the burst shares the ring's
+				 * transfers. */
 				ret = ferry_tx_send_here(tx, buf,
 						(uint16_t)(n - i));
 			if (ret <= 0)
@@ -716,14 +728,16 @@ ferry_post_send(struct ferry_tx *tx, const struct ferry_buf *bufs, uint16_t n)
 	}
 	posted = tx->post->posted;
 	ret = post(tx, bufs, n);
-	/* Nobody looks at these payloads: earlier posts are not waited for. */
+	/* If this call made no job, no server reads these payloads any more,
+	 * and the call does not wait for the jobs of earlier posts. */
 	if (ret > 0 && tx->post->jobs.at != head) {
 		int end = ferry_tx_finish(tx, 0, UINT64_MAX);
 
 		if (end != 0)
 			return end;
 	}
-	/* They were none, and are none that pending() could mean. */
+	/* These messages were sends, not posts: ferry_tx_pending() must not
+	 * count them. */
 	tx->post->posted = posted;
 	return ret;
 }
@@ -734,8 +748,9 @@ ferry_tx_send_slots(struct ferry_tx *tx, const struct ferry_buf *bufs,
 {
 	const struct ferry_channel_service *service = &tx->end.shared->service;
 
-	/* One line that seldom changes says that there is nothing to decide: a
-	 * few nanoseconds more are 5 % of a message of 1 KiB. */
+	/* Nothing to decide in these cases. Only one cache line is read, which
+	 * seldom changes, because a few nanoseconds more are 5 % of a message
+	 * of 1 KiB. */
 	if (likely(__atomic_load_n(&service->mode, __ATOMIC_RELAXED) ==
 			FERRY_MODE_LATENCY &&
 			tx->end.mode == FERRY_MODE_LATENCY &&

@@ -4,9 +4,9 @@
 
 /**
  * @file
- * A server: carries out the jobs of any number of channels with the lanes of
- * one copier, and publishes their messages. Internal to ferry: a hub's engine
- * has one, and an endpoint has one for the channels that nobody else serves.
+ * A server carries out the jobs of any number of channels with the lanes of one
+ * copier, and publishes their messages. Internal to ferry: a hub's engine has
+ * one, and an endpoint has one for the channels that no engine serves.
  *
  * A job on its way:
  *
@@ -14,8 +14,9 @@
  *        ^                                              │
  *        └── stays here until it is published ──────────┘ then cons.tail moves
  *
- * A channel's messages are published in the order of their jobs, whatever order
- * the copier ends them in, and only when every byte is there.
+ * A server publishes a channel's messages in the order of their jobs, even if
+ * the copier ends the copies in another order. It publishes a message only when
+ * every byte is there.
  *
  * Synchronisation edges (release at the left, acquire at the right):
  *
@@ -27,9 +28,10 @@
  *    F  server: service.failed           either end: ferry_channel_failed()
  *
  * What a message costs beside its copy, in cache lines that move: half a line
- * of job there, its share of jobs.prod.tail and jobs.cons.tail; a quarter of a
- * line of descriptor to the consumer, and its share of out.prod.tail. The
- * shares are those of a burst.
+ * of job to the server, and the message's share of jobs.prod.tail and
+ * jobs.cons.tail; a quarter of a line of descriptor to the consumer, and the
+ * message's share of out.prod.tail. The messages of a burst share these
+ * indices.
  *
  * Thread-safety: a server and all its calls belong to one thread at a time.
  */
@@ -50,27 +52,32 @@ struct ferry_channel_memory;
 
 /** A channel to be served. */
 struct ferry_serve {
-	/** The channel; the caller stands in its service.server. */
+	/** The channel; its service.server names the caller. */
 	struct ferry_channel_shared *shared;
 	/**
-	 * What it was made with: what others may have written there since is
-	 * not believed. No zeros.
+	 * What the channel was made with. The server does not read it from the
+	 * channel, because other processes may have written there since. No
+	 * zeros.
 	 */
 	struct ferry_channel_config config;
 	/** The channel's number, on the board if there is one. */
 	uint32_t number;
 	/** The producer is in this process: its payloads may be anywhere. */
 	bool local;
-	/** What its jobs are sealed with then; 0: this process's token. */
+	/**
+	 * What its jobs are sealed with if it is local; 0: this process's
+	 * token.
+	 */
 	uint64_t key;
 	/**
-	 * Says by reach() who reaches the memory of bulk messages; outlives the
-	 * service. NULL: all processes reach DPDK's memory, and no other.
+	 * Its reach() says which processes reach the memory of bulk messages.
+	 * It outlives the service. NULL: all processes reach DPDK's memory, and
+	 * no other.
 	 */
 	const struct ferry_channel_memory *memory;
 	/** Bells of all endpoints. */
 	struct ferry_bell *bells;
-	/** How many. */
+	/** Number of bells. */
 	uint32_t n_bells;
 };
 
@@ -80,13 +87,16 @@ struct ferry_server_stats {
 	uint64_t msgs;
 	/** Bytes of payload in them. */
 	uint64_t bytes;
-	/** Bytes of bulk messages that it copied. */
+	/** Bytes of bulk messages that the server copied. */
 	uint64_t bulk_bytes;
-	/** Jobs that could not be carried out: impossible, or out of reach. */
+	/**
+	 * Jobs that could not be carried out, because they were impossible or
+	 * their payloads were out of reach.
+	 */
 	uint64_t bad;
-	/** Channels given up since a device may still write into them. */
+	/** Channels given up, because a device may still write into them. */
 	uint64_t unsafe;
-	/** Turns, and those that found something to do. */
+	/** Turns, and those in which the server found something to do. */
 	uint64_t turns;
 	/** See turns. */
 	uint64_t busy;
@@ -94,13 +104,13 @@ struct ferry_server_stats {
 
 struct ferry_served;
 
-/** A server. Visible so that it can be embedded. */
+/** A server. Visible so that another structure can contain it. */
 struct ferry_server {
 	/** @cond internal */
 	struct ferry_copier *copier;
-	/* NULL: all channels are polled. */
+	/* NULL: the server polls all channels. */
 	struct ferry_board *board;
-	/* By number. */
+	/* The channels, by number. */
 	struct ferry_served **table;
 	uint32_t room;
 	uint32_t n_channels;
@@ -116,9 +126,9 @@ struct ferry_server {
  * Make a server.
  *
  * @param[out] server
- *   Memory for it, to be given to ferry_server_fini().
+ *   Memory for the server, to be given to ferry_server_fini().
  * @param copier
- *   What it copies with; outlives it.
+ *   The copier that the server uses; outlives the server.
  * @param board
  *   NULL: channels are polled as long as they are served.
  * @param room
@@ -130,7 +140,7 @@ int ferry_server_init(struct ferry_server *server, struct ferry_copier *copier,
 		struct ferry_board *board, uint32_t room);
 
 /**
- * Unmake a server that serves no channels. One that was never made, but zeroed,
+ * Unmake a server that serves no channels. A zeroed server that was never made
  * is accepted.
  *
  * @param server
@@ -146,8 +156,8 @@ void ferry_server_fini(struct ferry_server *server);
  * @param serve
  *   The channel; not referred to after the call.
  * @return
- *   0; -EINVAL for an impossible channel or number; -EEXIST; -ENOMEM; or why a
- *   server has given its jobs up.
+ *   0; -EINVAL for an impossible channel or number; -EEXIST; -ENOMEM;
+ *   FERRY_E_CORRUPT; or why a server has given the channel's jobs up.
  */
 int ferry_server_add(struct ferry_server *server,
 		const struct ferry_serve *serve);
@@ -160,16 +170,16 @@ int ferry_server_add(struct ferry_server *server,
  * @param number
  *   The channel's number.
  * @param all
- *   Also those that are not yet taken.
+ *   Count jobs that the server has not yet taken, too.
  * @return
- *   Whether it has; false for a channel that is not served.
+ *   Whether it has; false for a channel that the server does not serve.
  */
 bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 		bool all);
 
 /**
- * Carry out the jobs that are in a channel's ring, for which the server makes
- * as many turns as it takes. Jobs that are added meanwhile are not waited for.
+ * Carry out the jobs that are in a channel's ring now. The server makes as many
+ * turns as this takes. It does not wait for jobs that are added meanwhile.
  *
  * @param server
  *   The server.
@@ -179,9 +189,9 @@ bool ferry_server_pending(const struct ferry_server *server, uint32_t number,
 void ferry_server_finish(struct ferry_server *server, uint32_t number);
 
 /**
- * Say again how far a channel's jobs are done, and that it is stuck if it is,
- * and look at the channel in the next turns: another process may have written
- * over each of these.
+ * Publish again how far a channel's jobs are done, and, if the channel is
+ * stuck, that it is. Look at the channel in the next turns. Another process may
+ * have written over each of these.
  *
  * @param server
  *   The server.
@@ -191,10 +201,10 @@ void ferry_server_finish(struct ferry_server *server, uint32_t number);
 void ferry_server_retell(struct ferry_server *server, uint32_t number);
 
 /**
- * Wait until a server is not at work on any bulk message of a channel, for
- * which it makes as many turns as it takes. The caller has ended these
- * messages, so that it begins with none anew. What a device that cannot be
- * stopped may still write is not waited for.
+ * Wait until a server is not at work on any bulk message of a channel. The
+ * server makes as many turns as this takes. The caller has ended these
+ * messages, so that the server begins no new work on them. The call does not
+ * wait for a device that cannot be stopped and may still write.
  *
  * @param server
  *   The server.
@@ -204,16 +214,17 @@ void ferry_server_retell(struct ferry_server *server, uint32_t number);
 void ferry_server_quiet(struct ferry_server *server, uint32_t number);
 
 /**
- * Cease to serve a channel. Jobs not taken stay in the job ring; of those that
- * are, all get published, for which the server makes as many turns as it takes.
+ * Stop serving a channel. Jobs that the server has not taken stay in the job
+ * ring. It publishes all jobs that it has taken, and makes as many turns as
+ * this takes.
  *
  * @param server
  *   The server.
  * @param number
  *   The channel's number.
  * @return
- *   0; -EFAULT: it is removed, but a device may write into its slots for ever;
- *   -ENOENT.
+ *   0; -EFAULT: the channel is removed, but a device may write into its slots
+ *   for ever; -ENOENT.
  */
 int ferry_server_remove(struct ferry_server *server, uint32_t number);
 
@@ -228,13 +239,14 @@ int ferry_server_remove(struct ferry_server *server, uint32_t number);
 unsigned int ferry_server_poll(struct ferry_server *server);
 
 /**
- * Whether a turn now would find something, or may sooner or later without
- * somebody posting.
+ * Whether a turn now would find something to do, or a later turn may find
+ * something without a producer posting.
  *
  * @param server
  *   The server.
  * @return
- *   Whether channels are polled; those with jobs in the copier are.
+ *   Whether the server polls any channel. It polls all channels that have jobs
+ *   in the copier.
  */
 static inline bool
 ferry_server_busy(const struct ferry_server *server)
