@@ -9,8 +9,9 @@
 #include <stdint.h>
 #include <time.h>
 
-/* CLOCK_MONOTONIC in nanoseconds. A user who sets the time does not change it.
- * It goes on while a process is stopped: see ferry_watch.h. */
+/* CLOCK_MONOTONIC in nanoseconds. A user who sets the system time does not
+ * change this clock. It also advances while the calling process is stopped:
+ * see ferry_watch.h. */
 static inline uint64_t
 ferry_clock_ns(void)
 {

@@ -3,8 +3,9 @@
 #define FERRY_COMPAT_H
 
 /*
- * Every difference between the DPDK versions ferry builds with, and nothing
- * else. Internal: not installed. Code elsewhere must not test RTE_VERSION.
+ * This file holds every difference between the DPDK versions that ferry builds
+ * with, and nothing else. Internal: not installed. No other file may test
+ * RTE_VERSION.
  */
 
 #include <rte_version.h>
@@ -18,7 +19,7 @@
 #include <rte_lcore.h>
 #include <rte_thread.h>
 
-/* A control thread: not on an lcore, joinable with pthread_join(). */
+/* Start a control thread. The thread is no lcore; pthread_join() joins it. */
 static inline int
 ferry_ctrl_thread(pthread_t *thread, const char *name,
 		void *(*start)(void *arg), void *arg)
@@ -26,8 +27,9 @@ ferry_ctrl_thread(pthread_t *thread, const char *name,
 #if RTE_VERSION < RTE_VERSION_NUM(23, 11, 0, 0)
 	return rte_ctrl_thread_create(thread, name, NULL, start, arg);
 #else
-	/* rte_ctrl_thread_create() is gone; its successor starts functions of
-	 * another type. All it adds is the affinity to the non-lcore CPUs. */
+	/* DPDK has removed rte_ctrl_thread_create(). Its successor starts
+	 * functions of another type. The only thing that the successor adds to
+	 * pthread_create() is the affinity to the non-lcore CPUs. */
 	int ret = pthread_create(thread, NULL, start, arg);
 
 	if (ret == 0)
@@ -38,7 +40,7 @@ ferry_ctrl_thread(pthread_t *thread, const char *name,
 
 #include <rte_telemetry.h>
 
-/* Renamed in 23.03, the old name removed later. */
+/* DPDK renamed this function in 23.03 and removed the old name later. */
 static inline int
 ferry_tel_dict_u64(struct rte_tel_data *d, const char *name, uint64_t value)
 {
@@ -49,12 +51,12 @@ ferry_tel_dict_u64(struct rte_tel_data *d, const char *name, uint64_t value)
 #endif
 }
 
-/* Since DPDK 25.11 no longer pulled in by rte_common.h. */
+/* Included here because rte_common.h no longer includes it since DPDK 25.11. */
 #include <rte_bitops.h>
 
 #include <rte_dmadev.h>
 
-/* Ask for silent mode, a flag among others since 25.11. */
+/* Ask for silent mode. Since DPDK 25.11 it is one bit of conf->flags. */
 static inline void
 ferry_dma_conf_silent(struct rte_dma_conf *conf)
 {

@@ -40,7 +40,7 @@ ferry_strerror(int result)
 		return "another process of the file prefix has the same lcore "
 			"id: give each its own with --lcores";
 	}
-	/* glibc's own table: constant strings, unlike strerror(). */
+	/* strerrordesc_np() returns constant strings; strerror() does not. */
 	text = result < 0 && result >= -4095 ? strerrordesc_np(-result) : NULL;
 	return text != NULL ? text : "unknown result";
 }

@@ -7,7 +7,7 @@
  * Results of ferry's calls.
  *
  * Control calls return 0 or a negative number: a negative errno, or one of the
- * codes below where errno has no word of its own. Burst calls return how many
+ * codes below if errno has no code for the error. Burst calls return how many
  * items they dealt with; 0 means "nothing now, try later", a negative code
  * means that trying again is of no use.
  */
@@ -16,37 +16,50 @@
 extern "C" {
 #endif
 
-/** Results that errno has no word for. All lie below -4095, the last errno. */
+/**
+ * Results for which errno has no code. All lie below -4095, because errno codes
+ * end at 4095.
+ */
 enum ferry_result {
 	FERRY_OK = 0,
-	/** The other end closed the channel, and all it sent is received. */
+	/**
+	 * The other end closed the channel, and the caller has received all
+	 * that the other end sent.
+	 */
 	FERRY_E_CLOSED = -5002,
 	/** The process at the other end died. */
 	FERRY_E_PEER_GONE = -5003,
 	/** The message is longer than a slot of this channel. */
 	FERRY_E_TOO_LONG = -5004,
-	/** Shared memory written by another version or build of ferry. */
+	/** Another version or build of ferry wrote the shared memory. */
 	FERRY_E_VERSION = -5005,
 	/** The hub process died or was shut down. */
 	FERRY_E_HUB_GONE = -5006,
-	/** Shared memory holds what no correct peer writes. */
+	/** Shared memory holds a value that no correct peer writes. */
 	FERRY_E_CORRUPT = -5007,
-	/** The channel's memory does not fit into what the hub has left. */
+	/** The channel needs more memory than the hub has left. */
 	FERRY_E_NO_ROOM = -5008,
-	/** The producer ended a bulk message early. */
+	/** The producer cancelled a bulk message before its end. */
 	FERRY_E_CANCELLED = -5009,
-	/** The consumer did not want a bulk message, or no more of it. */
+	/** The consumer refused a bulk message, or the rest of it. */
 	FERRY_E_REFUSED = -5010,
-	/** The process was forked (or became a daemon) after the other one,
-	 * whose endpoint or hub this is, had started. */
+	/**
+	 * The calling process is a child made by fork(), for example by
+	 * daemon(), after EAL had started. The endpoint or hub belongs to its
+	 * parent.
+	 */
 	FERRY_E_FORKED = -5011,
-	/** The kernel or a seccomp profile refuses pidfd_open(), without which
-	 * nobody learns of a death. */
+	/**
+	 * The kernel or a seccomp profile refuses pidfd_open(). Without it, one
+	 * process cannot learn of the death of another.
+	 */
 	FERRY_E_NO_PIDFD = -5012,
-	/** Another process of the file prefix has one of this one's lcore
-	 * ids. */
+	/**
+	 * Another process with the same file prefix uses an lcore id that the
+	 * calling process uses, too.
+	 */
 	FERRY_E_LCORE = -5013,
-	/** The lowest of them; moves with each new one. */
+	/** The lowest code of this enum. Each new code changes it. */
 	FERRY_E_LAST = FERRY_E_LCORE,
 };
 

@@ -12,10 +12,12 @@
 #include "ferry_errno.h"
 #include "ferry_process.h"
 
-/* The page that holds the token; made once, of the process and its children. */
+/* The page that holds the token. It is made once; a forked child inherits the
+ * mapping. */
 static uint64_t *page;
 
-/* A private page of zeros that is one of zeros in a forked child again. */
+/* Make a private page of zeros. The kernel sets it to zeros again in a child
+ * made by fork(). */
 static uint64_t *
 page_make(void)
 {
@@ -27,20 +29,21 @@ page_make(void)
 	if (mine == MAP_FAILED)
 		return NULL;
 	if (madvise(mine, size, MADV_WIPEONFORK) != 0) {
-		/* A child would have its parent's token. */
+		/* Without this, a child would have its parent's token. */
 		munmap(mine, size);
 		return NULL;
 	}
-	/* Release: whoever finds the page finds it ready. */
+	/* Release: a thread that loads the page's address finds it ready. */
 	if (__atomic_compare_exchange_n(&page, &none, mine, false,
 			__ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
 		return mine;
-	/* Another thread was first. */
+	/* Another thread has made the page before: use that one. */
 	munmap(mine, size);
 	return none;
 }
 
-/* The token of a page, which is made if there is none. */
+/* The token on a page. If the page has none, make one. 0: the kernel gives no
+ * random number. */
 static uint64_t
 token_of(uint64_t *at)
 {
@@ -53,7 +56,7 @@ token_of(uint64_t *at)
 			return 0;
 		if (n != sizeof(random) || random == 0)
 			continue;
-		/* One thread's stays. */
+		/* Of several threads that get here, one stores its number. */
 		if (__atomic_compare_exchange_n(at, &token, random, false,
 				__ATOMIC_RELAXED, __ATOMIC_RELAXED))
 			return random;
@@ -61,7 +64,7 @@ token_of(uint64_t *at)
 	return token;
 }
 
-/* The page, made if there is none; NULL if it cannot be. */
+/* The page. If there is none, make it. NULL: the kernel refuses. */
 static uint64_t *
 page_get(void)
 {
@@ -93,8 +96,8 @@ ferry_process_check(uint64_t token)
 		FERRY_E_FORKED;
 }
 
-/* Read the token and what follows: bytes behind the token, or negative
- * errno. */
+/* Read the token of a process and len bytes at addr with one system call.
+ * Returns how many of the len bytes were read, or a negative errno. */
 static ssize_t
 read_some(const struct ferry_process *from, void *to, uint64_t addr, size_t len)
 {
@@ -113,7 +116,8 @@ read_some(const struct ferry_process *from, void *to, uint64_t addr, size_t len)
 	do {
 		got = process_vm_readv(from->pid, here, n, there, n, 0);
 	} while (got < 0 && errno == EINTR);
-	/* It does not have the token's place, so it is another process. */
+	/* EFAULT: the process of this number has no memory at the token's
+	 * address. So it is not the process that is looked for. */
 	if (got < 0 && errno != EFAULT)
 		return -errno;
 	if (got < (ssize_t)sizeof(token) || token != from->token)
@@ -131,7 +135,8 @@ ferry_process_read(const struct ferry_process *from, void *to, uint64_t addr,
 	if (from->token == 0)
 		return -ESTALE;
 	do {
-		/* Each time with the token: it may be another process now. */
+		/* Compare the token at each call, because the number may
+		 * belong to another process by now. */
 		got = read_some(from, at, addr, len);
 		if (got < 0)
 			return (int)got;
@@ -155,8 +160,9 @@ ferry_process_open(const struct ferry_process *process)
 	if (fd < 0)
 		return -errno;
 	ret = ferry_process_read(process, NULL, 0, 0);
-	/* As long as the process of the pidfd lives, its number is its own: so
-	 * it was the one that was read. */
+	/* No other process gets the number while the process of the pidfd
+	 * lives. So if that process lives now, ferry_process_read() has read
+	 * the memory of that process. */
 	if (ret == 0 && ferry_process_ended(fd))
 		ret = -ESRCH;
 	if (ret != 0) {

@@ -3,14 +3,15 @@
 #define FERRY_SHORTAGE_H
 
 /*
- * What a call failed for lack of, and others may give back: it is worth trying
- * again. Internal: not installed.
+ * Errors that are worth another try: a call failed because descriptors or
+ * memory are short, and other threads or processes may give some back.
+ * Internal: not installed.
  */
 
 #include <errno.h>
 #include <stdbool.h>
 
-/* Whether a negative errno says that descriptors or memory are lacking. */
+/* Whether a negative errno says that descriptors or memory are short. */
 static inline bool
 ferry_is_shortage(int result)
 {

@@ -4,16 +4,17 @@
 
 /**
  * @file
- * How long something was watched without getting on.
+ * A time limit for a thread that watches a device which makes no progress.
  *
- * A time limit for a device says how long it may be silent. But the thread that
- * watches the device may not run itself: its process is stopped, or others have
- * its CPU. What passes meanwhile tells nothing of the device, which may have
- * answered, or may not have run either, being software. So the time between two
- * looks counts only up to a sixteenth of the limit: however long the thread is
- * away, the limit takes sixteen looks at least.
+ * The limit says how long the device may be silent. But the watching thread may
+ * not run all that time, because its process is stopped or because other
+ * threads have its CPU. Time in which the watching thread does not run tells
+ * nothing about the device: the device may have answered; or, if it is
+ * software, it may not have run either. So the time between two looks counts
+ * only up to a sixteenth of the limit. However long the watching thread is
+ * away, it looks at least sixteen times before the limit is over.
  *
- * Times are of any clock that only goes forward, in any unit.
+ * Times may come from any clock that only goes forward, in any unit.
  *
  * Thread-safety: one thread at a time.
  */
@@ -25,28 +26,28 @@
 extern "C" {
 #endif
 
-/** Looks at least, all in vain, before a limit is over. */
+/** A limit is over only after at least this many looks in vain. */
 #define FERRY_WATCH_LOOKS 16
 
-/** A wait. All zero: nothing is waited for. */
+/** A wait. All zero: the thread waits for nothing. */
 struct ferry_watch {
-	/** How long the wait may be; 0: nothing is waited for. */
+	/** How long the wait may take; 0: the thread waits for nothing. */
 	uint64_t limit;
-	/** How long it was, as far as that counts. */
+	/** How much of the time since its begin counts. */
 	uint64_t waited;
-	/** When was last looked. */
+	/** Time of the last look. */
 	uint64_t looked;
 };
 
 /**
- * Begin to wait.
+ * Begin a wait.
  *
  * @param watch
  *   The wait.
  * @param now
  *   The time.
  * @param limit
- *   How long; 0 counts as 1.
+ *   How long the wait may take; 0 counts as 1.
  */
 static inline void
 ferry_watch_begin(struct ferry_watch *watch, uint64_t now, uint64_t limit)
@@ -57,12 +58,13 @@ ferry_watch_begin(struct ferry_watch *watch, uint64_t now, uint64_t limit)
 }
 
 /**
- * Say that a look was in vain.
+ * Record a look in vain.
  *
  * @param watch
  *   A wait that has begun.
  * @param now
- *   The time, read before the look: this thread may be stopped between the two.
+ *   The time, which the caller has read before the look, because the kernel may
+ *   stop the calling thread between the two.
  * @return
  *   True if the wait is over.
  */

@@ -4,7 +4,7 @@
 
 #include "ferry_calib.h"
 
-/* Whole bytes of a size that may be anything. */
+/* Round a size up to whole bytes. The size may be any number. */
 static uint64_t
 bytes_of(double size)
 {
@@ -13,7 +13,7 @@ bytes_of(double size)
 	return size < 1e18 ? (uint64_t)ceil(size) : FERRY_CALIB_NEVER;
 }
 
-/* From where the line own is above the line other. */
+/* From how many bytes on the model "own" takes longer than "other". */
 static uint64_t
 crossing(const struct ferry_lane_model *own,
 		const struct ferry_lane_model *other)
@@ -32,7 +32,8 @@ ferry_calib_even(const struct ferry_lane_model *cpu,
 		double batch_ns, struct ferry_calib_even *even)
 {
 	even->sync = crossing(cpu, lane);
-	/* The core has done with the job when the lane begins. */
+	/* The core does not wait for the lane, so only the core's own time for
+	 * the job counts. */
 	even->async = bytes_of((job_ns - cpu->t0_ns) * cpu->bytes_per_ns);
 	even->batch = bytes_of((batch_ns - cpu->t0_ns) * cpu->bytes_per_ns);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The file of a calibration: lines of words, the name of a lane last, because
- * it may have spaces.
+ * Reads and writes calibration files. A file has lines of words. The name of a
+ * lane stands last, because it may have spaces.
  *
  *     ferry-calib 1
  *     machine NAME
@@ -32,9 +32,9 @@
 #include "calib_fit.h"
 
 #define VERSION "ferry-calib 1"
-/* Longest file; its lanes' lines take a quarter at most. */
+/* Longest file. The lines of the lanes take a quarter of that at most. */
 #define FILE_MAX ((size_t)64 << 10)
-/* Of parts of a number. */
+/* Upper bound of the parts of a number before and after the point. */
 #define NUMBER_MAX UINT64_C(1000000000000000)
 #define DIGITS 6
 
@@ -83,7 +83,7 @@ calib_machine(char *text, size_t size)
 		__get_cpuid(0x80000002 + i, &regs[4 * i], &regs[4 * i + 1],
 			&regs[4 * i + 2], &regs[4 * i + 3]);
 	__get_cpuid(1, &signature, &ebx, &ecx, &edx);
-	/* Printable, and single spaces. */
+	/* Keep printable characters only, and single spaces. */
 	for (from = to = brand; *from != '\0'; from++) {
 		if (*from < ' ' || *from > '~')
 			continue;
@@ -98,7 +98,7 @@ calib_machine(char *text, size_t size)
 		signature);
 }
 
-/* The next word of a line. Not empty, or NULL. */
+/* Take the next word of a line. NULL if there is none or it is empty. */
 static char *
 word(char **line)
 {
@@ -143,7 +143,7 @@ parse_number(const char *text, double *value)
 		start = ++text;
 		if (!parse_whole(&text, &part))
 			return false;
-		/* At most as many digits as part can have. */
+		/* Count no more digits than part can have. */
 		for (; start < text && scale <= NUMBER_MAX; start++)
 			scale *= 10;
 		if (start < text)
@@ -180,7 +180,7 @@ parse_name(const char *text, const char *const *names, unsigned int n,
 	return false;
 }
 
-/* The lane whose name is the rest of a line; made if it is new. */
+/* The lane whose name is the rest of a line. It is made if it is new. */
 static struct ferry_calib_lane *
 parse_lane(struct ferry_calib *calib, const char *name)
 {
@@ -257,7 +257,7 @@ parse_even(struct ferry_calib *calib, char *line)
 	return true;
 }
 
-/* A text that may be said once. */
+/* Take a text that may stand in the file only once. */
 static bool
 parse_text(char *field, size_t size, const char *text)
 {
@@ -333,7 +333,8 @@ parse(struct ferry_calib *calib, char *text, const char *path)
 	return -EBADMSG;
 }
 
-/* Only what a line may have, so that the rest can deal with strings. */
+/* Check that the file has only characters that a line may have, so that the
+ * other functions can work with strings. */
 static int
 check_text(struct ferry_calib *calib, const char *text, size_t len,
 		const char *path)
@@ -372,7 +373,7 @@ calib_parse(const char *text, size_t len, const char *path,
 	ret = parse(calib, copy, path);
 	free(copy);
 	if (ret < 0) {
-		/* Nothing of a bad file but why it is bad. */
+		/* Of a bad file, keep only the reason why it is bad. */
 		memcpy(why, calib->why, sizeof(why));
 		calib_clear(calib);
 		memcpy(calib->why, why, sizeof(why));
@@ -414,7 +415,7 @@ ferry_calib_load(const char *path, struct ferry_calib *calib)
 	return ret;
 }
 
-/* value is 0 or more, and within the bounds of a model. */
+/* Write a number. It is 0 or more, and within the bounds of a model. */
 static void
 write_number(FILE *f, double value)
 {
@@ -434,7 +435,7 @@ write_bytes(FILE *f, uint64_t bytes)
 		fprintf(f, " %" PRIu64, RTE_MIN(bytes, NUMBER_MAX));
 }
 
-/* A text that a line can hold. */
+/* Whether a line can hold a text. */
 static bool
 text_ok(const char *text, size_t size)
 {
@@ -487,7 +488,8 @@ write_lane(FILE *f, const struct ferry_calib_lane *lane)
 	for (heat = 0; heat < FERRY_HEATS; heat++) {
 		if (lane->even_source[heat] == FERRY_CALIB_SEED)
 			continue;
-		/* What follows from the rest is computed again. */
+		/* Measured break-evens are written as comments, because they
+		 * are computed again from the other values. */
 		fprintf(f, "%seven %s", lane->even_source[heat] ==
 			FERRY_CALIB_MEASURED ? "# " : "", calib_heats[heat]);
 		write_bytes(f, lane->even[heat].sync);
@@ -532,7 +534,8 @@ ferry_calib_save(const struct ferry_calib *calib, const char *path)
 	for (i = 0; i < calib->nb_lanes; i++)
 		if (!lane_ok(&calib->lanes[i]))
 			return -EINVAL;
-	/* Beside the old file, so that the new one can be moved onto it. */
+	/* Make the new file in the directory of the old one, so that rename()
+	 * can replace the old one. */
 	if (asprintf(&fresh, "%s.XXXXXX", path) < 0)
 		return -ENOMEM;
 	fd = mkstemp(fresh);

@@ -7,15 +7,16 @@
 
 #include "calib_fit.h"
 
-/* A fixed cost of so many times the rest hides the rest. */
+/* A fixed cost that is so many times the time for the bytes hides that time. */
 #define HIDES 4.0
-/* A copy takes at least so long, or the clock did not see it. */
+/* Lower bound of a measured time, in nanoseconds, because a coarse clock may
+ * show 0. */
 #define NS_MIN 0.1
 
 bool
 calib_model_ok(const struct ferry_lane_model *model)
 {
-	/* Comparisons that are false for what is not a number. */
+	/* These comparisons are false for a NaN. */
 	return model->t0_ns >= 0 && model->t0_ns <= CALIB_T0_MAX &&
 		model->bytes_per_ns >= CALIB_BW_MIN &&
 		model->bytes_per_ns <= CALIB_BW_MAX;
@@ -72,12 +73,13 @@ calib_fit(const struct calib_point *points, unsigned int n)
 		t0 = (sy - slope * sx) / s1;
 	}
 	if (t0 < 0 && sxx > 0) {
-		/* The line through the origin. */
+		/* Fit a line through the origin instead. */
 		t0 = 0;
 		slope = sxy / sxx;
 	}
 	if (!(slope > 0) && longest > 0) {
-		/* Longer copies do not take longer: as fast as was seen. */
+		/* Longer copies do not take longer: take the bandwidth of the
+		 * longest copy. */
 		slope = longest_ns / longest;
 		t0 = clamp(t0, 0, longest_ns);
 	}

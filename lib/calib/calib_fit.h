@@ -4,14 +4,14 @@
 
 /**
  * @file
- * Internal: from measured times to a cost model. Pure arithmetic.
+ * Internal: computes a cost model from measured times. Pure arithmetic.
  */
 
 #include <stdbool.h>
 
 #include "ferry_copy.h"
 
-/** @name What a model may hold, so that a file can hold it.
+/** @name Bounds of a model, so that a file can hold it.
  * @{
  */
 #define CALIB_T0_MAX 1e12
@@ -25,32 +25,36 @@ struct calib_point {
 	double ns;
 };
 
-/** The model is within the bounds above. */
+/** Whether a model is within the bounds above. */
 bool calib_model_ok(const struct ferry_lane_model *model);
 
-/** Sort values, and return the one in the middle; n is above 0. */
+/** Sort values, and return the median. n is above 0. */
 double calib_median(double *values, unsigned int n);
 
 /**
- * Fit t0 + bytes / bytes_per_ns to some points so that the relative errors,
- * squared, are least: a short copy counts as much as a long one.
+ * Fit t0 + bytes / bytes_per_ns to some points. The fit makes the sum of the
+ * squared relative errors least, so that a short copy counts as much as a long
+ * one.
  *
  * @return
- *   A model within the bounds above, whatever the points. Where they slope the
- *   wrong way, t0 is 0 or the bandwidth that of the longest copy.
+ *   A model within the bounds above, whatever the points are. If the fitted t0
+ *   would be negative, it is 0. If longer copies took less time, the bandwidth
+ *   is that of the longest copy.
  */
 struct ferry_lane_model calib_fit(const struct calib_point *points,
 		unsigned int n);
 
 /**
- * Where the fixed cost is many times what the longest hot copy's bytes take, as
- * of a device that shares its CPU, their bandwidth cannot be told from noise:
- * then take over that of cold copies, which were longer.
+ * Replace a hot bandwidth that noise hides. The fixed cost may be many times
+ * the time for the bytes of the longest hot copy, for example of a software
+ * device that shares its CPU. Then the bandwidth of hot copies cannot be told
+ * from noise. In that case take the bandwidth of cold copies, which were
+ * longer.
  *
  * @param hot
- *   The model to mend.
+ *   The model of hot copies, which may change.
  * @param cold
- *   The other.
+ *   The model of cold copies.
  * @param longest
  *   Bytes of the longest hot copy.
  */

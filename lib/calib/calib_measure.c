@@ -15,21 +15,24 @@
 
 #define LINE ((size_t)64)
 #define SIZES 3
-/* Times each size is measured: at most, and at least for a result. */
+/* ROUNDS: how often each size is measured. ROUNDS_MIN: how often at least, for
+ * a result. */
 #define ROUNDS 15
 #define ROUNDS_MIN 3
-/* Polls in a row that found nothing before the CPU is given up for a moment. */
+/* After so many polls in a row that found nothing, the thread yields. */
 #define POLLS_YIELD 64
-/* What lies hot: this much of sources and as much of destinations. */
+/* Hot copies use so many bytes of sources, and as many of destinations. */
 #define HOT_LEN ((size_t)128 << 10)
 
-/* Hot: what a channel's slots hold. Cold: what goes through memory. */
+/* Sizes that are measured. Hot: sizes of messages in a channel's slots. Cold:
+ * sizes of messages that go through memory. */
 static const uint32_t sizes[FERRY_HEATS][SIZES] = {
 	[FERRY_HEAT_HOT] = { 256, 8 << 10, 64 << 10 },
 	[FERRY_HEAT_COLD] = { 4 << 10, 64 << 10, 1 << 20 },
 };
 
-/* Copies in a row of a lane not to be waited for: the clock is coarse. */
+/* How many copies in a row are measured together on a FERRY_LANE_SYNC lane,
+ * because the clock is coarse. */
 static const uint16_t repeats[FERRY_HEATS][SIZES] = {
 	[FERRY_HEAT_HOT] = { 16, 4, 1 },
 	[FERRY_HEAT_COLD] = { 4, 1, 1 },
@@ -44,7 +47,8 @@ touch(char *p, size_t len)
 		p[i]++;
 }
 
-/* clflushopt, where there is one, does not wait for the line before. */
+/* Flush a range from the cache. clflushopt, if the CPU has it, is faster,
+ * because it does not wait for the line before. */
 static void
 flush(const struct calib_rig *rig, const char *p, size_t len)
 {
@@ -61,7 +65,8 @@ flush(const struct calib_rig *rig, const char *p, size_t len)
 	__asm__ volatile("mfence" : : : "memory");
 }
 
-/* Not from sysconf(): glibc 2.36 gives that of a whole package of AMD's. */
+/* Size of the level 3 cache. It does not come from sysconf(), because glibc
+ * 2.36 returns the size for a whole AMD package. */
 static size_t
 l3_bytes(void)
 {
@@ -97,13 +102,14 @@ calib_rig_warm(struct calib_rig *rig)
 	rig->clock_ns = least;
 }
 
-/* The next n jobs of len bytes, their memory as hot as wanted. */
+/* Make the next n jobs of len bytes, and bring their memory into the cache or
+ * out of it, as heat says. */
 static void
 prepare(struct calib_rig *rig, struct ferry_copy_job *jobs, uint16_t n,
 		uint32_t len, enum ferry_placement place, enum ferry_heat heat)
 {
 	size_t span = (size_t)n * len;
-	/* Sources in the front half, destinations in the back. */
+	/* Sources lie in the front half, destinations in the back half. */
 	size_t half = heat == FERRY_HEAT_HOT ? HOT_LEN : rig->len / 2;
 	size_t *at = &rig->at[heat];
 	char *src, *dst;
@@ -125,7 +131,8 @@ prepare(struct calib_rig *rig, struct ferry_copy_job *jobs, uint16_t n,
 		};
 	}
 	if (heat == FERRY_HEAT_HOT) {
-		/* A sender writes a message before it sends it. */
+		/* Write the sources, as a producer writes a message before it
+		 * sends it. */
 		touch(src, span);
 		touch(dst, span);
 	} else if (!rig->evicts) {
@@ -133,8 +140,9 @@ prepare(struct calib_rig *rig, struct ferry_copy_job *jobs, uint16_t n,
 		flush(rig, dst, span);
 	}
 	/*
-	 * Memory that the cache has lost by itself is better: flushing leaves
-	 * room for lines that in earnest must first be written back.
+	 * If the memory is large enough to evict itself, it is not flushed: a
+	 * flush leaves free lines in the cache, while in real use modified
+	 * lines must first be written back.
 	 */
 }
 
@@ -158,7 +166,8 @@ calib_drained(struct calib_rig *rig, struct ferry_lane *lane)
 	return !rig->unsafe && ferry_lane_inflight(lane) == 0;
 }
 
-/* How long jobs took: until the last was done, and of the core's own time. */
+/* How long jobs took. all_ns: until the last one was done. core_ns: the core's
+ * own time for them. */
 struct spent {
 	double all_ns;
 	double core_ns;
@@ -180,7 +189,7 @@ finish(struct calib_rig *rig, struct ferry_lane *lane, uint16_t left,
 		uint64_t then = calib_now(rig);
 
 		n = ferry_lane_poll(lane, done, RTE_DIM(done));
-		/* Polls for nothing are none of the job's. */
+		/* Polls that find nothing do not count as time for the job. */
 		if (n > 0)
 			spent->core_ns += since(rig, then);
 		for (i = 0; i < n; i++) {
@@ -195,7 +204,8 @@ finish(struct calib_rig *rig, struct ferry_lane *lane, uint16_t left,
 		}
 		if (ferry_watch_over(&watch, then) && then > rig->deadline)
 			return FERRY_CALIB_HUNG;
-		/* There may be more threads than CPUs. */
+		/* Yield now and then, because there may be more threads than
+		 * CPUs. */
 		rte_pause();
 		if (++empty % POLLS_YIELD == 0)
 			sched_yield();
@@ -203,7 +213,7 @@ finish(struct calib_rig *rig, struct ferry_lane *lane, uint16_t left,
 	return rig->unsafe ? FERRY_CALIB_HUNG : state;
 }
 
-/* Carry out n jobs, at most FERRY_CALIB_BATCH, and measure. */
+/* Carry out n jobs, at most FERRY_CALIB_BATCH, and measure their times. */
 static enum ferry_calib_state
 carry_out(struct calib_rig *rig, struct ferry_lane *lane,
 		const struct ferry_copy_job *jobs, uint16_t n,
@@ -242,7 +252,8 @@ measure_kind(struct calib_rig *rig, struct ferry_lane *lane,
 	double ns[SIZES][ROUNDS];
 	unsigned int round, i;
 
-	/* The first round warms up: code, page tables, the device's own. */
+	/* The first round does not count. It warms up the code, the page tables
+	 * and the device. */
 	for (round = 0; round <= ROUNDS; round++) {
 		for (i = 0; i < SIZES && state == FERRY_CALIB_OK; i++) {
 			uint32_t len = RTE_MIN((uint64_t)sizes[heat][i],
@@ -269,7 +280,8 @@ measure_kind(struct calib_rig *rig, struct ferry_lane *lane,
 	return FERRY_CALIB_OK;
 }
 
-/* What jobs cost the core that does not wait for them, n at a time. */
+/* Measure how much time a job costs a core that does not wait for it. n jobs
+ * are submitted at a time. */
 static enum ferry_calib_state
 measure_job(struct calib_rig *rig, struct ferry_lane *lane, uint16_t n,
 		double *job_ns)
@@ -294,8 +306,8 @@ measure_job(struct calib_rig *rig, struct ferry_lane *lane, uint16_t n,
 		state = FERRY_CALIB_OK;
 	if (state == FERRY_CALIB_OK) {
 		/*
-		 * Time in which the core did something else is none of the
-		 * job's: so a lower one than the median.
+		 * Take the lower quartile and not the median, because some
+		 * samples include time in which the core did something else.
 		 */
 		calib_median(ns, round - 1);
 		*job_ns = ns[(round - 1) / 4];
@@ -327,7 +339,8 @@ measure_jobs(struct calib_rig *rig, struct ferry_lane *lane,
 	return FERRY_CALIB_OK;
 }
 
-/* One kind, or all placements at once of a lane to which they are the same. */
+/* Measure one kind of jobs. If placements make no difference to the lane, the
+ * result holds for all placements. */
 static enum ferry_calib_state
 measure_cost(struct calib_rig *rig, struct ferry_lane *lane,
 		enum ferry_placement place, enum ferry_heat heat,
@@ -384,7 +397,8 @@ calib_measure(struct calib_rig *rig, struct ferry_lane *lane,
 	mend(known);
 	if (state == FERRY_CALIB_OK)
 		state = measure_jobs(rig, lane, known);
-	/* Others of the same batch may be under way. */
+	/* After a failure, other jobs of the same batch may be under way: wait
+	 * for them. */
 	if (state != FERRY_CALIB_OK && state != FERRY_CALIB_HUNG &&
 			!(lane->info.flags & FERRY_LANE_SYNC) &&
 			!calib_drained(rig, lane))

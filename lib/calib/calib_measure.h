@@ -9,59 +9,63 @@
 
 #include "ferry_calib.h"
 
-/** What is measured with. */
+/** Memory, clock and time limits of a measurement. */
 struct calib_rig {
-	/** FERRY_CALIB_MEM_MIN or more, aligned to lines. */
+	/** Memory to copy in: FERRY_CALIB_MEM_MIN bytes or more, aligned to
+	 * cache lines. */
 	char *mem;
 	size_t len;
-	/** The next copy uses memory from here. */
+	/** Offset at which the next copy begins. */
 	size_t at[FERRY_HEATS];
-	/** Using all of the memory in turn leaves none of it in the cache. */
+	/** The memory is so large that using all of it in turn leaves none of
+	 * it in the cache. */
 	bool evicts;
 	/** See ferry_calib_options. Not NULL. */
 	uint64_t (*clock)(void *arg);
 	void *clock_arg;
-	/** What reading the clock takes, in ns. */
+	/** Time that it takes to read the clock, in nanoseconds. */
 	double clock_ns;
 	/** A job came back FERRY_COPY_E_UNSAFE. */
 	bool unsafe;
 	/** The CPU has clflushopt. */
 	bool flushopt;
-	/** Nothing is begun after this, */
+	/** No measurement begins after this time. */
 	uint64_t last_start;
-	/** and nothing waited for after this, */
+	/** No job is waited for after this time, ... */
 	uint64_t deadline;
-	/** unless it was not watched for so long. */
+	/** ... unless the thread has watched it for less time than this. */
 	uint64_t patience;
 };
 
-/** Now, in ns. */
+/** The time now, in nanoseconds. */
 static inline uint64_t
 calib_now(const struct calib_rig *rig)
 {
 	return rig->clock(rig->clock_arg);
 }
 
-/** Write all the memory once, and find out about clock and caches. */
+/** Write all of the rig's memory once, and set clock_ns, evicts and
+ * flushopt. */
 void calib_rig_warm(struct calib_rig *rig);
 
 /**
- * Measure what is not known of a lane, until the deadline.
+ * Measure the values of a lane that are not known, until the deadline.
  *
  * @param rig
- *   What with. If the result is FERRY_CALIB_HUNG, the lane may write to its
+ *   The rig. If the result is FERRY_CALIB_HUNG, the lane may write to the rig's
  *   memory from now on.
  * @param lane
- *   The lane. Without jobs afterwards unless it hung.
+ *   The lane. It has no jobs afterwards, unless it hangs.
  * @param[in,out] known
- *   Values with their sources; those still seeds are replaced.
+ *   Values with their sources. Values that are seeds are replaced.
  * @return
- *   What became of the lane.
+ *   The result for the lane.
  */
 enum ferry_calib_state calib_measure(struct calib_rig *rig,
 		struct ferry_lane *lane, struct ferry_calib_lane *known);
 
-/** Take what a lane still returns. True if it touches memory no more. */
+/** Take the completions that a lane still returns. True if the lane no longer
+ * touches memory. */
 bool calib_drained(struct calib_rig *rig, struct ferry_lane *lane);
 
 #endif /* FERRY_CALIB_MEASURE_H */

@@ -22,7 +22,7 @@ source_of(enum ferry_calib_source source)
 	return name_of(sources, RTE_DIM(sources), source);
 }
 
-/* Ten columns of a size. */
+/* Print a size in ten columns. */
 static void
 print_bytes(FILE *f, uint64_t bytes)
 {

@@ -14,27 +14,32 @@
 #include "calib_reader.h"
 #include "ferry_copy_driver.h"
 
-/* A message as a channel's slots hold them, well inside a level 2 cache. */
+/* Length of a message. Such a message fits into a channel's slot and well into
+ * a level 2 cache. */
 #define LEN ((size_t)16 << 10)
 #define LINE ((size_t)64)
 /*
- * Messages in turn, apart from one another: a read of one should not prefetch
- * the next. Their number and that of variants have no divisor in common, so
- * that each variant meets each message.
+ * SLOTS: messages that are used in turn. APART: distance between them; a read
+ * of one should not prefetch the next. SLOTS and the number of variants (two:
+ * without and with demoting) have no common divisor, so that each variant is
+ * measured with each message.
  */
 #define SLOTS 3
 #define APART ((size_t)64 << 10)
-/* Pairs of samples, without and with; which is first changes. */
+/* Number of pairs of samples, one without demoting and one with. Which of them
+ * comes first alternates. */
 #define ROUNDS 30
 #define ROUNDS_MIN 5
 #define SPINS_YIELD 256
-/* Demoting must make reading better by as much as is surely no noise. */
+/* Demoting pays only if the time of reading is below this part of the time
+ * without demoting: so much gain is not noise. */
 #define GAIN 0.9
 
 /*
- * What the two threads share. The numbers count messages: asked is written by
- * the copier (release R1, after the bytes), read by the reader (acquire R1);
- * told is written by the reader (release R2, after ns), read by the copier
+ * Memory that the copying thread and the reading thread share. asked and told
+ * count messages. The copying thread writes asked (release R1, after the
+ * bytes), and the reading thread reads it (acquire R1). The reading thread
+ * writes told (release R2, after ns), and the copying thread reads it
  * (acquire R2).
  */
 struct shared {
@@ -77,7 +82,8 @@ reader_run(void *arg)
 		then = calib_now(&shared->rig);
 		for (i = 0; i < LEN; i += LINE)
 			sum += (uint8_t)shared->message[i];
-		/* The loads are done when their sum is. */
+		/* Use the sum before the clock is read, so that the compiler
+		 * does not move the loads behind that. */
 		__asm__ volatile("" : : "r" (sum) : "memory");
 		shared->ns = (double)(calib_now(&shared->rig) - then);
 		shared->sum += sum;
@@ -120,7 +126,8 @@ thread_on(pthread_t *thread, unsigned int cpu, struct shared *shared)
 	if (pthread_attr_init(&attr) != 0)
 		return -ENOMEM;
 	ret = pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-	/* The application's signals are not for this thread. */
+	/* Block all signals in this thread: the application's threads handle
+	 * them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	if (ret == 0)
@@ -130,7 +137,8 @@ thread_on(pthread_t *thread, unsigned int cpu, struct shared *shared)
 	return -ret;
 }
 
-/* Not on this core: its threads share the caches that demoting is about. */
+/* Start the reading thread on another core. The hardware threads of one core
+ * share the caches that demoting is about. */
 static int
 thread_anywhere(pthread_t *thread, struct shared *shared)
 {
@@ -151,7 +159,8 @@ thread_anywhere(pthread_t *thread, struct shared *shared)
 					(p == package) != (pass == 0) ||
 					(p == package && c == core))
 				continue;
-			/* Fails where this process may not run. */
+			/* This fails for a CPU on which this process may not
+			 * run. */
 			if (thread_on(thread, (unsigned int)cpu, shared) == 0)
 				return 0;
 		}
@@ -164,7 +173,8 @@ struct sample {
 	double read_ns;
 };
 
-/* Copy a message and let it be read. False if that came to no end. */
+/* Copy a message and let the other thread read it. False if that did not end in
+ * time. */
 static bool
 once(struct calib_rig *rig, struct ferry_lane *lane, struct shared *shared,
 		unsigned int i, struct sample *sample)
@@ -231,7 +241,8 @@ calib_reader(struct calib_rig *rig, struct ferry_lane *lane,
 		thread_anywhere(&thread, &shared);
 	if (ret < 0)
 		return ret;
-	/* Two rounds warm up; a round counts when both its halves do. */
+	/* The first two rounds only warm up. A round counts only if both of its
+	 * samples were taken. */
 	for (round = 0; round < ROUNDS + 2; round++) {
 		for (k = 0; k < 2; k++) {
 			i = (round + k) % 2;

@@ -15,10 +15,11 @@
 #include "ferry_clock.h"
 #include "ferry_copy_driver.h"
 
-/* EAL's memory is aligned so: no page of it is shared with other data. */
+/* Memory from EAL is aligned to this, so that no page of it holds other
+ * data. */
 #define MEM_ALIGN 4096
 
-/* No lane is said to hang that was not waited for so long, for one job. */
+/* A lane counts as hung only after it was waited for so long, for one job. */
 #define PATIENCE_NS UINT64_C(2000000)
 
 /* One calibration. */
@@ -28,13 +29,14 @@ struct work {
 	const struct ferry_calib_options *options;
 	struct ferry_calib *calib;
 	struct calib_rig rig;
-	/* When all must be over. */
+	/* When the calibration must be over. */
 	uint64_t end;
-	/* The memory of the rig is EAL's, and nobody's but ours. */
+	/* The rig's memory was taken from EAL for this calibration. No other
+	 * code uses it. */
 	bool own;
-	/* A hung lane may write to the rig's memory. */
+	/* A hung lane may still write to the rig's memory. */
 	bool spoilt;
-	/* Lanes that said themselves that they may. */
+	/* Lanes that reported themselves that they may still write to it. */
 	bool unsafe[FERRY_CALIB_LANES];
 };
 
@@ -81,7 +83,7 @@ first_cpu(const struct work *work, char *kernels, size_t size)
 	return NULL;
 }
 
-/* The result before anything is known. */
+/* Set the result to the lanes' seeds. */
 static void
 seed(struct work *work)
 {
@@ -102,7 +104,7 @@ seed(struct work *work)
 	}
 }
 
-/* Take over what another calibration knows of a lane, and this does not. */
+/* Take values that "to" does not know from "from". */
 static void
 merge_lane(struct ferry_calib_lane *to, const struct ferry_calib_lane *from)
 {
@@ -150,7 +152,7 @@ merge(struct ferry_calib *to, const struct ferry_calib *from)
 static bool
 differ(const char *a, const char *b)
 {
-	/* "-" is what was not known. */
+	/* "-" means unknown. */
 	return strcmp(a, b) != 0 && strcmp(a, "-") != 0 && strcmp(b, "-") != 0;
 }
 
@@ -197,7 +199,7 @@ complete(const struct ferry_calib_lane *known)
 	return known->job_source != FERRY_CALIB_SEED;
 }
 
-/* Memory to measure with: the caller's, or as much of EAL's as there is. */
+/* Get memory to measure with: the caller's, or as much as EAL has. */
 static int
 rig_memory(struct work *work)
 {
@@ -208,7 +210,8 @@ rig_memory(struct work *work)
 	if (rig->mem != NULL && !work->spoilt)
 		return 0;
 	if (options->mem != NULL) {
-		/* There is no second one. */
+		/* The caller gave only one piece of memory, and a hung lane may
+		 * write to it. */
 		if (work->spoilt)
 			return -ENOMEM;
 		rig->mem = options->mem;
@@ -230,7 +233,8 @@ rig_memory(struct work *work)
 	return 0;
 }
 
-/* The time left for each of so many lanes, the next one's end. */
+/* Set the deadline of the next lane. The time left is shared among "left"
+ * lanes. */
 static void
 rig_deadline(struct work *work, unsigned int left)
 {
@@ -243,7 +247,8 @@ rig_deadline(struct work *work, unsigned int left)
 	work->rig.last_start = share > patience ? now + share - patience : 0;
 }
 
-/* One of so many lanes that are left to measure. */
+/* Measure lane i. left: how many lanes are left to measure, this one
+ * included. */
 static int
 measure_lane(struct work *work, unsigned int i, unsigned int left)
 {
@@ -253,7 +258,7 @@ measure_lane(struct work *work, unsigned int i, unsigned int left)
 	const struct ferry_lane_stats stats = lane->stats;
 	int ret = rig_memory(work);
 
-	/* After a lane that hung there may be no other memory. */
+	/* After a lane that hung, there may be no memory for other lanes. */
 	if (ret < 0) {
 		known->state = FERRY_CALIB_LATE;
 		return ret;
@@ -263,7 +268,8 @@ measure_lane(struct work *work, unsigned int i, unsigned int left)
 	known->state = lane->info.max_job == 0 ? FERRY_CALIB_FAILED :
 		calib_measure(&work->rig, lane, known);
 	work->unsafe[i] = work->rig.unsafe;
-	/* These were not its user's jobs. */
+	/* Restore the statistics, because the lane's user did not submit these
+	 * jobs. */
 	lane->stats = stats;
 	if (known->state == FERRY_CALIB_FAILED ||
 			known->state == FERRY_CALIB_HUNG) {
@@ -279,7 +285,7 @@ measure_lane(struct work *work, unsigned int i, unsigned int left)
 	return 0;
 }
 
-/* Measure what is not known. Lanes that cannot hang come first. */
+/* Measure the values that are not known. Lanes that cannot hang come first. */
 static int
 measure(struct work *work)
 {
@@ -308,7 +314,8 @@ measure(struct work *work)
 	return 0;
 }
 
-/* A lane that was only slow has answered by now. */
+/* Poll the hung lanes once more. A lane that was only slow has answered by
+ * now. */
 static void
 ask_again(struct work *work)
 {
@@ -361,7 +368,7 @@ demote(struct work *work)
 		ferry_lane_set_demote(work->lanes[i], calib->demote);
 }
 
-/* Break-evens with the first lane of the core's own. */
+/* Compute the break-evens with the first lane that is FERRY_LANE_SYNC. */
 static void
 evens(struct work *work)
 {
@@ -397,7 +404,7 @@ evens(struct work *work)
 	}
 }
 
-/* Let the lanes know. */
+/* Set the models of the lanes. */
 static void
 apply(struct work *work)
 {
@@ -407,7 +414,8 @@ apply(struct work *work)
 		const struct ferry_calib_lane *known = &work->calib->lanes[i];
 		struct ferry_lane *lane = work->lanes[i];
 
-		/* Of all kinds at first, so of those that follow again. */
+		/* ferry_lane_set_model() sets the models of all kinds. So set
+		 * the model of each kind afterwards. */
 		if (known->source[FERRY_PLACE_AUTO][FERRY_HEAT_COLD] !=
 				FERRY_CALIB_SEED)
 			ferry_lane_set_model(lane, &known->cost

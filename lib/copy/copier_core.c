@@ -5,7 +5,7 @@
 
 #include "copier_work.h"
 
-/* Shorter copies are not measured: looking at the clock takes as long. */
+/* Shorter copies are not measured, because reading the clock takes as long. */
 #define MEASURE_MIN 4096
 
 static struct ferry_lane_model *
@@ -28,7 +28,8 @@ core_left(struct ferry_copier *c, const struct part *part, uint64_t len)
 	core->queue_ns -= core_ns(c, &c->work->jobs[part->owner], len);
 	if (part->bulk)
 		core->bulk -= len;
-	/* No rounding errors, and no change of the model, pile up. */
+	/* Start from 0 again, so that rounding errors and changes of the model
+	 * do not add up. */
 	if (core->parts == 0 || core->queue_ns < 0)
 		core->queue_ns = 0;
 }
@@ -51,7 +52,8 @@ core_queue(struct ferry_copier *c, uint16_t k, bool redo)
 	parts_push(w, &w->core, k);
 }
 
-/* False if the core refuses: there is nobody left to ask. */
+/* Copy with the core. If the core refuses, the job fails, because there is no
+ * other lane left to try; returns false. */
 static bool
 core_copy(struct ferry_copier *c, uint16_t j, const struct ferry_copy_job *copy)
 {
@@ -104,7 +106,7 @@ core_run(struct ferry_copier *c, uint64_t budget)
 			if (part->redo)
 				c->stats.redone_bytes += copy.len;
 		} else {
-			/* The rest of the part goes the same way. */
+			/* The job has failed: end the whole part. */
 			copy.len = part->job.len;
 		}
 		part->job.dst = RTE_PTR_ADD(part->job.dst, copy.len);

@@ -6,15 +6,17 @@
 
 #include "copier_work.h"
 
-/* Of the time that copies take, so much may be lost by asking slow lanes. */
+/* PROBE_SHARE: the part of the copying time that may be lost by giving parts to
+ * stale lanes. PROBE_MAX_NS: the most time that may be saved up for that. */
 #define PROBE_SHARE 0.01
 #define PROBE_MAX_NS 1e8
 /*
- * Between two looks of a thread that does nothing else: in more ticks, a
- * millisecond or two, others had the CPU, or the process was stopped.
+ * If a thread that only looks for completions does not look for more ticks than
+ * this, a millisecond or two, its process was stopped or other threads had the
+ * CPU.
  */
 #define GAP_TICKS (UINT64_C(1) << 22)
-/* Small jobs are about if one came so recently. */
+/* The scheduler expects more small jobs if one came so recently. */
 #define SMALL_NS 100e3
 
 uint16_t
@@ -46,7 +48,7 @@ job_take(struct ferry_copier *c, const struct ferry_copy_job *copy, bool sync)
 		w->sync_left++;
 	else
 		w->inflight++;
-	/* Nor would the core. */
+	/* The core would refuse an unknown placement, so fail the job now. */
 	if ((unsigned int)job->place >= FERRY_PLACES) {
 		job->place = FERRY_PLACE_AUTO;
 		job_spoil(c, j, FERRY_COPY_E_DEVICE);
@@ -54,7 +56,7 @@ job_take(struct ferry_copier *c, const struct ferry_copy_job *copy, bool sync)
 	return j;
 }
 
-/* Let the core have the front of a job. False: not now. */
+/* Give the front of a job to the core. False: the core cannot take it now. */
 static bool
 give_core(struct ferry_copier *c, uint16_t j,
 		const struct ferry_sched_part *part, uint64_t *budget)
@@ -65,7 +67,8 @@ give_core(struct ferry_copier *c, uint16_t j,
 
 	if (!small)
 		w->jobs[j].given |= RTE_BIT32(CORE);
-	/* The rest waits until the devices have theirs, if it can. */
+	/* Tiny parts are copied at once. Other parts wait in the core's queue
+	 * until the devices have their parts, unless no part is free. */
 	if (part->len <= *budget && (small || w->nb_free_parts == 0)) {
 		core_now(c, j, part->len);
 		*budget -= part->len;
@@ -86,7 +89,8 @@ small_about(const struct ferry_copier *c)
 		ticks_ns(c, w->now - w->small_seen) < SMALL_NS);
 }
 
-/* What a part takes earns time to be lost; asking a slow lane loses it. */
+/* Account for a part: a part of its time goes into probe_ns, and the predicted
+ * loss of a probe is taken from probe_ns. */
 static void
 account(struct ferry_copier *c, const struct ferry_sched_part *part,
 		const struct ferry_sched_lane *lane)
@@ -103,7 +107,7 @@ account(struct ferry_copier *c, const struct ferry_sched_part *part,
 	w->probe_ns = RTE_MIN(w->probe_ns, PROBE_MAX_NS);
 }
 
-/* Where a job of this kind waits. */
+/* The list in which a job waits. */
 static struct fifo *
 line_of(struct ferry_copier *c, const struct job *job)
 {
@@ -116,7 +120,7 @@ line_of(struct ferry_copier *c, const struct job *job)
 		&w->bulk : &w->small;
 }
 
-/* Hand out what is left of a job. False if some of that must wait. */
+/* Hand out the rest of a job. False if some of it must wait. */
 static bool
 hand_out(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 {
@@ -148,7 +152,8 @@ hand_out(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 		} else if (!give_core(c, j, &part, budget)) {
 			return false;
 		}
-		/* The core may have failed. */
+		/* The core may have refused the part: then the job has
+		 * failed. */
 		if (job->status != FERRY_COPY_OK)
 			break;
 		if (c->tune.learn) {
@@ -158,7 +163,8 @@ hand_out(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 		job->dst += part.len;
 		job->src += part.len;
 		job->left -= part.len;
-		/* Turns are about the devices. */
+		/* passed only counts bytes that devices get, because the lists
+		 * take turns at the devices. */
 		if (part.lane == CORE || fifo_empty(&w->bulk))
 			continue;
 		if (line_of(c, job) == &w->bulk)
@@ -169,7 +175,7 @@ hand_out(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 	return true;
 }
 
-/* Whether a job that just came is to stand in line. */
+/* Whether a job that has just come must wait in its list. */
 static bool
 must_wait(struct ferry_copier *c, const struct job *job,
 		const struct fifo *line)
@@ -178,7 +184,7 @@ must_wait(struct ferry_copier *c, const struct job *job,
 
 	if (!fifo_empty(line))
 		return true;
-	/* Who went first for so long does not go first again. */
+	/* A small job waits, too, if it is the turn of bulk. */
 	return line == &w->small && ferry_sched_turn(&c->tune.policy,
 		job->left > 0, !fifo_empty(&w->bulk), w->passed) ==
 		FERRY_SCHED_TURN_BULK;
@@ -207,7 +213,8 @@ job_begin(struct ferry_copier *c, uint16_t j, uint64_t *budget)
 	jobs_push(w, line, j);
 }
 
-/* Hand out from a line until it is empty or has to wait: how many. */
+/* Hand out the first job of a list. Returns 1; or 0 with *blocked set if some
+ * of the job must wait. */
 static unsigned int
 serve_one(struct ferry_copier *c, struct fifo *line, uint64_t *budget,
 		bool *blocked)
@@ -303,7 +310,8 @@ ferry_copier_submit(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		if (w->flying > 0)
 			lanes_flush(c, false, jobs[i].mode);
 	}
-	/* Devices get to work before the core does. */
+	/* Start the devices before the core copies, so that they work at the
+	 * same time. */
 	if (w->flying > 0 && !fifo_empty(&w->core))
 		lanes_flush(c, true, FERRY_MODE_LATENCY);
 	core_run(c, budget);
@@ -319,7 +327,8 @@ ferry_copier_poll(struct ferry_copier *c, struct ferry_copy_done *done,
 
 	if (w == NULL)
 		return 0;
-	/* All that is in flight may be done already. */
+	/* Skip the step if no part is in a lane and no job waits: then all jobs
+	 * in flight are done. */
 	if (w->nb_free_parts < NB_PARTS || !fifo_empty(&w->quick) ||
 			!fifo_empty(&w->small) || !fifo_empty(&w->bulk))
 		jobs_step(c, FERRY_COPIER_CHUNK);

@@ -10,13 +10,17 @@
 #include "copier_work.h"
 #include "ferry_lane.h"
 
-/* Completions taken in one go: design decision 13. */
+/* The most completions taken from a lane in one poll. The number is bounded, so
+ * that a lane with many completions does not keep other work waiting. It is not
+ * smaller, because a bound of 32 costs throughput. */
 #define BITE 128
-/* Keeps the arithmetic finite whatever the model says: 1000 s. */
+/* Upper bound of a time limit, so that it is finite whatever the model says:
+ * 1000 s. */
 #define TIME_MAX_NS 1e12
-/* A lane of which nothing was learned for so long may have changed. */
+/* If nothing was learned of a lane for so long, the lane may have changed. */
 #define STALE_NS 100e6
-/* A busy lane may refuse for lack of room, or because it cannot do the job. */
+/* A busy lane may refuse a job because it has no room or because it cannot do
+ * the job. After so many refusals, the copier assumes that it cannot. */
 #define REFUSALS 8
 
 RTE_LOG_REGISTER(ferry_copy_logtype, ferry.copy, NOTICE);
@@ -39,7 +43,8 @@ lane_ready(struct ferry_copier *c, unsigned int i)
 	if (h->state == FERRY_HEALTH_QUARANTINED &&
 			ferry_health_tick(h, now_ns(c)))
 		c->stats.probations++;
-	/* Nobody waits for a lane on probation. */
+	/* On probation, a lane that has its one job is not usable: no job waits
+	 * for it. */
 	return c->lanes[i].parts < ferry_health_allows(h);
 }
 
@@ -70,7 +75,8 @@ lanes_view(struct ferry_copier *c, const struct job *job,
 	}
 }
 
-/* A silent lane has so much time for what it was given. */
+/* How long a lane may complete nothing, in ticks. predicted_ns: time predicted
+ * for the parts in it. */
 static uint64_t
 patience(const struct ferry_copier *c, double predicted_ns, double grace_ns)
 {
@@ -95,7 +101,9 @@ lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len,
 
 	if (ferry_lane_submit(l->lane, &part->job, 1) != 1) {
 		part_untake(w, k);
-		/* An empty lane is not full: it cannot. Nor always full. */
+		/* A lane without parts has room. So if it refuses, it cannot do
+		 * the job. After REFUSALS refusals, a busy lane counts as
+		 * unable, too. */
 		if (l->parts == 0 || ++job->refused >= REFUSALS)
 			job->never |= RTE_BIT32(i);
 		else
@@ -117,7 +125,8 @@ lane_give(struct ferry_copier *c, unsigned int i, uint16_t j, uint64_t len,
 	l->parts++;
 	job->refused = 0;
 	w->flying++;
-	/* Being waited for, it has more time for more to do. */
+	/* If the lane's time limit runs, extend it by the time for this
+	 * part. */
 	if (l->silent.limit != 0)
 		l->silent.limit += patience(c, part->t0_ns + part->ns, 0);
 	if (l->unflushed++ == 0)
@@ -154,7 +163,7 @@ lanes_flush(struct ferry_copier *c, bool polled, enum ferry_mode mode)
 	}
 }
 
-/* The part is no more in its device. */
+/* Record that a part is no longer in its device. */
 static void
 part_leaves(struct ferry_copier *c, uint16_t k)
 {
@@ -166,7 +175,8 @@ part_leaves(struct ferry_copier *c, uint16_t k)
 	l->queue_ns -= part->ns;
 	if (part->bulk)
 		l->bulk -= part->job.len;
-	/* Sums of fractions do not come back to zero of themselves. */
+	/* Set the sums to 0, because sums of fractions need not return to
+	 * exactly 0. */
 	if (l->parts == 0)
 		l->t0_ns = 0;
 	if (l->parts == 0 || l->queue_ns < 0)
@@ -174,7 +184,8 @@ part_leaves(struct ferry_copier *c, uint16_t k)
 	l->full = false;
 }
 
-/* The core does the rest of a part, unless nobody is to touch it any more. */
+/* A device has left a part unfinished, after "good" bytes. The core copies the
+ * rest, unless the job has failed: then no lane may copy more of it. */
 static void
 redo(struct ferry_copier *c, uint16_t k, uint64_t good)
 {
@@ -201,21 +212,23 @@ learn(struct ferry_copier *c, const struct part *part, uint64_t now,
 		.len = part->job.len,
 		.ahead_ns = part->ahead_ns,
 		.ns = ticks_ns(c, now - part->since),
-		/* It was not done when the lane was last looked at. */
+		/* The part was not done when the lane was polled before. */
 		.slack_ns = ticks_ns(c, now - RTE_MAX(before, part->since)),
 	};
 
 	/*
-	 * A slow lane may have become yet slower: that was lost as well, but
-	 * not the time in which this thread did not look. Only a lane without
-	 * a part is asked, so that nothing was ahead.
+	 * A probe may take even longer than predicted. The excess was lost,
+	 * too, but not the time since this thread last polled the lane.
+	 * ahead_ns is left out, because a probe goes only to a lane without
+	 * parts.
 	 */
 	if (part->probe)
 		c->work->probe_ns -= RTE_MAX(0.0, sample.ns - sample.slack_ns -
 			part->t0_ns - part->ns);
 	ferry_learn(&l->learn[job->place][job->heat],
 		&l->lane->cost[job->place][job->heat], &sample);
-	/* Better than thought: worth asking again soon. */
+	/* streak < 0: the lane is faster than predicted. Then leave it stale,
+	 * so that it is probed again soon. */
 	if (l->learn[job->place][job->heat].streak >= 0)
 		l->sampled = now;
 }
@@ -249,7 +262,7 @@ part_good(struct ferry_copier *c, unsigned int i)
 	}
 }
 
-/* Give up a lane that does not answer. */
+/* Close a lane that does not answer, and redo its parts. */
 static int
 drop(struct ferry_copier *c, unsigned int i)
 {
@@ -261,7 +274,8 @@ drop(struct ferry_copier *c, unsigned int i)
 	l->last.info = l->lane->info;
 	l->last.stats = l->lane->stats;
 	l->last.stats.errors += l->parts;
-	/* Stops the device. Before this, it may still write. */
+	/* Closing the lane stops the device. Until then, the device may still
+	 * write destinations. */
 	ret = ferry_lane_close(l->lane);
 	l->lane = NULL;
 	l->unflushed = 0;
@@ -290,7 +304,8 @@ ferry_copier_drop(struct ferry_copier *copier, unsigned int i)
 	return drop(copier, i);
 }
 
-/* Whether a lane that had nothing at time now was silent for too long. */
+/* Whether a lane has completed nothing for too long. now: when it was polled,
+ * in vain. */
 static bool
 is_hung(const struct ferry_copier *c, struct ferry_copier_lane *l, uint64_t now)
 {
@@ -313,7 +328,8 @@ lane_poll(struct ferry_copier *c, unsigned int i)
 {
 	struct ferry_copier_lane *l = &c->lanes[i];
 	struct ferry_copy_done done[BITE];
-	/* Before the poll: this thread may be stopped between the two. */
+	/* Read the clock before the poll, because this thread may be stopped
+	 * between the two. */
 	uint64_t now = rte_rdtsc();
 	unsigned int mine = 0;
 	uint16_t got, n;
@@ -322,14 +338,16 @@ lane_poll(struct ferry_copier *c, unsigned int i)
 	for (n = 0; n < got; n++) {
 		uint64_t k = done[n].cookie;
 
-		/* A driver's slip must not complete another lane's part. */
+		/* A faulty driver must not complete the part of another
+		 * lane. */
 		if (!is_part_of(c, k, i))
 			continue;
 		mine++;
 		part_leaves(c, k);
 		if (likely(done[n].status == FERRY_COPY_OK)) {
 			part_good(c, i);
-			/* The bite's first: the others were done earlier. */
+			/* Learn only from the first completion, because the
+			 * other parts may have ended earlier than now. */
 			if (c->tune.learn && (mine == 1 ||
 					c->work->parts[k].probe))
 				learn(c, &c->work->parts[k], now, l->polled);

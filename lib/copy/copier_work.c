@@ -18,7 +18,8 @@ work_alloc(void)
 	if (w == NULL)
 		return NULL;
 	w->quick = w->small = w->bulk = w->done = w->core = empty;
-	/* The first ones are taken first: they share pages and lines. */
+	/* Low indices are taken first, because the structs of low indices share
+	 * pages and cache lines. */
 	for (i = 0; i < NB_JOBS; i++)
 		w->free_jobs[i] = NB_JOBS - 1 - i;
 	for (i = 0; i < NB_PARTS; i++)
@@ -144,7 +145,8 @@ job_spoil(struct ferry_copier *c, uint16_t j, enum ferry_copy_status status)
 		w->jobs[j].status = status;
 	if (!w->jobs[j].sync)
 		return;
-	/* The burst has failed: whatever is left of it is not worth much. */
+	/* One job of the ferry_copier_copy() has failed, so the whole call
+	 * fails: abort its other jobs. */
 	w->sync_ret = -EIO;
 	for (i = 0; i < NB_JOBS; i++) {
 		struct job *job = &w->jobs[i];

@@ -3,8 +3,8 @@
 #define COPIER_WORK_H
 
 /*
- * The inside of a copier. Jobs are cut into parts (copier_jobs.c); a part is in
- * a device (copier_lanes.c) or waits for the core (copier_core.c).
+ * The inside of a copier. copier_jobs.c cuts jobs into parts. A part is in a
+ * device (copier_lanes.c) or waits for the core (copier_core.c).
  *
  *   free ─> job ──────── being handed out ──> all handed out ─> done ─> free
  *            │ waits in a list ^    │               ^ last part
@@ -12,7 +12,7 @@
  *   free ─────────────────> part: in a device ──────┤ (fails)
  *                             └────> for the core ──┘
  *
- * A job that waits is in exactly one list; one that is not waiting and has no
+ * A job that waits is in exactly one list. A job that does not wait and has no
  * parts is done.
  */
 
@@ -24,50 +24,55 @@
 #include "ferry_copier.h"
 #include "ferry_route.h"
 
-/* Lane 0, the calling core. */
+/* Index of the calling core among the lanes. */
 #define CORE FERRY_SCHED_CORE
-/* Parts in all lanes together, the core included. */
+/* The most parts in all lanes together, the core included. */
 #define NB_PARTS 256
 #define NB_JOBS FERRY_COPIER_MAX_JOBS
-/* No job, no part. */
+/* Stands in place of a job's or a part's index: there is none. */
 #define NONE UINT16_MAX
 
-/* Jobs or parts in the order they came, linked by their next. */
+/* A list of jobs or parts in the order in which they came. Their field next
+ * links them. */
 struct fifo {
 	uint16_t head;
 	uint16_t tail;
 };
 
 struct job {
-	/* What is not handed out yet. */
+	/* The rest: the bytes that no lane has got yet. */
 	uint8_t *dst;
 	const uint8_t *src;
 	uint64_t left;
-	/* What there was. */
+	/* Bytes of the whole job. */
 	uint64_t len;
 	uint64_t cookie;
 	enum ferry_placement place;
 	enum ferry_mode mode;
-	/* Anything but OK: no more of it is handed out or copied. */
+	/* If this is not OK, no more of the job is handed out or copied. */
 	enum ferry_copy_status status;
-	/* Lanes that cannot do it, and those that got some of it. */
+	/* One bit per lane. never: lanes that cannot do the job. given: lanes
+	 * that got some of it. */
 	uint32_t never, given;
-	/* Refusals by busy lanes since one took some of it. */
+	/* How often busy lanes have refused a part since a lane took one. */
 	uint16_t refused;
 	uint16_t parts;
 	uint16_t next;
 	enum ferry_heat heat;
+	/* The job is in one of the lists quick, small and bulk. */
 	bool waits;
-	/* Of ferry_copier_copy(). */
+	/* The job was given to ferry_copier_copy(). */
 	bool sync;
 };
 
 struct part {
-	/* What the lane was given; for the core, what is left. */
+	/* In a device: what the device was given. In the core's queue: what the
+	 * core has not copied yet. */
 	struct ferry_copy_job job;
-	/* What it takes once begun, and what was before it, as predicted. */
+	/* Predictions. ns: time for its bytes. ahead_ns: time of the parts that
+	 * were in the lane before it. t0_ns: fixed cost. */
 	double ns, ahead_ns, t0_ns;
-	/* When it was given, in ticks. */
+	/* When the lane was given the part, in ticks. */
 	uint64_t since;
 	uint32_t batch;
 	uint16_t owner;
@@ -77,30 +82,34 @@ struct part {
 };
 
 struct ferry_copier_work {
-	/* Jobs not yet polled of ferry_copier_submit(). */
+	/* How many jobs ferry_copier_submit() took that are not polled yet. */
 	uint32_t inflight;
-	/* Jobs of the ferry_copier_copy() under way, and its result. */
+	/* How many jobs the running ferry_copier_copy() has left, and what it
+	 * will return. */
 	uint32_t sync_left;
 	int sync_ret;
 	uint32_t nb_free_jobs, nb_free_parts;
-	/* Parts in devices. */
+	/* How many parts are in devices. */
 	uint32_t flying;
-	/* Jobs of latency mode, small ones, bulk; each waits. Done ones. */
+	/* Jobs that wait: those of latency mode (quick), small ones, bulk.
+	 * done: jobs whose completion is not polled yet. */
 	struct fifo quick, small, bulk, done;
-	/* Parts for the core. */
+	/* Parts that wait for the core. */
 	struct fifo core;
-	/* Whatever waits, waits for a completion. */
+	/* No waiting job can go on before a device completes a part. */
 	bool stuck;
-	/* Bytes of others handed out while bulk waited. */
+	/* Bytes of other jobs that were handed out while bulk waited. */
 	uint64_t passed;
-	/* The clock when it was last read: cheap, late by a call at most. */
+	/* The time stamp counter when it was last read. Using this value is
+	 * cheap; it is late by at most one call. */
 	uint64_t now;
-	/* The thread did not look for a while, though it had nothing else to
-	 * do: what it measured meanwhile is not to be learned from. */
+	/* The thread did not look for completions for a while, although it only
+	 * waited for them. So its process was stopped or other threads had the
+	 * CPU. What it measures is then not used for learning. */
 	bool away;
 	/* When a small job last came. */
 	uint64_t small_seen;
-	/* What asking slow lanes may cost. */
+	/* Nanoseconds that may be lost by giving parts to stale lanes. */
 	double probe_ns;
 	uint32_t copies;
 	struct ferry_route route;
@@ -131,54 +140,59 @@ uint16_t jobs_pop(struct ferry_copier_work *w, struct fifo *f);
 void parts_push(struct ferry_copier_work *w, struct fifo *f, uint16_t k);
 uint16_t parts_pop(struct ferry_copier_work *w, struct fifo *f);
 
-/* A part of a job's front, not yet anywhere; there must be a free one. */
+/* Make a part of the front of a job. The part is in no lane yet. The caller has
+ * checked that nb_free_parts is not 0. */
 uint16_t part_take(struct ferry_copier_work *w, uint16_t j, uint64_t len);
-/* Undo that. */
+/* Undo part_take(). */
 void part_untake(struct ferry_copier_work *w, uint16_t k);
-/* The part is copied, or never will be. */
+/* Free a part that is copied, or that never will be. */
 void part_end(struct ferry_copier *c, uint16_t k);
-/* End the job if nothing of it is left. */
+/* End the job if it has no rest and no parts, and does not wait. */
 void job_check(struct ferry_copier *c, uint16_t j);
-/* Nothing more of it is to be copied. */
+/* Record that the job failed: no more of it is to be copied. */
 void job_spoil(struct ferry_copier *c, uint16_t j,
 		enum ferry_copy_status status);
 
 /* copier_core.c */
 
-/* What the core takes for so many bytes of a job. */
+/* How long the core takes for len bytes of a job, in nanoseconds. */
 double core_ns(const struct ferry_copier *c, const struct job *job,
 		uint64_t len);
-/* Put a part in the core's queue. */
+/* Put a part into the core's queue. redo: a device has failed to copy it. */
 void core_queue(struct ferry_copier *c, uint16_t k, bool redo);
-/* Copy the front of a job here and now. */
+/* Copy the front of a job at once, with the core. */
 void core_now(struct ferry_copier *c, uint16_t j, uint64_t len);
-/* Work off the core's queue, up to so many bytes; what remains of these. */
+/* Copy parts of the core's queue, at most budget bytes. Returns how much of the
+ * budget is left. */
 uint64_t core_run(struct ferry_copier *c, uint64_t budget);
 
 /* copier_lanes.c */
 
-/* What the scheduler is to know of all lanes for a job. */
+/* Describe all lanes to the scheduler, for one job. */
 void lanes_view(struct ferry_copier *c, const struct job *job,
 		struct ferry_sched_lane *views);
-/* Whether a device may get jobs; one whose quarantine is over may. */
+/* Whether a device may get a job now. Ends its quarantine if that is over. */
 bool lane_ready(struct ferry_copier *c, unsigned int i);
-/* Give the front of a job to a device. False if that refuses. */
+/* Give the front of a job to a device. False if the device refuses. */
 bool lane_give(struct ferry_copier *c, unsigned int i, uint16_t j,
 		uint64_t len, bool probe);
-/* Start what devices were given, all of it or as the policy says. */
+/* Start the parts that devices were given: see ferry_sched_flush(). */
 void lanes_flush(struct ferry_copier *c, bool polled, enum ferry_mode mode);
-/* Take completions: how many. */
+/* Take completions from the devices. Returns how many. */
 unsigned int lanes_poll(struct ferry_copier *c);
 /* When the next completion is due, in nanoseconds. */
 uint64_t lanes_next_ns(const struct ferry_copier *c);
 
 /* copier_jobs.c */
 
-/* Take a job in; NONE if there is no room. Then begin with it. */
+/* Take a job into the table of jobs. NONE if the table is full. */
 uint16_t job_take(struct ferry_copier *c, const struct ferry_copy_job *job,
 		bool sync);
+/* Hand out a new job, or let it wait. *budget: how many bytes the core may
+ * copy. */
 void job_begin(struct ferry_copier *c, uint16_t j, uint64_t *budget);
-/* Let everything get on. Returns completions and handed out parts. */
+/* Poll the devices, hand out jobs that wait, and copy with the core. Returns 0
+ * if none of this got any job on. */
 unsigned int jobs_step(struct ferry_copier *c, uint64_t budget);
 
 #endif /* COPIER_WORK_H */

@@ -12,12 +12,12 @@
 #include "ferry_cache.h"
 #include "ferry_lane.h"
 
-/* A lane has this much time beyond so many times the predicted. */
+/* Defaults of ferry_copier_tune: see hang_factor there. */
 #define HANG_GRACE_NS 1e9
 #define HANG_FACTOR 100
-/* No time stamp counter is faster. */
+/* An upper bound of the frequency of time stamp counters. */
 #define TSC_HZ_MAX UINT64_C(10000000000)
-/* Of the inline copies, one in so many is measured: a power of two. */
+/* One in so many inline copies is measured. A power of two. */
 #define MEASURE_EVERY 8
 
 int
@@ -47,16 +47,18 @@ ferry_copier_init(struct ferry_copier *copier,
 	copier->tsc_hz = rte_get_tsc_hz();
 	copier->tune.learn = copier->tune.route = copier->tsc_hz != 0;
 	/*
-	 * Unknown before the EAL runs: deadlines may be late, never early, and
-	 * nothing is learned from a clock that is wrong.
+	 * The frequency is unknown before EAL runs. Then assume the highest, so
+	 * that time limits end late and never early. The copier does not learn,
+	 * because its times are wrong.
 	 */
 	if (copier->tsc_hz == 0)
 		copier->tsc_hz = TSC_HZ_MAX;
 	return 0;
 }
 
-/* A place for a lane: a new one, else that of a lane that was dropped; or NULL.
- * What a dropped lane did is told as long as its place is not needed. */
+/* A place for a lane: a new one if there is one, otherwise the place of a lane
+ * that was dropped; or NULL. New places are used first, so that the statistics
+ * of a dropped lane can be read as long as possible. */
 static struct ferry_copier_lane *
 place_take(struct ferry_copier *c)
 {
@@ -138,7 +140,7 @@ ferry_copier_tune(const struct ferry_copier *copier,
 	*tune = copier->tune;
 }
 
-/* Copy with the core: no queue, no completions. */
+/* Copy with the core at once, without a queue and completions. */
 static int
 cpu_copy(struct ferry_lane *cpu, const struct ferry_copy_job *jobs, uint16_t n)
 {
@@ -158,7 +160,8 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		uint64_t budget = FERRY_COPIER_CHUNK;
 		uint16_t j;
 
-		/* The table may be full of this burst, or of others' jobs. */
+		/* If the table of jobs is full, wait for jobs of this call. If
+		 * it is full of submitted jobs only, copy with the core. */
 		if (w->nb_free_jobs == 0)
 			w->now = rte_rdtsc();
 		while (w->nb_free_jobs == 0 && w->sync_left > 0)
@@ -174,14 +177,17 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		lanes_flush(c, false, jobs[i].mode);
 	}
 	w->now = rte_rdtsc();
-	/* Also after an error: nothing may be written once this returns. */
+	/* Wait also after an error, because no lane may write a destination
+	 * after the return. */
 	while (w->sync_left > 0) {
-		/* With no device to look after, the core may take its time. */
+		/* If no part is in a device and no job is submitted, the core
+		 * may copy everything in one step. */
 		bool alone = w->flying == 0 && w->inflight == 0;
 
 		if (jobs_step(c, alone ? UINT64_MAX : FERRY_COPIER_CHUNK) == 0)
 			rte_pause();
-		/* What it copied was no absence. */
+		/* The core has copied for long. Read the clock, so that
+		 * jobs_step() does not count this time as away. */
 		if (alone)
 			w->now = rte_rdtsc();
 	}
@@ -189,8 +195,8 @@ lanes_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 }
 
 /*
- * From how many bytes copies of latency mode need more than a moment's thought:
- * those that take the core longer than any device takes to begin.
+ * From how many bytes on a copy of latency mode may be better with a device: a
+ * shorter copy is done by the core before any device would begin.
  */
 static double
 think_min(struct ferry_copier *c, enum ferry_placement place, uint64_t len)
@@ -219,7 +225,8 @@ think_min(struct ferry_copier *c, enum ferry_placement place, uint64_t len)
 	return (first_ns - core->t0_ns) * core->bytes_per_ns;
 }
 
-/* A burst of latency mode, len bytes in all: inline where that is better. */
+/* Copy a burst of latency mode, len bytes in all: with the core or with the
+ * lanes, whichever is better. */
 static int
 quick_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		uint16_t n, uint64_t len)
@@ -240,7 +247,8 @@ quick_copy(struct ferry_copier *c, const struct ferry_copy_job *jobs,
 		t0 = rte_rdtsc();
 	ret = offload ? lanes_copy(c, jobs, n) :
 		cpu_copy(c->lanes[CORE].lane, jobs, n);
-	/* No device is to blame for what this thread missed. */
+	/* If this thread was away, the time says nothing about the lanes: do
+	 * not learn from it. */
 	if (measure && !w->away)
 		ferry_route_learn(&w->route, len, offload,
 			(uint64_t)ticks_ns(c, rte_rdtsc() - t0));

@@ -4,9 +4,10 @@
 
 /**
  * @file
- * What may be read of, and adjusted in, the copier of an engine or an endpoint:
- * that is the lanes one thread copies with, and what chooses among them.
- * Included by ferry_engine.h and ferry_endpoint.h.
+ * What an application may read of, and adjust in, the copier of an engine or an
+ * endpoint. A copier is the lanes that one thread copies with, and the
+ * scheduler that chooses among them. ferry_engine.h and ferry_endpoint.h
+ * include this file.
  */
 
 #include <stdbool.h>
@@ -21,52 +22,55 @@ extern "C" {
 
 struct ferry_copier;
 
-/** What is adjustable. To be changed between jobs only. */
+/** What may be adjusted in a copier, while no job is in it. */
 struct ferry_copier_tune {
 	/** The scheduler's numbers. */
 	struct ferry_sched_policy policy;
 	/**
-	 * A lane hangs if nothing completes while it is watched
-	 * for this many times what all in it was predicted to take ...
+	 * A lane counts as hung if it completes nothing for so many times the
+	 * predicted time of all parts in it, plus hang_grace_ns. Only time in
+	 * which the copier's thread watches the lane counts.
 	 */
 	double hang_factor;
-	/** ... and so many nanoseconds. */
+	/** In nanoseconds; see hang_factor. */
 	double hang_grace_ns;
-	/** Jobs up to so many bytes are expected to have a hot source. */
+	/** The source of a job up to so many bytes is assumed to be in the
+	 * cache. */
 	uint64_t hot_max;
 	/** Keep the lanes' models current. */
 	bool learn;
 	/**
-	 * In ferry_copier_copy(), jobs of latency mode are copied inline unless
-	 * that was measured to be slower. Otherwise predictions decide.
+	 * True: ferry_copier_copy() copies jobs of latency mode with the core,
+	 * unless that was measured to be slower than the lanes. False: the
+	 * predictions of the models decide.
 	 */
 	bool route;
 };
 
-/** What a copier did, beyond its lanes' own ferry_lane_stats(). */
+/** What a copier has done, beside its lanes' own ferry_lane_stats(). */
 struct ferry_copier_stats {
-	/** Bytes the core copied because a device had failed to. */
+	/** Bytes that the core copied because a device had failed to. */
 	uint64_t redone_bytes;
-	/** Jobs that had to wait for room in a lane. */
+	/** Jobs that had to wait for a lane. */
 	uint64_t queued;
-	/** Jobs that went to more than one lane, ragged ends not counted. */
+	/** Jobs that went to more than one lane, not counting ragged ends. */
 	uint64_t splits;
-	/** Parts given to a lane to learn whether it is still slow. */
+	/** Parts that a lane got to learn whether it is still slow. */
 	uint64_t probes;
-	/** Times a lane was quarantined. */
+	/** How often a lane was quarantined. */
 	uint64_t quarantines;
-	/** Times one was tried again. */
+	/** How often a quarantined lane was tried again. */
 	uint64_t probations;
-	/** Times that went well. */
+	/** How often a lane that was tried again worked. */
 	uint64_t returns;
-	/** Lanes given up. */
+	/** Lanes that were dropped. */
 	uint64_t drops;
 	/** Jobs that ended with #FERRY_COPY_E_UNSAFE. */
 	uint64_t unsafe;
 };
 
 /**
- * What the copier did.
+ * What the copier has done so far.
  *
  * @param copier
  *   A copier.
@@ -77,27 +81,28 @@ void ferry_copier_stats(const struct ferry_copier *copier,
 		struct ferry_copier_stats *stats);
 
 /**
- * What is adjustable in a copier, as it is now.
+ * The adjustable numbers of a copier, as they are now.
  *
  * @param copier
  *   A copier.
  * @param[out] tune
- *   Its numbers: to be changed and given to ferry_engine_tune().
+ *   The numbers. The caller may change them and pass them to
+ *   ferry_engine_tune().
  */
 void ferry_copier_tune(const struct ferry_copier *copier,
 		struct ferry_copier_tune *tune);
 
 /**
- * One of the lanes, to read its info and stats (jobs and bytes by lane).
+ * One lane of a copier, whose info and stats may be read.
  *
  * @param copier
  *   A copier, or NULL.
  * @param i
- *   Which one, from 0 up; 0 is the core's own.
+ *   Number of the lane, from 0 up. Lane 0 is the core's own.
  * @return
- *   The lane; of a dropped lane, a record that answers ferry_lane_info() and
- *   ferry_lane_stats(); NULL if there is no lane i. Valid until the next call
- *   that changes the copier.
+ *   The lane. If lane i was dropped: a record for ferry_lane_info() and
+ *   ferry_lane_stats() only. NULL if there is no lane i. Valid until the next
+ *   call that changes the copier.
  */
 const struct ferry_lane *ferry_copier_lane(const struct ferry_copier *copier,
 		unsigned int i);

@@ -13,17 +13,18 @@
 
 #include "eal_private.h"
 
-/* An EAL option that matters here. */
+/* An EAL option that ferry looks at. */
 struct option {
 	const char *name;
-	/* EAL takes any beginning of a long name that fits no other: so many
-	 * characters at least. */
+	/* EAL accepts each beginning of a long name that fits no other name.
+	 * This is the length of the shortest one. */
 	size_t shortest;
-	/* Takes a value, as the next argument or after "=". */
+	/* The option takes a value, as the next argument or after "=". */
 	bool value;
-	/* Chooses the lcores. */
+	/* The option chooses the lcores. */
 	bool cores;
-	/* Roles that refuse it, one bit each, and why. */
+	/* refused: the roles in which ferry refuses the option, one bit each.
+	 * why: the reason. */
 	unsigned int refused;
 	const char *why;
 };
@@ -55,7 +56,7 @@ static const struct option options[] = {
 	{ "--main-lcore", 5, true, false, 0, NULL },
 };
 
-/* The one whose value may be left out, which means "always". */
+/* The value of this option may be left out. That means "always". */
 #define HUGE_UNLINK "--huge-unlink"
 #define HUGE_UNLINK_SHORTEST 8
 
@@ -70,7 +71,7 @@ eal_refuse(struct ferry_eal_args *args, int error, const char *format, ...)
 	return error;
 }
 
-/* Whether an argument is a long option, perhaps shortened. */
+/* Whether an argument is a certain long option, perhaps shortened. */
 static bool
 is_long(const char *arg, const char *name, size_t shortest)
 {
@@ -79,7 +80,8 @@ is_long(const char *arg, const char *name, size_t shortest)
 	return len >= shortest && strncmp(arg, name, len) == 0;
 }
 
-/* Which option an argument is; *value points behind its "=" or is NULL. */
+/* Find the option that an argument is. *value: the text behind its "=", or
+ * NULL. */
 static const struct option *
 option_find(const char *arg, const char **value)
 {
@@ -98,14 +100,15 @@ option_find(const char *arg, const char **value)
 		}
 		if (strncmp(arg, o->name, 2) != 0)
 			continue;
-		/* "-l0-1" is as good as "-l 0-1". */
+		/* "-l0-1" means the same as "-l 0-1". */
 		*value = arg[2] != '\0' ? arg + 2 : NULL;
 		return o;
 	}
 	return NULL;
 }
 
-/* Whether pages shall have no names for secondaries to find them by. */
+/* Whether an argument makes EAL remove the names of its page files, so that
+ * secondaries cannot find them. */
 static bool
 unlinks(const char *arg)
 {
@@ -135,7 +138,8 @@ add(struct ferry_eal_args *args, const char *format, ...)
 	return 0;
 }
 
-/* The CPUs this process may run on, as EAL writes them; 0 or negative errno. */
+/* Write the CPUs on which this process may run, in EAL's form. Returns 0 or a
+ * negative errno. */
 static int
 cpus_allowed(char *text, size_t len)
 {
@@ -143,7 +147,8 @@ cpus_allowed(char *text, size_t len)
 	cpu_set_t *set = NULL;
 	size_t used = 0, size;
 
-	/* The kernel refuses a set that is smaller than its own. */
+	/* Try larger sets, because the kernel refuses a set that is smaller
+	 * than its own. */
 	for (n = CPU_SETSIZE; n <= 1 << 20; n *= 2) {
 		set = CPU_ALLOC(n);
 		if (set == NULL)
@@ -160,7 +165,7 @@ cpus_allowed(char *text, size_t len)
 	}
 	if (set == NULL)
 		return ret;
-	/* EAL knows no others. */
+	/* EAL knows no CPU above CPU_SETSIZE. */
 	for (cpu = 0; cpu < CPU_SETSIZE && used < len; cpu = end + 1) {
 		end = cpu;
 		if (!CPU_ISSET_S(cpu, size, set))
@@ -175,7 +180,7 @@ cpus_allowed(char *text, size_t len)
 	return used == 0 ? -ENODEV : used < len ? 0 : -E2BIG;
 }
 
-/* One lcore that the scheduler may run on any of the process's CPUs. */
+/* Add an argument for one lcore that may run on all CPUs of the process. */
 static int
 add_floating_lcore(struct ferry_eal_args *args)
 {
@@ -199,7 +204,7 @@ take_prefix(struct ferry_eal_args *args, const char *value)
 			strchr(value, '/') != NULL)
 		return eal_refuse(args, -EINVAL,
 			"--file-prefix must be a short name without slashes");
-	/* EAL makes format strings of it. */
+	/* EAL uses the prefix in format strings, so it must have no "%". */
 	if (strchr(value, '%') != NULL)
 		return eal_refuse(args, -EINVAL, "--file-prefix has an "
 			"invalid character: choose one without %%");

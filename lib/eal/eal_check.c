@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What EAL is going to need. Where it is missing EAL dies of SIGBUS or SIGXFSZ
- * in the middle of its start, with locks in shared memory that then nobody can
- * take again; or it says something else.
+ * Checks, before EAL starts, for what EAL is going to need. Without that, EAL
+ * may die of SIGBUS or SIGXFSZ in the middle of its start. The locks in shared
+ * memory that it holds then can never be taken again by any process. Or EAL
+ * fails with a message that does not name the cause.
  */
 
 #include <dirent.h>
@@ -23,18 +24,20 @@
 #include "eal_private.h"
 
 #define KIB(n) (UINT64_C(1024) * (n))
-/* Descriptors of EAL that are not pages nor arrays, and some of ferry. */
+/* How many descriptors EAL opens that are neither pages nor arrays, and some
+ * for ferry. */
 #define FILES_OF_EAL 13
-/* Files of a hub in its runtime directory, the arrays of pages left out; the
- * largest array; how many of them a size of page has on a socket. */
+/* HUB_FILES: bytes of the files in a hub's runtime directory, without the
+ * arrays of pages. HUB_ARRAY: bytes of the largest array. HUB_ARRAYS: how many
+ * arrays there are for each page size and socket. */
 #define HUB_FILES KIB(256)
 #define HUB_ARRAY KIB(400)
 #define HUB_ARRAYS 4
-/* How many they are, arrays of pages left out. */
+/* How many files a hub and a secondary make, without arrays of pages. */
 #define HUB_NAMES 8
 #define SECONDARY_NAMES 2
 #define PAGES_DIR "/sys/kernel/mm/hugepages"
-/* Beside a secondary's arrays. */
+/* Bytes of a secondary's files, without its arrays. */
 #define SECONDARY_FILES KIB(32)
 
 static int
@@ -63,7 +66,8 @@ check_space(struct ferry_eal_args *args, int dir, uint64_t needed,
 	return 0;
 }
 
-/* Hugepages of a size: how many there are, or are free; -1: cannot be told. */
+/* A number about the hugepages of a size, from a file in sysfs. -1: it cannot
+ * be read. */
 static long
 pages_of(const char *size, const char *file)
 {
@@ -82,9 +86,9 @@ pages_of(const char *size, const char *file)
 	return n;
 }
 
-/* Whether there is no page of a size, for sure. Those that are promised to
- * another process are not free; those beyond the reserve are there when they
- * are asked for. */
+/* Whether it is certain that no page of a size can be had. Pages that are
+ * promised to another process do not count as free. Pages beyond the reserve
+ * count, because the kernel makes them when EAL asks for them. */
 static bool
 is_used_up(const char *size)
 {
@@ -98,10 +102,12 @@ is_used_up(const char *size)
 }
 
 struct pages {
-	/* Sizes there are pages of, and the largest. */
+	/* sizes: of how many sizes there are pages. largest: the largest of
+	 * these sizes. */
 	unsigned int sizes;
 	uint64_t largest;
-	/* None is free, for sure: a sandbox may not show it. */
+	/* It is certain that no page is free. In a sandbox, which may not show
+	 * the number, it is not certain. */
 	bool none;
 };
 
@@ -136,7 +142,7 @@ look_at_pages(struct ferry_eal_args *args, struct pages *pages)
 		"");
 }
 
-/* NUMA nodes with memory; at least one. */
+/* How many NUMA nodes have memory; at least one. */
 static unsigned int
 nodes(void)
 {
@@ -151,24 +157,26 @@ nodes(void)
 	return RTE_MAX(n, 1u);
 }
 
-/* Sizes of pages that mounts are told apart by; most machines have one or
- * two. */
+/* The most page sizes that are told apart. Most machines have one or two. */
 #define SIZES 8
 #define DIR_LEN 96
 
 struct mounts {
-	/* Sizes of which a mount has been seen. */
+	/* The page sizes of the mounts that have been seen. */
 	unsigned int n;
 	uint64_t sizes[SIZES];
-	/* The first mount of a size can be written to: EAL takes the first. */
+	/* The first mount of some size can be written to. EAL uses only the
+	 * first mount of a size. */
 	bool usable;
-	/* One that EAL takes, and one that can be written to. */
+	/* taken: a mount that EAL uses. writable: a mount that can be written
+	 * to. */
 	char taken[DIR_LEN];
 	char writable[DIR_LEN];
-	/* Why the first one cannot. */
+	/* Why the mount "taken" cannot be written to. */
 	int error;
-	/* One that EAL does not find: it takes the path as /proc/mounts writes
-	 * it, with numbers in place of spaces. */
+	/* A mount that EAL does not find, because its path has spaces: EAL uses
+	 * the path as /proc/mounts writes it, with numbers in place of
+	 * spaces. */
 	char odd[DIR_LEN];
 };
 
@@ -219,7 +227,7 @@ eal_huge_dir(const struct ferry_eal_args *args)
 	return NULL;
 }
 
-/* No mounted hugetlbfs can be written to. */
+/* Refuse the start because EAL can use no mounted hugetlbfs. */
 static int
 no_mount(struct ferry_eal_args *args, const struct mounts *m)
 {
@@ -240,7 +248,8 @@ no_mount(struct ferry_eal_args *args, const struct mounts *m)
 		"(hugetlbfs is not writable): run as root");
 }
 
-/* The runtime directory's file that says who is there. */
+/* Whether a primary of the prefix runs. config: gets the path of the file in
+ * the runtime directory by which EAL tells that. */
 static bool
 primary_alive(const struct ferry_eal_args *args, char *config, size_t len)
 {
@@ -253,14 +262,14 @@ primary_alive(const struct ferry_eal_args *args, char *config, size_t len)
 }
 
 /*
- * Whether processes of this prefix are running. A primary that starts beside
- * secondaries of the one before fails, but not before it has cleared the
- * memory that they still use, which kills them.
+ * Check that no process of this prefix is running. If a primary starts while
+ * secondaries of the primary before still run, its start fails. But before that
+ * it clears the memory that the secondaries use, which kills them.
  */
 static int
 check_unused(struct ferry_eal_args *args, int dir)
 {
-	/* Every process of the prefix holds it shared. */
+	/* Every process of the prefix holds a shared lock on this file. */
 	int fd = eal_openat(dir, "fbarray_memzone", O_RDWR | O_NOFOLLOW);
 	char who[128];
 	int ret = 0;
@@ -324,7 +333,8 @@ check_hub(struct ferry_eal_args *args, int dir)
 	ret = look_at_pages(args, &pages);
 	if (ret != 0)
 		return ret;
-	/* Pages of a hub that was killed are taken back by EAL's start. */
+	/* If there is a file of a killed hub, go on: EAL's start takes the
+	 * pages of that hub back. */
 	if (pages.none && access(config, F_OK) != 0)
 		return eal_refuse(args, -ENOMEM, "no free hugepages: as root, "
 			"echo 512 > /proc/sys/vm/nr_hugepages (1 GiB)");
@@ -332,14 +342,15 @@ check_hub(struct ferry_eal_args *args, int dir)
 	ret = eal_limits_size(args, RTE_MAX(pages.largest, HUB_ARRAY));
 	if (ret == 0)
 		ret = eal_limits_files(args, FILES_OF_EAL + arrays);
-	/* Files of a hub that was killed are written anew. */
+	/* If there are files of a killed hub, EAL writes them anew and needs no
+	 * more space. */
 	if (ret == 0 && access(config, F_OK) != 0)
 		ret = check_space(args, dir, HUB_FILES + HUB_ARRAY * arrays,
 			HUB_NAMES + arrays);
 	return ret;
 }
 
-/* The hub's process; 0 if that cannot be told from here. */
+/* The pid of the hub; 0 if it cannot be found out from here. */
 static pid_t
 hub_pid(int dir)
 {
@@ -349,7 +360,8 @@ hub_pid(int dir)
 
 	if (fd < 0)
 		return 0;
-	/* Closing it gives up locks of this process only: it has none. */
+	/* Closing the file gives up only locks of this process, and this
+	 * process has none. */
 	if (fcntl(fd, F_GETLK, &range) == 0 && range.l_type != F_UNLCK &&
 			range.l_pid > 0)
 		pid = range.l_pid;
@@ -357,7 +369,8 @@ hub_pid(int dir)
 	return pid;
 }
 
-/* The hub's arrays of pages, each of which a secondary makes one like. */
+/* Count the hub's arrays of pages. A secondary makes an array of the same size
+ * for each of them. */
 static void
 look_at_arrays(int dir, unsigned int *n, uint64_t *sum, uint64_t *largest)
 {
@@ -369,7 +382,8 @@ look_at_arrays(int dir, unsigned int *n, uint64_t *sum, uint64_t *largest)
 	*n = 0;
 	*sum = *largest = 0;
 	while (list != NULL && (e = readdir(list)) != NULL) {
-		/* Those of secondaries end with a pid. */
+		/* Leave out the arrays of secondaries: their names end with a
+		 * pid. */
 		if (strncmp(e->d_name, "fbarray_memseg-", 15) != 0 ||
 				strchr(e->d_name + 15, '_') != NULL ||
 				fstatat(dir, e->d_name, &st,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Where EAL's code is, and where a thread is in it. */
+/* Finds the address range of EAL's code, and a thread's program counter. */
 
 #include <link.h>
 #include <ucontext.h>

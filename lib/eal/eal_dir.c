@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The runtime directory: BASE/dpdk/PREFIX. EAL makes it, and follows any link
- * it finds there. What another user can exchange is refused, from / down to
- * PREFIX; of the rest it is known whose it is, and it stays so.
+ * The runtime directory: BASE/dpdk/PREFIX. EAL makes it, and follows each link
+ * that it finds there. So ferry checks all directories of the path from / down
+ * to PREFIX, and refuses one that another user can exchange. Then the owner of
+ * each directory is known and cannot change.
  */
 
 #include <dirent.h>
@@ -19,7 +20,7 @@
 
 #define CURE "set RUNTIME_DIRECTORY (or, unless root, XDG_RUNTIME_DIR) to a " \
 	"directory of your own"
-/* Never follows a link. */
+/* Flags to open a directory. A symbolic link is not followed. */
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
 
 const char *
@@ -50,11 +51,11 @@ eal_openat(int dir, const char *name, int flags)
 	return fd;
 }
 
-/* How a directory may be owned. */
+/* Who must own a directory. */
 enum owner {
-	/* Of a parent: by this user or by who is trusted anyway. */
+	/* This user, or a user who is trusted anyway. For parents. */
 	OWNER_TRUSTED,
-	/* This user's. */
+	/* This user. */
 	OWNER_SELF,
 };
 
@@ -63,17 +64,18 @@ eal_dir_strangers(const struct stat *st, gid_t root)
 {
 	mode_t others = S_IWGRP | S_IWOTH;
 
-	/* Who is in root's group is trusted as root is. Who is in this user's
-	 * own group is not: it may be one that all users are in. */
+	/* Users in root's group are trusted as root is. Users in this user's
+	 * group are not trusted, because all users may be in that group. */
 	if (st->st_gid == 0 || st->st_gid == root)
 		others = S_IWOTH;
-	/* In a sticky one no user can rename what is another's. */
+	/* In a sticky directory, no user can rename the files of another
+	 * user. */
 	if ((st->st_mode & S_ISVTX) != 0)
 		others = 0;
 	return st->st_mode & others;
 }
 
-/* A directory cannot be used or made, for an error that says nothing of its
+/* Refuse a directory that cannot be used or made, for a reason other than its
  * safety. */
 static int
 cannot(struct ferry_eal_args *args, const char *path, int error)
@@ -114,7 +116,8 @@ check_one(struct ferry_eal_args *args, int fd, const char *path,
 	if (others == 0)
 		return 0;
 	who = (others & S_IWOTH) != 0 ? "other users" : "users of its group";
-	/* The first cure leaves a parent to those who share it. */
+	/* For a parent, first name a cure that leaves the directory to the
+	 * users who share it. */
 	return eal_refuse(args, -EACCES, "the runtime directory is not safe: "
 		"%.120s can be written to by %s: %s" CURE, path, who,
 		owner == OWNER_TRUSTED ? "chmod +t it, or " : "");
@@ -141,15 +144,15 @@ step(struct ferry_eal_args *args, int at, const char *name, const char *path,
 	return fd;
 }
 
-/* A path of which a part has been walked. */
+/* A walk along a path. */
 struct walk {
-	/* Where it is now; -1: it failed. */
+	/* The directory that the walk has reached; -1: the walk failed. */
 	int fd;
-	/* Links so far. */
+	/* How many links the walk has followed. */
 	int links;
-	/* Of "/": who owns it can do anything, root by whatever number. */
+	/* Status of "/". Its owner is root, whatever number root has here. */
 	const struct stat *root;
-	/* Where that is, for people; and the rest. */
+	/* done: the path of fd, for messages. rest: the rest of the path. */
 	char done[PATH_MAX];
 	char rest[PATH_MAX];
 };
@@ -162,7 +165,7 @@ walk_to(struct walk *w, int fd)
 	w->fd = fd;
 }
 
-/* Follow a link by hand, if it is of a user who may lead this one. */
+/* Follow a symbolic link, if its owner is this user or a trusted one. */
 static int
 walk_link(struct ferry_eal_args *args, struct walk *w, const char *name,
 		const struct stat *st)
@@ -192,7 +195,7 @@ walk_link(struct ferry_eal_args *args, struct walk *w, const char *name,
 	return w->fd >= 0 ? 0 : cannot(args, "/", -errno);
 }
 
-/* One more part of the path. */
+/* Walk one more part of the path. */
 static int
 walk_on(struct ferry_eal_args *args, struct walk *w, const char *name)
 {
@@ -212,7 +215,8 @@ walk_on(struct ferry_eal_args *args, struct walk *w, const char *name)
 	return 0;
 }
 
-/* The base, each directory and link on the way checked: a descriptor. */
+/* Open the base, and check each directory and link on the way. Returns a
+ * descriptor. */
 static int
 open_base(struct ferry_eal_args *args, struct stat *root)
 {
@@ -222,8 +226,9 @@ open_base(struct ferry_eal_args *args, struct stat *root)
 	size_t len;
 	int ret = 0;
 
-	/* EAL puts /dpdk behind an empty one; another would be elsewhere after
-	 * the next chdir(). */
+	/* The base must be an absolute path: EAL appends "/dpdk" even to an
+	 * empty one, and a relative path leads elsewhere after the next
+	 * chdir(). */
 	if (base[0] != '/')
 		return eal_refuse(args, -EINVAL, "the directory for EAL's "
 			"runtime files '%.100s' is no path from /: unset "
@@ -271,7 +276,8 @@ eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
 	base = open_base(args, &root);
 	if (base < 0)
 		return base;
-	/* Made here, so that no other user can between this look and EAL's. */
+	/* Make the directory here, so that no other user can make it between
+	 * this check and EAL's start. */
 	if (role == FERRY_EAL_HUB && mkdirat(base, "dpdk", 0700) != 0 &&
 			errno != EEXIST) {
 		fd = cannot(args, above.text, -errno);
@@ -300,7 +306,7 @@ eal_dir_open(struct ferry_eal_args *args, enum ferry_eal_role role)
 	return fd;
 }
 
-/* The directory that holds the prefix's, for cleaning up. */
+/* Open the directory BASE/dpdk, for cleaning up. *dir: PREFIX in it. */
 static int
 open_dpdk(const char *prefix, int *dir)
 {
@@ -320,7 +326,7 @@ open_dpdk(const char *prefix, int *dir)
 	return dpdk;
 }
 
-/* What is in it, hidden files apart: call fn for each. */
+/* Call fn for each file in a directory, except hidden ones. */
 static void
 each_file(int fd, void (*fn)(int fd, const char *name, void *arg), void *arg)
 {

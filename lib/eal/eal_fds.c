@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * EAL opens its files so that a program started with exec() inherits them: with
- * them the locks that say that a process of the file prefix runs, and pages.
+ * EAL opens its files so that a program started with exec() inherits them. The
+ * program would thereby hold the locks by which EAL tells that a process with
+ * the file prefix runs; and it would hold hugepages.
  */
 
 #include <ctype.h>
@@ -70,7 +71,8 @@ close_new(int fd, void *arg)
 {
 	const struct eal_fds *before = arg;
 
-	/* Higher ones are left to eal_fds_guard(), which knows their paths. */
+	/* eal_fds_guard() deals with descriptors of higher numbers: it knows
+	 * EAL's files by their paths. */
 	if (fd < FDS_MAX && (before->bits[fd / 64] >> fd % 64 & 1) == 0)
 		close_on_exec(fd);
 }
@@ -81,7 +83,7 @@ eal_fds_close_on_exec(const struct eal_fds *before)
 	each_fd(close_new, (void *)(uintptr_t)before);
 }
 
-/* Where a descriptor leads: the length of the path, or 0. */
+/* Get the path of the file of a descriptor. Returns its length, or 0. */
 static size_t
 path_of(int fd, struct eal_path *path)
 {
@@ -94,8 +96,8 @@ path_of(int fd, struct eal_path *path)
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* Whether a file is in EAL's runtime directory; the way there may be a link, as
- * /var/run is. */
+/* Whether a file is in EAL's runtime directory. The path of that directory may
+ * contain a symbolic link, such as /var/run. */
 static bool
 is_in(const char *path, const char *runtime_dir)
 {
@@ -108,7 +110,8 @@ is_in(const char *path, const char *runtime_dir)
 	return strncmp(path, real, n) == 0 && path[n] == '/';
 }
 
-/* Files of EAL that are known by their path. */
+/* Set a descriptor to be closed on exec() if its path is that of a file of
+ * EAL. */
 static void
 close_known(int fd, void *arg)
 {
@@ -161,7 +164,8 @@ eal_fds_own_names(struct eal_names *names)
 	each_fd(own_name, names);
 }
 
-/* EAL has mapped pages, or is about to unmap them. */
+/* EAL calls this when it has mapped pages or is about to unmap them. Set the
+ * files of new pages to be closed on exec(). */
 static void
 pages_changed(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 {
@@ -175,7 +179,8 @@ pages_changed(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 		return;
 	for (; at < (const uint8_t *)addr + len; at += msl->page_sz) {
 		ms = rte_mem_virt2memseg(at, msl);
-		/* The lock for this is held by whoever calls. */
+		/* EAL calls this function with the lock held that the call
+		 * below needs. */
 		fd = ms != NULL ? rte_memseg_get_fd_thread_unsafe(ms) : -1;
 		if (fd >= 0)
 			close_on_exec(fd);
@@ -185,13 +190,15 @@ pages_changed(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 void
 eal_fds_guard(const char *runtime_dir)
 {
-	/* EAL is one per process. */
+	/* Static, because a process has only one EAL. */
 	static bool done;
 
-	/* Twice at the same time does no harm. */
+	/* Relaxed: it does no harm if a second thread returns before the first
+	 * one is done. */
 	if (__atomic_exchange_n(&done, true, __ATOMIC_RELAXED))
 		return;
-	/* Fails where memory does not change. */
+	/* This call fails if EAL's memory cannot grow: then there is nothing to
+	 * watch. */
 	rte_mem_event_callback_register("ferry-exec", pages_changed, NULL);
 	each_fd(close_known, (void *)(uintptr_t)runtime_dir);
 }
@@ -256,7 +263,7 @@ eal_fds_holders(int fd, char *out, size_t len)
 			atoi(e->d_name) : 0;
 		if (pid == 0 || pid == getpid() || !has_open(pid, &st))
 			continue;
-		/* A few say enough. */
+		/* Name the first three processes only. */
 		if (n++ >= 3)
 			continue;
 		eal_fds_command(pid, command, sizeof(command));

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * EAL's locks lie in memory that all processes share. One that a process held
- * when it was killed is held for ever, and who wants it polls for ever. So
- * calls that may want one are made by a thread that can be left behind.
+ * EAL's locks lie in memory that all processes share. If a process is killed
+ * while it holds such a lock, the lock stays held for ever. A thread that wants
+ * the lock then polls for ever. So a helper thread makes the calls that may
+ * want such a lock. The caller can leave that thread behind.
  *
- * A lock may as well be held by a process that lives: when many end at the same
- * time, each waits for all others. If the thread was then left behind in EAL's
- * end, it could get the lock in the moment in which its process is over, and
- * hold it for ever. So it is stopped there, but only where it polls.
+ * The lock may also be held by a process that lives: when many processes end at
+ * the same time, each waits for the others. If a helper thread was left behind
+ * in EAL's end, it could get the lock just when its own process ends. Then the
+ * lock would stay held for ever. So a helper thread in EAL's end is stopped
+ * instead, but only while it polls.
  *
  * Edges:
  *
@@ -34,32 +36,36 @@
 
 #include "eal_private.h"
 
-/* A thread that has used a CPU for so long polls. */
+/* A helper thread that has used a CPU for so long is assumed to poll. */
 #define EAL_POLLED_MS 100
 
-/* How many calls have not ended: EAL is one per process, and so are these. */
+/* How many calls have not ended. It is a global variable, because a process has
+ * only one EAL. */
 static unsigned int busy;
 
 struct call {
 	void (*fn)(void *arg);
 	void *arg;
-	/* Nothing of EAL is called after that. */
+	/* The process calls no function of EAL after this call. */
 	bool last;
+	/* on_signal() has stopped the call. */
 	bool stopped;
-	/* The thread's, once it runs. */
+	/* Thread id of the helper thread; 0: it does not run yet. */
 	int tid;
-	/* Either side is done with it; the second one frees it. */
+	/* 1: the caller or the helper thread no longer uses this struct. The
+	 * second of the two frees it. */
 	uint32_t over;
 };
 
-/* Does nothing to a process that does not expect it. */
+/* The kernel ignores this signal in a process that has no handler for it. */
 #define SIGNAL SIGURG
-/* Bytes of code in which a loop that polls stays, and how often it must be seen
- * there in succession. */
+/* The helper thread polls if LOOP_SEEN looks in a row find its program counter
+ * within LOOP_BYTES bytes of EAL's code. */
 #define LOOP_BYTES 128
 #define LOOP_SEEN 4
 
-/* The thread of EAL's end, which comes once; a handler gets no argument. */
+/* State of the helper thread that makes the last call. It is a global variable,
+ * because a signal handler gets no argument. A process has one last call. */
 static struct {
 	int tid;
 	struct eal_code code;
@@ -81,13 +87,15 @@ on_signal(int signal, siginfo_t *info, void *context)
 			at - end.at + LOOP_BYTES > 2 * LOOP_BYTES)
 		end.seen = 0;
 	end.at = at;
-	/* While it polls it has not got the lock. */
+	/* A thread that polls for the lock does not hold it. So it may be
+	 * stopped. */
 	if (++end.seen >= LOOP_SEEN && at >= end.code.first &&
 			at < end.code.last)
 		siglongjmp(end.out, 1);
 }
 
-/* The last call. A jump out of it leaves EAL as it is. */
+/* Make the last call. on_signal() may jump out of it. EAL is then left in the
+ * state in which it was. */
 static void
 call_last(struct call *call)
 {
@@ -102,7 +110,7 @@ call_last(struct call *call)
 	end.at = end.seen = 0;
 	sigaction(SIGNAL, &action, &before);
 	if (sigsetjmp(end.out, 1) == 0) {
-		/* From here on it may be stopped. */
+		/* From here on on_signal() may stop this thread. */
 		__atomic_store_n(&end.tid, gettid(), __ATOMIC_RELAXED);
 		pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
 		call->fn(call->arg);
@@ -124,7 +132,8 @@ helper(void *arg)
 		call_last(call);
 	else
 		call->fn(call->arg);
-	/* H1: after the call, whose memory may then go. */
+	/* H1: after the call. The memory that the call used may be freed when
+	 * eal_helper_busy() has seen this. */
 	__atomic_sub_fetch(&busy, 1, __ATOMIC_RELEASE);
 	/* H2: pairs with H2 in join(). */
 	if (__atomic_exchange_n(&call->over, 1, __ATOMIC_ACQ_REL) != 0)
@@ -145,7 +154,8 @@ start(pthread_t *thread, struct call *call)
 	sigset_t all, old;
 	int ret;
 
-	/* Signals are for the application's threads. */
+	/* Block all signals in the helper thread: the application's threads
+	 * handle them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	__atomic_add_fetch(&busy, 1, __ATOMIC_RELAXED);
@@ -156,7 +166,7 @@ start(pthread_t *thread, struct call *call)
 	return ret;
 }
 
-/* Milliseconds that a thread has used a CPU. */
+/* How many milliseconds a thread has used a CPU. */
 static long
 used_ms(pthread_t thread)
 {
@@ -169,8 +179,8 @@ used_ms(pthread_t thread)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Milliseconds that a thread was ready to run and got no CPU, of the last
- * waited ones; as many, if it has not run yet. */
+/* For how many of the "waited" milliseconds the helper thread was ready to run
+ * and got no CPU. All of them if it has not run yet. */
 static uint64_t
 starved_ms(const struct call *call, uint64_t waited)
 {
@@ -184,7 +194,7 @@ starved_ms(const struct call *call, uint64_t waited)
 		return waited;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", tid);
 	f = fopen(path, "re");
-	/* A kernel without this: it is taken for one that is not starved. */
+	/* A kernel without schedstat: assume that the thread got a CPU. */
 	if (f == NULL)
 		return 0;
 	n = fscanf(f, "%*u %" SCNu64, &ns);
@@ -193,10 +203,11 @@ starved_ms(const struct call *call, uint64_t waited)
 }
 
 /*
- * Whether to wait no longer. A thread that polls waits for a lock. Else it may
- * hold one: if it was left behind, and the process ended, the lock would be
- * held for ever. So time in which it got no CPU does not count, up to a limit;
- * nor does, in the last call, time in which it used one.
+ * Whether the caller should stop waiting for the helper thread. A thread that
+ * polls waits for a lock. A thread that does not poll may hold a lock. If it
+ * was left behind and the process ended, the lock would stay held for ever. So
+ * time in which the thread got no CPU does not count, up to a limit. In the
+ * last call, time in which the thread used a CPU does not count, either.
  */
 static bool
 is_enough(pthread_t thread, const struct call *call, uint64_t waited,
@@ -219,7 +230,8 @@ is_enough(pthread_t thread, const struct call *call, uint64_t waited,
 		waited >= EAL_PATIENCE_MAX_MS + work_ms + busy_ms;
 }
 
-/* Wait for the thread: whether it has ended; *stopped: without its call. */
+/* Wait for the helper thread. Returns whether it has ended. *stopped: it ended
+ * because on_signal() stopped its call. */
 static bool
 join(pthread_t thread, struct call *call, long work_ms, bool *stopped)
 {
@@ -238,7 +250,7 @@ join(pthread_t thread, struct call *call, long work_ms, bool *stopped)
 		waited = (uint64_t)now.tv_sec * 1000 +
 			(uint64_t)now.tv_nsec / 1000000 - begun;
 	}
-	/* H2: the thread frees it if it is late. */
+	/* H2: if the thread has not ended yet, the thread frees the call. */
 	if (__atomic_exchange_n(&call->over, 1, __ATOMIC_ACQ_REL) == 0)
 		return false;
 	pthread_join(thread, NULL);
@@ -271,8 +283,9 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
 	if (ended && !stopped)
 		return 0;
 	if (!ended) {
-		/* It polls if it waits for a lock: only when a CPU has nothing
-		 * else. In the last call it may hold one. */
+		/* The thread may poll for a lock for ever. So let it run only
+		 * when a CPU has nothing else to do. Not in the last call,
+		 * because there the thread may hold a lock. */
 		if (!last)
 			pthread_setschedparam(thread, SCHED_IDLE, &none);
 		pthread_detach(thread);
@@ -285,7 +298,7 @@ eal_helper_call(const char *what, void (*fn)(void *arg), void *arg,
 }
 
 #define FREE_MAX 4
-/* As much as is kept for a later call. */
+/* At most so many pointers are kept for a later call of ferry_eal_free(). */
 #define LEFT_MAX 64
 
 struct batch {
@@ -293,8 +306,9 @@ struct batch {
 	void *mem[LEFT_MAX];
 };
 
-/* What could not be given back: there was no thread, no memory for the call, or
- * the call before did not end. The next call gives it back, too. */
+/* Pointers that could not be given back, because there was no thread or no
+ * memory for the call, or because the call before has not ended. The next call
+ * gives them back, too. */
 static struct batch left;
 static pthread_mutex_t left_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -328,8 +342,9 @@ free_all(void *arg)
 	free(batch);
 }
 
-/* Milliseconds in which EAL clears a MiB that it gets back. A core needs a
- * tenth of one; under ThreadSanitizer it needs many. */
+/* EAL clears memory that it gets back. So many milliseconds are allowed for a
+ * MiB. A core needs a tenth of a millisecond; under ThreadSanitizer it needs
+ * many. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define MIB_MS 100
@@ -339,7 +354,7 @@ free_all(void *arg)
 #define MIB_MS 1
 #endif
 
-/* How long EAL may take to clear memory that it gets back. */
+/* How many milliseconds EAL may take to clear the memory of a batch. */
 static long
 work_of(const struct batch *batch)
 {
@@ -361,7 +376,8 @@ ferry_eal_free(void *const pointers[], uint32_t n)
 	if (n > FREE_MAX)
 		return -EINVAL;
 	left_add(pointers, n);
-	/* It would wait behind the one before. */
+	/* A call before has not ended. A new call would wait for the same
+	 * lock. */
 	if (eal_helper_busy())
 		return -ETIMEDOUT;
 	batch = malloc(sizeof(*batch));

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Lcore ids that no other process of the file prefix has. EAL numbers them in
- * each process by itself, from 0, and keeps data per id in memory that all
- * share: a mempool's cache is one lcore's, without a lock.
+ * Takes lcore ids that no other process with the same file prefix has. EAL
+ * numbers the lcores of each process from 0. But EAL keeps data per lcore id in
+ * memory that all processes share. For example, the mempool cache of an lcore
+ * has no lock. So two processes must not use the same id.
  *
  * A file in the runtime directory has a lock for each id. A lock belongs to the
- * open file, and not to the process (F_OFD_SETLK): neither other descriptors of
- * the file nor threads matter. The kernel drops it when the last descriptor of
- * that open file is closed, which is when the process ends, however it does. A
- * child that was forked from it has such a descriptor, too: until the child has
- * ended or called exec(), a killed parent's ids are not free. A parent that
- * ends EAL gives them up by name, so that its children do not matter.
+ * open file and not to the process (F_OFD_SETLK). So other descriptors of the
+ * file, and other threads, do not matter. The kernel drops the lock when the
+ * last descriptor of that open file is closed. That happens at the latest when
+ * the process ends, in whatever way. A child that was forked from the process
+ * has such a descriptor, too. So if the parent is killed, its ids are free only
+ * when the child has ended or called exec(). A parent that ends EAL unlocks the
+ * ids itself, so that its children do not matter.
  */
 
 #include <errno.h>
@@ -30,18 +32,20 @@
 #include "ferry_errno.h"
 #include "ferry_process.h"
 
-/* Who holds an id, for people: the bytes that its lock covers. */
+/* Bytes of the file for one id. The lock of the id covers them. They hold the
+ * name of the process that has the id, for error messages. */
 #define RECORD 64
 
-/* EAL is one per process, and so is what it holds. */
+/* The ids that this process holds. It is a global variable, because a process
+ * has only one EAL. */
 static struct {
 	pthread_mutex_t lock;
 	int fd;
 	bool held[RTE_MAX_LCORE];
 } ids = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
-/* Lock an id: whether it is this process's now. A negative errno if there are
- * no locks. */
+/* Lock an id. Returns 1 if this process has the id now, 0 if another process
+ * has it, or a negative errno if files cannot be locked here. */
 static int
 try_lock(unsigned int id)
 {
@@ -61,7 +65,7 @@ try_lock(unsigned int id)
 	ids.held[id] = true;
 	eal_fds_command(getpid(), command, sizeof(command));
 	snprintf(record, sizeof(record), "%d (%s)", (int)getpid(), command);
-	/* Only words: they may be missing. */
+	/* An error does not matter, because the record only serves messages. */
 	(void)!pwrite(ids.fd, record, sizeof(record), range.l_start);
 	return 1;
 }
@@ -145,12 +149,12 @@ no_answer(const struct rte_mp_msg *msg, const void *peer)
 int
 ferry_eal_shared(void)
 {
-	/* EAL says it of nothing else. */
+	/* EAL has no other call that tells whether it is shared. */
 	if (rte_mp_action_register("ferry_lcores", no_answer) == 0) {
 		rte_mp_action_unregister("ferry_lcores");
 		return 1;
 	}
-	if (rte_errno == EEXIST) /* another thread asks in this moment */
+	if (rte_errno == EEXIST) /* another thread asks at the same time */
 		return 1;
 	return rte_errno == ENOTSUP ? 0 : -rte_errno;
 }
@@ -197,7 +201,7 @@ take_all_from(const char *dir, char *words, size_t len)
 	}
 	if (ret == 0)
 		ret = take_all(words, len);
-	/* Someone removed the directory: no newcomer can come there, either. */
+	/* The directory was removed. So no new process can use it, either. */
 	else if (ret == -ENOENT)
 		ret = 0;
 	else
@@ -208,13 +212,14 @@ take_all_from(const char *dir, char *words, size_t len)
 }
 
 /*
- * Whether EAL is this process's: 0, FERRY_E_FORKED if it is that of a process
- * that this one was forked from, or -ENOMEM.
+ * Whether this process started EAL. 0: it did; FERRY_E_FORKED: a process that
+ * this one was forked from did; -ENOMEM.
  */
 static int
 check_owner(void)
 {
-	/* EAL is one per process: the token of the one that started it. */
+	/* Token of the process that started EAL. Static, because a process has
+	 * only one EAL. */
 	static uint64_t owner;
 	const uint64_t known = __atomic_load_n(&owner, __ATOMIC_RELAXED);
 	const uint64_t self = ferry_process_token();
@@ -226,12 +231,14 @@ check_owner(void)
 		return ferry_process_check(known);
 	/*
 	 * If the application called rte_eal_init() itself, and forked before it
-	 * called ferry, no token tells that. But EAL's threads are missing
-	 * then: there is a directory for each thread.
+	 * called ferry, no token shows that. But EAL's threads are missing in
+	 * the child. /proc/self/task has a directory for each thread; 3 links
+	 * mean one thread.
 	 */
 	if (stat("/proc/self/task", &st) == 0 && st.st_nlink == 3)
 		return FERRY_E_FORKED;
-	/* Relaxed: a process that is forked from now on has it. */
+	/* Relaxed, because a process that is forked from now on inherits this
+	 * value. */
 	__atomic_store_n(&owner, self, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -268,11 +275,12 @@ ferry_eal_adopt(char *words, uint32_t len)
 void
 eal_lcore_release(void)
 {
-	/* All of them: a length of 0 has no end. */
+	/* The range covers all ids, because a length of 0 means no end. */
 	struct flock range = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
 	pthread_mutex_lock(&ids.lock);
-	/* A child may have the open file, too. */
+	/* Unlock, because a child may have the open file, too: then close()
+	 * alone does not drop the locks. */
 	if (ids.fd >= 0) {
 		fcntl(ids.fd, F_OFD_SETLK, &range);
 		close(ids.fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Limits of this process that EAL finds out by dying, or tells in riddles. */
+/* Checks limits of this process. Where they are too low, EAL would die, or fail
+ * with a message that does not name the limit. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,11 +21,12 @@
 #include "eal_private.h"
 #include "ferry_shortage.h"
 
-/* What a secondary's socket adds to the runtime directory's path: a pid, and
- * as much of a time stamp as tells processes with equal pids apart. */
+/* A secondary's socket adds such a name to the path of the runtime directory:
+ * the pid, and so many digits of a time stamp that processes with equal pids
+ * are told apart. */
 #define SOCKET_NAME "/mp_socket_1234567_123456"
 
-/* Descriptors that are open, and how many may be. */
+/* Count the open descriptors. *limit: how many there may be. */
 static void
 count_files(uint64_t *is_open, uint64_t *limit)
 {
@@ -32,7 +34,7 @@ count_files(uint64_t *is_open, uint64_t *limit)
 	DIR *dir = opendir("/proc/self/fd");
 
 	*is_open = 0;
-	/* Without ".", ".." and its own. */
+	/* Do not count ".", ".." and the descriptor of this directory. */
 	while (dir != NULL && readdir(dir) != NULL)
 		(*is_open)++;
 	*is_open -= *is_open < 3 ? *is_open : 3;
@@ -67,8 +69,8 @@ eal_limits_size(struct ferry_eal_args *args, uint64_t largest)
 		"(ulimit -f)", (uint64_t)r.rlim_cur >> 10, largest >> 10);
 }
 
-/* Calls that EAL and ferry cannot do without, with arguments of which the
- * kernel says what is wrong, or with which it does nothing. */
+/* System calls that EAL and ferry need. With these arguments the kernel does
+ * nothing, or returns an error other than that the call is refused. */
 static const struct {
 	const char *name;
 	long number;
@@ -87,7 +89,7 @@ static const struct {
 	{ "ftruncate", SYS_ftruncate, -1, 0 },
 };
 
-/* EAL and ferry talk through Unix sockets. */
+/* Check that Unix sockets are allowed, because EAL and ferry need them. */
 static int
 check_sockets(struct ferry_eal_args *args)
 {
@@ -98,7 +100,7 @@ check_sockets(struct ferry_eal_args *args)
 		return 0;
 	}
 	if (ferry_is_shortage(-errno))
-		return 0; /* told by what counts descriptors */
+		return 0; /* eal_limits_files() reports it */
 	return eal_refuse(args, -errno, "Unix sockets are refused (%s), as by "
 		"systemd's RestrictAddressFamilies= or a container's seccomp "
 		"profile: allow AF_UNIX", strerror(errno));
@@ -117,8 +119,8 @@ eal_limits_calls(struct ferry_eal_args *args)
 			return eal_refuse(args, -EPERM, "the system call %s() "
 				"is refused, as by a container's seccomp "
 				"profile: allow it there", calls[i].name);
-		/* Containers say so, too, of what their profile is too old to
-		 * know. EAL goes without policies of memory. */
+		/* Containers return ENOSYS, too, for calls that their profile
+		 * is too old to know. EAL can do without get_mempolicy(). */
 		if (errno == ENOSYS && calls[i].number != SYS_get_mempolicy)
 			return eal_refuse(args, -ENOSYS, "the kernel has no "
 				"system call %s(): use Linux 5.3 or newer, or "
@@ -128,7 +130,7 @@ eal_limits_calls(struct ferry_eal_args *args)
 	return check_sockets(args);
 }
 
-/* A primary ends with abort() if it does not find that. */
+/* Check that /proc/meminfo can be read: a primary calls abort() if not. */
 static int
 check_meminfo(struct ferry_eal_args *args)
 {
@@ -156,7 +158,8 @@ check_meminfo(struct ferry_eal_args *args)
 int
 eal_limits_places(struct ferry_eal_args *args, enum ferry_eal_role role)
 {
-	/* Where EAL looks for CPUs, and ferry for descriptors. */
+	/* ferry looks for open descriptors in the first directory. EAL looks
+	 * for CPUs in the second one. */
 	static const char *const places[][2] = {
 		{ "/proc/self/fd", "mount proc at /proc" },
 		{ "/sys/devices/system/cpu", "mount sysfs at /sys" },

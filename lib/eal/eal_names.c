@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * EAL names files of a secondary after its pid number, and locks them. In
- * another pid namespace a living process may have the same number: then EAL
- * would not start. That process has its files open, and no other one looks for
- * them by name. So a newcomer takes the names away from it, but not while it
- * starts: one process of a number starts at a time.
+ * EAL puts the pid of a secondary into the names of its files, and locks these
+ * files. A living process in another pid namespace may have the same pid. Then
+ * EAL would not start, because the files are locked. The other process has the
+ * files open, and no process looks for them by name later. So a process that
+ * starts removes the names. It must not do so while the other process starts.
+ * So a lock lets only one process of a pid start at a time.
  */
 
 #include <dirent.h>
@@ -20,11 +21,11 @@
 
 #include "eal_private.h"
 
-/* How long a process of the same number may take to start: 5 s. */
+/* How long a process with the same pid may take to start: 5 s. */
 #define NAPS 5000
 #define NAP_US 1000
 
-/* The file whose lock says that a process of this number starts. */
+/* Name of the file whose lock is held while a process with this pid starts. */
 static void
 lock_name(char name[32])
 {
@@ -69,14 +70,14 @@ eal_names_take(int dir)
 		if (fd < 0)
 			break;
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-			/* The process that had it before may have removed the
-			 * name. */
+			/* The process that had the lock before may have
+			 * removed the name. Then open the file anew. */
 			if (fstat(fd, &mine) == 0 && fstatat(dir, name, &named,
 					AT_SYMLINK_NOFOLLOW) == 0 &&
 					mine.st_ino == named.st_ino)
 				break;
 		} else if (errno != EWOULDBLOCK && errno != EINTR) {
-			/* There are no locks here. */
+			/* This file system has no locks: do not try again. */
 			naps = NAPS;
 		}
 		close(fd);
@@ -85,7 +86,8 @@ eal_names_take(int dir)
 			break;
 		usleep(NAP_US);
 	}
-	/* Without the lock EAL itself tells what is in its way. */
+	/* Without the lock, leave the names. EAL itself then reports a file
+	 * that is locked. */
 	if (fd >= 0)
 		names_free(dir);
 	return fd;

@@ -55,7 +55,9 @@ dir_open(const char *path)
 	return dir;
 }
 
-/* EAL opens a file that is there, whatever it is and whoever made it. */
+/* Refuse a hugepage mount in which other users can put files in place of
+ * pages. This is necessary because EAL opens a file that exists without a check
+ * of its type or owner. */
 static int
 check_mount(const char *path, void *arg)
 {
@@ -102,7 +104,8 @@ eal_pages_check(struct ferry_eal_args *args)
 	return eal_pages_each_mount(check_mount, args, &n);
 }
 
-/* A line of /proc/PID/maps: its path and inode if it is a page's. */
+/* The path in a line of /proc/PID/maps, if it is that of a page file; otherwise
+ * NULL. *inode: the inode in that line. */
 static char *
 page_of(char *line, const char *prefix, unsigned long long *inode)
 {
@@ -115,7 +118,7 @@ page_of(char *line, const char *prefix, unsigned long long *inode)
 	return eal_pages_is_name(base, prefix) ? path : NULL;
 }
 
-/* Whether the pages that process hub has mapped still have their names. */
+/* Check that the page files that the process hub has mapped still exist. */
 static int
 check_mapped(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 {
@@ -127,7 +130,8 @@ check_mapped(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 
 	snprintf(name, sizeof(name), "/proc/%d/maps", (int)hub);
 	f = fopen(name, "re");
-	/* Of another pid namespace, or not to be looked at. */
+	/* The hub is in another pid namespace, or this process may not read its
+	 * maps. */
 	if (f == NULL)
 		return 0;
 	while (ret == 0 && fgets(line, sizeof(line), f) != NULL) {
@@ -144,7 +148,8 @@ check_mapped(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 				"processes of the file prefix and start the "
 				"hub again",
 				path);
-		/* Whether it is the hub's mount is seen by the first. */
+		/* Compare the inode of the first page file only: it shows
+		 * whether the hub's hugetlbfs is mounted here. */
 		} else if ((*n)++ == 0 && (stat(path, &st) != 0 ?
 				errno == ENOENT :
 				st.st_ino != (ino_t)inode)) {
@@ -159,10 +164,10 @@ check_mapped(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 	return ret;
 }
 
-/* Page files of the prefix. */
+/* Argument of look_for_page(). */
 struct seen {
 	struct ferry_eal_args *args;
-	/* There is one, or it cannot be told. */
+	/* There is a page file of the prefix, or that cannot be found out. */
 	bool any;
 };
 
@@ -208,7 +213,8 @@ eal_pages_check_hub(struct ferry_eal_args *args, pid_t hub, unsigned int *n)
 	if (ret != 0)
 		return ret;
 	ret = eal_pages_each_mount(look_for_page, &seen, &mounts);
-	/* Its EAL would make new ones, which are not the hub's. */
+	/* Without this check, EAL of the secondary would make new page files,
+	 * which are not the hub's. */
 	if (ret == 0 && !seen.any && mounts >= 0)
 		ret = eal_refuse(args, -ESTALE, "no hugepage file of the hub "
 			"(%smap_0 and others) is to be seen here: mount the "

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A time limit around rte_eal_init(). EAL waits in three ways for what may
- * never come: in a system call (flock(), sendmsg()); in a loop that polls a
- * lock in shared memory, or the magic number of a primary that died while it
- * started; and with a limit of its own.
+ * A time limit around rte_eal_init(). EAL may wait for an event that never
+ * comes. It waits in three ways: in a system call (flock(), sendmsg()); in a
+ * loop that polls a lock in shared memory, or that polls the magic number of a
+ * primary that died while it started; and with a time limit of its own.
  *
  *     watcher                             the thread in rte_eal_init()
  *     -------                             ----------------------------
@@ -14,9 +14,9 @@
  *                                         fails as if by itself
  *     still there: SIGURG ─────────────>  the handler jumps out of EAL
  *
- * The jump leaves EAL as it is, so that nothing of it may be used any more. It
- * is made only out of EAL's own code or a system call that EAL waits in, so
- * that the C library's locks are not left held.
+ * The jump leaves EAL in the state in which it was. So no function of EAL may
+ * be called afterwards. The handler jumps only out of EAL's own code, or out of
+ * a system call that EAL waits in. So no lock of the C library is left held.
  */
 
 #include <errno.h>
@@ -35,7 +35,7 @@
 #include "eal_private.h"
 
 #define LOOK_MS 50
-/* Does nothing to a process that does not expect it. */
+/* The kernel ignores this signal in a process that has no handler for it. */
 #define SIGNAL SIGURG
 
 struct watch {
@@ -45,7 +45,8 @@ struct watch {
 	uint32_t limit_ms;
 	pid_t tid;
 	struct eal_code code;
-	/* The watcher: the handler may jump; the thread waits in a call. */
+	/* The watcher sets both. may_jump: the handler may jump out of EAL.
+	 * in_call: the thread waits in a system call. */
 	int may_jump;
 	int in_call;
 	sigjmp_buf out;
@@ -53,7 +54,8 @@ struct watch {
 	size_t len;
 };
 
-/* One start at a time; the handler gets no argument. */
+/* The running start. It is a global variable, because a signal handler gets no
+ * argument. A process makes one start at a time. */
 static struct watch *watched;
 
 static void
@@ -73,7 +75,7 @@ on_signal(int signal, siginfo_t *info, void *context)
 		siglongjmp(w->out, 1);
 }
 
-/* A file of a thread of this process. */
+/* Read a file of /proc about a thread of this process. */
 static void
 look(pid_t tid, const char *file, char *out, size_t len)
 {
@@ -89,7 +91,8 @@ look(pid_t tid, const char *file, char *out, size_t len)
 	out[n > 0 ? n : 0] = '\0';
 }
 
-/* A number of a status file; 0 if it is not there. */
+/* The number that stands behind a name in a status file; 0 if the name is not
+ * there. */
 static long
 number_of(const char *status, const char *name)
 {
@@ -98,9 +101,10 @@ number_of(const char *status, const char *name)
 	return at != NULL ? strtol(at + strlen(name), NULL, 10) : 0;
 }
 
-/* Where a thread is: "running", or the system call that it waits in with
- * arguments and stack; how often it has waited; and how much memory it has got,
- * because the kernel clears hugepages while the thread "runs". */
+/* Describe the progress of a thread: "running", or the system call that it
+ * waits in with arguments and stack; how often it has waited; and how much
+ * hugepage memory the process has. The memory is part of it because the thread
+ * is "running" while the kernel clears hugepages for it. */
 static void
 where(pid_t tid, char *out, size_t len)
 {
@@ -115,7 +119,7 @@ where(pid_t tid, char *out, size_t len)
 		number_of(status, "\nHugetlbPages:"));
 }
 
-/* Who has locked a file with flock(), by its lines in /proc/locks. */
+/* Name the process that has locked a file with flock(), from /proc/locks. */
 static void
 locked_by(const struct stat *st, char *out, size_t len)
 {
@@ -126,7 +130,7 @@ locked_by(const struct stat *st, char *out, size_t len)
 
 	snprintf(out, len, "another process");
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		/* Those that wait have an arrow. */
+		/* Lines with an arrow are processes that wait for the lock. */
 		if (strstr(line, "->") != NULL || sscanf(line,
 				"%*d: FLOCK %*s %*s %d %*x:%*x:%lu", &pid,
 				&inode) != 2 || inode != (unsigned long)
@@ -140,7 +144,7 @@ locked_by(const struct stat *st, char *out, size_t len)
 		fclose(f);
 }
 
-/* For what the thread waits. */
+/* Write to w->words what the thread waits for. at: from where(). */
 static void
 describe(const struct watch *w, const char *at)
 {
@@ -172,7 +176,8 @@ describe(const struct watch *w, const char *at)
 	}
 }
 
-/* Wait until the start is over, or for ms: whether it is. */
+/* Wait until the start is over, but at most ms milliseconds. Returns whether
+ * the start is over. */
 static bool
 wait_done(struct watch *w, long ms)
 {
@@ -208,7 +213,7 @@ watcher(void *arg)
 		if (w->words[0] == '\0')
 			describe(w, now);
 		else
-			/* It did not end by itself. */
+			/* The first signal did not end the wait. */
 			__atomic_store_n(&w->may_jump, 1, __ATOMIC_RELAXED);
 		__atomic_store_n(&w->in_call, now[0] >= '0' && now[0] <= '9',
 			__ATOMIC_RELAXED);
@@ -232,7 +237,8 @@ eal_watch(int (*fn)(void *arg), void *arg, uint32_t limit_ms, char *words,
 		size_t len)
 {
 	struct sigaction action = { .sa_sigaction = on_signal };
-	/* Not on the stack that the jump unwinds. */
+	/* Static, so that it does not lie on the stack that the jump
+	 * unwinds. */
 	static struct watch w;
 	struct sigaction before;
 	pthread_condattr_t attr;
@@ -252,11 +258,12 @@ eal_watch(int (*fn)(void *arg), void *arg, uint32_t limit_ms, char *words,
 	pthread_cond_init(&w.cond, &attr);
 	eal_code_find(&w.code);
 	watched = &w;
-	/* Without SA_RESTART. */
+	/* Without SA_RESTART, so that the signal ends a system call. */
 	action.sa_flags = SA_SIGINFO;
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGNAL, &action, &before);
-	/* All others are for the application's threads. */
+	/* Block all signals in the watcher: the application's threads handle
+	 * them. */
 	sigfillset(&mask);
 	pthread_sigmask(SIG_SETMASK, &mask, &old);
 	ret = pthread_create(&thread, NULL, watcher, &w);
@@ -277,7 +284,8 @@ eal_watch(int (*fn)(void *arg), void *arg, uint32_t limit_ms, char *words,
 		__atomic_store_n(&w.may_jump, 0, __ATOMIC_RELAXED);
 		watch_done(&w, thread);
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
-		/* A secondary goes on without the lock, in part. */
+		/* The wait was ended, so fail even if EAL's start succeeded: a
+		 * secondary may go on without the lock that it waited for. */
 		if (words[0] != '\0')
 			ret = -ETIMEDOUT;
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Why rte_eal_init() failed. EAL says it in its log, among other things: what
- * it only mentions comes at the level of an error, too, and often first. So
- * what is known to be a cause is looked for by name, and for the rest the last
- * error before the one that ends the start is taken.
+ * Finds out why rte_eal_init() failed. EAL writes the cause to its log. But it
+ * logs harmless events as errors, too, and often before the cause. So ferry
+ * searches the log for messages that are known to be causes. If there is none,
+ * it takes the last error before the one that ends the start.
  */
 
 #include <errno.h>
@@ -23,10 +23,12 @@
 #define KEPT 32
 #define LINE 200
 
-/* EAL is one per process, and so is its said. */
+/* EAL's log messages. It is a global variable, because a process has only one
+ * EAL. */
 static struct {
 	FILE *stream;
-	/* What is still being written, and lines that are complete. */
+	/* line: the line that is not complete yet. lines: the last complete
+	 * lines. */
 	char line[LINE];
 	char lines[KEPT][LINE];
 	unsigned int used;
@@ -34,7 +36,7 @@ static struct {
 	bool on;
 } said;
 
-/* Lines that EAL logs as errors and that stop nothing. */
+/* Words of lines that EAL logs as errors although its start goes on. */
 static const char *const harmless[] = {
 	"Failed to get current mempolicy", "eth_virtio", "ASLR", "vdev_scan",
 	"Failed to request vdev", "FATAL", "Failed to send request",
@@ -42,8 +44,8 @@ static const char *const harmless[] = {
 	"no mounted hugetlbfs", "No available", "rte_mem_virt2phy",
 };
 
-/* Lines that only say which part of the start failed, after the one that says
- * why. */
+/* Words of lines that only say which part of the start failed. EAL logs them
+ * after the line that says why. */
 static const char *const vague[] = {
 	"Invalid 'command line' arguments", "Cannot init plugins",
 };
@@ -69,7 +71,7 @@ take(void *cookie, const char *text, size_t len)
 		else if (said.used < LINE - 1)
 			said.line[said.used++] = text[i];
 	}
-	/* As if nobody had listened. */
+	/* Pass the text on to stderr, where EAL would have written it. */
 	fwrite(text, 1, len, stderr);
 	return (ssize_t)len;
 }
@@ -81,7 +83,8 @@ eal_words_begin(void)
 
 	if (rte_log_get_stream() != stderr)
 		return;
-	/* Never closed: a thread of EAL may be writing to it. */
+	/* The stream is never closed, because a thread of EAL may be writing to
+	 * it. */
 	if (said.stream == NULL)
 		said.stream = fopencookie(NULL, "w", functions);
 	if (said.stream == NULL)
@@ -110,7 +113,7 @@ find(const char *words)
 	return NULL;
 }
 
-/* Without EAL's name in front. */
+/* A line without the prefix "EAL: ". */
 static const char *
 bare(const char *line)
 {
@@ -129,7 +132,8 @@ has_one(const char *line, const char *const words[], unsigned int n)
 	return false;
 }
 
-/* The last error that counts. */
+/* The last error line that is neither harmless nor vague. A vague line is taken
+ * if there is no other. */
 static const char *
 last_cause(void)
 {
@@ -138,7 +142,8 @@ last_cause(void)
 
 	for (i = said.n > KEPT ? said.n - KEPT : 0; i < said.n; i++) {
 		line = said.lines[i % KEPT];
-		/* Said twice, the second time as what ended the start. */
+		/* EAL logs the error that ends the start a second time, as
+		 * FATAL: nothing after it counts. */
 		if (strstr(line, "FATAL") != NULL)
 			break;
 		if (has_one(line, harmless, RTE_DIM(harmless)) ||
@@ -156,7 +161,7 @@ eal_words_why(struct ferry_eal_args *args, int error)
 	const char *line;
 	struct rlimit r;
 
-	/* The log may be set to say nothing. */
+	/* The log may be empty, because the user can turn it off. */
 	if ((find("Cannot get a virtual area") != NULL || (error == -ENOMEM &&
 			last_cause() == NULL)) &&
 			getrlimit(RLIMIT_AS, &r) == 0 &&
@@ -195,15 +200,16 @@ eal_words_why(struct ferry_eal_args *args, int error)
 		return eal_refuse(args, error, "the hub's hugepages cannot be "
 			"mapped here: its hugetlbfs must be mounted at the "
 			"same place, and be writable");
-	/* The first that each process takes of the heap that all share. Where
-	 * it has to grow, the primary asks all others. */
+	/* rte_service_init() makes the first allocation of each process from
+	 * the shared heap. If the heap has to grow, the primary asks all
+	 * processes. */
 	if (find("rte_service_init() failed") != NULL)
 		return eal_refuse(args, -ENOMEM, "EAL gets no memory for this "
 			"process: either no hugepage is free, or a process of "
 			"file prefix '%s' does not answer because it is "
 			"stopped or gets no CPU: reserve more hugepages, or "
 			"let it go on, and try again", args->prefix);
-	/* It names the file, and what is wrong with it. */
+	/* This line names the file and the error. */
 	line = find("get_seg_fd(): open");
 	if (line != NULL)
 		return eal_refuse(args, error, "EAL gets no hugepages: %s: "

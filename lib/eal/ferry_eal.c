@@ -18,20 +18,20 @@
 
 RTE_LOG_REGISTER(ferry_eal_logtype, ferry.eal, NOTICE);
 
-/* Of EAL's inside, but every version has it. */
+/* A function of EAL's driver interface. Every version of DPDK has it. */
 void rte_bus_unregister(struct rte_bus *bus) __attribute__((weak));
 
 /*
- * EAL's bus of virtual devices asks the primary for its devices and probes them
- * in the secondary, too.
+ * Leave EAL's bus of virtual devices out of a secondary. The bus would ask the
+ * primary for its devices and probe them in the secondary, too.
  */
 static void
 leave_out_vdevs(void)
 {
 	struct rte_bus *bus;
 
-	/* Removes nothing, but lets the linker keep the bus: it is there now,
-	 * not only once EAL loads its plugins. */
+	/* This call removes nothing. It makes the linker keep the bus, so that
+	 * the bus is registered now and not only when EAL loads its plugins. */
 	rte_vdev_remove_custom_scan(NULL, NULL);
 	if (rte_bus_unregister == NULL)
 		return;
@@ -40,7 +40,7 @@ leave_out_vdevs(void)
 		rte_bus_unregister(bus);
 }
 
-/* Give the lcore its number. */
+/* Write the number of the lcore into args->lcore. */
 static int
 number_lcore(struct ferry_eal_args *args, int dir)
 {
@@ -55,7 +55,7 @@ number_lcore(struct ferry_eal_args *args, int dir)
 		return id;
 	cpus = strchr(args->lcore, '@');
 	snprintf(text, sizeof(text), "--lcores=%d%s", id, cpus);
-	/* It is the last one there. */
+	/* args->lcore is the last string in args->text, so it may grow. */
 	if (strlen(text) >= (size_t)(args->text + sizeof(args->text) -
 			args->lcore))
 		return eal_refuse(args, -E2BIG, "EAL options are too long");
@@ -74,7 +74,7 @@ start(void *arg)
 	return rte_errno != 0 ? -rte_errno : -EIO;
 }
 
-/* With what is needed at hand. */
+/* Start EAL, after the checks. */
 static int
 init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 {
@@ -83,7 +83,8 @@ init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 	struct eal_fds before;
 	int ret, names = -1;
 
-	/* Before EAL is there, whose end needs it. */
+	/* Check this before EAL starts, because ferry_eal_cleanup() needs the
+	 * token. */
 	if (self == 0)
 		return eal_refuse(args, -ENOMEM, "cannot make this process's "
 			"token: memory lacks, or getrandom() or "
@@ -93,8 +94,9 @@ init(struct ferry_eal_args *args, enum ferry_eal_role role, int dir)
 	if (ret != 0)
 		return ret;
 	/*
-	 * The dsa bus takes any work queue file it finds there, and its driver
-	 * resets the queue. An empty path names no directory.
+	 * EAL's dsa bus takes every work queue file that it finds in the
+	 * directory DSA_DEV_PATH, and its driver resets the queue. An empty
+	 * path names no directory.
 	 */
 	if (role == FERRY_EAL_SECONDARY) {
 		if (setenv("DSA_DEV_PATH", "", 1) != 0)
@@ -129,9 +131,9 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 {
 	int dir, ret;
 
-	/* The looks below would give up a running primary's lock: the kernel
-	 * drops those of a process when it closes any descriptor of the
-	 * file. */
+	/* If EAL runs in this process, the checks below would give up its lock:
+	 * they open and close the locked file, and the kernel drops a
+	 * process's locks on a file when it closes any descriptor of it. */
 	if (rte_eal_get_runtime_dir()[0] != '\0')
 		return eal_refuse(args, -EALREADY, "EAL has been started in "
 			"this process before, or in the one that it was forked "
@@ -141,7 +143,8 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 		ret = eal_limits_calls(args);
 	if (ret == 0)
 		ret = eal_limits_places(args, role);
-	/* A start that fails here leaves no directory of this user. */
+	/* Check the mounts before the directory is made, so that a start that
+	 * fails here leaves no directory. */
 	if (ret == 0 && role == FERRY_EAL_HUB)
 		ret = eal_check_mounts(args);
 	if (ret != 0)
@@ -154,7 +157,8 @@ ferry_eal_init(struct ferry_eal_args *args, enum ferry_eal_role role)
 		close(dir);
 	if (ret != 0) {
 		eal_lcore_release();
-		/* What was made for this start; not if there is more in it. */
+		/* Remove the directory that was made for this start, unless it
+		 * holds other files. */
 		if (role == FERRY_EAL_HUB)
 			eal_dir_remove_unused(args->prefix);
 	}
@@ -175,14 +179,15 @@ ferry_eal_cleanup(struct ferry_eal_args *args, enum ferry_eal_role role)
 	bool ended = false;
 	int16_t dev;
 
-	/* The files and locks are those of the process that started EAL. */
+	/* The files and locks belong to the process that started EAL. */
 	if (ferry_process_check(args->process) != 0)
 		return;
 	args->process = 0;
 	eal_fds_own_names(&own);
-	/* What must be done, whatever comes of EAL's end. */
+	/* Do this before EAL's end, because EAL's end may not return. */
 	if (role == FERRY_EAL_HUB) {
-		/* Drivers free what a device that still runs works with. */
+		/* Stop the devices, because at EAL's end their drivers free
+		 * memory that a running device still uses. */
 		RTE_DMA_FOREACH_DEV(dev)
 			rte_dma_stop(dev);
 		eal_pages_remove(args->prefix);

@@ -32,33 +32,36 @@ extern "C" {
 struct ferry_lane;
 struct ferry_copy_driver;
 
-/** Where the destination's bytes should end up. */
+/** Where the lane should put the destination's bytes. */
 enum ferry_placement {
 	/** The lane decides by size. */
 	FERRY_PLACE_AUTO = 0,
-	/** In the cache: the consumer reads them at once. */
+	/** In the cache, because the consumer reads them at once. */
 	FERRY_PLACE_CACHE,
-	/** In memory, around the cache: nobody reads them soon. */
+	/** In memory, around the cache, because no core reads them soon. */
 	FERRY_PLACE_MEMORY,
 };
 
 /** Number of placements. */
 #define FERRY_PLACES 3
 
-/** What a copy is to be good at; of a channel, see ferry_tx_set_mode(). */
+/**
+ * The aim of a copy. For the mode of a channel see ferry_tx_set_mode().
+ */
 enum ferry_mode {
-	/** Done as soon as can be, at whatever cost. "latency" */
+	/** Finish the copy as soon as possible, at any cost. "latency" */
 	FERRY_MODE_LATENCY = 0,
-	/** As many bytes a second as all that copy can do. "throughput" */
+	/** Copy as many bytes a second as all lanes together can.
+	 * "throughput" */
 	FERRY_MODE_THROUGHPUT,
-	/** As little of the cores' time as can be. "efficiency" */
+	/** Use as little of the cores' time as possible. "efficiency" */
 	FERRY_MODE_EFFICIENCY,
 };
 
 /** Number of modes. */
 #define FERRY_MODES 3
 
-/** Where a copy's source is thought to be. */
+/** Where the source's bytes are assumed to be. */
 enum ferry_heat {
 	/** In the cache. */
 	FERRY_HEAT_HOT = 0,
@@ -77,39 +80,40 @@ enum ferry_copy_status {
 	FERRY_COPY_E_ADDRESS,
 	/** The device failed in some other way. */
 	FERRY_COPY_E_DEVICE,
-	/** Not carried out: the lane was stopped, or an earlier job failed. */
+	/** The lane did not carry out the job, because the lane was stopped or
+	 * because an earlier job failed. */
 	FERRY_COPY_E_ABORTED,
 	/**
-	 * The device neither answers nor can be stopped. It may still write the
-	 * destination at any time: nobody may use that memory any more.
+	 * The device does not answer and cannot be stopped. It may still write
+	 * the destination at any time. No thread may use that memory any more.
 	 */
 	FERRY_COPY_E_UNSAFE,
 };
 
 /** One copy from src to dst. The two ranges must not overlap. */
 struct ferry_copy_job {
-	/** Where to. */
+	/** The destination. */
 	void *dst;
-	/** Where from. */
+	/** The source. */
 	const void *src;
-	/** Bytes, 0 upwards. At most ferry_lane_info.max_job. */
+	/** Length in bytes: 0 to ferry_lane_info.max_job. */
 	uint64_t len;
-	/** The submitter's own word, handed back in the completion. */
+	/** A number of the submitter. The completion hands it back. */
 	uint64_t cookie;
-	/** A wish where the bytes should end up. */
+	/** Where the submitter wishes the bytes to end up. */
 	enum ferry_placement place;
-	/** What the copy is to be good at. Lanes ignore it: see the copier. */
+	/** The aim of the copy. The copier uses it; a lane ignores it. */
 	enum ferry_mode mode;
 };
 
-/** What became of one job. */
+/** The completion of one job. */
 struct ferry_copy_done {
 	/** ferry_copy_job.cookie. */
 	uint64_t cookie;
 	/**
-	 * Bytes from the start of the job known to be at the destination:
-	 * len if status is FERRY_COPY_OK, otherwise a lower bound, so that
-	 * another lane can redo the rest.
+	 * How many bytes, from the start of the job, are known to be at the
+	 * destination. If status is FERRY_COPY_OK: all of them. Otherwise a
+	 * lower bound; another lane can then copy the rest.
 	 */
 	uint64_t bytes;
 	/** How the job ended. */
@@ -119,11 +123,11 @@ struct ferry_copy_done {
 /** @name ferry_lane_info.flags
  * @{
  */
-/** A job's placement wish is carried out. */
+/** The lane carries out the placement wish of a job. */
 #define FERRY_LANE_PLACES (UINT32_C(1) << 0)
-/** The copy is done when submit returns: no flush, no waiting. */
+/** The lane has copied when submit returns: no flush and no wait are needed. */
 #define FERRY_LANE_SYNC (UINT32_C(1) << 1)
-/** All copies end up in the cache: no other placement wish is carried out. */
+/** All copies of the lane end up in the cache, whatever the job wishes. */
 #define FERRY_LANE_CACHES (UINT32_C(1) << 2)
 /** @} */
 
@@ -131,9 +135,9 @@ struct ferry_copy_done {
 struct ferry_lane_info {
 	/** Driver and device, such as "cpu" or "dmadev:dma0/0". */
 	char name[48];
-	/** Longest job in bytes. Longer transfers are the caller's to split. */
+	/** Longest job in bytes. The caller splits longer transfers. */
 	uint64_t max_job;
-	/** Most jobs that can be outstanding. */
+	/** The most jobs that can be in the lane at once. */
 	uint32_t depth;
 	/** FERRY_LANE_*. */
 	uint32_t flags;
@@ -141,13 +145,13 @@ struct ferry_lane_info {
 
 /** Whether a lane is trusted with jobs. */
 enum ferry_health_state {
-	/** It gets jobs. */
+	/** The lane gets jobs. */
 	FERRY_HEALTH_USED = 0,
-	/** It gets none until its time is over. */
+	/** The lane gets no jobs until the end of its quarantine. */
 	FERRY_HEALTH_QUARANTINED,
-	/** It gets one job at a time. */
+	/** The lane gets one job at a time. */
 	FERRY_HEALTH_PROBATION,
-	/** It gets none ever again. */
+	/** The lane never gets a job again. */
 	FERRY_HEALTH_DROPPED,
 };
 
@@ -159,18 +163,21 @@ struct ferry_lane_stats {
 	uint64_t bytes;
 	/** Jobs completed with an error. */
 	uint64_t errors;
-	/** Jobs refused by submit because the lane was full. */
+	/** Jobs that submit did not take, because the lane was full or could
+	 * not do the job. */
 	uint64_t refused;
-	/** Jobs whose placement wish (not AUTO) the lane could not honour. */
+	/** Jobs whose placement wish (not AUTO) the lane could not carry
+	 * out. */
 	uint64_t misplaced;
 };
 
 /**
- * How long a lane takes, for the scheduler's predictions:
- * t0_ns + bytes / bytes_per_ns, behind the bytes already waiting in the lane.
+ * How long a lane takes for a job, as the scheduler predicts it:
+ * t0_ns + bytes / bytes_per_ns. The bytes that wait in the lane before the job
+ * come on top.
  */
 struct ferry_lane_model {
-	/** Fixed cost of one job waited for, in nanoseconds. */
+	/** Fixed cost, in nanoseconds, of one job that the caller waits for. */
 	double t0_ns;
 	/** Bandwidth in bytes per nanosecond, which is GB/s. Above 0. */
 	double bytes_per_ns;
@@ -182,10 +189,10 @@ struct ferry_lane_model {
  * @param[out] lane
  *   The new lane, to be closed with ferry_lane_close().
  * @param driver
- *   What is to copy: ferry_copy_cpu(), ferry_copy_dmadev().
+ *   The driver that is to copy: ferry_copy_cpu(), ferry_copy_dmadev().
  * @param config
- *   The driver's own parameters, described with the driver; NULL where it has
- *   none or has defaults.
+ *   The driver's own parameters, described with the driver. May be NULL if the
+ *   driver has no parameters, or defaults for them.
  * @param socket
  *   NUMA node for the lane's own memory, or SOCKET_ID_ANY.
  * @return
@@ -196,14 +203,16 @@ int ferry_lane_open(struct ferry_lane **lane,
 		int socket);
 
 /**
- * Close a lane. Jobs still in it are waited for or, where the device no longer
- * answers, the device is stopped. Completions not yet polled are lost.
+ * Close a lane. The call waits for the jobs that are still in the lane. If the
+ * device no longer answers, the call stops the device. Completions that the
+ * caller has not polled are lost.
  *
  * @param lane
  *   The lane; NULL is accepted.
  * @return
- *   0: nothing of this lane will touch any destination again; -EBUSY: the
- *   device could not be stopped, and may. The lane is closed in either case.
+ *   0: this lane will not touch any destination again; -EBUSY: the device could
+ *   not be stopped, and may still write a destination. The lane is closed in
+ *   either case.
  */
 int ferry_lane_close(struct ferry_lane *lane);
 
@@ -218,7 +227,8 @@ int ferry_lane_close(struct ferry_lane *lane);
 const struct ferry_lane_info *ferry_lane_info(const struct ferry_lane *lane);
 
 /**
- * What the lane did. May be read from any thread; then values may be stale.
+ * What the lane has done so far. Any thread may call this; values read by
+ * another thread than the lane's may be stale.
  *
  * @param lane
  *   An open lane.
@@ -234,12 +244,13 @@ void ferry_lane_stats(const struct ferry_lane *lane,
  * @param state
  *   A state.
  * @return
- *   Constant text such as "used"; "unknown" for what is none.
+ *   Constant text such as "used"; "unknown" for a value that is no state.
  */
 const char *ferry_health_name(enum ferry_health_state state);
 
 /**
- * The lane's cost model; a seed until somebody measures and sets it.
+ * The lane's cost model. The driver's seed, until the application or
+ * ferry_calibrate() sets another model.
  *
  * @param lane
  *   An open lane.
@@ -256,20 +267,20 @@ struct ferry_lane_model ferry_lane_model(const struct ferry_lane *lane);
  * @param model
  *   The new model.
  * @return
- *   0; -EINVAL for NULL, or a model that no lane can have.
+ *   0; -EINVAL for NULL, or for a model that no lane can have.
  */
 int ferry_lane_set_model(struct ferry_lane *lane,
 		const struct ferry_lane_model *model);
 
 /**
- * What the lane takes for jobs of one kind; see ferry_lane_model().
+ * The cost model for jobs of one kind; see ferry_lane_model().
  *
  * @param lane
  *   An open lane.
  * @param place
- *   Where the bytes are to end up.
+ *   Where the destination's bytes are to end up.
  * @param heat
- *   Where they come from.
+ *   Where the source's bytes are.
  * @return
  *   The model.
  */
@@ -282,13 +293,13 @@ struct ferry_lane_model ferry_lane_cost(const struct ferry_lane *lane,
  * @param lane
  *   An open lane.
  * @param place
- *   Where the bytes are to end up.
+ *   Where the destination's bytes are to end up.
  * @param heat
- *   Where they come from.
+ *   Where the source's bytes are.
  * @param model
  *   The new model.
  * @return
- *   As ferry_lane_set_model(); -EINVAL also for a kind there is not.
+ *   As ferry_lane_set_model(); -EINVAL also for an unknown place or heat.
  */
 int ferry_lane_set_cost(struct ferry_lane *lane, enum ferry_placement place,
 		enum ferry_heat heat, const struct ferry_lane_model *model);
@@ -302,64 +313,66 @@ int ferry_lane_set_cost(struct ferry_lane *lane, enum ferry_placement place,
 const struct ferry_copy_driver *ferry_copy_cpu(void);
 
 /**
- * Let a lane demote what it copies to FERRY_PLACE_CACHE: the lines are pushed
- * to the cache that all cores share (CLDEMOTE), where another core finds them
- * sooner, or not, and its own copy is gone. Off in a new lane;
- * ferry_calibrate() switches it on where it measured that the reader gains.
+ * Let a lane demote what it copies with FERRY_PLACE_CACHE. The lane then pushes
+ * the destination's lines from the core's own cache to the cache that all cores
+ * share (CLDEMOTE). Another core may find them sooner there, or it may not. A
+ * new lane does not demote; ferry_calibrate() switches demoting on if it
+ * measured that the reader gains.
  *
  * @param lane
  *   An open lane. By its own thread only.
  * @param on
- *   Whether to demote, jobs of 1 KiB and more.
+ *   Whether to demote. Only jobs of 1 KiB and more are demoted.
  * @return
- *   0; -EINVAL if the lane's driver does not; -ENOTSUP if this CPU cannot: the
- *   instruction then is executed all the same, and does nothing.
+ *   0; -EINVAL if the lane's driver cannot demote; -ENOTSUP if this CPU cannot:
+ *   the lane then executes the instruction all the same, and it does nothing.
  */
 int ferry_lane_set_demote(struct ferry_lane *lane, bool on);
 
 /**
- * Say how a lane copies on this machine, such as "avx2+rep+avx2-nt": the
- * kernels for short jobs, longer ones, and around the cache.
+ * Say how a lane copies on this machine, such as "avx2+rep+avx2-nt": the copy
+ * kernels for short jobs, for longer jobs, and for jobs around the cache.
  *
  * @param lane
  *   An open lane.
  * @param[out] text
- *   Where to, always with an end.
+ *   Room for the text, which always ends with a null byte.
  * @param size
- *   Bytes of text; 64 are enough.
+ *   Size of text in bytes; 64 are enough.
  * @return
- *   Length as snprintf() has it; -EINVAL if the lane's driver has nothing to
- *   say.
+ *   Length as snprintf() returns it; -EINVAL if the lane's driver has no
+ *   description.
  */
 int ferry_lane_describe(const struct ferry_lane *lane, char *text, size_t size);
 
 /**
- * Find the devices of a driver, one after the other. A device may have another
- * user: that is found by ferry_device_open().
+ * Find the devices of a driver, one after the other. A device that is found may
+ * have another user; ferry_device_open() then fails.
  *
  * @param driver
  *   The driver.
  * @param after
- *   Number of the device before; -1: the first one is wanted.
+ *   Number of the device that was found before; -1: find the first one.
  * @param names
- *   Names of devices, with commas between them and patterns as of the shell;
- *   NULL: all devices that copy memory.
+ *   Names of devices, separated by commas. Each may be a pattern as in the
+ *   shell. NULL: all devices that copy memory.
  * @param[out] name
- *   Its name; may be NULL.
+ *   Name of the device that is found; may be NULL.
  * @param size
- *   Bytes of name.
+ *   Size of name in bytes.
  * @return
- *   Its number, from 0 up; -ENODEV: there is none, or no more.
+ *   Number of the device that is found, from 0 up; -ENODEV: there is no
+ *   further device.
  */
 int ferry_device_next(const struct ferry_copy_driver *driver, int after,
 		const char *names, char *name, size_t size);
 
 /**
- * Start a device that has no user, and open a lane on it. It is stopped when
- * the lane is closed, and may then be opened again. Hub process only.
+ * Start a device that has no user, and open a lane on it. Closing the lane
+ * stops the device, which may then be opened again. Hub process only.
  *
  * @param[out] lane
- *   The lane, to be given to ferry_lane_close().
+ *   The lane, to be closed with ferry_lane_close().
  * @param driver
  *   The driver.
  * @param device
@@ -375,7 +388,7 @@ int ferry_device_open(struct ferry_lane **lane,
 
 /** Which DMA channel a dmadev lane drives. */
 struct ferry_copy_dmadev_config {
-	/** Device, configured and started by the application. */
+	/** The device. The application has configured and started it. */
 	int16_t dev_id;
 	/**
 	 * Virtual channel, set up for RTE_DMA_DIR_MEM_TO_MEM. The lane is its
@@ -383,30 +396,34 @@ struct ferry_copy_dmadev_config {
 	 */
 	uint16_t vchan;
 	/**
-	 * Longest transfer the device takes in bytes. 0: what the kernel says,
-	 * if the device is a DSA work queue (max_transfer_size in sysfs), else
-	 * FERRY_DMADEV_MAX_TRANSFER. dmadev itself cannot tell.
+	 * Longest transfer that the device takes, in bytes. 0: if the device is
+	 * a DSA work queue, the limit that the kernel states
+	 * (max_transfer_size in sysfs); otherwise FERRY_DMADEV_MAX_TRANSFER.
+	 * The dmadev API itself has no call that tells the limit.
 	 */
 	uint32_t max_transfer;
-	/** Descriptors the virtual channel was set up with; 0: ask the
+	/** How many descriptors the virtual channel was set up with; 0: ask the
 	 * device. */
 	uint16_t nb_desc;
 	/**
-	 * How long a closing lane gives its device for the next completion, and
-	 * then the kernel for stopping it, in milliseconds each; 0: 1000. For
-	 * each byte in the device a nanosecond is added to the first. Opening
-	 * waits as long for what an earlier user left in the device, and then
-	 * fails with -EBUSY.
+	 * Two time limits of ferry_lane_close(), in milliseconds each; 0: 1000.
+	 * First the lane waits so long for the next completion of the device,
+	 * plus a nanosecond for each byte in the device. Then it waits so long
+	 * for the kernel to stop the device. Opening the lane waits as long for
+	 * the jobs that an earlier user has left in the device, and then fails
+	 * with -EBUSY.
 	 */
 	uint32_t close_wait_ms;
 	/**
-	 * The closing lane stops the device also if that does not hang: it was
-	 * started for the lane, and may then be set up again.
+	 * True: ferry_lane_close() stops the device even if it does not hang,
+	 * because the device was started for this lane. The device may then be
+	 * set up again.
 	 */
 	bool stop;
 };
 
-/** Longest transfer asked of a dmadev whose limit nobody stated: 1 MiB. */
+/** Longest transfer given to a dmadev if neither the application nor the
+ * kernel states its limit: 1 MiB. */
 #define FERRY_DMADEV_MAX_TRANSFER (UINT32_C(1) << 20)
 
 /**

@@ -7,10 +7,10 @@
  * What a copy driver implements.
  *
  * A driver is a constant table of functions. ferry_lane_open() makes the
- * struct ferry_lane (ferry_lane_core.h), sets drv, calls open(), which fills in
- * info, model and priv. Everything in the struct is written by the lane's one
- * thread; the driver keeps inflight and stats true with the two account
- * functions below.
+ * struct ferry_lane (ferry_lane_core.h), sets drv and calls open(). open()
+ * fills in info, model and priv. Only the thread that the lane belongs to
+ * writes to the struct. The driver keeps inflight and stats up to date by
+ * calling the two account functions below.
  */
 
 #include "ferry_lane_core.h"
@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /**
- * Account for a job that submit accepted. To be called by drivers.
+ * Account for a job that submit has accepted. Drivers call this.
  *
  * @param lane
  *   The lane.
@@ -32,15 +32,15 @@ ferry_lane_account_in(struct ferry_lane *lane)
 }
 
 /**
- * Account for a job that ended. To be called by drivers when the completion is
- * handed out.
+ * Account for a job that has ended. Drivers call this when they hand out the
+ * completion.
  *
  * @param lane
  *   The lane.
  * @param len
- *   Bytes of the job.
+ *   Length of the job in bytes.
  * @param status
- *   How it ended.
+ *   How the job ended.
  */
 static inline void
 ferry_lane_account_out(struct ferry_lane *lane, uint64_t len,

@@ -33,7 +33,8 @@ ferry_health_name(enum ferry_health_state state)
 bool
 ferry_health_good(struct ferry_health *h, uint64_t now_ns)
 {
-	/* Given to it before it was quarantined: says nothing new. */
+	/* The lane got this job before it was quarantined or dropped. So the
+	 * job does not show that the lane works now. */
 	if (h->state == FERRY_HEALTH_QUARANTINED ||
 			h->state == FERRY_HEALTH_DROPPED)
 		return false;

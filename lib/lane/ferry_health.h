@@ -4,7 +4,7 @@
 
 /**
  * @file
- * Whether a lane is trusted with jobs: a state machine, and nothing else.
+ * A state machine that decides how many jobs a lane may have at a time.
  *
  *              8 errors in a row
  *     USED ───────────────────────> QUARANTINED <──────────┐
@@ -17,9 +17,9 @@
  *
  *     any state ── does not answer ──> DROPPED, for good
  *
- * A lane back from quarantine that fails again before it was used for as long
- * as it was quarantined also gets twice the time; one that lasts longer starts
- * again with 100 ms.
+ * A lane that comes back from quarantine may fail again. If it fails before it
+ * was used for as long as its last quarantine, the next quarantine is twice as
+ * long. If it fails later, the next quarantine is 100 ms again.
  *
  * Thread-safety: one thread at a time.
  */
@@ -37,12 +37,12 @@ extern "C" {
 #define FERRY_HEALTH_MAX_ERRORS 8
 /** The first quarantine, in nanoseconds. */
 #define FERRY_HEALTH_FIRST_NS UINT64_C(100000000)
-/** The longest. */
+/** The longest quarantine, in nanoseconds. */
 #define FERRY_HEALTH_LAST_NS UINT64_C(10000000000)
 
 /** The health of one lane. All zero to begin with. */
 struct ferry_health {
-	/** What it may do. */
+	/** The state. */
 	enum ferry_health_state state;
 	/** Errors since the last good job. */
 	uint32_t errors;
@@ -50,69 +50,70 @@ struct ferry_health {
 	uint32_t batch;
 	/** Length of the last quarantine; 0: there was none. */
 	uint64_t quarantine_ns;
-	/** End of the quarantine; of a used lane, when it came back. */
+	/** Of a quarantined lane: end of the quarantine. Of a used lane: time
+	 * at which it came back from quarantine. */
 	uint64_t since_ns;
 };
 
 /**
- * A job was done.
+ * Record a job that was done.
  *
  * @param h
  *   The lane's health.
  * @param now_ns
- *   The time, of any clock that only goes forward.
+ *   The time, from any clock that only goes forward.
  * @return
- *   The state changed: the lane is back.
+ *   True if the state has changed: the lane is used again.
  */
 bool ferry_health_good(struct ferry_health *h, uint64_t now_ns);
 
 /**
- * A job failed.
+ * Record a job that failed.
  *
  * @param h
  *   The lane's health.
  * @param now_ns
  *   The time.
  * @param aborted
- *   The job was not carried out, probably because another one failed.
+ *   True if the job was not carried out, probably because another job failed.
  * @param batch
- *   A number that jobs have in common which were started together: one bad job
- *   may abort all of these, and that is one error.
+ *   A number that is the same for all jobs that were started together. One bad
+ *   job may abort all jobs of its batch; that counts as one error.
  * @return
- *   The state changed: the lane is quarantined.
+ *   True if the state has changed: the lane is quarantined.
  */
 bool ferry_health_error(struct ferry_health *h, uint64_t now_ns, bool aborted,
 		uint32_t batch);
 
 /**
- * The lane does not answer.
+ * Record that the lane does not answer: it is dropped.
  *
  * @param h
  *   The lane's health.
  * @return
- *   The state changed: it had not been dropped before.
+ *   True if the state has changed: the lane had not been dropped before.
  */
 bool ferry_health_hung(struct ferry_health *h);
 
 /**
- * Let time pass.
+ * End the quarantine if its time is over.
  *
  * @param h
  *   The lane's health.
  * @param now_ns
  *   The time.
  * @return
- *   The state changed: the lane is on probation.
+ *   True if the state has changed: the lane is on probation.
  */
 bool ferry_health_tick(struct ferry_health *h, uint64_t now_ns);
 
 /**
- * How many jobs a lane may have.
+ * How many jobs a lane may have at a time.
  *
  * @param h
  *   The lane's health.
  * @return
- *   The most at a time.
+ *   The largest number of jobs.
  */
 static inline uint32_t
 ferry_health_allows(const struct ferry_health *h)

@@ -23,13 +23,13 @@ extern "C" {
  * @param lane
  *   An open lane.
  * @param jobs
- *   The jobs; not referred to after the call.
+ *   The jobs. The lane does not use this array after the call.
  * @param n
  *   Number of jobs.
  * @return
- *   How many jobs, from the first, the lane took. Fewer than n means that the
- *   lane is full (poll it), or that the next job is not one it can do: longer
- *   than max_job, or outside the memory it reaches.
+ *   How many jobs, from the first, the lane took. Fewer than n: the lane is
+ *   full (poll it), or the lane cannot do the next job, because the job is
+ *   longer than max_job or outside the memory that the lane reaches.
  */
 FERRY_INLINE uint16_t
 ferry_lane_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
@@ -42,7 +42,7 @@ ferry_lane_submit(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 }
 
 /**
- * Start all jobs submitted so far. Cheap when there are none.
+ * Start all jobs submitted so far. Cheap if there are none.
  *
  * @param lane
  *   An open lane.
@@ -56,8 +56,9 @@ ferry_lane_flush(struct ferry_lane *lane)
 /**
  * Take completions from a lane.
  *
- * A completion orders: what the job wrote is visible to the calling thread,
- * and to whomever it then releases to.
+ * A completion orders memory: the bytes that the job wrote are visible to the
+ * calling thread, and to every thread that then acquires what the calling
+ * thread releases.
  *
  * @param lane
  *   An open lane.

@@ -51,7 +51,7 @@ extent_insert(struct ferry_arena *a, uint32_t i, uint64_t at, uint64_t size)
 	a->n_free++;
 }
 
-/* Take size bytes out of a free piece, from the skip-th on. */
+/* Take size bytes out of free piece i, beginning skip bytes after its start. */
 static void *
 extent_cut(struct ferry_arena *a, uint32_t i, uint64_t skip, uint64_t size)
 {
@@ -82,7 +82,8 @@ ferry_arena_alloc_at(struct ferry_arena *a, uint64_t size, uint64_t align)
 
 	if (size == 0 || size > a->size)
 		return NULL;
-	/* So that giving back never needs room: each piece may split one. */
+	/* Grow the list now, so that ferry_arena_free() never has to: each
+	 * piece given out may split one free piece into two. */
 	if (a->n_given + 2 > a->room) {
 		grown = realloc(a->free, 2 * a->room * sizeof(*grown));
 		if (grown == NULL)

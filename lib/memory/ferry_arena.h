@@ -3,20 +3,22 @@
 #define FERRY_ARENA_H
 
 /*
- * Hands out pieces of the hub's memory; endpoints hand out parts of theirs with
- * it, too.
+ * An arena hands out pieces of memory. The hub uses one for its memory; each
+ * endpoint uses one for the memory that the hub has given to it.
  *
- * Not rte_malloc: its free lists lie in the shared memory, under a lock that a
- * killed process may hold, and growing or shrinking its heap needs an answer
- * from every secondary, a stopped one included. The books of this arena are
- * private to their owner.
+ * ferry does not use rte_malloc for this, for two reasons. The free lists of
+ * rte_malloc lie in the shared memory, under a lock that a killed process may
+ * hold for ever. And growing or shrinking its heap needs an answer from every
+ * secondary, even from a stopped one. The list of free pieces of an arena is
+ * private to the arena's owner.
  */
 
 #include <stdint.h>
 
-/* Pieces start on and are multiples of this. */
+/* The start and the size of each piece are multiples of this. */
 #define FERRY_ARENA_GRAIN 4096
-/* A hugepage: what is as long as this had better start on one. */
+/* The size of a hugepage. A piece of this size or more should start on a
+ * hugepage: see ferry_arena_alloc_long(). */
 #define FERRY_ARENA_LONG (UINT64_C(2) << 20)
 
 /* A free piece. */
@@ -28,11 +30,11 @@ struct ferry_extent {
 struct ferry_arena {
 	uint8_t *base;
 	uint64_t size;
-	/* Free pieces, by address, never adjacent. */
+	/* Free pieces, sorted by address. No two of them are adjacent. */
 	struct ferry_extent *free;
 	uint32_t n_free;
 	uint32_t room;
-	/* Pieces given out. */
+	/* How many pieces are given out. */
 	uint32_t n_given;
 };
 
@@ -40,18 +42,20 @@ struct ferry_arena {
 int ferry_arena_init(struct ferry_arena *a, void *base, uint64_t size);
 void ferry_arena_fini(struct ferry_arena *a);
 
-/* First fit. NULL if there is no such piece (or no memory for the books). */
+/* Take the first free piece that is large enough. NULL if there is none, or if
+ * there is no memory for the list of free pieces. */
 void *ferry_arena_alloc(struct ferry_arena *a, uint64_t size);
 
-/* The same, at an address that is a multiple of align: a power of two from
- * FERRY_ARENA_GRAIN up. */
+/* As ferry_arena_alloc(), but at an address that is a multiple of align. align
+ * is a power of two, at least FERRY_ARENA_GRAIN. */
 void *ferry_arena_alloc_at(struct ferry_arena *a, uint64_t size,
 		uint64_t align);
 
-/* The same; what is long starts on a hugepage if there is such a piece. */
+/* As ferry_arena_alloc(), but a piece of FERRY_ARENA_LONG bytes or more starts
+ * on a hugepage if such a piece is free. */
 void *ferry_arena_alloc_long(struct ferry_arena *a, uint64_t size);
 
-/* size as given to ferry_arena_alloc(). */
+/* Give a piece back. size: as it was given to ferry_arena_alloc(). */
 void ferry_arena_free(struct ferry_arena *a, void *piece, uint64_t size);
 
 /* Free bytes in all, and in the largest piece. */

@@ -9,8 +9,9 @@
 #include "ferry_reach.h"
 
 /*
- * Whether DPDK has all of a stretch, in pages that are in use. msl: the list
- * that has its first byte, or NULL. The pages found are remembered.
+ * Whether all bytes from addr to end lie in DPDK's memory, in pages that are in
+ * use. msl: the memseg list that holds addr, or NULL. The view remembers the
+ * pages found.
  */
 static bool
 is_dpdk(struct ferry_reach_view *view, const struct rte_memseg_list *msl,
@@ -20,7 +21,8 @@ is_dpdk(struct ferry_reach_view *view, const struct rte_memseg_list *msl,
 	uint64_t at = addr;
 
 	do {
-		/* Memory that one process registered is not everybody's. */
+		/* External memory belongs to the process that registered it.
+		 * Other processes need not have it. */
 		if (msl == NULL || msl->external)
 			return false;
 		ms = rte_mem_virt2memseg((void *)(uintptr_t)at, msl);
@@ -50,7 +52,8 @@ is_declared(const struct ferry_reach_view *view, uint64_t addr, uint64_t end)
 	return false;
 }
 
-/* Apart, so that what is known already costs a few comparisons and no more. */
+/* The slow part of ferry_reach(). It is a function of its own, so that a range
+ * that the view knows already costs a few comparisons only. */
 static __rte_noinline enum ferry_reach
 look_up(struct ferry_reach_view *view, uint64_t addr, uint64_t end)
 {

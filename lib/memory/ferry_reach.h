@@ -4,16 +4,18 @@
 
 /**
  * @file
- * Internal: who reaches memory. This is the one place that answers it, for a
- * range of addresses and from the view of one asker.
+ * Internal: which processes and devices reach a range of memory. Only this
+ * module answers that question. It answers from the view of one asker: an
+ * endpoint or a server.
  *
- * An answer is about this process, in which the address is looked up. Who may
- * follow an address that another process wrote also depends on who wrote it:
+ * An answer holds for the calling process, because the address is looked up in
+ * it. Whether the asker may follow an address also depends on who wrote the
+ * address:
  *
  *     written by                     followed if the answer is at least
  *     -----------------------------  ----------------------------------
  *     this process, under its seal   FERRY_REACH_PRIVATE
- *     a thread of this process, who
+ *     a thread of this process, that
  *     says that all reach it         FERRY_REACH_HERE
  *     another process; the asker is
  *     - a server of the hub          FERRY_REACH_HERE
@@ -26,62 +28,66 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/** Who reaches memory: each of these includes those before it. */
+/** Who reaches a range of memory. Each value includes the values before it. */
 enum ferry_reach {
 	/** No process: the range goes beyond the last address. */
 	FERRY_REACH_NONE = 0,
 	/**
-	 * The cores of the process that owns it, others by process_vm_readv()
-	 * alone. Only its owner knows whether there is memory at all, and at
-	 * the same address here there may be something else.
+	 * The cores of the process that owns the memory. Other processes reach
+	 * it by process_vm_readv() only. Only the owner knows whether there is
+	 * memory at this address. In another process, other memory may lie at
+	 * the same address.
 	 */
 	FERRY_REACH_PRIVATE,
 	/**
-	 * All threads and DMA devices of this process: all of it is registered
-	 * with EAL, as one piece.
+	 * All threads and DMA devices of this process: the whole range is
+	 * registered with EAL, as one piece.
 	 */
 	FERRY_REACH_HERE,
-	/** Also the ends that the asker talks to: see ferry_register(). */
+	/** Also the other ends of the asker's channels: see
+	 * ferry_register(). */
 	FERRY_REACH_ENDS,
-	/** All processes of the hub: DPDK's memory, in pages in use. */
+	/** All processes of the hub: DPDK's memory, in pages that are in
+	 * use. */
 	FERRY_REACH_ALL,
 };
 
 /** A range that the asker has declared: see ferry_register(). */
 struct ferry_reach_range {
-	/** The next one. */
+	/** The next range. */
 	SLIST_ENTRY(ferry_reach_range) next;
-	/** Its first byte. */
+	/** Address of its first byte. */
 	uint64_t addr;
-	/** Its bytes. */
+	/** Its length in bytes. */
 	uint64_t size;
 };
 
-/** What an asker knows already; zeros: nothing. */
+/** What an asker knows already. All zero: nothing. */
 struct ferry_reach_view {
-	/** A stretch that DPDK has and will have: the hub's memory. */
+	/** Start of a range that stays DPDK's memory: the hub's memory. */
 	uint64_t known_from;
-	/** Its end. */
+	/** End of that range. */
 	uint64_t known_to;
-	/** The last stretch of DPDK's memory that was found. */
+	/** Start of the range of DPDK's memory that was found last. */
 	uint64_t from;
-	/** Its end. */
+	/** End of that range. */
 	uint64_t to;
-	/** What the asker has declared. */
+	/** Ranges that the asker has declared. */
 	SLIST_HEAD(ferry_reach_ranges, ferry_reach_range) ranges;
 };
 
 /**
- * Who reaches memory.
+ * Find out who reaches a range of memory.
  *
  * @param view
- *   What the asker knows. What is found is remembered there.
+ *   What the asker knows. The call remembers there what it finds.
  * @param addr
- *   The first byte.
+ *   Address of the first byte.
  * @param len
- *   Bytes. 0 asks about the place itself, which may be the end of a stretch.
+ *   Length in bytes. 0: ask about the address itself, which may be the end of
+ *   a range.
  * @return
- *   Who reaches all of them.
+ *   Who reaches all bytes of the range.
  */
 enum ferry_reach ferry_reach(struct ferry_reach_view *view, uint64_t addr,
 		uint64_t len);

@@ -8,19 +8,20 @@
 #include "ferry_bulk_team.h"
 #include "ferry_bulk_by.h"
 
-/* Messages of a trial, and of those the first, in which the team before still
- * had a part. */
+/* TRY: messages of a trial. TRY_SKIP: how many of the first of them are left
+ * out, because the team before still had a part in them. */
 #define TRY 6
 #define TRY_SKIP 1
-/* Part of the time that may be lost by trying a team. */
+/* The part of the time that may be lost by trying a team. */
 #define TRY_COST 0.005
-/* A team is taken to be at least so much worse than the best when it is
- * decided when to try it: what is equally good need not be tried often. */
+/* pause_before() counts a team as at least so much worse than the best one,
+ * because a team that is equally good need not be tried often. */
 #define WORSE_MIN 0.05
 
-/* The team in use is left before others are tried again if it has become so
- * much worse than one of them was; and is looked at again soon, since it may
- * have been something that passes. */
+/* LEAVE: if the team in use costs so many times what another team cost, the
+ * other team replaces it, before the next trial is due. LEAVE_FOR: the team
+ * that is left is tried again after so many messages, because the cause may
+ * have been a disturbance that passes. */
 #define LEAVE 1.25
 #define LEAVE_FOR (4 * TRY)
 
@@ -28,7 +29,7 @@ static const uint32_t teams[BULK_TEAMS] = {
 	FERRY_BULK_TX | FERRY_BULK_RX,
 	FERRY_BULK_TX,
 	FERRY_BULK_RX,
-	/* From here on only if there is an engine. */
+	/* The teams from here on need an engine. */
 	FERRY_BULK_TX | FERRY_BULK_RX | FERRY_BULK_ENGINE,
 	FERRY_BULK_ENGINE,
 };
@@ -68,7 +69,7 @@ begin(struct bulk_team_class *c, uint8_t team, uint8_t tries)
 	c->tries = tries;
 }
 
-/* A trial is over: who is best, and who is tried when? */
+/* End a trial: find the best team, and when to try each of the others. */
 static void
 judge(struct bulk_team_class *c)
 {
@@ -79,14 +80,14 @@ judge(struct bulk_team_class *c)
 		if (c->cost[i] != 0 && (c->cost[c->best] == 0 ||
 				c->cost[i] < c->cost[c->best]))
 			c->best = i;
-	/* Not later than was said before. */
+	/* A team is not tried later than was decided before. */
 	for (i = 0; i < c->teams; i++)
 		c->until[i] = RTE_MIN(c->until[i], pause_before(c, i));
 	begin(c, c->best, 0);
 }
 
-/* The engine has come or gone: judge again, with what is known of the
- * others. */
+/* The engine has come or gone: try the teams again. The costs that are known
+ * stay. */
 static void
 regroup(struct bulk_team_class *c, uint8_t teams)
 {
@@ -117,7 +118,7 @@ bulk_team_choose(struct bulk_team *t, uint64_t len, bool stream, bool engine)
 	return teams[c->now];
 }
 
-/* Whether the team in use has become worse than another one was. */
+/* Whether the team in use has become much worse than another team was. */
 static bool
 is_worse(const struct bulk_team_class *c)
 {
@@ -129,7 +130,7 @@ is_worse(const struct bulk_team_class *c)
 	return false;
 }
 
-/* Take a message of the team in use into account. */
+/* Take the cost of a message of the team in use into account. */
 static void
 remember(struct bulk_team_class *c, float cost)
 {
@@ -139,7 +140,8 @@ remember(struct bulk_team_class *c, float cost)
 	uint32_t i, k;
 
 	c->samples[c->now][c->n[c->now] % BULK_TEAM_SAMPLES] = cost;
-	/* With fewer than all, the places from 1 up are filled. */
+	/* While there are fewer than BULK_TEAM_SAMPLES messages, samples[] is
+	 * filled from index 1 up. */
 	for (i = 0; i < n; i++) {
 		cost = c->samples[c->now][(i + 1) % BULK_TEAM_SAMPLES];
 		for (k = i; k > 0 && sorted[k - 1] > cost; k--)
@@ -158,7 +160,7 @@ bulk_team_learn(struct bulk_team *t, uint64_t len, uint32_t by, uint64_t begun,
 	const double cost = (double)(ended - since + 1) / (double)len;
 
 	t->last = ended;
-	/* One that was sent before the team changed. */
+	/* The message was sent before the team changed. */
 	if (by != teams[c->now])
 		return;
 	if (c->skip > 0)

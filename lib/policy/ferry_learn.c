@@ -6,21 +6,25 @@
 
 #include "ferry_learn.h"
 
-/* A sample says at most that it takes so many times as long, or as short. */
+/* A sample counts as at most CLAMP times the prediction, and as at least one
+ * CLAMP-th of it. */
 #define CLAMP 2.0
-/* Weight of a sample; of one in a row of others that say the same. */
+/* Weight of a sample in the average. WEIGHT_STREAK: of a sample after more than
+ * STREAK samples in a row that were far off in the same direction. */
 #define WEIGHT (1.0 / 16)
 #define WEIGHT_STREAK (1.0 / 4)
 #define STREAK 3
-/* What counts as saying it. */
+/* A sample is far off if it is so many times the prediction, or less than one
+ * FAR-th of it. */
 #define FAR 1.25
-/* Of a sample that was seen late, so much may be unknown. */
+/* A sample counts as exact if its slack_ns is at most this part of its ns. */
 #define SLACK 0.25
-/* No lane is outside these: 1 s, 1 B/us to 10 TB/s. */
+/* The numbers of every real lane lie within these: 1 s, 1 B/us to 10 TB/s. */
 #define T0_MAX 1e9
 #define PER_BYTE_MIN 1e-4
 #define PER_BYTE_MAX 1e3
-/* A fixed cost can grow from nothing. */
+/* A fixed cost of less counts as so much when it is multiplied by CLAMP, so
+ * that a fixed cost of 0 can grow. */
 #define T0_FLOOR 10.0
 
 static double
@@ -32,7 +36,7 @@ weigh(struct ferry_learn *learn, double ratio)
 		learn->streak = learn->streak < 0 ? learn->streak - 1 : -1;
 	else
 		learn->streak = 0;
-	/* Enough to tell; and it does not overflow. */
+	/* STREAK + 1 is enough to compare with, and streak cannot overflow. */
 	learn->streak = RTE_MIN(RTE_MAX(learn->streak, -STREAK - 1),
 		STREAK + 1);
 	return learn->streak > STREAK || learn->streak < -STREAK ?
@@ -46,8 +50,10 @@ clamp(double x, double low, double high)
 }
 
 /*
- * What the job took as far as that is known: between two looks it is not, and
- * then only counts if the prediction lies outside. 0: unknown.
+ * The time that the job took, as far as it is known. The job ended between
+ * ns - slack_ns and ns. If the slack is large, the sample counts only if the
+ * prediction lies outside that span; then the end of the span that is nearer to
+ * the prediction counts. 0: unknown.
  */
 static double
 took(const struct ferry_learn_sample *s, double predicted_ns)
@@ -70,10 +76,10 @@ ferry_learn(struct ferry_learn *learn, struct ferry_lane_model *model,
 	if (!isfinite(ns) || ns <= 0 || !isfinite(s->ahead_ns) ||
 			s->ahead_ns < 0)
 		return;
-	/* A model beyond all bounds was somebody's wish. */
+	/* A model outside the bounds was set on purpose: leave it. */
 	if (t0 > T0_MAX || per_byte < PER_BYTE_MIN || per_byte > PER_BYTE_MAX)
 		return;
-	/* A nanosecond at least: a model may say nothing at all. */
+	/* Divide by 1 ns at least, because the prediction may be 0. */
 	ratio = ns / RTE_MAX(t0 + moving, 1.0);
 	if (!isfinite(ratio))
 		return;

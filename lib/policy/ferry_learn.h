@@ -4,16 +4,18 @@
 
 /**
  * @file
- * Keeps a lane's cost model current from what its jobs took.
+ * Keeps a lane's cost model current: it learns from the time that jobs took.
  *
- * A moving average of the fixed cost and of the time per byte. A sample counts
- * for the one that makes up most of its prediction. How far it can move that is
- * limited, so that a thread which was not running for a while does no harm; but
- * samples that go the same way one after the other move it faster, so that a
- * lane that has changed is known after a dozen.
+ * The model has two numbers, the fixed cost and the time per byte. Each is a
+ * moving average. A sample changes the number that makes up most of the
+ * sample's prediction. One sample moves that number only a little, so that a
+ * thread which was not running for a while does no harm. Several samples in a
+ * row that are all too high, or all too low, move the number faster, so that
+ * the model follows a lane that has changed after about a dozen samples.
  *
- * A job is seen to be done some time after it was: what lies between two looks
- * is not known, and teaches nothing unless the prediction lies outside.
+ * A thread sees the end of a job only when it looks. The job ended at some time
+ * between the last look and the look before. If the prediction lies in that
+ * span, the sample teaches nothing.
  *
  * Pure arithmetic. Thread-safety: one thread at a time.
  */
@@ -26,21 +28,22 @@
 extern "C" {
 #endif
 
-/** Memory of the average of one model. All zero to begin with. */
+/** State of the averages of one model. All zero to begin with. */
 struct ferry_learn {
 	/** Samples in a row far above (over 0) or far below the prediction. */
 	int32_t streak;
 };
 
-/** What one job took. */
+/** The time that one job took. */
 struct ferry_learn_sample {
 	/** Bytes of the job. */
 	uint64_t len;
-	/** What was predicted for that which was before it in the lane. */
+	/** Predicted time of the jobs that were in the lane before this one. */
 	double ahead_ns;
-	/** From submit until its completion was seen. */
+	/** Time from the submit until the thread saw the completion. */
 	double ns;
-	/** By how much that may be too long, because nobody looked before. */
+	/** By how much ns may be too long: time since the thread last looked
+	 * in vain. */
 	double slack_ns;
 };
 
@@ -48,12 +51,12 @@ struct ferry_learn_sample {
  * Learn from one job.
  *
  * @param learn
- *   Memory of the average.
+ *   State of the averages.
  * @param model
- *   The model to change. It is and stays one that a lane can have; a sample
- *   that cannot be, or is not known well enough, changes nothing.
+ *   The model to change. It must be one that a lane can have, and it stays so.
+ *   A sample that is impossible, or too uncertain, does not change it.
  * @param sample
- *   What the job took.
+ *   The time that the job took.
  */
 void ferry_learn(struct ferry_learn *learn, struct ferry_lane_model *model,
 		const struct ferry_learn_sample *sample);

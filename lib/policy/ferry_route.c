@@ -6,16 +6,19 @@
 
 #include "ferry_route.h"
 
-/* Goes into the purse for each nanosecond of copying. */
+/* So many nanoseconds go into the purse for each nanosecond of copying. */
 #define SAVED 0.01
-/* The most the purse holds: this many average copies, or this long. */
+/* The most that the purse holds: the time of so many average copies, or so many
+ * nanoseconds, whichever is more. */
 #define PURSE_COPIES 4
 #define PURSE_NS 20e3
 /* Weight of a sample in an average. */
 #define WEIGHT (1.0 / 8)
-/* One sample moves an average as if it were so many times it at most. */
+/* A sample counts as at most so many times the average. */
 #define OUTLIER 4
-/* So much better, after so many tries, is proven; this is not any more. */
+/* Offload is proven after TRIES tries if it takes less than BETTER times the
+ * time of an inline copy. It is no longer proven if it takes more than
+ * NOT_BETTER times that time. */
 #define BETTER 0.90
 #define NOT_BETTER 0.95
 #define TRIES 4
@@ -41,16 +44,18 @@ purse_put(struct ferry_route_class *c, double ns, double copy_ns,
 {
 	double most = RTE_MAX(PURSE_COPIES * copy_ns, PURSE_NS);
 
-	/* What a try costs must come together some time. */
+	/* The purse must be able to hold what a try costs. */
 	most = RTE_MAX(most, 2 * try_ns);
 	c->purse_ns = RTE_MIN(c->purse_ns + ns, RTE_MAX(most, c->purse_ns));
 }
 
-/* While copies are inline: prove the other way, or pay for a try. */
+/* While copies are inline: whether offload is proven, or the purse can pay for
+ * a try. */
 static bool
 decide_inline(struct ferry_route_class *c, double len)
 {
-	/* Unknown: as if it took twice the time. */
+	/* The time of an offload is unknown: assume twice that of an inline
+	 * copy. */
 	double loss = c->inline_ns;
 
 	if (c->inline_ns == 0 || c->purse_ns < 0)
@@ -65,7 +70,8 @@ decide_inline(struct ferry_route_class *c, double len)
 	return c->purse_ns >= loss * len;
 }
 
-/* While the other way is in use: leave it, or pay for a look at this one. */
+/* While offload is in use: whether to keep it. False: copy inline, because
+ * offload is no longer better, or to measure an inline copy. */
 static bool
 decide_offload(struct ferry_route_class *c, double len)
 {
@@ -83,7 +89,7 @@ ferry_route_learn(struct ferry_route *route, uint64_t len, bool offloaded,
 {
 	unsigned int k = ferry_route_class(len);
 	struct ferry_route_class *c = &route->classes[k];
-	/* A copy of no bytes, or in no time, still is one. */
+	/* Avoid division by 0: a copy has one byte and takes 1 ns at least. */
 	double bytes = (double)RTE_MAX(len, UINT64_C(1));
 	double took = (double)RTE_MAX(ns, UINT64_C(1));
 	double base = c->inline_ns * bytes;
@@ -100,8 +106,9 @@ ferry_route_learn(struct ferry_route *route, uint64_t len, bool offloaded,
 		if (c->offloads < TRIES)
 			c->offloads++;
 		/*
-		 * A try is paid in full, a bad day of a proven way as far as
-		 * it counts: one interruption says little about it.
+		 * The purse pays the full loss of a try. While offload is
+		 * proven, the purse pays for at most OUTLIER times an inline
+		 * copy, because one interruption says little about offload.
 		 */
 		if (c->proven && base > 0)
 			took = RTE_MIN(took, OUTLIER * base);

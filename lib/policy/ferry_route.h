@@ -4,16 +4,21 @@
 
 /**
  * @file
- * Latency mode's question: copy here and now, or hand the copy to something
- * else and wait for it? Answered from what both took before, for each size.
+ * Latency mode has two ways to copy. Inline: the calling core copies at once.
+ * Offload: the caller hands the copy to a device or a server and waits for it.
+ * This module chooses the way for each size, from the time that both ways took
+ * before.
  *
- * Here and now, unless the other way was measured to be better by a tenth. To
- * measure it, it must be tried; and what trying costs, compared with a copy
- * here and now, is paid from a purse into which goes a hundredth of the time
- * spent: copies that somebody waits for are so never slower than inline ones by
- * more than that. While the other way is in use the purse pays for its getting
- * worse, and when it is empty, copies are inline again; a hundredth of the time
- * spent also goes into looks at the inline copy, which may have become better.
+ * A copy is inline, unless offload was measured to be better by a tenth. To
+ * measure offload, it must be tried. A purse pays for the time that such a try
+ * loses compared with an inline copy. A hundredth of the time spent on copies
+ * goes into the purse. So copies are never slower than inline copies by more
+ * than a hundredth.
+ *
+ * While offload is in use, the purse pays for offloads that are slower than an
+ * inline copy. When the purse is empty, copies are inline again. A hundredth of
+ * the time spent also pays for inline copies, because the inline copy may have
+ * become the better way.
  *
  * Pure arithmetic: the caller measures. Thread-safety: one thread at a time.
  */
@@ -25,48 +30,50 @@
 extern "C" {
 #endif
 
-/** Sizes are distinguished by their highest bit. */
+/** Number of size classes. The class of a size is the number of its highest
+ * bit. */
 #define FERRY_ROUTE_CLASSES 64
 
 /** What is known of the jobs of one size class. */
 struct ferry_route_class {
-	/** Average nanoseconds per byte, here; 0: unknown. */
+	/** Average nanoseconds per byte of inline copies; 0: unknown. */
 	double inline_ns;
-	/** The same of the other way. */
+	/** Average nanoseconds per byte of offloads; 0: unknown. */
 	double offload_ns;
-	/** Nanoseconds that may be lost by trying; below 0: were. */
+	/** Nanoseconds that tries of offload may lose. Below 0: tries have lost
+	 * more than they may. */
 	double purse_ns;
-	/** Nanoseconds that a look at the inline copy may lose. */
+	/** Nanoseconds that an inline copy may lose while offload is in use. */
 	double look_ns;
-	/** Samples of the other way, as far as they matter. */
+	/** Samples of offloads, counted up to the number that is needed. */
 	uint32_t offloads;
-	/** The other way is proven better. */
+	/** Offload is proven to be better, and in use. */
 	bool proven;
 };
 
-/** All that is known. */
+/** What is known of all sizes. */
 struct ferry_route {
-	/** What ferry_route_offload() answers. */
+	/** The answer of ferry_route_offload(), by size class. */
 	bool next[FERRY_ROUTE_CLASSES];
-	/** Why. */
+	/** What the answers are computed from. */
 	struct ferry_route_class classes[FERRY_ROUTE_CLASSES];
 };
 
 /**
- * Start with knowing nothing: all inline.
+ * Start with no knowledge: all copies are inline.
  *
  * @param route
- *   To be initialized.
+ *   What is to be initialized.
  */
 void ferry_route_init(struct ferry_route *route);
 
 /**
- * Class of a size.
+ * The class of a size.
  *
  * @param len
- *   Bytes.
+ *   The size in bytes.
  * @return
- *   Its class, below #FERRY_ROUTE_CLASSES.
+ *   The class, below #FERRY_ROUTE_CLASSES.
  */
 static inline unsigned int
 ferry_route_class(uint64_t len)
@@ -75,14 +82,14 @@ ferry_route_class(uint64_t len)
 }
 
 /**
- * Where to copy the next job of a size.
+ * The way for the next job of a size.
  *
  * @param route
  *   What is known.
  * @param len
  *   Bytes of the job.
  * @return
- *   True: hand it over. False: copy it here and now.
+ *   True: offload the copy. False: copy inline.
  */
 static inline bool
 ferry_route_offload(const struct ferry_route *route, uint64_t len)
@@ -91,17 +98,18 @@ ferry_route_offload(const struct ferry_route *route, uint64_t len)
 }
 
 /**
- * Learn what a job took. Not every job need be measured: each counts as much as
- * it took, and tries come the more rarely the less is told.
+ * Learn the time that a job took. The caller need not measure every job. The
+ * purse gets a part of the measured time only, so offload is tried the more
+ * rarely the fewer jobs are measured.
  *
  * @param route
  *   What is known.
  * @param len
  *   Bytes of the job.
  * @param offloaded
- *   Whether it was handed over.
+ *   Whether the copy was offloaded.
  * @param ns
- *   Until all bytes were there, in nanoseconds.
+ *   Time until all bytes were at the destination, in nanoseconds.
  */
 void ferry_route_learn(struct ferry_route *route, uint64_t len, bool offloaded,
 		uint64_t ns);

@@ -10,10 +10,10 @@
 #define CORE FERRY_SCHED_CORE
 #define ALIGN FERRY_SCHED_ALIGN
 
-/* Bites of bulk that fill a device up to its limit. */
+/* So many bites of bulk fill a device up to its limit. */
 #define BITES 4
 
-/* One decision in the making. */
+/* What ferry_sched_next() works with while it decides on one part. */
 struct choice {
 	const struct ferry_sched_policy *policy;
 	const struct ferry_sched_job *job;
@@ -21,9 +21,11 @@ struct choice {
 	unsigned int n;
 	const struct ferry_sched_wait *wait;
 	bool bulk;
-	/* Devices that can do the job; of these, those that can take it now. */
+	/* One bit per lane. able: devices that can do the job. open: those of
+	 * them that can take some of it now. */
 	uint32_t able, open;
-	/* Of the open ones the one that finishes first, and when; or -1. */
+	/* best: the open device that finishes first, or -1. best_ns: when it
+	 * finishes. */
 	int best;
 	double best_ns;
 };
@@ -48,7 +50,8 @@ ferry_sched_policy_default(void)
 	};
 }
 
-/* A number of bytes, rounded up; what no size reaches is never. */
+/* Make a number of bytes of x, rounded up. UINT64_MAX if x is larger than any
+ * size. */
 static uint64_t
 bytes_of(double x)
 {
@@ -62,7 +65,7 @@ bytes_of(double x)
 static bool
 mode_is(enum ferry_mode mode, enum ferry_mode which)
 {
-	/* An unknown one is latency, with which nothing ever waits. */
+	/* An unknown mode counts as latency. */
 	if ((unsigned int)mode >= FERRY_MODES)
 		mode = FERRY_MODE_LATENCY;
 	return mode == which;
@@ -89,13 +92,14 @@ ferry_sched_break_even(const struct ferry_sched_policy *policy,
 	return bytes_of((device->t0_ns - core->t0_ns) / per_byte);
 }
 
-/* Below so many bytes no device is thought of. */
+/* A device gets no job that is shorter than this. */
 static uint64_t
 offload_min(const struct choice *c)
 {
 	enum ferry_mode mode = c->job->mode;
 
-	/* The predictions know better, and how to divide. */
+	/* In latency mode the predictions for the job decide, because they also
+	 * tell how to divide it. */
 	if (mode_is(mode, FERRY_MODE_LATENCY) &&
 			c->policy->offload_min[FERRY_MODE_LATENCY] == 0)
 		return ALIGN;
@@ -103,7 +107,7 @@ offload_min(const struct choice *c)
 		&c->lanes[CORE].model, mode);
 }
 
-/* How much bulk may wait in a device. */
+/* How many bytes of bulk may wait in device i. */
 static uint64_t
 bulk_limit(const struct choice *c, unsigned int i)
 {
@@ -124,7 +128,8 @@ bite_of(const struct choice *c, unsigned int i)
 	return RTE_ALIGN_FLOOR(bulk_limit(c, i) / BITES, ALIGN);
 }
 
-/* Whether a device that can do the job takes some of it now. */
+/* Whether device i, which can do the job, takes some of it now. reserved: the
+ * device that is kept for small jobs, or -1. */
 static bool
 is_open(const struct choice *c, unsigned int i, int reserved)
 {
@@ -153,7 +158,8 @@ look_around(struct choice *c)
 		nb_able++;
 		reserved = (int)i;
 	}
-	/* The last one is kept for small jobs while both kinds wait. */
+	/* The last able device is kept for small jobs while small jobs wait
+	 * and there are two able devices or more. */
 	if (nb_able < 2 || !c->wait->small)
 		reserved = -1;
 	for (i = CORE + 1; i < c->n; i++) {
@@ -178,13 +184,14 @@ queue(void)
 	};
 }
 
-/* The core copies a chunk, so that what is left begins aligned. */
+/* The core copies a chunk. The chunk ends so that the rest begins aligned. */
 static struct ferry_sched_part
 core_chunk(const struct choice *c, enum ferry_sched_why why)
 {
 	uint64_t chunk = c->policy->core_chunk, len = c->job->len;
 
-	/* Its bulk, too, comes in bites: see afterwards who has time. */
+	/* The core, too, gets bulk in bites: decide on the next bite when the
+	 * core has copied the one before. */
 	if (c->bulk && c->lanes[CORE].bulk > 0)
 		return queue();
 	if (len > chunk)
@@ -202,7 +209,8 @@ core_all(const struct choice *c, enum ferry_sched_why why)
 	};
 }
 
-/* Give a device so much at most, beginning and ending aligned. */
+/* Give device i at most "most" bytes. The part begins and ends aligned; if the
+ * job does not begin aligned, the core gets the bytes up to there first. */
 static struct ferry_sched_part
 device_part(const struct choice *c, unsigned int i, uint64_t most,
 		enum ferry_sched_why why)
@@ -216,7 +224,8 @@ device_part(const struct choice *c, unsigned int i, uint64_t most,
 		};
 	if (c->bulk) {
 		len = RTE_MIN(len, bite_of(c, i));
-		/* Leave no crumb that the core would have to copy. */
+		/* If the rest would be too short for a device, take it, too,
+		 * so that the core need not copy it. */
 		if (most - len < offload_min(c))
 			len = most;
 	}
@@ -227,7 +236,7 @@ device_part(const struct choice *c, unsigned int i, uint64_t most,
 	};
 }
 
-/* How long a lane is busy before it would begin with this job. */
+/* How long it takes until a lane copies the first byte of this job. */
 static double
 start_of(const struct ferry_sched_lane *lane)
 {
@@ -235,8 +244,8 @@ start_of(const struct ferry_sched_lane *lane)
 }
 
 /*
- * When a job is done that is divided among these lanes so that all of them
- * finish at once.
+ * When the job is done if the lanes in "who" share it so that all of them
+ * finish at the same time.
  */
 static double
 end_of(const struct choice *c, uint32_t who)
@@ -255,7 +264,8 @@ end_of(const struct choice *c, uint32_t who)
 	return bytes / rate;
 }
 
-/* Of those that would get too little by then the one that begins last. */
+/* Find the lanes in "who" that would get too small a share by end_ns. Of them,
+ * return the lane that begins last; or -1. */
 static int
 too_little(const struct choice *c, uint32_t who, double end_ns)
 {
@@ -268,7 +278,7 @@ too_little(const struct choice *c, uint32_t who, double end_ns)
 		double share = (end_ns - start_of(lane)) *
 			lane->model.bytes_per_ns;
 
-		/* The core does not mind little, as long as it is something. */
+		/* The core takes any share of one byte or more. */
 		if (!(who & RTE_BIT32(i)) || share >= (i == CORE ? 1 :
 				(double)c->policy->share_min))
 			continue;
@@ -281,8 +291,8 @@ too_little(const struct choice *c, uint32_t who, double end_ns)
 }
 
 /*
- * Divide the job among the core and the open devices, leaving out those that
- * would get next to nothing: when it is done, and by whom.
+ * Divide the job among the core and the open devices. Leave out lanes whose
+ * share would be too small. Returns when the job is done; *who: by which lanes.
  */
 static double
 divide(const struct choice *c, uint32_t *who)
@@ -300,7 +310,8 @@ divide(const struct choice *c, uint32_t *who)
 	return end_ns;
 }
 
-/* The device of these that gets the most of a job that ends then, or -1. */
+/* The device in "who" that gets the largest share of a job that ends at
+ * end_ns, or -1. *share: bytes of that share. */
 static int
 largest_share(const struct choice *c, uint32_t who, double end_ns,
 		uint64_t *share)
@@ -323,8 +334,8 @@ largest_share(const struct choice *c, uint32_t who, double end_ns,
 }
 
 /*
- * Whether a device that takes nothing now would still be done with the next
- * chunk before the core is.
+ * Whether a device that has no room now would still finish the next chunk
+ * before the core.
  */
 static bool
 wait_is_quicker(const struct choice *c)
@@ -403,7 +414,8 @@ next_efficiency(const struct choice *c)
 		FERRY_SCHED_BEST);
 }
 
-/* Rather ask a lane of which nothing is known? */
+/* Replace the part by one for a stale device, if there is one and wait.probe_ns
+ * covers the loss. True if it was replaced. */
 static bool
 probe(const struct choice *c, struct ferry_sched_part *part)
 {
@@ -488,7 +500,8 @@ ferry_sched_look(const struct ferry_sched_policy *policy, double predicted_ns,
 {
 	double left = predicted_ns - (double)elapsed_ns;
 
-	/* Late: it may be as late again. Also where nothing sensible is. */
+	/* The job is late, or predicted_ns is not a number: look again after
+	 * an eighth of the time that the job has taken. */
 	if (!(left > 0))
 		left = (double)elapsed_ns / 8;
 	if (!(left > (double)policy->look_min_ns))

@@ -4,33 +4,36 @@
 
 /**
  * @file
- * The scheduler: which lane gets which bytes of a copy, and when.
+ * The scheduler decides which lane gets which bytes of a copy, and when.
  *
- * Pure policy. It sees jobs and lanes as numbers, times come in as nanoseconds,
- * and it touches neither memory nor devices nor a clock, so every branch can be
- * tested with plain values.
+ * The scheduler is pure policy. It sees jobs and lanes as numbers; the caller
+ * passes times in nanoseconds. It touches no memory of a job, no device and no
+ * clock. So tests can reach every branch with plain values.
  *
- * Lane 0 is the calling core, the others are devices. ferry_sched_next() says
- * what to do with the front of a job:
+ * Lane 0 is the calling core. The other lanes are devices. ferry_sched_next()
+ * says what to do with the front of a job:
  *
- *     the core copies it    tiny, a ragged end, faster, or no device can
- *     a device gets it      64 B-aligned at its destination, at both ends
- *     it waits              FERRY_SCHED_QUEUE: better later than anywhere now
+ *     the core copies it    it is tiny or a ragged end, or the core is faster,
+ *                           or no device can copy it
+ *     a device gets it      it begins and ends 64 B-aligned at its destination
+ *     it waits              FERRY_SCHED_QUEUE: waiting for a lane is better
+ *                           than any lane that has room now
  *
- * and is asked again for the rest. By mode:
+ * The caller then asks again for the rest of the job. The choice by mode:
  *
- *  - latency: whatever finishes first; shared among several so that all finish
- *    together where that is clearly better. A busy device is waited for only if
- *    even then it is done before the core would be;
- *  - throughput: devices first; the core helps if their queue is longer than
- *    its own time for the job;
- *  - efficiency: devices, however long their queue; the core only for what is
- *    tiny, and where no device is usable.
+ *  - latency: the lane that finishes first. Several lanes share the job, so
+ *    that all of them finish together, if that is clearly better. The job waits
+ *    for a busy device only if that device would still finish before the core;
+ *  - throughput: a device. The core helps if the queue of the devices is longer
+ *    than the core's own time for the job;
+ *  - efficiency: a device, however long its queue is. The core copies only tiny
+ *    jobs, and jobs for which no device is usable.
  *
- * Long jobs (bulk) are handed out in bites, and only so much of them waits in a
- * device that a small job behind them does not wait for long.
+ * Long jobs are called bulk. A device gets them in bites. The amount of bulk
+ * that waits in a device is limited, so that a small job behind it does not
+ * wait for long.
  *
- * Thread-safety: no function here keeps state.
+ * Thread-safety: the functions keep no state.
  */
 
 #include <stdbool.h>
@@ -43,100 +46,104 @@
 extern "C" {
 #endif
 
-/** Devices' destinations begin and end at multiples of this. */
+/** The destination of a device's part begins and ends at a multiple of this. */
 #define FERRY_SCHED_ALIGN UINT64_C(64)
-/** The core's place among the lanes. */
+/** Index of the core among the lanes. */
 #define FERRY_SCHED_CORE 0
-/** In place of a lane: not now. */
+/** Stands in place of a lane: the job waits. */
 #define FERRY_SCHED_QUEUE (-1)
-/** Most lanes the functions below look at. */
+/** The functions below look at no more lanes than this. */
 #define FERRY_SCHED_MAX_LANES 8
 
 /** What the scheduler knows of a lane at the moment of choice. */
 struct ferry_sched_lane {
-	/** How long it takes for jobs of this kind. */
+	/** Cost model of the lane for jobs of this kind. */
 	struct ferry_lane_model model;
-	/** How long it will be busy with what waits in it, in nanoseconds. */
+	/** How long the lane will be busy with the jobs in it, in
+	 * nanoseconds. */
 	double queue_ns;
-	/** Bytes of bulk waiting in it. */
+	/** Bytes of bulk that wait in the lane. */
 	uint64_t bulk;
-	/** Longest job it takes. */
+	/** Longest job that the lane takes, in bytes. */
 	uint64_t max_job;
-	/** Jobs it can take now. */
+	/** How many jobs the lane can take now. */
 	uint32_t room;
-	/** It can do this job, now or later: reach, health. */
+	/** The lane can do this job, now or later: the lane reaches the memory
+	 * and its health allows it. */
 	bool usable;
-	/** Nothing is known of it that is not old: see ferry_sched_next(). */
+	/** The model is old, because nothing was learned of the lane for a
+	 * while: see ferry_sched_next(). */
 	bool stale;
 };
 
-/** What is not yet handed out of a job. */
+/** The rest of a job: the bytes that no lane has got yet. */
 struct ferry_sched_job {
-	/** Address of the first of these bytes. */
+	/** Destination address of the rest. */
 	uint64_t dst;
-	/** How many there are. */
+	/** Bytes of the rest. */
 	uint64_t len;
-	/** How many the job had at first. */
+	/** Bytes of the whole job. */
 	uint64_t whole;
-	/** What the job is to be good at. One unknown is taken for latency. */
+	/** The aim of the copy. An unknown mode counts as latency. */
 	enum ferry_mode mode;
 };
 
-/** What else waits. */
+/** The situation around the job. */
 struct ferry_sched_wait {
-	/** Small jobs wait, or do so now and then. */
+	/** Small jobs wait now, or come now and then. */
 	bool small;
-	/** Time that may be lost by asking a stale lane. */
+	/** Nanoseconds that may be lost by giving a part to a stale lane. */
 	double probe_ns;
 };
 
-/** Why a part goes where it goes. */
+/** The reason why a part goes to its lane. */
 enum ferry_sched_why {
-	/** To the core: too short for a device. */
+	/** To the core, because the job is too short for a device. */
 	FERRY_SCHED_TINY = 0,
-	/** To the core: the rest then begins aligned. */
+	/** To the core, so that the rest of the job begins aligned. */
 	FERRY_SCHED_RAGGED,
-	/** To the core: no device can do it. */
+	/** To the core, because no device can do the job. */
 	FERRY_SCHED_ALONE,
-	/** To the core: the devices' queue is longer than its own time. */
+	/** To the core, because the devices' queue is longer than the core's
+	 * own time for the job. */
 	FERRY_SCHED_HELP,
-	/** Finishes first there. */
+	/** To the lane that finishes first. */
 	FERRY_SCHED_BEST,
-	/** One lane's share. */
+	/** To one of several lanes that share the job. */
 	FERRY_SCHED_SPLIT,
 	/** To a stale lane, to learn whether it is still slow. */
 	FERRY_SCHED_PROBE,
-	/** Waits: no room now in any lane it is meant for. */
+	/** To no lane: the lanes that it is meant for have no room now. */
 	FERRY_SCHED_FULL,
 };
 
-/** The front of a job and where it goes. */
+/** The front of a job, and the lane that gets it. */
 struct ferry_sched_part {
-	/** Lane, or #FERRY_SCHED_QUEUE. */
+	/** The lane, or #FERRY_SCHED_QUEUE. */
 	int lane;
-	/** Why. */
+	/** The reason. */
 	enum ferry_sched_why why;
-	/** Bytes. */
+	/** Length of the part in bytes. */
 	uint64_t len;
-	/** Of a probe: what it is predicted to lose, in nanoseconds. */
+	/** Of a probe: its predicted loss, in nanoseconds. */
 	double loss_ns;
 };
 
-/** Whose turn it is. */
+/** Which kind of waiting job goes next. */
 enum ferry_sched_turn {
-	/** Nobody waits. */
+	/** No job waits. */
 	FERRY_SCHED_TURN_NONE = 0,
-	/** A small job's. */
+	/** A small job. */
 	FERRY_SCHED_TURN_SMALL,
-	/** A bulk job's. */
+	/** A bulk job. */
 	FERRY_SCHED_TURN_BULK,
 };
 
 /**
- * The policy used unless somebody knows better.
+ * The default policy.
  *
- * 256 KiB are 8 us of a DSA and 20 of a core; batches of 32 and completions in
- * bites are design decision 13.
+ * A DSA copies 256 KiB in 8 us, a core in 20 us. A device is started with 32
+ * jobs, because one doorbell for a batch costs less than one for each job.
  *
  * @return
  *   The numbers.
@@ -144,7 +151,7 @@ enum ferry_sched_turn {
 struct ferry_sched_policy ferry_sched_policy_default(void);
 
 /**
- * Predict how long a job takes that is queued now.
+ * Predict how long a job takes that the lane gets now.
  *
  * @param lane
  *   A lane.
@@ -161,18 +168,19 @@ ferry_sched_predict(const struct ferry_sched_lane *lane, uint64_t len)
 }
 
 /**
- * From how many bytes a device is worth its while.
+ * From how many bytes on a device is better than the core.
  *
- * In latency mode, where somebody waits for the copy: where the device's
- * prediction meets the core's. Otherwise where the core's copy costs the core
- * as much as asking the device.
+ * In latency mode, the caller waits for the copy. So the limit is the size for
+ * which device and core are predicted to take the same time. In the other modes
+ * it is the size whose copy costs the core as much time as submitting a job to
+ * the device.
  *
  * @param policy
- *   The policy; an override of its own goes before.
+ *   The policy. If its offload_min for the mode is not 0, that is the limit.
  * @param core
  *   The core's model.
  * @param device
- *   The device's.
+ *   The device's model.
  * @param mode
  *   The mode.
  * @return
@@ -190,7 +198,7 @@ uint64_t ferry_sched_break_even(const struct ferry_sched_policy *policy,
  * @param len
  *   Bytes of the whole job.
  * @return
- *   Whether it is.
+ *   True if the job is bulk.
  */
 static inline bool
 ferry_sched_is_bulk(const struct ferry_sched_policy *policy, uint64_t len)
@@ -201,22 +209,25 @@ ferry_sched_is_bulk(const struct ferry_sched_policy *policy, uint64_t len)
 /**
  * Decide on the front of a job.
  *
- * A lane that is stale, and would get no job for being slow, gets one now and
- * then so that it can come back: if the predicted loss is covered by
- * ferry_sched_wait.probe_ns, which the caller lets grow with time.
+ * A stale lane whose model is slow would never get a job again, so that its
+ * model could not recover. Therefore it gets a part now and then: if the
+ * predicted loss is at most ferry_sched_wait.probe_ns, which the caller lets
+ * grow with time.
  *
  * @param policy
  *   The policy.
  * @param job
- *   What is left of the job.
+ *   The rest of the job.
  * @param lanes
- *   The lanes; the first is the core, and is used whatever its usable says.
+ *   The lanes. The first is the core; its usable is ignored.
  * @param n
- *   How many, 1 at least; those above #FERRY_SCHED_MAX_LANES are not used.
+ *   How many lanes, 1 at least. Lanes above #FERRY_SCHED_MAX_LANES are not
+ *   used.
  * @param wait
- *   What else waits.
+ *   The situation around the job.
  * @return
- *   The decision. Its len is above 0 unless the job's is 0 or it waits.
+ *   The part and its lane. Its len is above 0, unless the job waits or the
+ *   job's len is 0.
  */
 struct ferry_sched_part
 ferry_sched_next(const struct ferry_sched_policy *policy,
@@ -225,7 +236,8 @@ ferry_sched_next(const struct ferry_sched_policy *policy,
 		const struct ferry_sched_wait *wait);
 
 /**
- * Small jobs go first, but not for ever.
+ * Which kind of waiting job goes next. Small jobs go first; but after so many
+ * bytes of them a bulk job goes.
  *
  * @param policy
  *   The policy.
@@ -234,29 +246,30 @@ ferry_sched_next(const struct ferry_sched_policy *policy,
  * @param bulk
  *   A bulk job waits.
  * @param passed
- *   Bytes of small jobs handed out since bulk last was, or began to wait.
+ *   Bytes of other jobs that went first since a bulk job last went or began to
+ *   wait.
  * @return
- *   Whose turn it is.
+ *   The kind of job that goes next.
  */
 enum ferry_sched_turn
 ferry_sched_turn(const struct ferry_sched_policy *policy, bool small, bool bulk,
 		uint64_t passed);
 
 /**
- * Whether to start what a device was given.
+ * Whether to start the jobs that a device has got.
  *
  * @param policy
  *   The policy.
  * @param jobs
- *   Jobs it was not told to start.
+ *   How many jobs the device has got and not started.
  * @param age_ns
- *   How long ago the first of them was given.
+ *   How long ago the device got the first of them.
  * @param mode
- *   Mode of the last: a doorbell per job in latency mode.
+ *   Mode of the last of them. In latency mode each job is started at once.
  * @param polled
- *   The lanes are about to be polled.
+ *   True if the caller is about to poll the lanes.
  * @return
- *   Whether.
+ *   True if the caller should start them.
  */
 bool ferry_sched_flush(const struct ferry_sched_policy *policy, uint32_t jobs,
 		uint64_t age_ns, enum ferry_mode mode, bool polled);
@@ -267,11 +280,11 @@ bool ferry_sched_flush(const struct ferry_sched_policy *policy, uint32_t jobs,
  * @param policy
  *   The policy.
  * @param predicted_ns
- *   How long it was predicted to take.
+ *   How long the job was predicted to take.
  * @param elapsed_ns
- *   How long it has taken.
+ *   How long it has taken so far.
  * @return
- *   Nanoseconds from now. Of a job that is late: more the later it is.
+ *   Nanoseconds from now. If the job is late: the later it is, the more.
  */
 uint64_t ferry_sched_look(const struct ferry_sched_policy *policy,
 		double predicted_ns, uint64_t elapsed_ns);

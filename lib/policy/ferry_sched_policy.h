@@ -4,8 +4,8 @@
 
 /**
  * @file
- * The numbers by which the scheduler decides (ferry_sched.h). Included by
- * ferry_copier_info.h.
+ * The numbers by which the scheduler (ferry_sched.h) decides.
+ * ferry_copier_info.h includes this file.
  */
 
 #include <stdint.h>
@@ -20,37 +20,45 @@ extern "C" {
 struct ferry_sched_policy {
 	/** From how many bytes a job is bulk. */
 	uint64_t bulk_min;
-	/** So much bulk waits in a device: this long, ... */
+	/** Limit of the bulk that waits in a device: as many bytes as it copies
+	 * in so many nanoseconds, ... */
 	double bulk_ns;
 	/**
-	 * ... or so many bytes: whichever is less if small jobs are about or
-	 * the job is to be quick, whichever is more otherwise.
+	 * ... or so many bytes. In latency mode, or if small jobs wait or come
+	 * now and then, the smaller of the two limits holds; otherwise the
+	 * larger one.
 	 */
 	uint64_t bulk_bytes;
-	/** Shortest bite of bulk. */
+	/** Shortest bite of bulk, in bytes. */
 	uint64_t bite_min;
-	/** The core copies so much of a job and is then asked again. */
+	/** The core copies at most so many bytes of a job; then the scheduler
+	 * decides on the rest. */
 	uint64_t core_chunk;
-	/** Shortest share of a job that is divided. */
+	/** When several lanes share a job: shortest share of a device, in
+	 * bytes. */
 	uint64_t share_min;
-	/** How much better dividing must be than the best lane alone: 0.1. */
+	/** Several lanes share a job only if that takes less time than the best
+	 * lane alone, by this part. 0.1: a tenth. */
 	double gain;
-	/** What a job given to a device costs the core, in nanoseconds. */
+	/** Time that the core needs to give a job to a device, in
+	 * nanoseconds. */
 	double submit_ns;
 	/**
-	 * Shorter jobs are left to the core, by mode. 0: computed, see
-	 * ferry_sched_break_even(); in latency mode by prediction per job.
+	 * The core copies shorter jobs than this, by mode. 0: the limit is
+	 * computed, see ferry_sched_break_even(); in latency mode the
+	 * prediction for each job decides.
 	 */
 	uint64_t offload_min[FERRY_MODES];
-	/** Bytes of small jobs for which waiting bulk lets them go first. */
+	/** While bulk waits, so many bytes of small jobs go first. */
 	uint64_t small_share;
-	/** A device is started at the latest when it has so many jobs more. */
+	/** A device is started at the latest when it has got so many jobs
+	 * since it was last started, ... */
 	uint32_t batch;
-	/** ... or when the first of them is so old. */
+	/** ... or when the first of these jobs is so old. */
 	uint64_t flush_ns;
-	/** No two looks for completions are closer than this, ... */
+	/** The shortest time between two looks for completions. */
 	uint64_t look_min_ns;
-	/** ... or farther apart than this. */
+	/** The longest time between two looks for completions. */
 	uint64_t look_max_ns;
 };
 

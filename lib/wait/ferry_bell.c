@@ -14,13 +14,14 @@
 
 #include "ferry_bell.h"
 
-/* What the monitor's callback needs for the re-check. */
+/* Argument of monitor_abort(): how to look for work once more. */
 struct recheck {
 	ferry_bell_ready_t ready;
 	void *arg;
 };
 
-/* Neither call uses FUTEX_PRIVATE_FLAG: the ringer may be another process. */
+/* futex_wait() and futex_wake() do not use FUTEX_PRIVATE_FLAG, because the
+ * ringer may be in another process than the owner. */
 static int
 futex_wait(uint32_t *word, uint32_t value, const struct timespec *timeout)
 {
@@ -32,8 +33,8 @@ static void
 futex_wake(uint32_t *word)
 {
 	/*
-	 * Its only failures are bad addresses, which the caller's access to
-	 * the word has ruled out.
+	 * FUTEX_WAKE fails only for a bad address. The address is good, because
+	 * the caller has accessed the word before.
 	 */
 	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
@@ -49,7 +50,8 @@ arm(struct ferry_bell *bell, uint32_t state)
 static void
 disarm(struct ferry_bell *bell)
 {
-	/* Sa: orders nothing; a ringer that misses it only rings in vain. */
+	/* Sa: relaxed, because it orders nothing. A ringer that does not see
+	 * this store only rings in vain. */
 	__atomic_store_n(&bell->state, FERRY_BELL_AWAKE, __ATOMIC_RELAXED);
 }
 
@@ -66,9 +68,11 @@ void
 ferry_bell_wake(struct ferry_bell *bell)
 {
 	/*
-	 * X: relaxed, the fence before it (Fr) does the ordering. An exchange
-	 * and not a store: of several ringers one goes to the kernel, and none
-	 * silences a later sleep of the other kind without waking it.
+	 * X: relaxed, because the fence before it (Fr) does the ordering. It is
+	 * an exchange and not a store for two reasons. Of several ringers only
+	 * one makes the system call. And a ringer that overwrites ASLEEP, which
+	 * the owner may have set after the ringer saw WATCHED, learns of it and
+	 * makes the system call.
 	 */
 	if (__atomic_exchange_n(&bell->state, FERRY_BELL_AWAKE,
 			__ATOMIC_RELAXED) == FERRY_BELL_ASLEEP)
@@ -81,7 +85,7 @@ ferry_bell_shout(struct ferry_bell *bell)
 	/* Fr: pairs with Fo in arm(), as in ferry_bell_ring(). */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	disarm(bell);
-	/* Even if it was AWAKE: a ringer may have died before its K. */
+	/* Also if the state was AWAKE: a ringer may have died before its K. */
 	futex_wake(&bell->state);
 }
 
@@ -100,7 +104,7 @@ int
 ferry_bell_sleep(struct ferry_bell *bell, ferry_bell_ready_t ready, void *arg,
 		uint64_t max_ns)
 {
-	/* Relative, which FUTEX_WAIT measures with CLOCK_MONOTONIC. */
+	/* A relative time. FUTEX_WAIT measures it with CLOCK_MONOTONIC. */
 	struct timespec timeout = {
 		.tv_sec = (time_t)(max_ns / NS_PER_S),
 		.tv_nsec = (long)(max_ns % NS_PER_S),
@@ -126,7 +130,8 @@ ferry_bell_sleep(struct ferry_bell *bell, ferry_bell_ready_t ready, void *arg,
 	}
 }
 
-/* Runs between umonitor and umwait. */
+/* rte_power_monitor() calls this between umonitor and umwait. -1: do not
+ * wait. */
 static int
 monitor_abort(const uint64_t state,
 		const uint64_t opaque[RTE_POWER_MONITOR_OPAQUE_SZ])

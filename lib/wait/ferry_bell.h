@@ -15,7 +15,8 @@
  *             +-------------------------+ +------------------------+
  *                 or owner: woke up, or had nothing to sleep for
  *
- * Only the owner leaves AWAKE; everybody may return to it.
+ * Only the owner changes the state from AWAKE to another one. The owner and all
+ * ringers may change it back to AWAKE.
  *
  *     owner                               ringer
  *     So  store state, relaxed            W   store the work, release (caller)
@@ -25,35 +26,41 @@
  *     Z   sleep while state is So's           relaxed
  *     Sa  store AWAKE, relaxed            K   if X found ASLEEP: FUTEX_WAKE
  *
- * Fo and Fr are ordered one way or the other; these are the only two edges
- * that a wake-up hangs on:
- *  - Fr before Fo: Ro sees W, the owner does not sleep.
- *  - Fo before Fr: Lr sees So or something later. So: X changes the state,
- *    which either stops Z from starting (the kernel, or the monitor, compares
- *    the state once more) or is followed by K, or by the monitor, that ends
- *    it. Another ringer's X: that one wakes. The owner's Sa: the owner looks
- *    again by itself, and Fr is before its next Fo.
- * The state carries no data, hence relaxed: the work is handed over by W and
- * the owner's own acquire load of it.
- * Proved by test/models/bell.pml, in these letters; what hangs on the flag and
- * on ferry_bell_settle() below by test/models/bell_if.pml.
+ * One of Fo and Fr comes before the other. A wake-up depends on these two edges
+ * only:
+ *  - Fr before Fo: Ro sees W, and the owner does not sleep.
+ *  - Fo before Fr: Lr sees So or a later store to state:
+ *     - Lr sees So: the ringer's X changes the state. Either Z does not start,
+ *       because the kernel or the monitor compares the state once more; or Z
+ *       has started, and K or the monitor ends it.
+ *     - Lr sees the X of another ringer: that ringer wakes the owner.
+ *     - Lr sees the owner's Sa: the owner looks again by itself, and Fr is
+ *       before the owner's next Fo.
+ * All accesses to state are relaxed, because the state carries no data: W and
+ * the owner's acquire load of the work hand the work over.
+ * test/models/bell.pml proves this, with the same letters.
+ * test/models/bell_if.pml proves what depends on the flag of
+ * ferry_bell_ring_if() and on ferry_bell_settle().
  *
- * X may strike a later sleep than the one Lr saw, and K one that X did not
- * end: the owner then wakes for nothing and looks. Every sleep may end for no
- * reason (signals, too), so owners look again and sleep again.
+ * X may end a later sleep than the one that Lr saw. K may end a later sleep
+ * than the one that X ended. In both cases the owner wakes for nothing and
+ * looks. Every sleep may end without a ring (by a signal, for example), so
+ * owners look again and sleep again.
  *
- * A ringer that dies between X and K has silenced the bell and woken nobody.
- * Therefore no sleep should be unbounded (FERRY_BELL_NAP_NS), and whoever
+ * A ringer that dies between X and K has set the state to AWAKE, so that later
+ * ringers do not ring; but it has not woken the owner. Therefore no sleep
+ * should be unbounded (FERRY_BELL_NAP_NS). Therefore, too, the process that
  * learns of a death, such as the hub, calls ferry_bell_shout() on every bell
- * the dead could ring.
+ * that the dead process could ring.
  *
- * Fr costs a drain of the store buffer: 2 ns if it is empty, more if the work
- * missed the cache. Ringers avoid it while the owner only polls by a flag of
- * the owner's that seldom changes: see ferry_bell_ring_if().
+ * Fr drains the ringer's store buffer. This takes 2 ns if the buffer is empty,
+ * and longer if the store of the work missed the cache. As long as the owner
+ * only polls, ringers avoid Fr: they look at a flag of the owner that seldom
+ * changes. See ferry_bell_ring_if().
  *
- * Thread-safety: ferry_bell_sleep() and ferry_bell_watch() belong to the
- * owner; ring, shout and settle may be called by anyone. The owner may change
- * while nobody sleeps.
+ * Thread-safety: only the owner calls ferry_bell_sleep() and
+ * ferry_bell_watch(). Any thread may call ring, shout and settle. The owner may
+ * change while no thread sleeps on the bell.
  */
 
 #include <stdbool.h>
@@ -69,7 +76,7 @@
 extern "C" {
 #endif
 
-/** The owner is not asleep: ringing is needless. */
+/** The owner is not asleep: a ringer need not wake it. */
 #define FERRY_BELL_AWAKE 0
 /** The owner monitors this cache line: a store wakes it. */
 #define FERRY_BELL_WATCHED 1
@@ -77,27 +84,29 @@ extern "C" {
 #define FERRY_BELL_ASLEEP 2
 
 /**
- * The longest nap in nanoseconds that code without a wake-up of its own should
- * take: 100 ms. A wake-up lost to a dead ringer costs at most this; ten looks
- * a second cost an idle owner less than 0.1 % of a core.
+ * The longest sleep on a bell, in nanoseconds: 100 ms. Code that has no other
+ * wake-up should not sleep longer, because a ringer that dies may lose a
+ * wake-up. Such a loss then delays the owner by at most 100 ms. Ten looks a
+ * second cost an idle owner less than 0.1 % of a core.
  */
 #define FERRY_BELL_NAP_NS UINT64_C(100000000)
 
-/** A bell. Position-independent: it may be mapped anywhere. */
+/** A bell. It holds no address, so each process may map it anywhere. */
 struct ferry_bell {
-	/** FERRY_BELL_*. Anything else counts as WATCHED. */
+	/** FERRY_BELL_*. Any other value counts as WATCHED. */
 	uint32_t state;
 } __rte_cache_aligned;
 
 /**
- * Is there something to wake up for? Called by the owner between arming the
- * bell and sleeping. It must look with acquire loads at all that a ringer may
- * publish before it rings or shouts, and must not block.
+ * Whether the owner has work and must not sleep. The owner calls this function
+ * between arming the bell and sleeping. The function must look, with acquire
+ * loads, at everything that a ringer may publish before it rings or shouts. The
+ * function must not block.
  */
 typedef bool (*ferry_bell_ready_t)(void *arg);
 
 /**
- * Make a bell, before anyone else knows of it.
+ * Make a bell, before any other thread knows of it.
  *
  * @param bell
  *   Memory for it.
@@ -107,7 +116,8 @@ typedef bool (*ferry_bell_ready_t)(void *arg);
 int ferry_bell_init(struct ferry_bell *bell);
 
 /**
- * The slow part of ferry_bell_ring(): X and K above. Not to be called alone.
+ * The slow part of ferry_bell_ring(): X and K above. Applications call
+ * ferry_bell_ring() instead.
  *
  * @param bell
  *   The bell.
@@ -115,8 +125,8 @@ int ferry_bell_init(struct ferry_bell *bell);
 void ferry_bell_wake(struct ferry_bell *bell);
 
 /**
- * Wake the owner if it sleeps. To be called after the work it is to find has
- * been published with a release store.
+ * Wake the owner if it sleeps. Before this call, the caller publishes the work
+ * that the owner is to find, with a release store.
  *
  * @param bell
  *   The owner's bell.
@@ -124,7 +134,7 @@ void ferry_bell_wake(struct ferry_bell *bell);
 FERRY_INLINE void
 ferry_bell_ring(struct ferry_bell *bell)
 {
-	/* Fr: pairs with Fo, the fence of whoever arms the bell. */
+	/* Fr: pairs with Fo, the fence of the owner that arms the bell. */
 	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (unlikely(__atomic_load_n(&bell->state, __ATOMIC_RELAXED) !=
 			FERRY_BELL_AWAKE))
@@ -132,16 +142,16 @@ ferry_bell_ring(struct ferry_bell *bell)
 }
 
 /**
- * Wake the owner if it says that it may sleep, and if it does.
+ * Wake the owner if its flag says that it may sleep, and if it does sleep.
  *
- * Without Fr, the load of the flag may overtake the store of the work. That is
- * made good by the owner, who calls ferry_bell_settle() between setting the
- * flag and its first sleep; this side only has to keep the compiler from
- * changing the order.
+ * There is no Fr before the load of the flag, so the load may overtake the
+ * store of the work. The owner makes up for that: it calls ferry_bell_settle()
+ * between setting the flag and its first sleep. The ringer only has to keep the
+ * compiler from changing the order.
  *
  * @param may_sleep
- *   Flag of the owner, in shared memory, not on a line that is written often.
- *   Not 0: the owner may sleep.
+ *   Flag of the owner, in shared memory. It should not lie on a cache line that
+ *   is written often. Not 0: the owner may sleep.
  * @param bell
  *   The owner's bell.
  */
@@ -154,9 +164,10 @@ ferry_bell_ring_if(const uint32_t *may_sleep, struct ferry_bell *bell)
 }
 
 /**
- * Wake whoever may sleep on the bell, whatever its state says. For closing
- * and for deaths; always a system call. Harmless where nobody sleeps. What the
- * owner is to find has to be published before, with a release store.
+ * Wake the owner if it sleeps, whatever the bell's state says. For closing and
+ * for deaths. Always makes a system call. Does no harm if the owner is awake.
+ * Before this call, the caller publishes what the owner is to find, with a
+ * release store.
  *
  * @param bell
  *   The owner's bell.
@@ -166,14 +177,15 @@ void ferry_bell_shout(struct ferry_bell *bell);
 /**
  * Wait until every thread on this machine has passed a full memory barrier:
  * membarrier(MEMBARRIER_CMD_GLOBAL), 8 ms on the reference machine. Afterwards,
- * for each ringer, one of two holds: its work is visible to the caller, or it
- * will see the flag that the caller set before (see ferry_bell_ring_if()).
+ * one of two things holds for each ringer: the ringer's work is visible to the
+ * caller, or the ringer will see the flag that the caller set before this call
+ * (see ferry_bell_ring_if()).
  *
  * @return
- *   0, -ENOTSUP where the kernel has no such barrier (it has none with
- *   nohz_full CPUs), or another negative errno. Then the one message that a
- *   ringer is publishing at this moment may be found only when a nap ends,
- *   which is why naps are bounded.
+ *   0; -ENOTSUP if the kernel has no such barrier (it has none with nohz_full
+ *   CPUs); or another negative errno. After an error, the owner may find the
+ *   one message that a ringer is publishing at this moment only when its sleep
+ *   ends. This is a reason why sleeps are bounded.
  */
 int ferry_bell_settle(void);
 
@@ -183,15 +195,15 @@ int ferry_bell_settle(void);
  * @param bell
  *   The calling thread's bell.
  * @param ready
- *   The re-check between arming and sleeping.
+ *   Looks for work between arming and sleeping.
  * @param arg
- *   For ready.
+ *   Argument of ready.
  * @param max_ns
  *   The longest sleep, in nanoseconds; see FERRY_BELL_NAP_NS. The kernel may
  *   add its timer slack of 50 us.
  * @return
- *   0: woken, by a ring, a shout, a signal or nothing at all;
- *   -EAGAIN: did not sleep, as ready() was true or a ring came first;
+ *   0: woken by a ring, a shout or a signal, or without any reason;
+ *   -EAGAIN: did not sleep, because ready() was true or a ring came first;
  *   -ETIMEDOUT: slept max_ns;
  *   -EINVAL: a NULL argument (arg may be NULL).
  */
@@ -199,23 +211,24 @@ int ferry_bell_sleep(struct ferry_bell *bell, ferry_bell_ready_t ready,
 		void *arg, uint64_t max_ns);
 
 /**
- * Arm the bell and wait in the light sleep of umonitor/umwait until its cache
- * line is written. The CPU ends such a wait for reasons of its own, too, on
- * Linux after 100,000 TSC cycles unless configured otherwise.
+ * Arm the bell and wait in the light sleep of umonitor/umwait until a thread
+ * writes the bell's cache line. The CPU also ends such a wait for reasons of
+ * its own. On Linux it does so after 100,000 TSC cycles, unless configured
+ * otherwise.
  *
  * @param bell
  *   The calling thread's bell.
  * @param ready
- *   The re-check between arming and sleeping.
+ *   Looks for work between arming and sleeping.
  * @param arg
- *   For ready.
+ *   Argument of ready.
  * @param until_tsc
  *   Time stamp at which to give up.
  * @return
  *   0: look again;
  *   -ENOTSUP: the CPU cannot monitor (rte_cpu_get_intrinsics_support());
- *   -EINVAL: a NULL argument, or the calling thread is no EAL lcore, which
- *   DPDK 22.11 asks for.
+ *   -EINVAL: a NULL argument, or the calling thread is no EAL lcore. DPDK
+ *   22.11 monitors on lcores only.
  */
 int ferry_bell_watch(struct ferry_bell *bell, ferry_bell_ready_t ready,
 		void *arg, uint64_t until_tsc);

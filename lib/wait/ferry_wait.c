@@ -11,13 +11,15 @@
 /* See the table in ferry_wait.h. */
 #define POWER_NAPS UINT32_C(16)
 #define SLEEP_YIELDS UINT32_C(32)
-/* Linux's default limit of one umwait or tpause. */
+/* Linux ends one umwait or tpause after so many cycles, by default. */
 #define UMWAIT_CYCLES 100000
-/* No ring ends a tpause: twice its own wake-up time, 1 us at 2 GHz. */
+/* Length of a tpause. It is short, because no ring ends a tpause: twice the
+ * time that a tpause takes to wake, 1 us at 2 GHz. */
 #define TPAUSE_CYCLES 2000
-/* A yield this long let somebody else run: about one futex wake-up. */
+/* A yield that takes so long has let another thread run. This is about the
+ * time of one futex wake-up. */
 #define LONG_YIELD_CYCLES 100000
-/* Longest nap before a deadline while the TSC's frequency is not known. */
+/* The longest sleep before a deadline while the TSC's frequency is unknown. */
 #define BLIND_NAP_NS UINT64_C(1000000)
 
 /* struct ferry_wait.cpu */
@@ -124,7 +126,8 @@ power_nap(struct ferry_wait *w, struct ferry_bell *bell,
 				RTE_MIN(now + UMWAIT_CYCLES,
 					deadline_tsc)) == 0)
 			return;
-		/* Not an lcore: no need to be told each time. */
+		/* The calling thread is no lcore and cannot monitor. Do not
+		 * try again. */
 		w->cpu &= ~CPU_MONITOR;
 	}
 	if (!(w->cpu & CPU_PAUSE) || rte_power_pause(
@@ -133,8 +136,9 @@ power_nap(struct ferry_wait *w, struct ferry_bell *bell,
 }
 
 /*
- * One of SLEEP's yields. While others want the CPU each may take a time slice,
- * but who sleeps is scheduled soon after its wake-up: then skip the rest.
+ * One yield of SLEEP. While other threads want the CPU, each yield may take a
+ * time slice. A thread that sleeps is scheduled soon after its wake-up. So
+ * after a long yield, skip the rest of the yields.
  */
 static void
 sleep_yield(struct ferry_wait *w)
@@ -147,7 +151,7 @@ sleep_yield(struct ferry_wait *w)
 		w->round = w->spin + SLEEP_YIELDS;
 }
 
-/* How long to sleep: a bounded nap, not beyond the deadline. */
+/* How long to sleep: at most FERRY_BELL_NAP_NS, not beyond the deadline. */
 static uint64_t
 nap_ns(uint64_t deadline_tsc)
 {
@@ -160,7 +164,7 @@ nap_ns(uint64_t deadline_tsc)
 		return BLIND_NAP_NS;
 	now = rte_get_tsc_cycles();
 	left = deadline_tsc > now ? deadline_tsc - now : 0;
-	/* The product of integers could overflow. */
+	/* In double, because the product of integers could overflow. */
 	return (uint64_t)RTE_MIN((double)left * NS_PER_S / (double)hz,
 			(double)FERRY_BELL_NAP_NS);
 }
@@ -186,15 +190,16 @@ ferry_wait_idle_deep(struct ferry_wait *w, struct ferry_bell *bell,
 			return 0;
 		}
 		/*
-		 * If ready() is true and the caller still finds nothing, it
-		 * must not turn here for ever: yield before the next attempt.
+		 * If ready() is true but the caller still finds nothing, the
+		 * thread must not spin here for ever. So it yields before it
+		 * tries to sleep again.
 		 */
 		if (ferry_bell_sleep(bell, ready, arg,
 				nap_ns(deadline_tsc)) == -EAGAIN)
 			w->round = w->spin;
 		return 0;
 	case FERRY_WAIT_NAP:
-		/* As above, if it did not sleep. */
+		/* If the thread did not sleep, it yields, as above. */
 		if (bell != NULL && ready != NULL && ferry_bell_sleep(bell,
 				ready, arg, nap_ns(deadline_tsc)) != -EAGAIN)
 			return 0;
@@ -207,7 +212,8 @@ ferry_wait_idle_deep(struct ferry_wait *w, struct ferry_bell *bell,
 uint64_t
 ferry_wait_deadline(uint64_t timeout_ns)
 {
-	/* A century is for ever, and does not overflow below. */
+	/* A century or more counts as for ever. A shorter time does not
+	 * overflow below. */
 	if (timeout_ns >= UINT64_C(100) * 365 * 86400 * 1000000000)
 		return FERRY_WAIT_FOREVER;
 	return rte_get_tsc_cycles() + (uint64_t)((double)timeout_ns *

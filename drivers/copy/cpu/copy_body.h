@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The kernels, written once for every vector width. The including file defines
+ * The copy kernels, written once for all vector widths. The including file
+ * defines
  *
  * COPY_TEMPORAL, COPY_NT, COPY_NT4	the names of the three kernels
  * COPY_TARGET		function attribute that permits the instructions
@@ -9,7 +10,7 @@
  * COPY_LOAD(p), COPY_STORE(p, v)	unaligned load and store
  * COPY_STREAM(p, v)	aligned non-temporal store
  *
- * and is the only one to include this file in its translation unit.
+ * and includes this file once.
  */
 
 #include <stdint.h>
@@ -49,7 +50,7 @@ copy_4_vecs(char *dst, const char *src)
 	COPY_STORE(dst + 3 * COPY_W, d);
 }
 
-/* Less than a vector, and less than a line. */
+/* Copy less than a vector, and less than a cache line. */
 COPY_FN void
 copy_below_vec(char *dst, const char *src, size_t len)
 {
@@ -76,7 +77,8 @@ copy_below_vec(char *dst, const char *src, size_t len)
 	copy_upto_16(dst, src, len);
 }
 
-/* Up to eight vectors, without a loop: two equal runs that may overlap. */
+/* Copy up to eight vectors without a loop: two runs of equal length, which may
+ * overlap. */
 COPY_FN void
 copy_upto_8_vecs(char *dst, const char *src, size_t len)
 {
@@ -94,7 +96,7 @@ copy_upto_8_vecs(char *dst, const char *src, size_t len)
 	}
 }
 
-/* Into the cache. */
+/* Copy into the cache. */
 COPY_HIDDEN COPY_TARGET void
 COPY_TEMPORAL(void *dst, const void *src, size_t len)
 {
@@ -107,8 +109,8 @@ COPY_TEMPORAL(void *dst, const void *src, size_t len)
 		return;
 	}
 	/*
-	 * A store that crosses lines costs two, so the loop's stores are
-	 * aligned: one unaligned vector covers the bytes before.
+	 * A store that crosses cache lines costs as much as two. So the loop's
+	 * stores are aligned. One unaligned vector covers the bytes before.
 	 */
 	copy_1_vec(d, s);
 	head = COPY_W - ((uintptr_t)d & (COPY_W - 1));
@@ -121,15 +123,17 @@ COPY_TEMPORAL(void *dst, const void *src, size_t len)
 		s += 4 * COPY_W;
 	}
 	/*
-	 * 1 byte to four vectors are left, and at least four were copied
-	 * before them: reach back over those rather than find the exact end.
+	 * 1 byte to four vectors are left, and at least four vectors before
+	 * them are copied. So copy the last four vectors, some bytes for a
+	 * second time, rather than the exact rest.
 	 */
 	d -= 4 * COPY_W - len;
 	s -= 4 * COPY_W - len;
 	copy_4_vecs(d, s);
 }
 
-/* One line to an aligned destination. Whole, so that it is combined at once. */
+/* Stream one cache line to an aligned destination. The stores of a whole line
+ * follow each other, so that the core combines them at once. */
 COPY_FN void
 copy_line(char *dst, const char *src)
 {
@@ -141,12 +145,13 @@ copy_line(char *dst, const char *src)
 }
 
 /*
- * Around the cache: whole lines are streamed, ragged ends are ordinary stores.
+ * Copy around the cache: whole lines are streamed, ragged ends are ordinary
+ * stores.
  *
- * With several streams, the copy advances in as many places a page apart, a
- * line in each in turn, and prefetches the lines that will be wanted in the
- * next block. One core then has more lines in flight than its prefetchers,
- * which start anew in every page, would give it.
+ * With several streams, the copy advances at several places that lie a page
+ * apart, one line at each place in turn. It prefetches the lines of the next
+ * block. One core then has more lines in flight than with its hardware
+ * prefetchers alone, because these start anew in every page.
  */
 COPY_FN void
 copy_around(char *d, const char *s, size_t len, const unsigned int streams)
@@ -174,8 +179,8 @@ copy_around(char *d, const char *s, size_t len, const unsigned int streams)
 			COPY_UNROLL
 			for (i = 0; i < streams; i++) {
 				/*
-				 * Never past the end: another core may be
-				 * writing there.
+				 * Do not prefetch past the end, because
+				 * another core may be writing there.
 				 */
 				if (off < next)
 					__builtin_prefetch(ahead + i * next +
@@ -201,8 +206,9 @@ copy_around(char *d, const char *s, size_t len, const unsigned int streams)
 	}
 	COPY_TEMPORAL(d, s, len);
 	/*
-	 * Streamed stores are not ordered with later ones: without the fence,
-	 * whoever is told that the copy is done could still read old bytes.
+	 * Streamed stores are not ordered with later stores. Without the fence,
+	 * a thread that learns that the copy is done could still read old
+	 * bytes.
 	 */
 	_mm_sfence();
 }

@@ -24,8 +24,8 @@ copy_demote(const void *p, size_t len)
 
 	for (; line < end; line += COPY_LINE) {
 		/*
-		 * cldemote [rdi], in bytes for assemblers that do not know it:
-		 * 0f 1c /0, on other CPUs one of the long no-ops.
+		 * cldemote [rdi], written as bytes because some assemblers do
+		 * not know it: 0f 1c /0. On other CPUs it is a no-op.
 		 */
 		__asm__ volatile(".byte 0x0f, 0x1c, 0x07"
 				: : "D" (line) : "memory");

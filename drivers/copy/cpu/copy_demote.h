@@ -4,21 +4,23 @@
 
 /**
  * @file
- * Internal: hand a destination's lines on to the cache that cores share.
+ * Internal: pushes the lines of a destination to the cache that cores share.
  *
- * After a temporal copy the lines lie, modified, in the caches of the core that
- * copied. Another core's read must fetch them from there. CLDEMOTE pushes them
- * out to the shared level before anybody asks. Whether that pays depends on the
- * processor and on who reads; see ferry_calibrate().
+ * After a temporal copy, the modified lines lie in the caches of the core that
+ * copied. Another core that reads them must fetch them from there. CLDEMOTE
+ * pushes them to the shared cache before another core reads them. Whether that
+ * pays depends on the processor and on the reader; see ferry_calibrate().
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/** This CPU has CLDEMOTE. Without it, the instruction does nothing. */
+/** Whether this CPU has CLDEMOTE. On other CPUs the instruction does
+ * nothing. */
 bool copy_demote_here(void);
 
-/** Demote all lines of the range. A hint; the bytes stay what they are. */
+/** Demote all lines of the range. This is a hint to the CPU; it does not change
+ * the bytes. */
 void copy_demote(const void *p, size_t len);
 
 #endif /* COPY_DEMOTE_H */

@@ -3,8 +3,8 @@
 #define COPY_WIDTH_H
 
 /*
- * The kernels that copy_body.h makes for each vector width, and what does not
- * depend on the width.
+ * Declares the kernels that copy_body.h makes for each vector width, and holds
+ * the code that does not depend on the width.
  */
 
 #include <stddef.h>
@@ -19,7 +19,7 @@
 #define COPY_UNROLL _Pragma("GCC unroll 4")
 #endif
 
-/* Bytes that travel between cache and memory together. */
+/* Bytes of a cache line. */
 #define COPY_LINE ((size_t)64)
 /* The hardware prefetchers do not look beyond a page of this size. */
 #define COPY_PAGE ((size_t)4096)
@@ -34,9 +34,9 @@ COPY_DECLARE(avx2);
 COPY_DECLARE(avx512);
 
 /*
- * How far apart the streams of the next block lie: a page, or, where the rest
- * is shorter than one page for each stream, an equal share of it in lines.
- * 0 when there is less than a line for each.
+ * How far apart the streams of the next block lie: a page. If the rest is
+ * shorter than one page for each stream: an equal share of the rest, in whole
+ * lines. 0 if the rest is shorter than a line for each stream.
  */
 COPY_INLINE size_t
 copy_stride(size_t rest, unsigned int streams)
@@ -46,7 +46,8 @@ copy_stride(size_t rest, unsigned int streams)
 	return share < COPY_PAGE ? share & ~(COPY_LINE - 1) : COPY_PAGE;
 }
 
-/* Up to 16 bytes: two loads, which may overlap, before two stores. */
+/* Copy up to 16 bytes. There are two loads, which may overlap, before two
+ * stores. */
 COPY_INLINE void
 copy_upto_16(char *dst, const char *src, size_t len)
 {

@@ -41,8 +41,8 @@ static const struct ferry_copy_kernel kernels[FERRY_COPY_KERNEL_MAX] = {
 };
 
 /*
- * The register state the operating system saves: XCR0, bits as in the Intel
- * SDM, volume 1, chapter 13. EAL's CPU flags do not tell.
+ * Bits of XCR0: the register state that the operating system saves. See the
+ * Intel SDM, volume 1, chapter 13. EAL's CPU flags do not tell it.
  */
 #define XCR0_AVX UINT32_C(0x06)
 #define XCR0_AVX512 UINT32_C(0xe6)
@@ -58,7 +58,8 @@ os_saves(uint32_t state)
 	return (eax & state) == state;
 }
 
-/* Before rte_eal_init() the limit reads 0: then what EAL is going to set. */
+/* EAL's limit on the SIMD width. Before rte_eal_init() EAL reports 0: then
+ * return the limit that EAL is going to set. */
 static uint16_t
 simd_limit(void)
 {
@@ -67,7 +68,7 @@ simd_limit(void)
 	return bits != 0 ? bits : RTE_VECT_DEFAULT_SIMD_BITWIDTH;
 }
 
-/* Why vectors of so many bits cannot be used, or NULL. */
+/* Why vectors of this width cannot be used, or NULL if they can. */
 static const char *
 width_obstacle(uint16_t bits)
 {
@@ -115,9 +116,10 @@ ferry_copy_kernel_list(const struct ferry_copy_kernel **list, unsigned int n)
 }
 
 /*
- * Four pages at once beat front to back on Intel cores (Sapphire Rapids, cold:
- * 11.6-12.8 against 9.0 GB/s) and lose badly on AMD ones (Zen 3: 4 against 12,
- * Zen 4: 15 against 21), so only Intel gets them.
+ * Whether to copy four pages at once. That is faster than front to back on
+ * Intel cores (Sapphire Rapids, cold: 11.6-12.8 against 9.0 GB/s) and much
+ * slower on AMD cores (Zen 3: 4 against 12, Zen 4: 15 against 21). So only
+ * Intel cores do it.
  */
 static bool
 four_pages_pay(void)
@@ -165,11 +167,11 @@ ferry_copy_kernel_bulk(void)
 size_t
 ferry_copy_kernel_auto_min(size_t l2, size_t l3_share)
 {
-	/* From half of L2 on, source and destination fill all of it. */
+	/* A source and a destination of half the L2 fill all of it. */
 	size_t from_l2 = (l2 != 0 ? l2 : (size_t)512 << 10) / 2;
 	/*
-	 * Several messages are under way at a time, read by another core from
-	 * L3. Eight of them may take this thread's part of it.
+	 * Several messages are under way at a time. Another core reads them
+	 * from L3. Eight of them may fill this thread's share of L3.
 	 */
 	size_t from_l3 = l3_share != 0 ? l3_share / 8 : from_l2;
 	size_t from = RTE_MIN(from_l2, from_l3);
@@ -178,10 +180,11 @@ ferry_copy_kernel_auto_min(size_t l2, size_t l3_share)
 }
 
 /*
- * Caches from CPUID's deterministic cache parameters (leaf 4 on Intel,
- * 0x8000001d on AMD; same layout), not from sysconf(): glibc 2.36 gives the
- * L3 of a whole AMD package (256 MiB) where a core has 32 MiB, and neither
- * tells how many share it.
+ * The sizes of the caches come from CPUID's deterministic cache parameters
+ * (leaf 4 on Intel, 0x8000001d on AMD; same layout). They do not come from
+ * sysconf(), for two reasons: glibc 2.36 returns the L3 of a whole AMD package
+ * (256 MiB) although a core has 32 MiB, and sysconf() does not tell how many
+ * threads share a cache.
  */
 size_t
 ferry_copy_kernel_auto_min_here(void)
@@ -191,7 +194,7 @@ ferry_copy_kernel_auto_min_here(void)
 	unsigned int eax, ebx, ecx, edx, i, sub;
 
 	for (i = 0; i < RTE_DIM(leaves) && l2 == 0; i++) {
-		/* Bounded, should a hypervisor never report the end. */
+		/* Bounded, because a hypervisor might never report the end. */
 		for (sub = 0; sub < 16; sub++) {
 			unsigned int type, level, threads;
 			size_t size;
@@ -202,7 +205,7 @@ ferry_copy_kernel_auto_min_here(void)
 			type = eax & 0x1f;
 			level = (eax >> 5) & 0x7;
 			threads = ((eax >> 14) & 0xfff) + 1;
-			/* Ways, partitions, line size and sets. */
+			/* The size is ways x partitions x line size x sets. */
 			size = ((size_t)(ebx >> 22) + 1) *
 				(((ebx >> 12) & 0x3ff) + 1) *
 				((ebx & 0xfff) + 1) * ((size_t)ecx + 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* DMA devices without a user: which there are, and how one becomes a lane. */
+/* Finds DMA devices without a user, and opens a lane on one. */
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -16,7 +16,8 @@
 
 /* Descriptors of a virtual channel: two of the largest batches of a DSA. */
 #define DESCRIPTORS 2048
-/* A device has so long for its first copy, and so many of them may fail. */
+/* TRY_MS: how long a device may take for its first copy. TRIES: how often this
+ * copy is tried. */
 #define TRY_MS 200
 #define TRY_NAP_US 20
 #define TRIES 3
@@ -46,7 +47,7 @@ is_wanted(const struct rte_dma_info *info, const char *names)
 	return false;
 }
 
-/* An address as the device wants it. */
+/* The device address of p. */
 static rte_iova_t
 device_address(const struct rte_dma_info *info, const void *p)
 {
@@ -55,12 +56,12 @@ device_address(const struct rte_dma_info *info, const void *p)
 }
 
 /*
- * Copy a line with a device that was just set up: 0; -EIO if that fails;
- * -ETIMEDOUT.
+ * Copy a line with a device that was just set up. Returns 0; -EIO if the copy
+ * fails; -ETIMEDOUT.
  *
- * This is also a cure. idxd of DPDK 22.11, when it is set up again, does not
- * forget where the first batch began the last time, and takes failures of the
- * first batch then for copies that were done.
+ * This also works around a fault of idxd in DPDK 22.11. When idxd is set up
+ * again, it still remembers where the first batch began the last time. Then it
+ * reports failures of the first batch as copies that were done.
  */
 static int
 device_try(int16_t dev, const struct rte_dma_info *info)
@@ -84,24 +85,26 @@ device_try(int16_t dev, const struct rte_dma_info *info)
 	}
 	ferry_watch_begin(&watch, rte_get_timer_cycles(),
 		rte_get_timer_hz() / 1000 * TRY_MS);
-	/* As a lane does, which says why. */
+	/* Take completions with rte_dma_completed_status(), as a lane does. See
+	 * ferry_dmadev.c for the reason. */
 	for (;;) {
 		now = rte_get_timer_cycles();
 		if (rte_dma_completed_status(dev, 0, 1, &last, &status) != 0)
 			break;
-		/* Not freed: the device may still write there. */
+		/* lines is not freed, because the device may still write
+		 * there. */
 		if (ferry_watch_over(&watch, now))
 			return -ETIMEDOUT;
 		rte_delay_us_sleep(TRY_NAP_US);
 	}
-	/* Believe what is there, not what is said. */
+	/* Compare the bytes, too, because the status may be wrong. */
 	ret = status != RTE_DMA_STATUS_SUCCESSFUL ||
 		memcmp(lines, lines + LINE, LINE) != 0 ? -EIO : 0;
 	rte_free(lines);
 	return ret;
 }
 
-/* Start a device with one virtual channel: 0 or negative. */
+/* Start a device with one virtual channel. Returns 0 or a negative errno. */
 static int
 device_start(int16_t dev, const struct rte_dma_info *info, uint16_t *nb_desc)
 {
@@ -115,7 +118,7 @@ device_start(int16_t dev, const struct rte_dma_info *info, uint16_t *nb_desc)
 	*nb_desc = RTE_MAX(info->min_desc,
 			RTE_MIN(info->max_desc, (uint16_t)DESCRIPTORS));
 	vchan.nb_desc = *nb_desc;
-	/* -EBUSY if somebody has started it: then it is theirs. */
+	/* -EBUSY: the application has started the device, so it has a user. */
 	ret = rte_dma_configure(dev, &conf);
 	if (ret != 0)
 		return ret;
@@ -125,8 +128,9 @@ device_start(int16_t dev, const struct rte_dma_info *info, uint16_t *nb_desc)
 			ret = rte_dma_start(dev);
 		if (ret != 0)
 			return ret;
-		/* What was lost in it before is not in it any more: a lane
-		 * looks whether the device is idle. */
+		/* A lane checks with these counters whether the device is idle.
+		 * Jobs that were lost in the device before are not in it any
+		 * more, so start the counters from 0. */
 		rte_dma_stats_reset(dev, 0);
 		ret = device_try(dev, info);
 		if (ret == 0)

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * Internal: DMA devices that have no user yet.
+ * Internal: finds and starts DMA devices that have no user yet.
  */
 
 #include <stddef.h>

@@ -4,7 +4,8 @@
 
 #include <rte_log.h>
 
-/* Not named ferry_*: those are the library's exports. */
+/* The name does not begin with ferry_, because the library exports such
+ * names. */
 extern int copy_dmadev_logtype;
 
 /* Internal: one line to the log type ferry.copy.dmadev. */

@@ -30,8 +30,8 @@ dmadev_plan_start(struct dmadev_plan *plan, dmadev_page_fn page,
 }
 
 /*
- * Make the side's run at least want bytes long, merging pages that follow each
- * other for the device too; shorter only where they do not.
+ * Make the side's run at least "want" bytes long: merge pages whose device
+ * addresses follow each other, too. The run stays shorter if they do not.
  */
 static bool
 side_extend(struct dmadev_side *side, dmadev_page_fn page, uint64_t want)

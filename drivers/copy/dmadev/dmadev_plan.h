@@ -4,11 +4,10 @@
 
 /**
  * @file
- * Internal: how one copy is cut into operations of a DMA device.
+ * Internal: cuts one copy into operations of a DMA device.
  *
- * Pure arithmetic. What an address means to the device comes from a function
- * the caller gives, so that every layout of memory can be tested without
- * having it.
+ * Pure arithmetic. The caller gives a function that translates addresses to
+ * device addresses. So tests can use any layout of memory.
  */
 
 #include <stdbool.h>
@@ -18,7 +17,7 @@
 struct dmadev_page {
 	/** Device address of the byte that was asked for. */
 	uint64_t iova;
-	/** Bytes from there to the end of the page; above 0. */
+	/** Bytes from that byte to the end of the page; above 0. */
 	uint64_t len;
 };
 
@@ -41,18 +40,20 @@ struct dmadev_op {
 struct dmadev_side {
 	/** Next address of the process. */
 	uint64_t va;
-	/** Its device address, good for the next run bytes. */
+	/** Device address of va. The next run bytes follow it without a
+	 * gap. */
 	uint64_t iova;
 	uint64_t run;
 };
 
-/** What is left of a copy. */
+/** The rest of a copy. */
 struct dmadev_plan {
 	struct dmadev_side src;
 	struct dmadev_side dst;
-	/** Bytes not yet taken. */
+	/** Bytes of the rest. */
 	uint64_t left;
-	/** NULL: device addresses are the process's own. */
+	/** Translates addresses. NULL: the device uses the addresses of the
+	 * process. */
 	dmadev_page_fn page;
 	/** Longest operation; above 0. */
 	uint32_t max_transfer;
@@ -64,19 +65,20 @@ void dmadev_plan_start(struct dmadev_plan *plan, dmadev_page_fn page,
 		uint64_t len);
 
 /**
- * Say what the next operation is: as long as the device and the layout of both
- * sides allow. Repeats itself until dmadev_plan_take().
+ * Make the next operation. It is as long as the device and the layout of both
+ * sides allow. Until dmadev_plan_take(), each call makes the same operation.
  *
  * @return
- *   false if nothing is left, or if the next byte cannot be reached; then
- *   plan->left is above 0.
+ *   false if nothing is left; also false, with plan->left above 0, if the
+ *   device cannot reach the next byte.
  */
 bool dmadev_plan_next(struct dmadev_plan *plan, struct dmadev_op *op);
 
-/** Take the first len bytes, at most those of the last dmadev_plan_next(). */
+/** Take len bytes off the front of the rest. len is at most the length of the
+ * operation of the last dmadev_plan_next(). */
 void dmadev_plan_take(struct dmadev_plan *plan, uint32_t len);
 
-/** The device can reach every byte from va on for len bytes. */
+/** Whether the device can reach all len bytes from va on. */
 bool dmadev_plan_reaches(dmadev_page_fn page, uint64_t va, uint64_t len);
 
 #endif /* FERRY_DMADEV_PLAN_H */

@@ -15,14 +15,14 @@
 #include "dmadev_wq.h"
 #include "ferry_watch.h"
 
-/* The lane's queues are indexed by masks of these bounds. */
+/* Bounds of the length of the lane's rings. */
 #define DEPTH_MIN UINT32_C(2)
 #define DEPTH_MAX UINT32_C(32768)
 #define IDLE_NAP_US 20
 
 /*
- * dmadev tells whether a device is started, and whether it reports completions
- * at all, only in its dump. A text that says neither is taken for a yes.
+ * Check that a device is started and that it reports completions. dmadev tells
+ * both only in its dump. If the dump says nothing about it, the device passes.
  */
 static int
 state_check(int16_t dev_id)
@@ -35,7 +35,8 @@ state_check(int16_t dev_id)
 	f = open_memstream(&text, &size);
 	if (f == NULL)
 		return -ENOMEM;
-	/* A driver's own part may fail; the common part comes first. */
+	/* Ignore an error: the driver's part of the dump may fail, but the part
+	 * that is needed here comes before it. */
 	rte_dma_dump(dev_id, f);
 	if (fclose(f) != 0) {
 		free(text);
@@ -63,7 +64,8 @@ dmadev_probe(const struct ferry_copy_dmadev_config *config,
 	if (config == NULL)
 		return -EINVAL;
 	if (rte_eal_process_type() == RTE_PROC_SECONDARY) {
-		/* DPDK 22.11 re-initialises live hardware there. */
+		/* In a secondary, drivers of DPDK 22.11 re-initialise hardware
+		 * that the primary uses. */
 		DMADEV_LOG(ERR, "only a primary process may drive devices");
 		return -EPERM;
 	}
@@ -101,7 +103,7 @@ dmadev_probe_depth(const struct ferry_copy_dmadev_config *config,
 {
 	uint32_t depth = config->nb_desc;
 
-	/* What an idle ring has room for is all it can hold. */
+	/* The ring is idle, so its free room is all that it can hold. */
 	if (depth == 0)
 		depth = rte_dma_burst_capacity(config->dev_id, config->vchan);
 	if (depth == 0)
@@ -117,7 +119,7 @@ take_left(int16_t dev_id, uint16_t vchan, enum rte_dma_status_code *codes,
 {
 	uint16_t last_idx, i;
 
-	/* Bounded, should the device report for ever. */
+	/* Bounded, because a faulty device might report for ever. */
 	for (i = 0; i < UINT16_MAX; i++)
 		if (rte_dma_completed_status(dev_id, vchan,
 				(uint16_t)RTE_MIN(n, (uint32_t)UINT16_MAX),
@@ -137,13 +139,16 @@ dmadev_probe_idle(int16_t dev_id, uint16_t vchan,
 	for (;;) {
 		uint64_t now = rte_get_timer_cycles();
 		/*
-		 * Not the channel's status: idxd says that a queue that was
-		 * never used is active. A driver without statistics is trusted.
+		 * The channel's status is not used, because idxd reports that a
+		 * queue that was never used is active. If the driver has no
+		 * statistics, assume that the channel is empty.
 		 */
 		bool empty = rte_dma_stats_get(dev_id, vchan, &stats) != 0 ||
 			stats.completed >= stats.submitted;
 
-		/* Some count what has ended, others what was reported. */
+		/* Take completions even if the channel seems empty: some
+		 * drivers count operations when they end, others when they are
+		 * reported. */
 		take_left(dev_id, vchan, codes, n);
 		if (empty)
 			return 0;
@@ -183,10 +188,10 @@ is_idxd_pci(const char *name)
 }
 
 /*
- * From the sources of DPDK 22.11. idxd sets a descriptor's cache control bit in
- * every copy: the destination is written to the cache. skeleton copies with
- * rte_memcpy(), which are ordinary stores. ioat leaves it to the platform, the
- * others do not say.
+ * These facts are from the sources of DPDK 22.11. idxd sets the cache control
+ * bit of the descriptor in every copy, so the device writes the destination to
+ * the cache. skeleton copies with rte_memcpy(), which uses ordinary stores.
+ * With ioat the platform decides. For the other drivers it is not known.
  */
 bool
 dmadev_probe_caches(const struct rte_dma_info *info)

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * Internal: whether a DMA device is one that a lane can drive.
+ * Internal: finds out whether a lane can drive a DMA device, and how.
  */
 
 #include <stdbool.h>
@@ -18,13 +18,13 @@
  * Check a device and its virtual channel.
  *
  * @param config
- *   Which device.
+ *   Names the device.
  * @param[out] info
- *   What dmadev says of it.
+ *   The device's rte_dma_info.
  * @return
- *   0, -EINVAL, -EPERM in a secondary process, -ENODEV without such a device,
- *   -ENOTSUP if the device cannot copy memory or never reports completions,
- *   -EBADFD if it has not been started.
+ *   0; -EINVAL; -EPERM in a secondary process; -ENODEV if there is no such
+ *   device; -ENOTSUP if the device cannot copy memory or never reports
+ *   completions; -EBADFD if it has not been started.
  */
 int dmadev_probe(const struct ferry_copy_dmadev_config *config,
 		struct rte_dma_info *info);
@@ -39,31 +39,31 @@ uint32_t dmadev_probe_depth(const struct ferry_copy_dmadev_config *config,
 		const struct rte_dma_info *info);
 
 /**
- * Take from a channel what an earlier user left in it: it would be taken for
- * completions of ours.
+ * Take the completions that an earlier user has left in a channel. Without
+ * this, a new lane would take them for its own.
  *
  * @param codes
- *   Room for n.
+ *   Room for n statuses.
  * @param wait_ms
- *   How long to wait for what is still under way, in milliseconds.
+ *   How long to wait for operations that are still under way, in milliseconds.
  * @return
- *   0: the channel is empty; -EBUSY: operations are in it that do not end, of a
- *   lane that could not stop the device for example.
+ *   0: the channel is empty; -EBUSY: it holds operations that do not end, for
+ *   example of a lane that could not stop the device.
  */
 int dmadev_probe_idle(int16_t dev_id, uint16_t vchan,
 		enum rte_dma_status_code *codes, uint32_t n, uint32_t wait_ms);
 
 /**
- * Longest transfer to ask of the device, in bytes: as configured, else what the
- * kernel says of a DSA work queue, else FERRY_DMADEV_MAX_TRANSFER.
+ * Longest transfer to give to the device, in bytes: as configured; otherwise
+ * the kernel's limit for a DSA work queue; otherwise FERRY_DMADEV_MAX_TRANSFER.
  */
 uint32_t
 dmadev_probe_max_transfer(const struct ferry_copy_dmadev_config *config,
 		const struct rte_dma_info *info);
 
 /**
- * The device is known, by its name, to leave what it copies in the cache,
- * whatever it is asked.
+ * Whether a device of this name is known to write all copies to the cache,
+ * whatever placement the job asks for.
  */
 bool dmadev_probe_caches(const struct rte_dma_info *info);
 

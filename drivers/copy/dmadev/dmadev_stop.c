@@ -21,21 +21,22 @@
 #include "ferry_shortage.h"
 #include "ferry_watch.h"
 
-/* The state is looked at so often. */
+/* Time between two looks at the queue's state. */
 #define NAP_NS 200000
-/* What failed for lack of a descriptor, thread or memory is tried again after
- * so many looks: 100 ms. */
+/* If asking the kernel failed because a descriptor, a thread or memory was
+ * short, it is tried again after so many looks: 100 ms. */
 #define AGAIN_NAPS 500
 
-/* Belongs to the thread once that runs. */
+/* Argument of unbind_run(), which frees it. */
 struct unbind {
 	char name[32];
 	int fd;
 };
 
 /*
- * On a thread of its own: to disable a queue the kernel waits for the device,
- * which hangs, and the write may return late or never.
+ * Ask the kernel to disable a queue. A thread of its own does this, because the
+ * kernel waits for the device before it disables the queue: if the device
+ * hangs, the write may return late or never.
  */
 static void *
 unbind_run(void *arg)
@@ -43,7 +44,7 @@ unbind_run(void *arg)
 	struct unbind *ub = arg;
 	sigset_t all;
 
-	/* The file may be a FIFO whose reader goes away: no SIGPIPE. */
+	/* Block SIGPIPE, too: the file may be a FIFO whose reader goes away. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	if (write(ub->fd, ub->name, strlen(ub->name)) < 0)
@@ -54,7 +55,8 @@ unbind_run(void *arg)
 	return NULL;
 }
 
-/* Open the file by which a driver lets go of a queue: the fd, or negative. */
+/* Open the file that makes a kernel driver release a queue. Returns the file
+ * descriptor, or a negative errno. */
 static int
 unbind_open(const char *name)
 {
@@ -69,7 +71,8 @@ unbind_open(const char *name)
 			break;
 		if (len >= sizeof(path))
 			continue;
-		/* A FIFO without a reader may not make it wait. */
+		/* O_NONBLOCK, so that a FIFO without a reader does not make
+		 * open() wait. */
 		fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 		if (fd < 0 && (i == 0 || errno != ENOENT))
 			error = errno;
@@ -80,8 +83,8 @@ unbind_open(const char *name)
 	return fd < 0 ? -error : fd;
 }
 
-/* Have the kernel asked to disable the queue. Returns 0 or negative errno;
- * -EAGAIN if there is no thread to be had. */
+/* Start a thread that asks the kernel to disable the queue. Returns 0 or a
+ * negative errno; -EAGAIN if no thread can be made. */
 static int
 unbind_start(const char *name)
 {
@@ -94,7 +97,8 @@ unbind_start(const char *name)
 	strncpy(ub->name, name, sizeof(ub->name) - 1);
 	ret = ub->fd = unbind_open(name);
 	if (ret >= 0) {
-		/* Not on the lcore's CPU if EAL knows others. */
+		/* A control thread does not run on an lcore's CPU if EAL knows
+		 * others. */
 		ret = ferry_ctrl_thread(&thread, "ferry-unbind", unbind_run,
 			ub);
 		if (ret == 0) {
@@ -129,7 +133,8 @@ wq_disable(const char *name, uint32_t wait_ms)
 			return 0;
 		if (ferry_watch_over(&watch, now))
 			return -EBUSY;
-		/* A queue that stays enabled costs its lane for good. */
+		/* Try again, because a queue that stays enabled cannot be used
+		 * by a lane any more. */
 		if ((ferry_is_shortage(ret) || ret == -EAGAIN) &&
 				naps % AGAIN_NAPS == 0)
 			ret = unbind_start(name);

@@ -4,31 +4,33 @@
 
 /**
  * @file
- * Internal: stop a device so that it writes no memory any more.
+ * Internal: stops a device so that it does not write memory any more.
  *
- * rte_dma_stop() is not enough. Where a driver has no way of stopping, it marks
- * the device stopped and returns 0. In DPDK 22.11 that is idxd on queues that
- * the kernel owns (and dpaa, which no x86 machine has). These queues are
- * disabled through the kernel, and only the kernel's word counts.
+ * rte_dma_stop() is not enough. If a driver cannot stop its device,
+ * rte_dma_stop() marks the device as stopped and returns 0. In DPDK 22.11 this
+ * holds for idxd on queues that the kernel owns (and for dpaa, which no x86
+ * machine has). The kernel disables these queues on request. Only the state
+ * that the kernel reports counts.
  */
 
 #include <stdint.h>
 
 /**
- * Stop a device, whatever is in it.
+ * Stop a device, even if jobs are in it.
  *
- * A device that could not be stopped stays "started" for dmadev, which then
- * refuses to set it up anew or to close it: the rings of its driver, which it
- * may still write, stay allocated.
+ * A device that could not be stopped stays "started" for dmadev. So dmadev
+ * refuses to set it up anew or to close it. The rings of its driver stay
+ * allocated; this is necessary because the device may still write to them.
  *
  * @param dev_id
  *   The device.
  * @param name
- *   Its name, of rte_dma_info.
+ *   Its name, from rte_dma_info.
  * @param wait_ms
  *   How long to wait for the kernel, in milliseconds.
  * @return
- *   0: nothing that was in it is carried out from now on. -EBUSY: it might be.
+ *   0: the device carries out no job from now on. -EBUSY: it may still carry
+ *   out jobs.
  */
 int dmadev_stop(int16_t dev_id, const char *name, uint32_t wait_ms);
 

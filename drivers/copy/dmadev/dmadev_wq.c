@@ -28,12 +28,13 @@ dmadev_wq_is(const char *name)
 
 	if (sscanf(name, "wq%u.%u", &dev, &wq) != 2)
 		return false;
-	/* Exactly so: the name becomes a part of paths. */
+	/* The name must be exactly this, because it becomes a part of paths. */
 	snprintf(again, sizeof(again), "wq%u.%u", dev, wq);
 	return strcmp(name, again) == 0;
 }
 
-/* First line of an attribute, without its end. False if there is none. */
+/* Read the first line of an attribute, without the newline. False if there is
+ * no such attribute. */
 static bool
 attribute(const char *name, const char *file, char *text, size_t size)
 {
@@ -64,7 +65,8 @@ dmadev_wq_max_transfer(const char *name)
 	char text[32], *end;
 	unsigned long long bytes;
 
-	/* A sign, a space or nothing at all stands below the digits. */
+	/* The first character must be a digit or a later character. Signs,
+	 * spaces and the end of the text come before the digits in ASCII. */
 	if (!attribute(name, "max_transfer_size", text, sizeof(text)) ||
 			text[0] < '0')
 		return 0;
@@ -85,7 +87,7 @@ dmadev_wq_state(const char *name)
 		return DMADEV_WQ_UNKNOWN;
 	if (strcmp(text, "disabled") == 0)
 		return DMADEV_WQ_DISABLED;
-	/* Another word may mean anything: not that it is safe. */
+	/* Another word does not say that the queue is disabled. */
 	return strcmp(text, "enabled") == 0 ? DMADEV_WQ_ENABLED :
 		DMADEV_WQ_UNKNOWN;
 }

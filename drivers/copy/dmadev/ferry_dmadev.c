@@ -22,18 +22,21 @@
 #include "ferry_copy_driver.h"
 #include "ferry_watch.h"
 
-/* Design decision 13: one doorbell for so many operations. */
+/* A lane rings the device's doorbell once for so many operations, because each
+ * doorbell costs the core time. */
 #define DOORBELL_OPS 32
-/* Nothing but arithmetic limits a job; this keeps sums of them far from
- * 2^64. */
+/* Longest job. The device does not limit it, because jobs are cut up. The limit
+ * keeps sums of lengths far below 2^64. */
 #define MAX_JOB (UINT64_C(1) << 40)
 /* Default of ferry_copy_dmadev_config.close_wait_ms. */
 #define CLOSE_WAIT_MS 1000
 #define CLOSE_NAP_US 20
-/* And a nanosecond for each byte in the device: none copies that slowly. */
+/* The closing lane waits this much longer for each byte in the device. Every
+ * device copies faster than that. */
 #define CLOSE_NS_PER_BYTE 1
 
-/* Guesses until the lane is calibrated: published figures of a DSA. */
+/* Seeds of the cost model, used until the lane is calibrated: published figures
+ * of a DSA. */
 #define SEED_T0_NS 1000
 #define SEED_BYTES_PER_NS 30
 
@@ -45,13 +48,16 @@ struct dmadev_job {
 	uint64_t dst;
 	uint64_t len;
 	uint64_t cookie;
-	/* Bytes from the start whose operations have succeeded. */
+	/* How many bytes, from the start of the job, are copied without a
+	 * gap. */
 	uint64_t good;
-	/* Its operations in the device. */
+	/* How many operations of the job are in the device. */
 	uint32_t ops;
-	/* Of its first failure. No more operations are made after it. */
+	/* Status of the job's first failure. After a failure, no more
+	 * operations are made. */
 	enum ferry_copy_status status;
-	/* An operation failed, so what succeeds after it is not in good. */
+	/* An operation has failed. So operations that succeed after it do not
+	 * count in good. */
 	bool hole;
 	bool cached;
 };
@@ -60,15 +66,16 @@ struct dmadev_job {
 struct dmadev_flight {
 	uint32_t job;
 	uint32_t len;
-	/* Its number as rte_dma_copy() returned it. */
+	/* The number that rte_dma_copy() returned for it. */
 	uint16_t idx;
 };
 
 /*
- * Two rings, both indexed by free-running counters. Jobs leave theirs in the
- * order they came, operations complete in the order they were made (dmadev
- * promises it), so a job is done when it is fully cut up and has no operation
- * left in the device.
+ * A lane has two rings, one of jobs and one of operations. Free-running
+ * counters index both. Jobs leave their ring in the order in which they came.
+ * Operations complete in the order in which they were made; dmadev promises
+ * that. So a job is done when it is fully cut up and has no operation left in
+ * the device.
  *
  * jobs:  head (oldest not polled) <= cut (being cut up) <= tail
  * ops:   op_head (oldest in the device) <= op_tail
@@ -78,23 +85,26 @@ struct dmadev_flight {
 struct dmadev_lane {
 	int16_t dev_id;
 	uint16_t vchan;
-	/* Room last reported by the device, less what was made since. */
+	/* Room that the device reported last, less the operations made
+	 * since. */
 	uint16_t room;
-	/* Operations that the device has not been told of. */
+	/* Operations made since the last doorbell. */
 	uint16_t unrung;
 	uint32_t max_transfer;
 	uint32_t close_wait_ms;
 	char name[64];
-	/* NULL if the device takes the process's addresses. */
+	/* Translates addresses. NULL: the device uses the addresses of the
+	 * process. */
 	dmadev_page_fn page;
 	uint32_t mask;
 	uint32_t head, cut, tail;
 	uint32_t op_head, op_tail;
 	/* The plan below belongs to jobs[cut]. */
 	bool cutting;
-	/* The device claimed what cannot be; it is not touched any more. */
+	/* The device has reported completions that are impossible. The lane
+	 * does not use it any more. */
 	bool broken;
-	/* The device is stopped with the lane. */
+	/* Closing the lane stops the device. */
 	bool stop;
 	struct dmadev_plan plan;
 	struct dmadev_job *jobs;
@@ -102,7 +112,7 @@ struct dmadev_lane {
 	enum rte_dma_status_code *codes;
 };
 
-/* The page of a memory segment that DPDK knows. */
+/* Find the page of DPDK's memory that holds va. */
 static bool
 memseg_page(uint64_t va, struct dmadev_page *page)
 {
@@ -140,7 +150,7 @@ status_of(enum rte_dma_status_code code)
 	}
 }
 
-/* The oldest operation in the device ended. */
+/* Record that the oldest operation in the device has ended. */
 static void
 op_retire(struct dmadev_lane *dl, enum ferry_copy_status status)
 {
@@ -155,16 +165,18 @@ op_retire(struct dmadev_lane *dl, enum ferry_copy_status status)
 		return;
 	}
 	job->hole = true;
-	/* A cause says more than its consequences. */
+	/* Another status replaces ABORTED, because an aborted operation is a
+	 * consequence of an error, not the cause. */
 	if (job->status == FERRY_COPY_OK ||
 			job->status == FERRY_COPY_E_ABORTED)
 		job->status = status;
 }
 
 /*
- * What is in the device may be done or not, and may still write: no operation
- * is retired any more. The user of the lane sees it hang and closes it, which
- * stops the device.
+ * Whether the completions that the device reports are possible. If not, the
+ * operations in the device may be done or not, and the device may still write.
+ * So the lane retires no operation any more. The user of the lane sees the lane
+ * hang and closes it, which stops the device.
  */
 static bool
 believable(struct dmadev_lane *dl, uint16_t n, uint32_t flying,
@@ -190,11 +202,13 @@ believable(struct dmadev_lane *dl, uint16_t n, uint32_t flying,
 /*
  * Take all completions that the device has.
  *
- * Never with rte_dma_completed(), not even before rte_dma_completed_status().
- * In DPDK 22.11 ioat restarts the channel in it, and if a second copy fails
- * before the statuses are asked for, these are shifted by one: a copy that
- * never took place is reported as done. And idxd reports copies that a batch
- * did not come to as done if no descriptor says that it failed.
+ * The lane never calls rte_dma_completed(), not even before
+ * rte_dma_completed_status(), because of two faults of DPDK 22.11. In
+ * rte_dma_completed(), ioat restarts the channel. If a second copy fails before
+ * the lane asks for the statuses, the statuses are shifted by one: a copy that
+ * never took place is reported as done. And if a batch ends early and no
+ * descriptor says that it failed, idxd reports the copies that were not made as
+ * done.
  *
  * Always with room for all that is in the device, because idxd loses track of a
  * failed batch that is taken in pieces. The depth of the lane bounds it.
@@ -223,7 +237,8 @@ reap(struct dmadev_lane *dl)
 		op_retire(dl, status_of(dl->codes[i]));
 }
 
-/* Tell the device of all operations made. If it fails, a later call does. */
+/* Ring the doorbell for all operations made. If that fails, a later call rings
+ * it. */
 static void
 doorbell(struct dmadev_lane *dl)
 {
@@ -239,15 +254,16 @@ has_room(struct dmadev_lane *dl)
 	if (dl->room == 0)
 		dl->room = rte_dma_burst_capacity(dl->dev_id, dl->vchan);
 	if (dl->room == 0 && dl->unrung > 0) {
-		/* The limit may be that of one batch: begin another. */
+		/* The limit may be that of one batch: start this batch and
+		 * begin another. */
 		doorbell(dl);
 		dl->room = rte_dma_burst_capacity(dl->dev_id, dl->vchan);
 	}
 	return dl->room > 0;
 }
 
-/* Make operations of the job at cut. False if the device has no room for
- * all. */
+/* Make operations of the job jobs[cut]. False if the device has no room for all
+ * of them. */
 static bool
 job_cut(struct dmadev_lane *dl, struct dmadev_job *job)
 {
@@ -259,7 +275,8 @@ job_cut(struct dmadev_lane *dl, struct dmadev_job *job)
 		if (!has_room(dl))
 			return false;
 		if (!dmadev_plan_next(&dl->plan, &op)) {
-			/* It was there at submit. */
+			/* The memory was mapped at submit, and is not any
+			 * more. */
 			job->status = FERRY_COPY_E_ADDRESS;
 			break;
 		}
@@ -289,7 +306,7 @@ job_cut(struct dmadev_lane *dl, struct dmadev_job *job)
 	return true;
 }
 
-/* Make operations as long as there are jobs and room. */
+/* Make operations as long as there are jobs and the device has room. */
 static void
 pump(struct dmadev_lane *dl)
 {
@@ -322,8 +339,9 @@ job_possible(const struct dmadev_lane *dl, const struct ferry_copy_job *job)
 }
 
 /*
- * The flag is a hint that no driver of DPDK 22.11 looks at: what the device
- * does anyway decides.
+ * Whether the lane does not carry out a placement. RTE_DMA_OP_FLAG_LLC is a
+ * hint that no driver of DPDK 22.11 looks at. So only the device's own
+ * behaviour counts.
  */
 static bool
 misplaces(const struct ferry_lane *lane, enum ferry_placement place)
@@ -404,13 +422,14 @@ patience(const struct dmadev_lane *dl)
 	uint64_t ns = (uint64_t)dl->close_wait_ms * 1000000;
 	uint32_t op;
 
-	/* A driver may report operations only when a whole batch is done. */
+	/* Count the bytes of all operations, because a driver may report
+	 * operations only when a whole batch is done. */
 	for (op = dl->op_head; op != dl->op_tail; op++)
 		ns += (uint64_t)dl->ops[op & dl->mask].len * CLOSE_NS_PER_BYTE;
 	return (uint64_t)((double)ns * 1e-9 * (double)rte_get_timer_hz());
 }
 
-/* Let the device finish. False if it does not get on. */
+/* Wait until the device has finished. False if it makes no progress. */
 static bool
 drain(struct ferry_lane *lane)
 {
@@ -434,8 +453,8 @@ drain(struct ferry_lane *lane)
 		rte_delay_us_sleep(CLOSE_NAP_US);
 	}
 	/*
-	 * Jobs never given to the device may be dropped. In a broken lane
-	 * some operations are left.
+	 * Only operations in the device count: jobs that the device never got
+	 * may be dropped. In a broken lane some operations are left.
 	 */
 	return dl->op_head == dl->op_tail;
 }
@@ -465,8 +484,9 @@ dmadev_close(struct ferry_lane *lane)
 		rte_dma_stop(dl->dev_id);
 	}
 	/*
-	 * Also of a device still running: it knows destinations and the rings
-	 * of its driver, but nothing in here.
+	 * Free the lane even if the device still runs. The device knows only
+	 * destinations and the rings of its driver; it does not write to the
+	 * lane's memory.
 	 */
 	dmadev_free(dl);
 	return ret;

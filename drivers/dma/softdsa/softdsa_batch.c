@@ -4,13 +4,14 @@
 #include "softdsa_copy.h"
 #include "softdsa_exec.h"
 
-/* A batch under way. */
+/* A batch that is being executed. */
 struct batch {
 	unsigned int wq;
-	/* Executed so far, and of those failed. */
+	/* done: how many descriptors were executed so far. failed: how many of
+	 * them have failed. */
 	uint32_t done, failed;
 	uint64_t due;
-	/* Its work queue was stopped. */
+	/* The batch's work queue was stopped. */
 	bool stopped;
 };
 
@@ -20,7 +21,7 @@ succeeded(uint8_t status)
 	return status == SOFTDSA_OK;
 }
 
-/* Fill in where the record goes, if one is wanted. */
+/* Set the address of the record, and whether to write it. */
 static void
 address(struct softdsa_wq *wq, const struct softdsa_desc *d,
 		struct softdsa_end *end)
@@ -31,15 +32,15 @@ address(struct softdsa_wq *wq, const struct softdsa_desc *d,
 	end->report = flags & SOFTDSA_F_RECORD_VALID &&
 		d->record % sizeof(struct softdsa_record) == 0;
 	if (end->report)
-		/* A failure is always told. */
+		/* A failure is always reported. */
 		end->report = flags & SOFTDSA_F_RECORD ||
 			!succeeded(end->record.status);
 	else if (!succeeded(end->record.status))
 		softdsa_count(&wq->counts.unreported, 1);
 }
 
-/* Execute one that is no batch, whose end is zeroed but for its work queue.
- * False if the queue was stopped in between. */
+/* Execute a descriptor that is no batch. The caller has set end->wq and zeroed
+ * the rest of end. False if the queue was stopped meanwhile. */
 static bool
 execute_one(struct softdsa_engine *e, struct softdsa_wq *wq,
 		const struct softdsa_desc *d, bool in_batch,
@@ -72,7 +73,7 @@ execute_one(struct softdsa_engine *e, struct softdsa_wq *wq,
 	return true;
 }
 
-/* Execute some of a batch's descriptors, between which there is no fence. */
+/* Execute some descriptors of a batch. There is no fence between them. */
 static void
 execute_some(struct softdsa_engine *e, struct batch *b, uint32_t from,
 		uint32_t n, bool reversed)
@@ -113,7 +114,8 @@ execute_list(struct softdsa_engine *e, struct batch *b, uint32_t n)
 	if (reversed)
 		softdsa_count(&wq->counts.faults, 1);
 	for (from = 0; from < n && !b->stopped; from = to) {
-		/* Those after a fence may rely on those before it. */
+		/* Descriptors behind a fence may rely on those before it. So
+		 * they are not executed if one of those has failed. */
 		if (softdsa_flags(&e->batch[from]) & SOFTDSA_F_FENCE &&
 				b->failed > 0)
 			break;
@@ -151,7 +153,7 @@ execute_batch(struct softdsa_engine *e, unsigned int index,
 	}
 	end.due = b.due;
 	address(wq, d, &end);
-	/* Drops the record if the queue was stopped. */
+	/* softdsa_engine_end() drops the record if the queue was stopped. */
 	softdsa_engine_end(e, &end);
 }
 
@@ -165,7 +167,7 @@ softdsa_execute(struct softdsa_engine *e, unsigned int index,
 		execute_batch(e, index, d);
 		return;
 	}
-	/* If not, the queue was stopped: no record will be written. */
+	/* False: the queue was stopped, so no record is to be written. */
 	if (!execute_one(e, &e->dev->wqs[index], d, false, &end))
 		end.report = false;
 	softdsa_engine_end(e, &end);

@@ -2,11 +2,12 @@
 #ifndef SOFTDSA_BATCH_H
 #define SOFTDSA_BATCH_H
 
-/* From a descriptor to its completion records: single ones and batches. */
+/* Executes descriptors, single ones and batches, up to their completion
+ * records. */
 
 #include "softdsa_engine.h"
 
-/* Execute what an engine took from a work queue. */
+/* Execute a descriptor that an engine took from a work queue. */
 void softdsa_execute(struct softdsa_engine *e, unsigned int wq,
 		const struct softdsa_desc *desc);
 

@@ -3,12 +3,12 @@
 #define SOFTDSA_BUS_H
 
 /*
- * A bus without devices, for the moment at which EAL scans buses: it knows by
- * then whether the process is a primary, and the dsa bus has not looked for
- * work queues yet.
+ * Declarations for a bus without devices. The plugin registers such a bus so
+ * that EAL calls the plugin when it scans buses. At that time EAL knows whether
+ * the process is a primary, and the dsa bus has not looked for work queues yet.
  *
- * DPDK exports the functions, but its packages lack bus_driver.h, which
- * declares them: this is as much of it as is needed, as of DPDK 22.11.
+ * DPDK exports the functions below. But its packages lack bus_driver.h, which
+ * declares them. So this file holds the needed part of it, as of DPDK 22.11.
  */
 
 #include <sys/queue.h>
@@ -22,7 +22,7 @@ struct rte_bus {
 	int (*probe)(void);
 	struct rte_device *(*find_device)(const struct rte_device *start,
 		rte_dev_cmp_t cmp, const void *data);
-	/* Left empty: what a bus with devices has, and room to spare. */
+	/* Fields of a bus with devices, and some room. They stay empty. */
 	void *more[32];
 };
 

@@ -2,11 +2,12 @@
 
 #include "softdsa_check.h"
 
-/* Those that mean something with any operation. */
+/* Flags that are allowed with every operation. */
 #define COMMON (SOFTDSA_F_FENCE | SOFTDSA_F_RECORD_VALID | SOFTDSA_F_RECORD | \
 	SOFTDSA_F_TRAFFIC)
 
-/* Flags an operation knows. A fence outside a batch has nothing to wait for. */
+/* Flags that are allowed with an operation. A fence is allowed outside a batch,
+ * too; there it has nothing to wait for. */
 static uint32_t
 flags_of(unsigned int op)
 {
@@ -45,11 +46,11 @@ softdsa_check(const struct softdsa_desc *d, bool in_batch,
 	*bad_flags = 0;
 	if (op > SOFTDSA_FILL)
 		return SOFTDSA_BAD_OP;
-	/* Of these two there is nothing to do inside a batch. */
+	/* A batch must not hold these two operations. */
 	if (in_batch && (op == SOFTDSA_BATCH || op == SOFTDSA_DRAIN))
 		return SOFTDSA_BAD_OP;
 	*bad_flags = flags & ~flags_of(op);
-	/* A record was asked for, but there is no place for it. */
+	/* The descriptor asks for a record, but gives no address for it. */
 	if ((flags & SOFTDSA_F_RECORD) && !(flags & SOFTDSA_F_RECORD_VALID))
 		*bad_flags |= SOFTDSA_F_RECORD;
 	if (*bad_flags != 0)

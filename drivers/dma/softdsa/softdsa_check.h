@@ -7,17 +7,17 @@
 
 #include "softdsa_spec.h"
 
-/* What a work queue accepts. */
+/* Limits of what a work queue accepts. */
 struct softdsa_limits {
 	uint32_t max_batch;
 	uint64_t max_transfer;
 };
 
 /*
- * Whether a descriptor is one that the device would execute. Pure.
+ * Check whether the device would execute a descriptor. Pure.
  *
- * Return SOFTDSA_OK or the status it completes with; *bad_flags is set with
- * SOFTDSA_BAD_FLAGS.
+ * Returns SOFTDSA_OK, or the status with which the descriptor completes. With
+ * SOFTDSA_BAD_FLAGS, *bad_flags holds the flags that are not allowed.
  */
 uint8_t softdsa_check(const struct softdsa_desc *d, bool in_batch,
 		const struct softdsa_limits *limits, uint32_t *bad_flags);

@@ -13,7 +13,8 @@
 /* State of one softdsa_config_parse(). */
 struct parse {
 	struct softdsa_config config;
-	/* Work queues that faults are for: from..to, to not included. */
+	/* Faults that follow in the text are for the work queues from "from" to
+	 * "to", "to" not included. */
 	unsigned int from, to;
 	char *error;
 };
@@ -25,7 +26,7 @@ static const struct number {
 	const char *key;
 	size_t at;
 	uint64_t min, max;
-	/* May be said of a device that exists. */
+	/* The key may be set while the device exists. */
 	bool running;
 } numbers[] = {
 	{ "wqs", AT(wqs), 1, SOFTDSA_MAX_WQS, false },
@@ -62,8 +63,8 @@ softdsa_config_default(struct softdsa_config *config)
 {
 	*config = (struct softdsa_config) {
 		.wqs = 1,
-		/* Of Sapphire Rapids: 128 places for all queues of a device,
-		 * batches of 1024, transfers of 2 GiB. */
+		/* The limits of Sapphire Rapids: 128 places for all queues of a
+		 * device, batches of 1024, transfers of 2 GiB. */
 		.size = 128,
 		.max_batch = 1024,
 		.max_transfer = UINT64_C(1) << 31,
@@ -79,7 +80,7 @@ bad(struct parse *p, const char *key, const char *value, const char *wanted)
 	return -1;
 }
 
-/* A number without sign, decimal or 0x; *end is what follows it. */
+/* Read a number without sign, decimal or with 0x. *end: the text behind it. */
 static bool
 number(const char *text, uint64_t *value, const char **end)
 {
@@ -117,7 +118,7 @@ set_number(struct parse *p, const struct number *n, const char *value)
 	return 0;
 }
 
-/* "0-3+8": the comma separates keys. */
+/* CPUs are separated by "+", as in "0-3+8", because commas separate keys. */
 static int
 set_cpus(struct parse *p, const char *value)
 {
@@ -188,7 +189,8 @@ set_gbps(struct parse *p, const char *value)
 	return 0;
 }
 
-/* Design decision 8: published measurements of Sapphire Rapids, cold data. */
+/* The presets are published measurements of the DSA of Sapphire Rapids with
+ * cold data. */
 static int
 set_preset(struct parse *p, const char *value)
 {

@@ -2,7 +2,8 @@
 #ifndef SOFTDSA_CONFIG_H
 #define SOFTDSA_CONFIG_H
 
-/* What FERRY_SOFTDSA and ferry_softdsa_set() say. Pure: text to numbers. */
+/* Translates the text of FERRY_SOFTDSA and ferry_softdsa_set() to numbers.
+ * Pure. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,11 +17,11 @@
 #define SOFTDSA_MAX_REORDER 64
 #define SOFTDSA_ERROR_LEN 200
 
-/* Something that goes wrong with a descriptor of a work queue. */
+/* Kinds of faults that the device makes on purpose with a descriptor. */
 enum softdsa_fault_kind {
-	/* It fails, with a status. */
+	/* The descriptor fails, with a status. */
 	SOFTDSA_FAULT_FAIL,
-	/* A page fault after some bytes. */
+	/* The descriptor has a page fault after some bytes. */
 	SOFTDSA_FAULT_PAGE,
 	/* The work queue stands still, for some milliseconds or for ever. */
 	SOFTDSA_FAULT_HANG,
@@ -29,36 +30,40 @@ enum softdsa_fault_kind {
 	SOFTDSA_FAULT_KINDS,
 };
 
-/* Descriptors are counted from 1, from when the fault was set. */
+/* A fault on purpose. Descriptors are counted from 1, starting when the fault
+ * was set. */
 struct softdsa_fault {
-	/* Which one; 0: none. */
+	/* Number of the descriptor with the fault; 0: no fault. */
 	uint64_t n;
-	/* And 2 n, 3 n and so on. */
+	/* Descriptors 2 n, 3 n and so on have the fault, too. */
 	bool every;
-	/* Status, bytes or milliseconds. */
+	/* Argument of the kind: status, bytes or milliseconds. */
 	uint64_t arg;
 	bool has_arg;
-	/* Counts the times it was set, so that a repetition is noticed. */
+	/* How often the fault was set, so that setting it again is noticed. */
 	uint32_t set;
 };
 
-/* What goes wrong in a work queue. */
+/* The faults on purpose of a work queue. */
 struct softdsa_wrong {
 	struct softdsa_fault fault[SOFTDSA_FAULT_KINDS];
-	/* Descriptors among which the order is reversed; 0: kept. */
+	/* How many descriptors at a time are executed in reverse order; 0: the
+	 * order is kept. */
 	uint32_t reorder;
-	/* Descriptors that it holds, others are lost; 0: its size. */
+	/* How many descriptors the queue holds before others are lost; 0: as
+	 * many as its size. */
 	uint32_t full;
 };
 
-/* When an operation ends: not before t0 + its share of the bandwidth. */
+/* When an operation ends: not before t0 plus its share of the bandwidth. */
 struct softdsa_timing {
-	/* At 64 B and at 1 MiB; in between with the logarithm of the size. */
+	/* t0 at 64 B and at 1 MiB. In between it grows with the logarithm of
+	 * the size. */
 	uint64_t t0_ns;
 	uint64_t t0_max_ns;
-	/* 10^6 bytes per second, 0: no limit. */
+	/* Bandwidth in 10^6 bytes per second; 0: no limit. */
 	uint64_t mbps;
-	/* What a descriptor costs besides its bytes. */
+	/* Time of a descriptor besides that of its bytes. */
 	uint64_t desc_ns;
 };
 
@@ -68,9 +73,9 @@ struct softdsa_config {
 	uint64_t max_batch;
 	uint64_t max_transfer;
 	uint64_t threads;
-	/* Each thread serves all work queues, not only its own. */
+	/* Not 0: each thread serves all work queues, not only its own. */
 	uint64_t share;
-	/* NUMA node in sysfs plus one; 0: none. */
+	/* The NUMA node that sysfs shows, plus one; 0: none. */
 	uint64_t node;
 	uint64_t n_cpus;
 	uint16_t cpus[SOFTDSA_MAX_CPUS];
@@ -78,14 +83,14 @@ struct softdsa_config {
 	struct softdsa_wrong wrong[SOFTDSA_MAX_WQS];
 };
 
-/* What is in force where nothing is said. */
+/* The default configuration. */
 void softdsa_config_default(struct softdsa_config *config);
 
 /*
- * Add "key=value,key=value" to a configuration.
+ * Change a configuration by a text "key=value,key=value".
  *
- * running: the device exists; keys that make it are refused.
- * Return 0, or -1 with a line in error and the configuration as it was.
+ * running: the device exists, so keys that need a new device are refused.
+ * Returns 0; or -1 with a line in error, and the configuration unchanged.
  */
 int softdsa_config_parse(struct softdsa_config *config, const char *text,
 		bool running, char error[SOFTDSA_ERROR_LEN]);

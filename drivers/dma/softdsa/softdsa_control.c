@@ -10,7 +10,7 @@
 #include "softdsa_dev.h"
 #include "softdsa_engine.h"
 
-/* What is written to bind and unbind. */
+/* The control thread reads the names that are written to bind and unbind. */
 struct control {
 	struct softdsa_dev *dev;
 	int bind, unbind;
@@ -23,11 +23,12 @@ set(struct softdsa_dev *dev, unsigned int wq, bool on)
 		softdsa_wq_enable(dev, wq);
 	else
 		softdsa_wq_disable(dev, wq);
-	/* Fails when the directory is being removed. */
+	/* Ignore an error: this fails if the directory is being removed. */
 	softdsa_dir_set_state(&dev->dir, wq, on ? "enabled" : "disabled");
 }
 
-/* All names in it: writers do not wait for one another. */
+/* Read all names that were written, and carry them out. There may be several,
+ * because writers do not wait for one another. */
 static void
 obey(struct softdsa_dev *dev, int fd, bool on)
 {
@@ -72,7 +73,8 @@ control_main(void *arg)
 	return NULL;
 }
 
-/* For reading and writing, so that it never ends and never blocks. */
+/* Open a FIFO for reading and writing, so that a read never finds its end, and
+ * opening does not block. */
 static int
 open_fifo(const struct softdsa_dev *dev, const char *name)
 {

@@ -25,8 +25,8 @@
  *                                         queued--, completion record,
  *                                         status last, busy--
  *
- * busy is what stopping a work queue waits for: an engine raises it before it
- * looks whether the queue is enabled, and lowers it after the last store to
+ * Stopping a work queue waits until busy is 0. An engine raises busy before it
+ * looks whether the queue is enabled. It lowers busy after the last store to
  * the program's memory.
  */
 
@@ -44,22 +44,23 @@
 enum softdsa_state {
 	SOFTDSA_DISABLED,
 	SOFTDSA_ENABLED,
-	/* What is in it is being thrown away. */
+	/* The descriptors in the queue are being thrown away. */
 	SOFTDSA_STOPPING,
 };
 
-/* A descriptor at which the work queue stands still. */
+/* Why a work queue stands still at a descriptor. */
 enum softdsa_parked {
+	/* It does not stand still. */
 	SOFTDSA_PARKED_NONE,
-	/* An engine or the control thread is looking at it. */
+	/* An engine or the control thread is looking at the descriptor. */
 	SOFTDSA_PARKED_HELD,
-	/* A hang: until a time, UINT64_MAX for ever. */
+	/* A hang, until parked_until; UINT64_MAX: for ever. */
 	SOFTDSA_PARKED_HANG,
-	/* A drain: until those before have ended. */
+	/* A drain, until the descriptors before it have ended. */
 	SOFTDSA_PARKED_DRAIN,
 };
 
-/* Counters, all relaxed: of each other they say nothing. */
+/* Counters. All accesses are relaxed, because no counter orders another. */
 struct softdsa_counts {
 	uint64_t submitted;
 	uint64_t batches;
@@ -76,12 +77,15 @@ struct softdsa_wq {
 	struct softdsa_queue queue;
 	/* enum softdsa_state. */
 	uint32_t state __attribute__((aligned(64)));
-	/* Signal handlers between looking at state and having put. */
+	/* How many signal handlers are between looking at state and having put
+	 * their descriptor. */
 	uint32_t putting;
-	/* Submitted and not completed, and how many there may be. */
+	/* queued: how many descriptors are submitted and not completed. limit:
+	 * how many there may be. */
 	uint32_t queued;
 	uint32_t limit;
-	/* Engines looking, descriptors taken and not completed. */
+	/* How many engines look for a descriptor, plus how many descriptors are
+	 * taken and not completed. */
 	uint32_t busy __attribute__((aligned(64)));
 	/* enum softdsa_parked. */
 	uint32_t parked;
@@ -91,40 +95,40 @@ struct softdsa_wq {
 	struct softdsa_counts counts __attribute__((aligned(64)));
 };
 
-/* What an engine sleeps on. */
+/* An engine sleeps on this. */
 struct softdsa_bell {
-	/* A futex: changes when it shall look again. */
+	/* A futex. It changes when the engine is to look again. */
 	uint32_t rung __attribute__((aligned(64)));
-	/* It sleeps, or is about to. */
+	/* The engine sleeps, or is about to. */
 	uint32_t asleep;
 };
 
 struct softdsa_dev {
-	/* Whose it is, by its token: processes that are forked from it have no
-	 * engines. */
+	/* Token of the process that made the device. A process that is forked
+	 * from it has no engines and must not use the device. */
 	uint64_t process;
 	struct softdsa_config config;
 	struct softdsa_limits limits;
 	struct softdsa_dir dir;
 	struct softdsa_model model;
-	/* Held by who changes config. */
+	/* A thread holds it while it changes config. */
 	pthread_mutex_t config_lock;
 	struct softdsa_bell bells[SOFTDSA_MAX_THREADS];
 	struct softdsa_wq *wqs;
 };
 
-/* A descriptor was stored to a portal. Safe in signal handlers. */
+/* Submit a descriptor that was stored to a portal. Safe in signal handlers. */
 void softdsa_wq_submit(struct softdsa_dev *dev, unsigned int wq,
 		const struct softdsa_desc *desc);
 
 /*
- * Throw away what is in a work queue. When this returns nothing of it touches
- * memory any more, and what is submitted is lost.
+ * Throw away the descriptors in a work queue. After the return, none of them
+ * touches memory any more, and new submissions are lost.
  */
 void softdsa_wq_disable(struct softdsa_dev *dev, unsigned int wq);
 void softdsa_wq_enable(struct softdsa_dev *dev, unsigned int wq);
 
-/* Get those that serve a work queue out of their sleep. */
+/* Wake the engines that serve a work queue. */
 void softdsa_wake(struct softdsa_dev *dev, unsigned int wq);
 
 /* Whether an engine serves a work queue. */
@@ -135,10 +139,10 @@ softdsa_serves(const struct softdsa_dev *dev, unsigned int engine,
 	return dev->config.share || wq % dev->config.threads == engine;
 }
 
-/* Start the threads of config. 0 or -errno. */
+/* Start as many engine threads as config says. Returns 0 or -errno. */
 int softdsa_engines_start(struct softdsa_dev *dev);
 
-/* Start the thread that reads what is written to bind and unbind. */
+/* Start the thread that reads the files bind and unbind. */
 int softdsa_control_start(struct softdsa_dev *dev);
 
 static inline void
@@ -150,7 +154,7 @@ softdsa_count(uint64_t *counter, uint64_t n)
 static inline enum softdsa_state
 softdsa_wq_state(const struct softdsa_wq *wq)
 {
-	/* See softdsa_wq.c for why. */
+	/* See softdsa_wq.c for the reason of this order. */
 	return __atomic_load_n(&wq->state, __ATOMIC_SEQ_CST);
 }
 

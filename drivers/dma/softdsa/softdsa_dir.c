@@ -14,7 +14,7 @@
 #include "softdsa_dir.h"
 
 #define PORTAL_SIZE 4096
-/* Names tried for the directory. */
+/* How many names are tried for the directory. */
 #define TRIES 100
 
 void
@@ -41,7 +41,7 @@ write_all(int fd, const char *text)
 	return error;
 }
 
-/* A file with a line of text. */
+/* Write a file with a line of text. */
 static int __attribute__((format(printf, 3, 4)))
 put(const struct softdsa_dir *dir, const char *name, const char *format, ...)
 {
@@ -98,7 +98,8 @@ make_portal(const struct softdsa_dir *dir, unsigned int wq)
 	return error;
 }
 
-/* Files with the words, which become a queue's state by link(). */
+/* Make the files "enabled" and "disabled". link() makes one of them the state
+ * of a queue. */
 static int
 make_states(const struct softdsa_dir *dir)
 {
@@ -118,13 +119,15 @@ softdsa_dir_set_state(const struct softdsa_dir *dir, unsigned int wq,
 	softdsa_dir_wq_name(wq, name);
 	snprintf(path, sizeof(path), "bus/dsa/devices/%s/state", name);
 	softdsa_dir_path(dir, path, to);
-	/* Not in the work queue's directory, where nobody expects it. */
+	/* The new link is not made in the work queue's directory, because
+	 * readers of that directory do not expect another file there. */
 	softdsa_dir_path(dir, "state.new", from);
 	softdsa_dir_path(dir, state, word);
 	if (link(word, from) != 0)
 		return -errno;
 	error = rename(from, to) == 0 ? 0 : -errno;
-	/* It stays where the state was that word before. */
+	/* rename() leaves "state.new" if both names are links to the same
+	 * file. */
 	unlink(from);
 	return error;
 }
@@ -166,7 +169,8 @@ make_wq(const struct softdsa_dir *dir, const struct softdsa_config *c,
 			error = put(dir, path, "%" PRIu64 "\n",
 				attributes[i].value);
 	}
-	/* Names that begin so are DPDK's, whatever its file prefix. */
+	/* DPDK takes queues whose names begin with "dpdk_", whatever its file
+	 * prefix is. */
 	snprintf(path, sizeof(path), "%s/name", base);
 	if (error == 0)
 		error = put(dir, path, "dpdk_softdsa%u\n", wq);
@@ -189,7 +193,7 @@ make_device(const struct softdsa_dir *dir, const struct softdsa_config *c)
 		{ "max_engines", SOFTDSA_MAX_THREADS },
 		{ "max_batch_size", (int64_t)c->max_batch },
 		{ "max_transfer_size", (int64_t)c->max_transfer },
-		/* They all use the program's addresses. */
+		/* All queues use the addresses of the program. */
 		{ "pasid_enabled", 1 },
 	};
 	char path[96];
@@ -209,7 +213,7 @@ make_device(const struct softdsa_dir *dir, const struct softdsa_config *c)
 	return error != 0 ? error : put(dir, path, "0x100\n");
 }
 
-/* Make the directory in a place. Its file descriptor or -errno. */
+/* Make the directory in a place. Returns its file descriptor or -errno. */
 static int
 make_root_in(struct softdsa_dir *dir, const char *base, int place)
 {
@@ -236,7 +240,7 @@ make_root_in(struct softdsa_dir *dir, const char *base, int place)
 		O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	/* Whatever the umask leaves of it. */
+	/* Set the mode again, because the umask may have taken bits away. */
 	if (fchmod(fd, 0700) != 0 || fstat(fd, &st) != 0) {
 		n = -errno;
 		close(fd);
@@ -247,7 +251,8 @@ make_root_in(struct softdsa_dir *dir, const char *base, int place)
 	return fd;
 }
 
-/* In the first place that will do; or why says what is wrong with each. */
+/* Make the directory in the first place where that is possible. If there is
+ * none, why says what is wrong with each place. */
 static int
 make_root(struct softdsa_dir *dir, char why[SOFTDSA_WHY_LEN])
 {
@@ -336,7 +341,7 @@ softdsa_dir_remove(const struct softdsa_dir *dir)
 
 	if (fd < 0)
 		return;
-	/* Only the one that was made. */
+	/* Remove only the directory that this device has made. */
 	if (fstat(fd, &st) == 0 && st.st_dev == dir->dev &&
 			st.st_ino == dir->ino)
 		softdsa_home_remove(AT_FDCWD, dir->root, fd);

@@ -7,13 +7,13 @@
  * /run, $XDG_RUNTIME_DIR and /tmp that can be written to:
  *
  *   ferry-softdsa.<pid>.<random>/
- *     lock                          whose it is: see softdsa_home.h
- *     enabled, disabled             words that a state is a link to
+ *     lock                          locked by its process: see softdsa_home.h
+ *     enabled, disabled             files with a state; "state" links to one
  *     dev/wq0.0                     portal of a work queue
  *     bus/dsa/devices/dsa0/...      attributes of the device
- *     bus/dsa/devices/wq0.0/...     attributes of a work queue, as its state
- *     bus/dsa/drivers/user/bind     written to to enable a work queue
- *     bus/dsa/drivers/user/unbind   and to disable it, by name
+ *     bus/dsa/devices/wq0.0/...     attributes of a work queue, and its state
+ *     bus/dsa/drivers/user/bind     writing a work queue's name enables it
+ *     bus/dsa/drivers/user/unbind   writing a work queue's name disables it
  */
 
 #include <stdbool.h>
@@ -28,10 +28,10 @@
 #define SOFTDSA_PATH_LEN 256
 #define SOFTDSA_NAME_LEN 16
 
-/* What a portal's page starts with where it can be read. */
+/* The first bytes of a portal's page, if the page can be read. */
 struct softdsa_portal_id {
 	uint64_t magic;
-	/* Random, another one for each device. */
+	/* A random number that differs from device to device. */
 	uint64_t cookie;
 	uint64_t wq;
 	uint64_t zero;
@@ -42,29 +42,32 @@ struct softdsa_portal_id {
 struct softdsa_dir {
 	char root[SOFTDSA_ROOT_LEN];
 	uint64_t cookie;
-	/* Portals are files without a byte; otherwise they hold an id. */
+	/* Portals are empty files; otherwise they hold an id. */
 	bool empty_portals;
-	/* The directory itself: the path may come to lead elsewhere. */
+	/* Identity of the directory, because the path may later lead to another
+	 * one. */
 	dev_t dev;
 	ino_t ino;
 	/* File descriptor of its lock. */
 	int lock;
 };
 
-/* Make it. 0 or -errno, and then nothing is left of it, and why has words. */
+/* Make the directory. Returns 0 or -errno. After an error, no part of it is
+ * left, and why says the reason. */
 int softdsa_dir_make(struct softdsa_dir *dir,
 		const struct softdsa_config *config, bool empty_portals,
 		char why[SOFTDSA_WHY_LEN]);
 
 /*
- * "enabled" or "disabled", at once for every reader of the file. Takes no
- * descriptor, because a process that has none left must not leave a state in
- * the file that the work queue is not in.
+ * Set the state file of a work queue to "enabled" or "disabled". Each reader
+ * sees either the old or the new state. The function needs no file descriptor,
+ * so that the file also shows the right state if the process has no descriptor
+ * left.
  */
 int softdsa_dir_set_state(const struct softdsa_dir *dir, unsigned int wq,
 		const char *state);
 
-/* Path of something in it. */
+/* Path of a file in the directory. */
 void softdsa_dir_path(const struct softdsa_dir *dir, const char *name,
 		char path[SOFTDSA_PATH_LEN]);
 
@@ -72,12 +75,13 @@ void softdsa_dir_path(const struct softdsa_dir *dir, const char *name,
 void softdsa_dir_wq_name(unsigned int wq, char name[SOFTDSA_NAME_LEN]);
 
 /*
- * Remove a directory with all in it. Uses system calls and the stack only, so
- * that it works in a child that another thread's process forked.
+ * Remove the directory with all files in it. Uses only system calls and the
+ * stack, so that it works in a child of a process with several threads.
  */
 void softdsa_dir_remove(const struct softdsa_dir *dir);
 
-/* Remove those of this user's processes that are gone, in all places. */
+/* Remove the directories that ended processes of this user have left, in all
+ * places. */
 void softdsa_dir_sweep(void);
 
 /* Fork a process that removes the directory when this one has ended. */

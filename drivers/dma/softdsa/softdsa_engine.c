@@ -16,12 +16,13 @@
 #include "softdsa_exec.h"
 
 /*
- * An engine without work spins so long, which is longer than a submission
- * takes, and then sleeps. To yield in between would cost it its turn where
- * others want the processor, too.
+ * An engine without work spins for so long and then sleeps. This is longer than
+ * a submission takes. The engine does not yield while it spins, because other
+ * threads that want the processor would then take its time slice.
  */
 #define SPIN_NS 20000
-/* Time to get out of a sleep: what is due sooner is waited for awake. */
+/* Time that an engine needs to wake up. If a completion is due sooner, the
+ * engine does not sleep. */
 #define WAKE_NS 60000
 #define SPINS_PER_LOOK 2
 
@@ -34,27 +35,30 @@ softdsa_now(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* A record may be written; the last one of what was submitted ends it. */
+/* Write a record that is due. If it is the last one of a submission, the
+ * submission ends. */
 static void
 publish(struct softdsa_dev *dev, const struct softdsa_end *end)
 {
 	struct softdsa_wq *wq = &dev->wqs[end->wq];
 
-	/* Whoever sees the record may submit the next. */
+	/* Count down before the record is written, because the thread that sees
+	 * the record may submit the next descriptor at once. */
 	if (end->last)
 		__atomic_fetch_sub(&wq->queued, 1, __ATOMIC_RELAXED);
 	if (end->report && !softdsa_write_record(end->to, &end->record))
 		softdsa_count(&wq->counts.unreported, 1);
 	if (!end->last)
 		return;
-	/* Stopping may go on only after the stores above. */
+	/* Release, because the thread that stops the queue must see the stores
+	 * above before it goes on. */
 	__atomic_fetch_sub(&wq->busy, 1, __ATOMIC_RELEASE);
 	if (__atomic_load_n(&wq->parked, __ATOMIC_RELAXED) ==
 			SOFTDSA_PARKED_DRAIN)
 		softdsa_wake(dev, end->wq);
 }
 
-/* Stopped: no record. */
+/* The queue was stopped: end a descriptor without writing its record. */
 static void
 abandon(struct softdsa_dev *dev, const struct softdsa_end *end)
 {
@@ -67,7 +71,7 @@ abandon(struct softdsa_dev *dev, const struct softdsa_end *end)
 	__atomic_fetch_sub(&wq->busy, 1, __ATOMIC_RELEASE);
 }
 
-/* Write what is due, drop what belongs to stopped queues. */
+/* Write the records that are due, and drop those of stopped queues. */
 static bool
 pending_serve(struct softdsa_engine *e)
 {
@@ -91,7 +95,8 @@ pending_serve(struct softdsa_engine *e)
 	return did;
 }
 
-/* Those behind one that is not due. */
+/* Drop all pending records of stopped queues, also those behind a record that
+ * is not due. */
 static void
 pending_drop_stopped(struct softdsa_engine *e)
 {
@@ -126,7 +131,8 @@ softdsa_engine_end(struct softdsa_engine *e, struct softdsa_end *end)
 		if (!pending_serve(e))
 			sched_yield();
 	}
-	/* In the order they were made: a batch's own record comes last. */
+	/* Records are written in the order in which they were made, because a
+	 * batch's own record must come last. */
 	if (end->due < e->last_due)
 		end->due = e->last_due;
 	e->last_due = end->due;
@@ -134,7 +140,8 @@ softdsa_engine_end(struct softdsa_engine *e, struct softdsa_end *end)
 	e->n_pending++;
 }
 
-/* The queue stands still at a descriptor, whose busy it keeps. */
+/* Let the queue stand still at a descriptor. The descriptor stays counted in
+ * busy. */
 static void
 park(struct softdsa_wq *wq, enum softdsa_parked why,
 		const struct softdsa_desc *desc, uint64_t until)
@@ -145,7 +152,8 @@ park(struct softdsa_wq *wq, enum softdsa_parked why,
 	__atomic_store_n(&wq->parked, why, __ATOMIC_RELEASE);
 }
 
-/* Whether it may go on; then *desc is what it stood at. */
+/* Whether a queue that stands still may go on. If so, *desc is the descriptor
+ * at which it stood still. */
 static bool
 unpark(struct softdsa_wq *wq, struct softdsa_desc *desc, bool *hung)
 {
@@ -160,7 +168,7 @@ unpark(struct softdsa_wq *wq, struct softdsa_desc *desc, bool *hung)
 			__ATOMIC_RELAXED))
 		return false;
 	*hung = why == SOFTDSA_PARKED_HANG;
-	/* The parked one is busy itself. */
+	/* busy is 1 if only the parked descriptor is left. */
 	ready = *hung ? softdsa_now() >= wq->parked_until :
 		__atomic_load_n(&wq->busy, __ATOMIC_SEQ_CST) == 1;
 	*desc = wq->parked_desc;
@@ -169,7 +177,7 @@ unpark(struct softdsa_wq *wq, struct softdsa_desc *desc, bool *hung)
 	return ready;
 }
 
-/* Take a descriptor, busy with it. */
+/* Take a descriptor, and count it in busy. */
 static bool
 take(struct softdsa_wq *wq, struct softdsa_desc *desc)
 {
@@ -180,7 +188,8 @@ take(struct softdsa_wq *wq, struct softdsa_desc *desc)
 			SOFTDSA_PARKED_NONE) {
 		if (!unpark(wq, desc, &hung))
 			return false;
-		/* A drain that has hung may still have to wait. */
+		/* A drain whose hang is over may still have to wait for the
+		 * descriptors before it. */
 		if (!hung || softdsa_op(desc) != SOFTDSA_DRAIN)
 			return true;
 		park(wq, SOFTDSA_PARKED_DRAIN, desc, 0);
@@ -205,7 +214,8 @@ take(struct softdsa_wq *wq, struct softdsa_desc *desc)
 	}
 	if (softdsa_op(desc) == SOFTDSA_DRAIN) {
 		park(wq, SOFTDSA_PARKED_DRAIN, desc, 0);
-		/* Often there is nothing to wait for. */
+		/* Try to go on at once, because often no descriptor is left
+		 * to wait for. */
 		return unpark(wq, desc, &hung);
 	}
 	return true;
@@ -219,7 +229,8 @@ serve(struct softdsa_engine *e, unsigned int index)
 	uint32_t n = 0, window;
 
 	window = softdsa_faults_reorder(&wq->faults);
-	/* A drain is taken only when nothing is busy: it is alone here. */
+	/* A drain is taken only when nothing else is busy. So it ends the
+	 * window. */
 	do {
 		if (!take(wq, &e->window[n]))
 			break;
@@ -234,7 +245,7 @@ serve(struct softdsa_engine *e, unsigned int index)
 	return true;
 }
 
-/* When an engine must look again although nobody wakes it. */
+/* When an engine must look again even if no thread wakes it. */
 static uint64_t
 next_time(struct softdsa_engine *e)
 {
@@ -257,7 +268,8 @@ next_time(struct softdsa_engine *e)
 	return next;
 }
 
-/* Something to do that a submitter may have left before it saw us sleep. */
+/* Whether there is work that a submitter has left before it saw that this
+ * engine is asleep. */
 static bool
 anything(const struct softdsa_engine *e)
 {
@@ -326,7 +338,8 @@ idle(struct softdsa_engine *e)
 		return;
 	}
 	doze(e, next, now);
-	/* Also if it was only stopped queues: then they are dropped. */
+	/* The engine may have been woken because a queue was stopped: drop the
+	 * records of such queues. */
 	pending_drop_stopped(e);
 }
 
@@ -338,7 +351,7 @@ engine_main(void *arg)
 	unsigned int i, start = 0;
 	bool did;
 
-	/* Else a sleep of 50 us more than asked for. */
+	/* Without this, each sleep would last 50 us longer than asked for. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
 		did = false;
@@ -358,7 +371,8 @@ engine_main(void *arg)
 	return NULL;
 }
 
-/* Signals stay with the program's threads, except those of own faults. */
+/* Signals go to the program's threads. Only signals of the new thread's own
+ * faults go to the new thread. */
 int
 softdsa_thread_start(void *(*main)(void *), void *arg, const char *name,
 		const cpu_set_t *cpus)
@@ -399,7 +413,7 @@ softdsa_engines_start(struct softdsa_dev *dev)
 	int ret;
 
 	for (i = 0; i < c->threads; i++) {
-		/* They live as long as the process. */
+		/* The engines live as long as the process. */
 		e = aligned_alloc(64, (sizeof(*e) + 63) / 64 * 64);
 		if (e == NULL)
 			return -ENOMEM;

@@ -10,19 +10,20 @@
 
 #include "softdsa_dev.h"
 
-/* Completions that wait for their time. */
+/* The most completions of an engine that wait for their time. */
 #define SOFTDSA_PENDING 8192u
 
 /* The end of a descriptor. */
 struct softdsa_end {
-	/* When it may be told; 0: at once. */
+	/* When the record may be written; 0: at once. */
 	uint64_t due;
+	/* Address of the record. */
 	uint64_t to;
 	struct softdsa_record record;
 	uint32_t wq;
-	/* There is a record to write. */
+	/* The record is to be written. */
 	bool report;
-	/* It ends what was submitted: a single one, or a whole batch. */
+	/* The submission ends: a single descriptor, or a whole batch. */
 	bool last;
 };
 
@@ -41,10 +42,10 @@ struct softdsa_engine {
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t softdsa_now(void);
 
-/* A descriptor has ended; its record is written now or when it is due. */
+/* End a descriptor: write its record now, or when it is due. */
 void softdsa_engine_end(struct softdsa_engine *e, struct softdsa_end *end);
 
-/* A thread that takes no signals of the program. 0 or -errno. */
+/* Start a thread that takes no signals of the program. Returns 0 or -errno. */
 int softdsa_thread_start(void *(*main)(void *), void *arg, const char *name,
 		const cpu_set_t *cpus);
 

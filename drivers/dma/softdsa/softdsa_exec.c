@@ -4,12 +4,12 @@
 #include "softdsa_exec.h"
 #include "softdsa_guard.h"
 
-/* After so many bytes it is looked whether the work queue was stopped. */
+/* After each chunk the engine looks whether the work queue was stopped. */
 #define CHUNK (UINT64_C(128) << 10)
-/* Overlapping moves go through this much at a time. */
+/* Overlapping moves go through a buffer of this size. */
 #define BOUNCE UINT64_C(4096)
 #define PAGE UINT64_C(4096)
-/* Programs have addresses below this. */
+/* All addresses of a program are below this. */
 #define ADDRESS_END (UINT64_C(1) << 47)
 
 /* An operation under way. */
@@ -58,17 +58,20 @@ touch_record(void *arg)
 	const struct softdsa_record *from = t->src;
 	struct softdsa_record *to = t->dst;
 
-	/* The first byte last; as a number, since there may be nothing. */
+	/* Write the first byte, the status, last. The address is computed as a
+	 * number, because there may be no object at it. */
 	softdsa_copy(ptr((uintptr_t)to + 1), (const char *)from + 1,
 		sizeof(*to) - 1, false);
-	/* Publishes the rest of the record, and what was copied. */
+	/* This store publishes the rest of the record, and the bytes that were
+	 * copied. */
 	__asm__ volatile("movb %1, %0" : "=m" (to->status) :
 		"q" (from->status) : "memory");
 }
 
 /*
- * Touch up to n bytes: what comes before a fault is touched, too, exactly.
- * Repeating the beginning must be harmless.
+ * Touch up to n bytes. If there is a fault, all bytes before it are touched,
+ * and none after it. fn may touch the beginning twice, so that must be
+ * harmless.
  */
 static uint64_t
 touch_upto(void (*fn)(void *), struct touch *t, struct softdsa_access *fault)
@@ -87,13 +90,15 @@ touch_upto(void (*fn)(void *), struct touch *t, struct softdsa_access *fault)
 		}
 		at = f.addr - (f.write ? dst : src);
 		*fault = f;
-		/* An area that ends where addresses do faults elsewhere. */
+		/* If the area ends at the last address, the fault may be
+		 * reported at an address outside the area. */
 		t->n = at < t->n ? at : 0;
 	}
 	return t->n < n ? t->n : n;
 }
 
-/* Copy what follows the last page that is not there: how much that is. */
+/* Copy the bytes behind the last page that is missing. Returns how many they
+ * are. */
 static uint64_t
 touch_from(struct touch *t, struct softdsa_access *fault)
 {
@@ -109,7 +114,8 @@ touch_from(struct touch *t, struct softdsa_access *fault)
 			fault->addr = base;
 		if (skip >= t->n)
 			return 0;
-		/* As numbers: an area may end where addresses do. */
+		/* Add as numbers, because an area may end at the last
+		 * address. */
 		t->dst = ptr((uintptr_t)t->dst + skip);
 		t->src = ptr((uintptr_t)t->src + skip);
 		t->n -= skip;
@@ -117,7 +123,7 @@ touch_from(struct touch *t, struct softdsa_access *fault)
 	return t->n;
 }
 
-/* Areas apart: forwards and directly. */
+/* Copy between areas that do not overlap: forwards and directly. */
 static bool
 copy_apart(struct work *w, uint64_t dst, uint64_t src, uint64_t n,
 		uint64_t *done)
@@ -143,8 +149,9 @@ copy_apart(struct work *w, uint64_t dst, uint64_t src, uint64_t n,
 }
 
 /*
- * Overlapping areas, in the direction in which nothing is overwritten that is
- * still to be read. Through a buffer: what has faulted can be repeated.
+ * Copy between areas that overlap, in the direction in which no byte is
+ * overwritten that is still to be read. The bytes go through a buffer, so that
+ * a part that has faulted can be repeated.
  */
 static bool
 copy_overlapped(struct work *w, uint64_t dst, uint64_t src, uint64_t n,
@@ -206,7 +213,7 @@ fill(struct work *w, uint64_t dst, uint64_t pattern, uint64_t n,
 	return true;
 }
 
-/* One bit of what was written. */
+/* Change one bit of a byte that was written. */
 static void
 touch_flip(void *arg)
 {
@@ -245,7 +252,8 @@ softdsa_exec(const struct softdsa_desc *d, const struct softdsa_verdict *v,
 	if (op == SOFTDSA_FILL) {
 		ran = fill(&w, d->dst, d->src, n, &done);
 	} else if (d->dst - d->src < d->size && d->dst != d->src) {
-		/* The faults on purpose count from where the copy begins. */
+		/* Faults on purpose count bytes from where the copy begins:
+		 * here from the end. */
 		backwards = true;
 		ran = copy_overlapped(&w, d->dst + (d->size - n),
 			d->src + (d->size - n), n, true, &done);
@@ -263,7 +271,8 @@ softdsa_exec(const struct softdsa_desc *d, const struct softdsa_verdict *v,
 			(w.fault.write ? SOFTDSA_WRITE : 0);
 		r->fault_addr = w.fault.addr;
 	} else if (v->page_fault) {
-		/* As if the source ended there; a fill has none. */
+		/* Report the fault as if the source ended there; for a fill, as
+		 * if the destination ended there. */
 		r->status = SOFTDSA_PAGE_FAULT |
 			(op == SOFTDSA_FILL ? SOFTDSA_WRITE : 0);
 		r->fault_addr = op == SOFTDSA_FILL ? d->dst + n :

@@ -2,7 +2,8 @@
 #ifndef SOFTDSA_EXEC_H
 #define SOFTDSA_EXEC_H
 
-/* What an operation does to memory. Of the device it knows nothing. */
+/* Carries out the memory accesses of an operation. This module does not know
+ * the device. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,11 +12,11 @@
 #include "softdsa_spec.h"
 
 /*
- * Execute a descriptor that has been found good: no-op, move or fill. Stops
- * early, at the next 128 KiB, if *state is not go any more.
+ * Execute a descriptor that softdsa_check() has accepted: no-op, move or fill.
+ * Stops at the next 128 KiB if *state is no longer equal to go.
  *
- * Return false if it was stopped; else the record is filled in but for what
- * softdsa_check() says.
+ * Returns false if it was stopped. Otherwise the record is filled in, except
+ * for the fields that softdsa_check() sets.
  */
 bool softdsa_exec(const struct softdsa_desc *d,
 		const struct softdsa_verdict *verdict, const uint32_t *state,
@@ -24,7 +25,8 @@ bool softdsa_exec(const struct softdsa_desc *d,
 /*
  * Read memory of the program.
  *
- * Return bytes read; less than n: *addr is what cannot be read.
+ * Returns how many bytes were read. If fewer than n, *addr is the first address
+ * that cannot be read.
  */
 uint64_t softdsa_read(void *to, uint64_t from, uint64_t n, uint64_t *addr);
 

@@ -5,7 +5,8 @@
 #include "softdsa_fault.h"
 #include "softdsa_spec.h"
 
-/* What a descriptor fails with unless a status was given: an error inside. */
+/* Status of a descriptor that fails on purpose, unless the user gives one: an
+ * internal error. */
 #define FAIL_STATUS 0x1a
 
 void
@@ -28,15 +29,15 @@ softdsa_faults_set(struct softdsa_faults *f, const struct softdsa_wrong *wrong)
 		f->wrong.fault[k] = wrong->fault[k];
 		any |= wrong->fault[k].n > 0;
 	}
-	/* Read by engines that do not hold the lock. */
+	/* Atomic, because engines read this without the lock. */
 	__atomic_store_n(&f->wrong.reorder, wrong->reorder, __ATOMIC_RELAXED);
 	f->wrong.full = wrong->full;
 	pthread_mutex_unlock(&f->lock);
-	/* Says only that it is worth taking the lock. */
+	/* Relaxed, because any only tells engines to take the lock. */
 	__atomic_store_n(&f->any, any, __ATOMIC_RELAXED);
 }
 
-/* Count n descriptors; whether the fault is among them. */
+/* Count n descriptors. Returns whether one of them has the fault. */
 static bool
 strikes(struct softdsa_faults *f, enum softdsa_fault_kind kind, uint32_t n)
 {

@@ -6,20 +6,23 @@
 
 #define TRAP_PAGE_FAULT 14
 #define ERR_WRITE 2
-/* What a function may use below its stack pointer, and some more. */
+/* A function may use some bytes below its stack pointer. This is more than
+ * that. */
 #define STACK_SKIP 256
 
 struct guard {
 	jmp_buf env;
 	struct softdsa_access fault;
-	/* Read by a handler of the same thread only. */
+	/* Only a signal handler in the same thread reads it. */
 	bool armed;
 };
 
-/* Handlers must not make the linker allocate thread-local storage. */
+/* With this model, an access from a signal handler does not make the dynamic
+ * linker allocate thread-local storage. */
 static __thread struct guard guard __attribute__((tls_model("initial-exec")));
 
-/* Runs instead of what faulted, after its handler has returned. */
+/* The thread continues here, in place of the access that faulted, after the
+ * signal handler has returned. */
 static void __attribute__((noreturn))
 landing(void)
 {
@@ -39,7 +42,9 @@ softdsa_guard_caught(ucontext_t *uc)
 		.known = regs[REG_TRAPNO] == TRAP_PAGE_FAULT,
 		.write = regs[REG_ERR] & ERR_WRITE,
 	};
-	/* A jump from in here would leave signals blocked. As after a call. */
+	/* Do not jump from the handler, because that would leave signals
+	 * blocked. Instead, return to landing(), with the stack pointer as
+	 * after a call. */
 	regs[REG_RSP] = ((regs[REG_RSP] - STACK_SKIP) & ~(greg_t)15) - 8;
 	regs[REG_RIP] = (greg_t)(uintptr_t)landing;
 	return true;
@@ -53,7 +58,8 @@ softdsa_try(void (*touch)(void *arg), void *arg, struct softdsa_access *fault)
 		return false;
 	}
 	__atomic_store_n(&guard.armed, true, __ATOMIC_RELAXED);
-	/* Only the order seen by this thread's handlers matters. */
+	/* A signal fence is enough, because only the order that this thread's
+	 * signal handlers see matters. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	touch(arg);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

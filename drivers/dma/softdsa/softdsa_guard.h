@@ -3,8 +3,9 @@
 #define SOFTDSA_GUARD_H
 
 /*
- * Touching memory that may not be there, as a device does: a fault becomes a
- * result. The handlers of SIGSEGV and SIGBUS (softdsa_portal.c) ask here first.
+ * Touches memory that may not exist, as a device does. A fault becomes a
+ * result. The handlers of SIGSEGV and SIGBUS (softdsa_portal.c) first ask
+ * softdsa_guard_caught().
  */
 
 #include <setjmp.h>
@@ -12,24 +13,27 @@
 #include <stdint.h>
 #include <ucontext.h>
 
-/* What a faulting access was. */
+/* An access that faulted. */
 struct softdsa_access {
 	uint64_t addr;
-	/* False: the processor did not say (an address that cannot exist). */
+	/* False: the processor did not report the address, because such an
+	 * address cannot exist. */
 	bool known;
 	bool write;
 };
 
 /*
- * Run touch(arg). Only one level, and touch must not hold anything that it
- * would have to give back.
+ * Call touch(arg). touch must not call softdsa_try(), and must not hold a lock
+ * or another resource, because a fault ends it at once.
  *
- * Return true if it returned; false if it faulted, and then *fault tells where.
+ * Returns true if touch returned; false if it faulted, with the access in
+ * *fault.
  */
 bool softdsa_try(void (*touch)(void *arg), void *arg,
 		struct softdsa_access *fault);
 
-/* For a signal handler: whether a fault was in touch(). It is dealt with. */
+/* For a signal handler: whether the fault was in touch(). If so, the handler
+ * need do no more than return. */
 bool softdsa_guard_caught(ucontext_t *uc);
 
 #endif /* SOFTDSA_GUARD_H */

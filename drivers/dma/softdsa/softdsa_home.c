@@ -13,11 +13,12 @@
 
 #include "softdsa_home.h"
 
-/* Deeper than anything that is made here. */
+/* Directories are removed down to this depth. The device makes none as deep. */
 #define DEPTH_MAX 8
 /*
- * A directory without a lock is being made, which takes a moment, or its maker
- * was killed in that moment.
+ * A directory without a lock is either being made, which takes a moment, or the
+ * process that made it was killed in that moment. After this time it counts as
+ * left behind.
  */
 #define UNMADE_SECONDS 3600
 
@@ -44,7 +45,8 @@ softdsa_home_path(unsigned int i)
 	}
 }
 
-/* Whether what is in the directory fd, of path so far, stays what it is. */
+/* Check that no other user can exchange the files in the directory fd. path and
+ * len: the path of fd. */
 static int
 check(int fd, const char *path, size_t len, char why[SOFTDSA_WHY_LEN])
 {
@@ -140,7 +142,8 @@ softdsa_lock_take(int dir)
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int fd, error;
 
-	/* Whoever finds it by its name finds it locked. */
+	/* The file gets its name only when it is locked, so that a process that
+	 * finds the file by its name finds it locked. */
 	fd = openat(dir, SOFTDSA_LOCK_NAME ".new", O_RDWR | O_CREAT | O_EXCL |
 		O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -162,7 +165,7 @@ softdsa_lock_orphaned(int dir)
 	struct stat st;
 	int fd;
 
-	/* Not to be held up by a FIFO. */
+	/* O_NONBLOCK, so that a FIFO does not make open() wait. */
 	fd = openat(dir, SOFTDSA_LOCK_NAME, O_RDWR | O_NOFOLLOW | O_NONBLOCK |
 		O_CLOEXEC);
 	if (fd < 0)

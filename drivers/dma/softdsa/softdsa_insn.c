@@ -4,12 +4,13 @@
 
 #include "softdsa_insn.h"
 
-/* Prefixes of an extended register number in each field of an address. */
+/* Bits of the REX prefix. Each extends the register number in one field of an
+ * address. */
 #define REX_B 1
 #define REX_X 2
 #define REX_R 4
 
-/* A register by its number in instructions. */
+/* The value of the register that has the number n in instructions. */
 static uint64_t
 reg(const ucontext_t *uc, unsigned int n)
 {
@@ -32,7 +33,8 @@ disp32(const uint8_t *p)
 	return (uint64_t)(int64_t)v;
 }
 
-/* Register and SIB part of the address of mod and rm; steps *pp over a SIB. */
+/* The part of an address that comes from registers, as mod, rm and a SIB byte
+ * name them. Moves *pp behind the SIB byte if there is one. */
 static uint64_t
 base(const ucontext_t *uc, const uint8_t **pp, unsigned int rex,
 		unsigned int mod, unsigned int rm, bool *wide)
@@ -60,7 +62,8 @@ softdsa_insn_read(const ucontext_t *uc, struct softdsa_insn *insn)
 	unsigned int rex = 0, mod, rm;
 	bool wide, relative = false;
 
-	/* Bytes are looked at one by one: a page may end behind the last. */
+	/* Read the bytes one by one, because the page may end behind the last
+	 * byte of the instruction. */
 	start = (const uint8_t *)(uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 	p = start;
 	if (*p++ != 0x66)

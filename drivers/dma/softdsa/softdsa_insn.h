@@ -2,7 +2,7 @@
 #ifndef SOFTDSA_INSN_H
 #define SOFTDSA_INSN_H
 
-/* Reading one instruction: MOVDIR64B. */
+/* Decodes one instruction: MOVDIR64B. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +15,8 @@ struct softdsa_insn {
 	unsigned int len;
 };
 
-/* Whether the instruction that uc is at is a MOVDIR64B, and what it does. */
+/* Whether the instruction at the program counter of uc is a MOVDIR64B. If so,
+ * *insn describes it. */
 bool softdsa_insn_read(const ucontext_t *uc, struct softdsa_insn *insn);
 
 #endif /* SOFTDSA_INSN_H */

@@ -58,7 +58,7 @@ softdsa_model_end(struct softdsa_model *m, uint64_t now_ns, uint64_t bytes)
 
 	if (mbps > 0)
 		busy += bytes * 1000 / mbps;
-	/* A number of its own, that orders nothing. */
+	/* Relaxed, because free_ns orders no other access. */
 	do {
 		end = (old > now_ns ? old : now_ns) + busy;
 	} while (!__atomic_compare_exchange_n(&m->free_ns, &old, end, true,

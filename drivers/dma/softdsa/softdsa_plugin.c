@@ -21,7 +21,7 @@
 #include "softdsa_portal.h"
 
 #define CONFIG_VARIABLE "FERRY_SOFTDSA"
-/* The dsa bus looks below these. */
+/* EAL's dsa bus looks for work queues below the paths in these variables. */
 #define DEV_VARIABLE "DSA_DEV_PATH"
 #define SYSFS_VARIABLE "DSA_SYSFS_PATH"
 
@@ -32,7 +32,8 @@ RTE_LOG_REGISTER_SUFFIX(softdsa_logtype, softdsa, NOTICE)
 		RTE_FMT("soft DSA: " RTE_FMT_HEAD(__VA_ARGS__,) "\n", \
 		RTE_FMT_TAIL(__VA_ARGS__,)))
 
-/* A process has one. Set when it is complete, and never taken back. */
+/* The device of this process. It is set when the device is complete, and stays
+ * set. */
 static struct softdsa_dev *device;
 
 static struct softdsa_dev *
@@ -100,7 +101,7 @@ start(struct softdsa_dev *dev, char why[SOFTDSA_WHY_LEN])
 			softdsa_has_movdir64b(), why) : -ENOMEM;
 	if (ret != 0)
 		return ret;
-	/* Before there are threads of ours. */
+	/* Fork the watcher before the device has threads. */
 	ret = softdsa_watch_start(&dev->dir);
 	if (ret != 0)
 		SOFTDSA_LOG(WARNING, "%s will remain if the process is killed:"
@@ -123,7 +124,8 @@ start(struct softdsa_dev *dev, char why[SOFTDSA_WHY_LEN])
 	return ret;
 }
 
-/* Whether a variable was set by a user, not by a soft DSA of a parent. */
+/* Whether the user has set a variable, and not the soft DSA of a parent
+ * process. */
 static bool
 users(const char *variable)
 {
@@ -141,7 +143,8 @@ scan(void)
 	const char *text;
 	int ret;
 
-	/* Decision 6 of the design: a secondary touches no DMA device. */
+	/* A secondary must not touch a DMA device, because DPDK's idxd driver
+	 * would re-initialise the device while the primary uses it. */
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY || the_device() != NULL)
 		return 0;
 	if (users(DEV_VARIABLE) || users(SYSFS_VARIABLE)) {
@@ -162,7 +165,8 @@ scan(void)
 		return -ENOMEM;
 	ret = start(dev, why);
 	if (ret != 0) {
-		/* Threads may have it already: it is not freed. */
+		/* The device is not freed, because threads may use it
+		 * already. */
 		SOFTDSA_LOG(ERR, "no device: %s%s", why[0] != '\0' ? why :
 			strerror(-ret), why[0] != '\0' ? ". Its folder goes "
 			"below /run, XDG_RUNTIME_DIR or /tmp" : "");
@@ -201,13 +205,15 @@ RTE_INIT(softdsa_load)
 {
 	struct rte_bus *dsa;
 
-	/* Of an internal interface nothing is promised from year to year. */
+	/* Check the version, because DPDK's internal interfaces may change with
+	 * each version. */
 	if (rte_version_year() != 22 || rte_version_month() != 11) {
 		SOFTDSA_LOG(ERR, "no device: made for DPDK 22.11, this is %s",
 			rte_version());
 		return;
 	}
-	/* Buses are scanned in order, and dsa must come after this one. */
+	/* EAL scans buses in the order in which they are registered. The dsa
+	 * bus must come after this one. */
 	dsa = rte_bus_find_by_name("dsa");
 	if (dsa != NULL)
 		rte_bus_unregister(dsa);
@@ -220,7 +226,8 @@ RTE_FINI(softdsa_unload)
 {
 	const struct softdsa_dev *dev = the_device();
 
-	/* Threads and handlers are left: the process is about to end. */
+	/* Threads and signal handlers stay, because the process is about to
+	 * end. */
 	if (dev != NULL && ferry_process_check(dev->process) == 0)
 		softdsa_dir_remove(&dev->dir);
 }

@@ -15,7 +15,8 @@
 
 #define PAGE UINT64_C(4096)
 
-/* Signals with a handler of ours, and who had them before. */
+/* Signals that the device handles. before: the handler that the program had
+ * installed. */
 static struct trap {
 	const int signal;
 	struct sigaction before;
@@ -28,8 +29,8 @@ static struct trap {
 static struct softdsa_dev *device;
 
 /*
- * Reads 32 bytes, or returns 0 if they are not there: our handler goes on at
- * softdsa_peek_fail when the fault is at one of the two loads.
+ * Read 32 bytes. Returns 0 if there is no such memory: if one of the two loads
+ * faults, the signal handler lets the thread go on at softdsa_peek_fail.
  */
 extern int softdsa_peek(const void *from, void *to)
 	__attribute__((visibility("hidden")));
@@ -66,7 +67,7 @@ softdsa_has_movdir64b(void)
 	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c & 1u << 28;
 }
 
-/* The work queue that a readable portal says it is of; -1: none. */
+/* The work queue that the contents of a portal's page name; -1: none. */
 static int
 wq_of_page(const struct softdsa_dev *dev, uint64_t page)
 {
@@ -92,7 +93,8 @@ hex(char *p, uint64_t v)
 	return p;
 }
 
-/* The work queue whose file the kernel says is mapped there; -1: none. */
+/* The work queue whose file is mapped at a page, as the kernel reports it; -1:
+ * none. */
 static int
 wq_of_mapping(const struct softdsa_dev *dev, uint64_t page)
 {
@@ -128,7 +130,7 @@ softdsa_portal_store(struct softdsa_dev *dev, ucontext_t *uc)
 
 	if (!softdsa_insn_read(uc, &insn))
 		return false;
-	/* The instruction itself would fault on others. */
+	/* A real MOVDIR64B to an unaligned address would fault, too. */
 	if (insn.dst % sizeof(desc) != 0)
 		return false;
 	page = insn.dst & ~(PAGE - 1);
@@ -142,7 +144,7 @@ softdsa_portal_store(struct softdsa_dev *dev, ucontext_t *uc)
 	return true;
 }
 
-/* A fault of softdsa_peek(). */
+/* Whether the fault was in softdsa_peek(). If so, let it return 0. */
 static bool
 peek_failed(ucontext_t *uc)
 {
@@ -164,17 +166,18 @@ ours(int signal, ucontext_t *uc)
 		return true;
 	if (signal == SIGSEGV)
 		return false;
-	/* Set before the handlers were. */
+	/* Relaxed, because device was set before the handlers were
+	 * installed. */
 	dev = __atomic_load_n(&device, __ATOMIC_RELAXED);
 	if (dev == NULL || ferry_process_check(dev->process) != 0)
 		return false;
-	/* Of the two ways, only that which this processor takes. */
+	/* A processor raises only one of the two signals for a portal. */
 	if ((signal == SIGBUS) != dev->dir.empty_portals)
 		return false;
 	return softdsa_portal_store(dev, uc);
 }
 
-/* The signal's default action, which is to end the process. */
+/* Take the signal's default action, which ends the process. */
 static void
 die(int signal, const siginfo_t *info)
 {
@@ -183,13 +186,14 @@ die(int signal, const siginfo_t *info)
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = SIG_DFL;
 	sigaction(signal, &sa, NULL);
-	/* A fault comes again; what was sent must be sent again. */
+	/* A fault happens again by itself. A signal that was sent must be sent
+	 * again. */
 	if (info->si_code <= 0)
 		syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid),
 			signal);
 }
 
-/* Do as if ours were not there. */
+/* Do what would happen if the device had no handler. */
 static void
 pass_on(struct trap *t, siginfo_t *info, void *context)
 {
@@ -202,7 +206,7 @@ pass_on(struct trap *t, siginfo_t *info, void *context)
 			return;
 		}
 		if (to.sa_handler == SIG_IGN) {
-			/* Faults cannot be ignored. */
+			/* A fault cannot be ignored; a sent signal can. */
 			if (info->si_code > 0)
 				die(t->signal, info);
 			return;
@@ -212,7 +216,8 @@ pass_on(struct trap *t, siginfo_t *info, void *context)
 		t->before.sa_flags = 0;
 		t->before.sa_handler = SIG_DFL;
 	}
-	/* What it would have blocked; undone by the return from our handler. */
+	/* Block the signals that the kernel would have blocked for that
+	 * handler. The return from this handler undoes that. */
 	pthread_sigmask(SIG_BLOCK, &to.sa_mask, NULL);
 	if (to.sa_flags & SA_NODEFER) {
 		sigemptyset(&mask);
@@ -232,8 +237,8 @@ on_signal(int signal, siginfo_t *info, void *context)
 	unsigned int i;
 
 	/*
-	 * ours() looks at context only: what is executed decides, whoever sent
-	 * the signal.
+	 * ours() looks at context only: the instruction that was executed
+	 * decides, no matter which thread or process sent the signal.
 	 */
 	if (!ours(signal, context))
 		for (i = 0; i < sizeof(traps) / sizeof(traps[0]); i++)

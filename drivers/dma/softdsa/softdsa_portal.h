@@ -3,17 +3,19 @@
 #define SOFTDSA_PORTAL_H
 
 /*
- * MOVDIR64B to a portal, made to trap.
+ * Makes MOVDIR64B to a portal trap.
  *
- * A processor that has the instruction stores to the page that the driver
- * mapped from an empty file: SIGBUS. One that has not does not know it:
- * SIGILL. In both cases the handler reads the instruction, finds the
- * descriptor and the portal in the registers, submits, and goes on after it.
+ * If the processor has the instruction, the instruction stores to the page that
+ * the driver mapped from an empty file. This raises SIGBUS. A processor without
+ * the instruction raises SIGILL. In both cases the signal handler decodes the
+ * instruction, finds the addresses of the descriptor and the portal in the
+ * registers, submits the descriptor, and lets the thread go on behind the
+ * instruction.
  *
- * Whose portal an address is, is asked anew each time, because the driver may
- * have unmapped it and something else may be there. Where the page can be read
- * (SIGILL) it holds the answer itself; where it is empty (SIGBUS) the kernel
- * tells the file: /proc/self/map_files.
+ * For each store the handler finds out anew which work queue the portal belongs
+ * to, because the driver may have unmapped the portal and another mapping may
+ * be at its address. If the page can be read (SIGILL), its contents name the
+ * queue. If the file is empty (SIGBUS), /proc/self/map_files names the file.
  */
 
 #include <stdbool.h>
@@ -25,14 +27,16 @@ struct softdsa_dev;
 bool softdsa_has_movdir64b(void);
 
 /*
- * Install the handlers, or put them in front again. What is not for them goes
- * to those that were there. 0 or -errno.
+ * Install the signal handlers, or install them again in front of others. They
+ * pass signals that are not the device's on to the handlers that were installed
+ * before. Returns 0 or -errno.
  */
 int softdsa_portal_start(struct softdsa_dev *dev);
 
 /*
- * For a handler: if the instruction at fault is a MOVDIR64B to a portal of the
- * device, submit and step over it. Returns whether it was.
+ * For a signal handler: if the instruction that faulted is a MOVDIR64B to a
+ * portal of the device, submit the descriptor and step over the instruction.
+ * Returns whether it was.
  */
 bool softdsa_portal_store(struct softdsa_dev *dev, ucontext_t *uc);
 

@@ -5,10 +5,11 @@
 /*
  * The descriptors of a work queue that no engine has taken yet.
  *
- * Any thread puts, in a signal handler; any engine takes. Nobody waits for
- * anybody: a producer that is interrupted between claiming a place and filling
- * it delays those behind it, but not the threads that put them. Each place has
- * a turn number: even turns are for a producer, odd ones for a consumer.
+ * Any thread may put a descriptor, in a signal handler. Any engine may take
+ * one. No thread waits for another one: a producer that is interrupted between
+ * claiming a place and filling it delays the descriptors behind it, but not the
+ * threads that put them. Each place has a turn number: even turns are for a
+ * producer, odd ones for a consumer.
  */
 
 #include <stdbool.h>
@@ -43,7 +44,8 @@ softdsa_place(struct softdsa_queue *q, uint64_t pos)
 	return &q->places[pos % SOFTDSA_QUEUE_PLACES];
 }
 
-/* Put. False if there is no place. Safe in signal handlers. */
+/* Put a descriptor. False if there is no free place. Safe in signal
+ * handlers. */
 static inline bool
 softdsa_queue_put(struct softdsa_queue *q, const struct softdsa_desc *d)
 {
@@ -51,7 +53,7 @@ softdsa_queue_put(struct softdsa_queue *q, const struct softdsa_desc *d)
 
 	for (;;) {
 		struct softdsa_place *p = softdsa_place(q, pos);
-		/* Pairs with Q2: the place has been emptied. */
+		/* Pairs with Q2: a consumer has emptied the place. */
 		uint64_t turn = __atomic_load_n(&p->turn, __ATOMIC_ACQUIRE);
 
 		if (turn < softdsa_turn(pos))
@@ -70,7 +72,8 @@ softdsa_queue_put(struct softdsa_queue *q, const struct softdsa_desc *d)
 	}
 }
 
-/* Take the oldest. False if there is none, or it is still being filled. */
+/* Take the oldest descriptor. False if there is none, or if a producer is still
+ * filling its place. */
 static inline bool
 softdsa_queue_take(struct softdsa_queue *q, struct softdsa_desc *d)
 {
@@ -97,7 +100,7 @@ softdsa_queue_take(struct softdsa_queue *q, struct softdsa_desc *d)
 	}
 }
 
-/* Whether there seems to be one to take. */
+/* Whether there seems to be a descriptor to take. */
 static inline bool
 softdsa_queue_ready(const struct softdsa_queue *q)
 {

@@ -3,9 +3,9 @@
 #define SOFTDSA_SPEC_H
 
 /*
- * What a DSA reads and writes, as far as the soft one knows it. Numbers are
- * those of Intel's public "Data Streaming Accelerator Architecture
- * Specification"; Linux has the same in include/uapi/linux/idxd.h.
+ * Descriptors and records of a DSA, as far as the soft DSA knows them. The
+ * numbers are from Intel's public "Data Streaming Accelerator Architecture
+ * Specification". Linux has the same numbers in include/uapi/linux/idxd.h.
  */
 
 #include <stddef.h>
@@ -16,15 +16,16 @@ struct softdsa_desc {
 	uint32_t pasid;
 	/* Flags in bits 23:0, the operation in bits 31:24. */
 	uint32_t flags_op;
-	/* Where the completion record goes. */
+	/* Address of the completion record. */
 	uint64_t record;
-	/* Source; of a batch its list; of a fill the pattern. */
+	/* Address of the source. Batch: address of its list. Fill: the
+	 * pattern. */
 	uint64_t src;
 	uint64_t dst;
-	/* Bytes; of a batch its descriptors. */
+	/* Number of bytes. Batch: number of its descriptors. */
 	uint32_t size;
 	uint16_t interrupt;
-	/* Nothing of the operations done here is in these. */
+	/* The operations that the soft DSA knows do not use these. */
 	uint16_t reserved[13];
 } __attribute__((aligned(64)));
 
@@ -33,10 +34,11 @@ _Static_assert(sizeof(struct softdsa_desc) == 64, "descriptor");
 /* A completion record. The device writes status last. */
 struct softdsa_record {
 	uint8_t status;
-	/* 1: a move went from the end to the start, and so is done counted. */
+	/* 1: a move went from the end to the start, and done counts from the
+	 * end. */
 	uint8_t result;
 	uint16_t reserved;
-	/* Bytes; of a batch its descriptors. */
+	/* Number of bytes that are done. Batch: of descriptors. */
 	uint32_t done;
 	uint64_t fault_addr;
 	uint32_t invalid_flags;
@@ -58,7 +60,8 @@ enum softdsa_op {
 
 /* Flags of a descriptor. */
 enum {
-	/* In a batch: wait for those before; give up if one of them failed. */
+	/* In a batch: wait for the descriptors before this one. If one of them
+	 * has failed, end the batch. */
 	SOFTDSA_F_FENCE = 0x1,
 	SOFTDSA_F_BLOCK_ON_FAULT = 0x2,
 	SOFTDSA_F_RECORD_VALID = 0x4,
@@ -91,7 +94,7 @@ enum {
 	SOFTDSA_WRITE = 0x80,
 };
 
-/* A batch is of two at least. */
+/* A batch has two descriptors at least. */
 #define SOFTDSA_BATCH_MIN 2
 
 static inline unsigned int

@@ -12,7 +12,7 @@
 
 #include "softdsa_dir.h"
 
-/* Where the watcher keeps the only file it has. */
+/* File descriptor of the only file that the watcher keeps open. */
 #define WATCH_FD 0
 
 static void
@@ -26,7 +26,8 @@ close_others(void)
 		close((int)fd);
 }
 
-/* In a child of the child. Other threads are not here: system calls only. */
+/* Runs in the child of the child. It makes only system calls, because the other
+ * threads of the program, which may have held locks, do not exist here. */
 static void __attribute__((noreturn))
 watch(int pidfd, const struct softdsa_dir *dir)
 {
@@ -43,7 +44,8 @@ watch(int pidfd, const struct softdsa_dir *dir)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(pidfd, WATCH_FD) < 0)
 		_exit(1);
-	/* Files of the program, and what reads its output to the end. */
+	/* Close the program's files: a process that reads the program's output
+	 * would otherwise never find its end. */
 	close_others();
 	if (chdir("/") != 0)
 		_exit(1);
@@ -64,14 +66,16 @@ softdsa_watch_start(const struct softdsa_dir *dir)
 	if (pidfd < 0)
 		return -errno;
 	/*
-	 * Not fork(): handlers of the program for it are none of our business.
-	 * SIGCHLD is not sent for the child, and only this can wait for it.
+	 * clone() and not fork(), so that the program's fork handlers do not
+	 * run. The kernel sends no SIGCHLD for this child, and only the wait
+	 * below can wait for it.
 	 */
 	child = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 	if (child == 0) {
-		/* Not to be ended with a terminal, or a job as a whole. */
+		/* A new session, so that the end of a terminal or of a shell's
+		 * job does not end the watcher. */
 		setsid();
-		/* The grandchild belongs to init. */
+		/* init becomes the parent of the grandchild. */
 		child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL,
 			NULL);
 		if (child == 0)

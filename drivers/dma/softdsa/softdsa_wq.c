@@ -9,16 +9,22 @@
 
 #include "softdsa_dev.h"
 
-/* How long disable sleeps before it looks again, and when it stops spinning. */
+/* softdsa_wq_disable() yields DISABLE_SPINS times, and then sleeps for
+ * DISABLE_NAP_NS between two looks. */
 #define DISABLE_NAP_NS 20000
 #define DISABLE_SPINS 100
 
 /*
- * Two pairs store one word and then read the other's, and one of them must see
- * the other: a submitter (putting, then state) and an engine (busy, then
- * state) against disable (state, then putting and busy); and a submitter
- * (queue, then asleep) against an engine that goes to sleep (asleep, then
- * queue). All of these are sequentially consistent.
+ * In the pairs below, each side stores its own word and then reads the word of
+ * the other side. At least one of the two must see the store of the other. So
+ * the accesses of the first two pairs are sequentially consistent, and in the
+ * third pair a sequentially consistent fence stands between store and read.
+ *  - A submitter stores putting, then reads state; disable stores state, then
+ *    reads putting.
+ *  - An engine stores busy, then reads state; disable stores state, then reads
+ *    busy.
+ *  - A submitter stores to the queue, then reads asleep; an engine that goes to
+ *    sleep stores asleep, then reads the queue.
  */
 
 void
@@ -50,7 +56,8 @@ softdsa_wq_submit(struct softdsa_dev *dev, unsigned int index,
 
 	__atomic_fetch_add(&wq->putting, 1, __ATOMIC_SEQ_CST);
 	if (softdsa_wq_state(wq) == SOFTDSA_ENABLED) {
-		/* Bounds a number; the queue carries the data. */
+		/* Relaxed, because queued only bounds a number. The queue hands
+		 * the data over. */
 		in = __atomic_fetch_add(&wq->queued, 1, __ATOMIC_RELAXED) <
 			__atomic_load_n(&wq->limit, __ATOMIC_RELAXED) &&
 			softdsa_queue_put(&wq->queue, desc);
@@ -100,7 +107,8 @@ softdsa_wq_disable(struct softdsa_dev *dev, unsigned int index)
 	while (__atomic_load_n(&wq->putting, __ATOMIC_SEQ_CST) != 0 ||
 			__atomic_load_n(&wq->busy, __ATOMIC_SEQ_CST) != 0) {
 		drop_parked(wq);
-		/* They may sleep over completions that are not due yet. */
+		/* Wake the engines, because they may sleep until completions
+		 * are due. */
 		softdsa_wake(dev, index);
 		if (spins++ < DISABLE_SPINS)
 			sched_yield();
