@@ -87,7 +87,7 @@ need_hugepages()
 		} 2> /dev/null || true
 	fi
 	if [ "$(hugepages_free)" -lt "$want" ]; then
-		# Not a part of what was asked for: that helps nobody.
+		# Give the pages back: fewer than asked for are of no use.
 		{ echo "$before" > $hugepages/nr_hugepages; } 2> /dev/null ||
 			true
 		note "$free free 2 MiB hugepages, $want needed; run as root:" \

@@ -95,7 +95,8 @@ static void
 on_signal(int sig)
 {
 	*stop_flag = 1;
-	/* Once more, should this come just before a system call that blocks. */
+	/* Send one more signal, because this one may have come just before a
+	 * system call that blocks. */
 	if (sig != SIGALRM)
 		alarm(1);
 }
@@ -110,7 +111,7 @@ app_catch_signals(volatile sig_atomic_t *stop)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGALRM, &sa, NULL);
-	/* Not if we were started by nohup. */
+	/* nohup starts a program with SIGHUP ignored: leave that so. */
 	if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -3,14 +3,15 @@
 #define PERF_BELT_H
 
 /*
- * Where bulk messages are: one behind the other in a ring of the side's ferry
- * memory, those of the sender and those of the receiver at the same places of
- * their rings. A place is counted in bytes since the start, the end of the ring
- * that a message did not fit into included, so that who knows the place of one
- * message and the lengths knows all.
+ * Where bulk messages lie: one behind the other in a ring of the side's ferry
+ * memory. A message has the same place in the sender's ring and in the
+ * receiver's. A place is counted in bytes since the start. A message that does
+ * not fit into the end of the ring begins at the ring's start, and the bytes
+ * that it leaves free count, too. So the place of one message and the lengths
+ * give the places of all.
  *
- * As in pool.h, the sender writes a message long before it sends it, as far as
- * the ring is long enough: it has left the cache by then.
+ * As in pool.h, the sender writes a message long before it sends it, if the
+ * ring is long enough. The message has left the cache by then.
  */
 
 #include <stdbool.h>
@@ -25,7 +26,7 @@ struct belt {
 	uint8_t *mem;
 	/* Bytes of the ring, a multiple of BELT_ALIGN. */
 	uint64_t size;
-	/* Bytes written ahead of what is sent. */
+	/* Bytes that the sender writes ahead of the message it sends. */
 	uint64_t ahead;
 	/* Place of the next message to send. */
 	uint64_t at;
@@ -34,7 +35,8 @@ struct belt {
 	uint64_t write_seq;
 };
 
-/* Put a message behind *at, and move that behind it: where in the ring. */
+/* Place a message at *at, and move *at behind it. Returns the message's offset
+ * in the ring. */
 static inline uint64_t
 belt_put(const struct belt *b, uint64_t *at, uint64_t len)
 {
@@ -48,7 +50,8 @@ belt_put(const struct belt *b, uint64_t *at, uint64_t len)
 	return start;
 }
 
-/* Whether the next message has to be written before message seq is sent. */
+/* Whether the sender has to write the next message before it sends message
+ * seq. */
 static inline bool
 belt_is_due(const struct belt *b, uint64_t seq)
 {

@@ -3,8 +3,8 @@
 /*
  * Bulk messages one way: one at a time, or several under way.
  *
- * One at a time (SIDE_BULK): the sender rewrites, untimed, while nobody does
- * anything else. Then it begins to send, and waits in ferry_bulk_wait(); the
+ * One at a time (SIDE_BULK): the sender rewrites, untimed, while the receiver
+ * is idle. Then it begins to send, and waits in ferry_bulk_wait(); the
  * receiver, which has waited for the announcement, waits in ferry_bulk_await().
  * The time stamp counter is the same on all CPUs: the receiver's time of having
  * all, or of having used the first byte, less the sender's of beginning is the

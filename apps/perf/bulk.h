@@ -2,7 +2,7 @@
 #ifndef PERF_BULK_H
 #define PERF_BULK_H
 
-/* SIDE_BULK and SIDE_BULK_STREAM: see bulk.c. */
+/* The work of SIDE_BULK and SIDE_BULK_STREAM: see bulk.c. */
 
 #include "side.h"
 
@@ -11,25 +11,27 @@
 
 /* How long the messages of a run are, side_job.sizes; len is the longest. */
 enum bulk_sizes {
-	/* All of len. */
+	/* All messages have len bytes. */
 	BULK_EVEN,
-	/* From an eighth of len up. */
+	/* Messages have from an eighth of len to len bytes. */
 	BULK_TABULAR,
-	/* Most of len / 8192 to len / 1024, which go as they always did; one in
-	 * eight of len / 64 to len / 16; one in 128 of len. */
+	/* Most have len / 8192 to len / 1024 bytes, and go by ferry_tx_send().
+	 * One in eight has len / 64 to len / 16 bytes. One in 128 has len. */
 	BULK_MIXED,
 };
 
-/* Messages after which the lengths repeat: what runs are multiples of. */
+/* How many messages there are until the lengths repeat. A run's number of
+ * messages is a multiple of this. */
 uint32_t bulk_period(const struct side_job *job);
 
 /* Length of message number seq. */
 uint32_t bulk_len(const struct side_job *job, uint64_t seq);
 
-/* The shortest ring that will do; job->pool is not looked at. */
+/* Bytes of the shortest ring that is long enough. Does not read job->pool. */
 uint64_t bulk_ring_min(const struct side_job *job);
 
-/* Hub memory that one side takes for a case, in bytes; 0 if it is no such. */
+/* Bytes of hub memory that one side takes for the case; 0 if the case has no
+ * bulk messages. */
 uint64_t bulk_reserve(const struct side_job *job);
 
 #endif /* PERF_BULK_H */

@@ -28,7 +28,7 @@
 #define WARM_UP UINT64_C(24)
 /* Most lanes of an engine whose shares are told. */
 #define LANES_TOLD 8
-/* Channels of the hub, and some air. */
+/* Channels of the hub: a few more than are needed. */
 #define CHANNELS 16
 /* What a message may take beside its destination. */
 #define MEMORY_EXTRA_MIB 16
@@ -95,7 +95,7 @@ is_bare(const struct contender *c)
 	return c->job.wire == WIRE_BARE || c->job.wire == WIRE_BARE_TWO;
 }
 
-/* So many messages that the channel has found out who copies best. */
+/* Send so many messages that the channel has learned who copies best. */
 static int
 warm_up(struct race *r, struct contender *c)
 {
@@ -303,7 +303,9 @@ measure_smooth(struct measurement *m)
 	int ret = race_hold(&r, m, entrants, RTE_DIM(entrants));
 
 	if (ret == 0) {
-		/* Placements are no parts: nobody reads what arrives. */
+		/* The bound is the best of those that differ in who copies.
+		 * "to memory" and "to cache" do not count, because placement
+		 * matters only to a receiver that reads what arrives. */
 		best = race_best(&r, 1, 4);
 		ret = race_row(&r, 0, best, VALUE_MAIN, "bulk", m->sc->target);
 		if (ret == 0)
@@ -488,8 +490,9 @@ shares_rows(struct measurement *m, const struct shares *s)
 	return ret;
 }
 
-/* The same channel moved to the engine, and away from it; and all of them asked
- * to copy, so that all have a share, though they were not found to help. */
+/* The same channel, moved to the engine and away from it. In one entrant all
+ * participants are asked to copy, so that each copies a share even if the
+ * channel has not found that it helps. */
 static const struct entrant lane_entrants[] = {
 	{ .name = "engine", .wire = WIRE_BULK, .served = true },
 	{ .name = "no engine", .wire = WIRE_BULK },
@@ -552,7 +555,8 @@ stall(struct measurement *m, struct race *r, uint32_t i)
 	if (ret == 0)
 		ret = lanes_use(&m->p->lanes, m->sc->set);
 	m->p->lanes.patience_ms = 0;
-	/* One at ease: what a first message makes is there. */
+	/* One message while the device works, so that everything that a first
+	 * message makes is there. */
 	if (ret == 0)
 		ret = measure_run(m, &r->c[0], 0);
 	if (ret == 0)
@@ -565,7 +569,8 @@ stall(struct measurement *m, struct race *r, uint32_t i)
 	return ret != 0 ? ret : left;
 }
 
-/* All copy, or nobody would notice. */
+/* Sender, receiver and engine all copy. If the engine did not, the hang of its
+ * device would have no effect. */
 static const struct entrant stall_entrants[] = {
 	{ .name = "engine", .wire = WIRE_BULK, .served = true,
 		.by = FERRY_BULK_TX | FERRY_BULK_RX | FERRY_BULK_ENGINE },
@@ -582,7 +587,7 @@ measure_stall(struct measurement *m)
 
 	for (i = 0; i < r.n && ret == 0; i++) {
 		r.c[i].job.n = 1;
-		/* The engine stays, and has one lane less. */
+		/* The engine goes on, with one lane less. */
 		r.c[i].served = true;
 		r.c[i].job.flags |= SIDE_CHECK;
 	}

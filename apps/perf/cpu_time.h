@@ -13,18 +13,18 @@
 
 #include <rte_cycles.h>
 
-/* Whose time is told. */
+/* The threads whose CPU time is reported. */
 enum cpu_who {
-	/* The sending thread, without the rewriting of its buffers. */
+	/* The sending thread, without the time it rewrites its buffers. */
 	CPU_SENDER,
 	CPU_RECEIVER,
 	CPU_ENGINE,
-	/* All threads, of both processes if there are two; as CPU_SENDER. */
+	/* All threads of both sides' processes, without that rewriting. */
 	CPU_ALL,
 	CPU_N,
 };
 
-/* Nanoseconds; 0 if there is no such thread. */
+/* Nanoseconds of a CPU clock; 0 if its thread does not exist. */
 static inline uint64_t
 cpu_clock_ns(clockid_t clock)
 {
@@ -48,25 +48,27 @@ cpu_process_ns(void)
 }
 
 /*
- * What the parts of a thread's work take that are to be told apart from the
- * rest. Parts of microseconds are read by the CPU clock. Shorter ones are read
- * by the time stamp counter, as asking the kernel takes longer than they do;
- * one in which the thread was not running shows by its length, and counts as
- * the others do.
+ * CPU time of some parts of a thread's work, apart from the rest. Parts of
+ * microseconds are measured by the CPU clock. Shorter ones are measured by the
+ * time stamp counter, because a system call takes longer than such a part. A
+ * short part that takes too long is one in which the thread was preempted. It
+ * counts as if it had taken as long as the others on average.
  */
 #define CPU_PART_LONGEST_NS 20000
 
 struct cpu_part {
-	/* By the time stamp counter: all below is ticks, but for since. */
+	/* Measured by the time stamp counter. The numbers below are then ticks,
+	 * except since. */
 	bool fine;
 	uint64_t longest;
-	/* How many there were, how many count, and what these took. */
+	/* How many parts there were, how many of them were measured, and what
+	 * these took. */
 	uint64_t n;
 	uint64_t read;
 	uint64_t sum;
-	/* What a reading takes. */
+	/* What reading the clock takes. */
 	uint64_t reading;
-	/* When the thread, and the part, began. */
+	/* CPU time of the thread at the start, and when the part began. */
 	uint64_t since;
 	uint64_t begun;
 };
@@ -114,8 +116,8 @@ cpu_part_end(struct cpu_part *p)
 }
 
 /*
- * CPU time since the start: of the parts, with what reading them took, and of
- * the rest.
+ * Return the CPU time since the start: of the parts, together with the readings
+ * of the clock, and of the rest.
  */
 static inline void
 cpu_part_stop(const struct cpu_part *p, uint64_t *parts, uint64_t *rest)

@@ -5,7 +5,7 @@
  * a channel: by rte_dma's calls alone, or through a lane of ferry's. The same
  * device, sources and destinations (the channel's slots) in both.
  *
- * Nobody rewrites the sources, and nobody reads the copies.
+ * No thread rewrites the sources, and none reads the copies.
  */
 
 #include <errno.h>

@@ -87,13 +87,15 @@ make_room(struct side *s, const struct side_job *job, uint32_t *pending,
 {
 	int ret;
 
-	/* The look costs a cache line: only when what is known is too much. */
+	/* Ask for the pending posts only when the last known number is too
+	 * high, because asking costs a cache line. */
 	if (*pending + burst <= job->depth)
 		return 0;
 	*pending = ferry_tx_pending(s->tx);
 	if (*pending + burst <= job->depth)
 		return 0;
-	/* Once asleep, it shall be worth it. */
+	/* A sender that sleeps wakes up only when half of the posts are done,
+	 * so that one sleep frees many buffers. */
 	ret = finish(s, job->depth / 2);
 	*pending = ferry_tx_pending(s->tx);
 	return ret;

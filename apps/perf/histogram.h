@@ -16,7 +16,7 @@
 
 #define HISTOGRAM_SUB_BITS 6
 #define HISTOGRAM_SUB (1u << HISTOGRAM_SUB_BITS)
-/* Larger values count as this one; the maximum still tells. */
+/* Larger values count as this one, but the maximum is kept exactly. */
 #define HISTOGRAM_TOP ((UINT64_C(1) << 48) - 1)
 #define HISTOGRAM_BUCKETS ((48 - HISTOGRAM_SUB_BITS + 1) * HISTOGRAM_SUB)
 
@@ -51,12 +51,13 @@ histogram_record(struct histogram *h, uint64_t value)
 
 void histogram_reset(struct histogram *h);
 
-/* Add what src has to dst. */
+/* Add the values of src to dst. */
 void histogram_merge(struct histogram *dst, const struct histogram *src);
 
 /*
- * The value that the given share (0..1) of those recorded does not exceed: the
- * middle of its bucket, at most the maximum. 0 if nothing was recorded.
+ * The value that the given share (0..1) of the recorded values does not exceed.
+ * Returns the middle of its bucket, at most the maximum; 0 if no value was
+ * recorded.
  */
 uint64_t histogram_quantile(const struct histogram *h, double share);
 

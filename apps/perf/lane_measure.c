@@ -73,7 +73,7 @@ measure_never_slower(struct measurement *m)
 	struct row row;
 	int ret;
 
-	/* The more pairs, the less the machine's moods matter. */
+	/* More pairs, so that noise of the machine matters less. */
 	m->runs *= RUNS_SHORT;
 	m->slice_ms /= RUNS_SHORT;
 	prepare(m);
@@ -214,7 +214,8 @@ measure_idle(struct measurement *m)
 
 	prepare(m);
 	gap = m->p->o.smoke ? SMOKE_GAP_NS : job->gap_ns;
-	/* Everything has been used, and could be awake. */
+	/* First send messages without sleep, so that all threads have been used
+	 * and might still be awake. */
 	job->gap_ns = 0;
 	job->n = 64;
 	ret = measure_run(m, &m->ferry, SIDE_CHECK);

@@ -21,7 +21,7 @@
 
 #define SKELETON "dma_skeleton"
 #define SOFTDSA_ENV "FERRY_SOFTDSA"
-/* Channels of the hub, and some air. */
+/* Channels of the hub: a few more than are needed. */
 #define CHANNELS 16
 
 static const char *const names[LANES_N] = {
@@ -208,7 +208,7 @@ engine_main(void *arg)
 	struct lanes *l = arg;
 
 	pthread_getcpuclockid(pthread_self(), &l->clock);
-	/* Pairs with the acquire of who waits for it. */
+	/* Pairs with the acquire in lanes_use(). */
 	__atomic_store_n(&l->started, 1, __ATOMIC_RELEASE);
 	return ferry_engine_run(l->engine);
 }
@@ -224,7 +224,7 @@ lanes_end(struct lanes *l)
 			rte_eal_wait_lcore(l->lcore);
 		}
 		ferry_engine_destroy(l->engine);
-		/* Nobody's devices poll no more. */
+		/* Stopped, the devices' threads no longer use a CPU. */
 		RTE_DMA_FOREACH_DEV(dev)
 			rte_dma_stop(dev);
 	}
@@ -294,7 +294,7 @@ lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns)
 	int ret = 0;
 
 	l->hub = hub;
-	/* They tell of each device that is stopped, or was. */
+	/* dmadev logs each device that is stopped, also one that was. */
 	rte_log_set_level_pattern("lib.dmadev", RTE_LOG_CRIT);
 	rte_log_set_level_pattern("pmd.dma.*", RTE_LOG_CRIT);
 	/* Behind the receiver's. */
@@ -319,7 +319,8 @@ lanes_begin(struct lanes *l, struct ferry_hub *hub, uint64_t calib_ns)
 	return ret;
 }
 
-/* The same again, by what was found; what was not found stays a guess. */
+/* Give the new engine's lanes the costs that were measured for its set. A lane
+ * that was not measured keeps its default costs. */
 static int
 calibrated(struct lanes *l)
 {

@@ -2,7 +2,7 @@
 #ifndef PERF_MACHINE_H
 #define PERF_MACHINE_H
 
-/* What the numbers were measured on. */
+/* The machine that the numbers are measured on. */
 
 #include <stdint.h>
 
@@ -17,7 +17,7 @@ struct machine {
 	unsigned long huge_kib;
 	/* Bytes of the largest cache; 0 if unknown. */
 	uint64_t last_cache;
-	/* Ticks of all CPUs since boot, and those the hypervisor took. */
+	/* Ticks of all CPUs since boot, and those that the hypervisor took. */
 	uint64_t ticks;
 	uint64_t stolen;
 };

@@ -272,7 +272,8 @@ lead(struct perf *p, const struct ferry_eal_args *eal)
 		ret = side_start(&p->side, HUB_NAME, true);
 		if (ret == 0)
 			ret = run_all(p);
-		/* The area of the bounds is the hub's: nobody may use it. */
+		/* The follower must have ended before side_end() frees the area
+		 * of the bounds, because it uses that memory of the hub. */
 		side_quit(&p->side);
 		left = follower_end(follower);
 		side_end(&p->side);
@@ -317,8 +318,8 @@ close_output(FILE *f)
 }
 
 /*
- * What lanes the scenarios need, and of these what can be had: so that nobody
- * has devices who does not use them.
+ * Find which lane sets the scenarios need, and which of these can be had. The
+ * program makes no devices for the others.
  */
 static void
 want_lanes(struct perf *p, int *argc, char **args, char *text, size_t len)

@@ -2,23 +2,25 @@
 #ifndef PERF_MEASURE_H
 #define PERF_MEASURE_H
 
-/* What measure.c and lane_measure.c share: slices in turn, and their rows. */
+/* What measure.c, lane_measure.c and bulk_measure.c share: they run slices in
+ * turn, and report rows. */
 
 #include "scenario.h"
 
 #define RUNS_MAX 101
-/* Of short slices there are so many times more. */
+/* Short slices are run so many times more often. */
 #define RUNS_SHORT 3
-/* So much longer are slices whose CPU time is told: a slice begins with
- * everybody being woken, which is no part of what a GB costs. */
+/* Slices whose CPU time is reported are so many times longer, because a slice
+ * begins with a wake-up of all threads, which is no part of the cost of a
+ * GB. */
 #define SLICE_LONG 6
 
-/* What a slice is judged by. */
+/* The values of a slice. */
 enum value {
 	/* The first and the second number of its kind. */
 	VALUE_MAIN,
 	VALUE_SECOND,
-	/* Nanoseconds of a send: the mean, in which rare ones count. */
+	/* Mean nanoseconds of a send, so that rare slow ones count. */
 	VALUE_SEND,
 	/* Milliseconds of CPU time per GB, then percents of a core. */
 	VALUE_CPU,
@@ -31,12 +33,12 @@ enum value {
 /* One side of the comparison. */
 struct contender {
 	struct side_job job;
-	/* What it is called where it is the bound; NULL: by its wire. */
+	/* Its name where it is the bound; NULL: the name of its wire. */
 	const char *name;
-	/* With the engine, if there is one. */
+	/* The engine serves its channel, if there is an engine. */
 	bool served;
 	double values[VALUES][RUNS_MAX * RUNS_SHORT];
-	/* Of all slices together. */
+	/* The times of all slices together. */
 	struct histogram hist;
 };
 
@@ -54,31 +56,34 @@ struct measurement {
 
 double measure_median(const double *values, uint32_t n);
 
-/* One run of a job, with this flag or that. All: 0 or negative. */
+/* Run the contender's job once, with these flags added. This and the functions
+ * below return 0 or negative. */
 int measure_run(struct measurement *m, const struct contender *c,
 		uint32_t flags);
 
-/* Close what is open: what knows of the engine there was. */
+/* Close the channels that are open, before another engine takes the place of
+ * theirs. */
 int measure_close(struct perf *p);
 
-/* Check content, and find the number of messages that fills a slice. */
+/* Check the content of messages, and find how many of them fill a slice. */
 int measure_calibrate(struct measurement *m, struct contender *c);
 
 /* Choose the copy kernel with the best median for a bound that copies. */
 int measure_choose_kernel(struct measurement *m, struct contender *c);
 
-/* The i-th slice. */
+/* Run the i-th slice. */
 int measure_slice(struct measurement *m, struct contender *c, uint32_t i);
 
-/* Calibrate both, then slices of both in turn. */
+/* Calibrate the bound and ferry, then run slices of both in turn. */
 int measure_both(struct measurement *m);
 
-/* A row: of ferry's values v and the bound's, if it has any. */
+/* Make a row of ferry's values v, and of the bound's if it has any. */
 void measure_row(struct measurement *m, struct row *row, uint32_t v,
 		const char *metric, const char *unit);
-/* Add quantiles, and those to the bound's. */
+/* Add to a row the quantiles of ferry's times, and their ratios to the
+ * bound's. */
 void measure_row_times(struct measurement *m, struct row *row);
-/* Judge it by a target, or by none, and write it. */
+/* Compare a row with a target (NULL: none), and write it. */
 int measure_report(struct measurement *m, struct row *row,
 		const struct target *t);
 

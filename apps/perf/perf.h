@@ -12,21 +12,20 @@
 #include "side.h"
 
 struct perf_options {
-	/* File to write CSV to, "-" for stdout; NULL: the table. */
+	/* File to write CSV to, "-" for stdout; NULL: only the table. */
 	const char *csv;
 	/* Globs, with commas between them; NULL: all scenarios. */
 	const char *only;
-	/* Pairs of slices, and a slice's length. */
+	/* How many pairs of slices, and a slice's length. */
 	uint32_t runs;
 	uint32_t slice_ms;
 	/* Bytes of the cold pool. */
 	uint64_t pool;
-	/* Bytes of each of the two rings that bulk messages are in, where these
-	 * do not need more. */
+	/* Bytes of each side's ring of bulk messages, unless they need more. */
 	uint64_t ring;
-	/* What the longest ring takes; 0 until there is a hub. */
+	/* Bytes that the longest ring takes; 0 before there is a hub. */
 	uint64_t reserve;
-	/* Hub memory that a scenario of bulk messages may need. */
+	/* Most hub memory that a scenario of bulk messages may need. */
 	uint64_t most;
 	bool list;
 	bool quick;
@@ -34,33 +33,34 @@ struct perf_options {
 	/* Check all content in timed slices, too. */
 	bool check;
 	bool processes;
-	/* Lane sets, a bit each: asked for, later those to be had; and those
-	 * that have a device to be driven bare. */
+	/* Lane sets, a bit each. At first those that the user asked for, later
+	 * those of them that can be had. bare: those with a device to be driven
+	 * bare. */
 	uint32_t sets;
 	uint32_t bare;
-	/* This is the follower's process; the hub's name. */
+	/* The hub's name, if this is the follower's process; else NULL. */
 	const char *follow;
 };
 
 struct perf {
 	struct perf_options o;
-	/* This thread, the leader. */
+	/* The leader's side, which is the main thread. */
 	struct side side;
 	struct places places;
 	struct lanes lanes;
-	/* The case that is open on both sides. */
+	/* The job whose channels are open on both sides, if is_open. */
 	struct side_job open;
 	bool is_open;
 	double tsc_ghz;
 	struct machine machine;
 	FILE *table;
 	FILE *csv;
-	/* Scenarios begun, and in all. */
+	/* How many scenarios were begun, and how many there are in all. */
 	uint32_t at;
 	uint32_t total;
-	/* Of the longest name. */
+	/* Width of the longest name of a scenario. */
 	int name_width;
-	/* Targets missed, and stated. */
+	/* How many targets were missed, and how many there were. */
 	uint32_t missed;
 	uint32_t targets;
 };

@@ -3,9 +3,9 @@
 #define PERF_PLACES_H
 
 /*
- * Which CPU each of the threads gets. With as many CPUs as threads each has
- * its own; with fewer, whoever shares shares with the receiver, which has the
- * least to do:
+ * Which CPU each thread gets. With as many CPUs as threads, each thread has its
+ * own. With fewer, the engine and then the devices share the receiver's,
+ * because the receiver has the least to do:
  *
  *     CPUs   sender   receiver   engine   devices
  *     1      a        a          a        a
@@ -17,7 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The lcores that they are; that of the devices only names its CPU. */
+/* The lcore of each thread. No code runs on PLACE_DEVICES, which only names the
+ * CPU that the devices' threads use. */
 enum place {
 	PLACE_SENDER,
 	PLACE_RECEIVER,
@@ -34,14 +35,14 @@ struct places {
 	int cpu[PLACE_N];
 };
 
-/* 0 or negative errno. */
+/* Choose a CPU for each place. Returns 0 or negative errno. */
 int places_find(struct places *places);
 
-/* The value of --lcores, for the first n places. */
+/* Write the value of EAL's option --lcores for the first n places to out. */
 void places_lcores(const struct places *places, unsigned int n, char *out,
 		size_t len);
 
-/* With EAL running: who is on which CPU, for people. */
+/* Write to out, for people, which thread is on which CPU. EAL must run. */
 void places_tell(const struct places *places, bool engine, char *out,
 		size_t len);
 

@@ -110,7 +110,8 @@ plugin_softdsa_repair(void)
 		return ret != 0 ? ret : -ENODEV;
 	if (is_enabled(sysfs))
 		return 0;
-	/* A FIFO, which nobody may read: see softdsa.rst. */
+	/* bind is a FIFO that the soft DSA reads (see softdsa.rst). O_NONBLOCK
+	 * makes open() fail at once if there is no reader. */
 	snprintf(path, sizeof(path), "%s/../drivers/user/bind", sysfs);
 	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)

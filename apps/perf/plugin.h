@@ -2,7 +2,7 @@
 #ifndef PERF_PLUGIN_H
 #define PERF_PLUGIN_H
 
-/* Ferry's own EAL plugins, where this program is run from. */
+/* Finds ferry's own EAL plugins, and changes how the soft DSA behaves. */
 
 #include <limits.h>
 #include <stdbool.h>
@@ -12,8 +12,8 @@
 #define PLUGIN_PATH_MAX PATH_MAX
 
 /*
- * Find a plugin: beside a program that is run from its build directory, else
- * where it is installed.
+ * Find a plugin. A program that is run from its build directory finds the one
+ * built there. Any other program finds the installed one.
  *
  * out: room for PLUGIN_PATH_MAX. Return 0 or negative, with the reason in why.
  */
@@ -26,8 +26,9 @@ int plugin_find(const char *file, char *out, char *why, size_t why_len);
 int plugin_softdsa_set(const char *text);
 
 /*
- * Make the first work queue of the soft DSA, which nobody uses, work again,
- * after it was made to hang and was disabled for that. 0 or negative.
+ * Make the first work queue of the soft DSA work again, after a scenario made
+ * it hang and it was disabled for that. No lane may use it. Returns 0 or
+ * negative.
  */
 int plugin_softdsa_repair(void);
 

@@ -3,11 +3,12 @@
 #define PERF_POOL_H
 
 /*
- * The private buffers a sender sends from, used in turn.
+ * The private buffers that a sender sends from. It uses them in turn.
  *
- * Hot: at most POOL_HOT bytes in all, and a buffer is rewritten right before
- * it is sent. Cold: as large as can be (1 GiB), and a buffer is rewritten half
- * a pool before it is sent, so that it has left the cache by then.
+ * Hot: the pool has at most POOL_HOT bytes, and the sender rewrites a buffer
+ * right before it sends it. Cold: the pool is as large as can be (1 GiB), and
+ * the sender rewrites a buffer half a pool before it sends it, so that the
+ * buffer has left the cache by then.
  */
 
 #include <stdbool.h>
@@ -26,27 +27,27 @@ struct pool {
 	/* A buffer's length and the number of buffers less one: 2^n - 1. */
 	size_t len;
 	uint64_t mask;
-	/* How many messages before its sending a buffer is rewritten. */
+	/* A buffer is rewritten so many messages before it is sent. */
 	uint64_t ahead;
 };
 
 /*
- * Set up buffers of len bytes (a power of two), bytes in all. Memory is mapped
- * only if there is not enough yet. Messages 0 and up are written into them.
- * 0 or -ENOMEM.
+ * Set up buffers of len bytes (a power of two), with `bytes` bytes in all. Maps
+ * memory only if there is not enough yet. Writes the messages from 0 on into
+ * the buffers. Returns 0 or -ENOMEM.
  */
 int pool_set(struct pool *pool, size_t bytes, size_t len, bool cold);
 
 void pool_free(struct pool *pool);
 
-/* Where message seq is sent from. */
+/* The buffer that message seq is sent from. */
 static inline void *
 pool_buf(const struct pool *pool, uint64_t seq)
 {
 	return pool->mem + (seq & pool->mask) * pool->len;
 }
 
-/* The rewriting due before message seq is sent. */
+/* Rewrite the buffer that is due before message seq is sent. */
 static inline void
 pool_rewrite(const struct pool *pool, uint64_t seq)
 {

@@ -5,8 +5,8 @@
  * 32 messages, then sends them, the receiver reads the first word of each. The
  * bound is a ring with the payload in its elements that does the same.
  *
- * Loaned: nobody touches the payload, so that only the passing on is measured;
- * the message's number travels in its tag.
+ * Loaned: neither sender nor receiver touches the payload, so that only the
+ * passing on is measured. The message's number travels in its tag.
  */
 
 #include <errno.h>

@@ -2,26 +2,26 @@
 #ifndef PERF_SCENARIO_H
 #define PERF_SCENARIO_H
 
-/* The table of what can be measured. */
+/* The table of the scenarios that can be measured. */
 
 #include "perf.h"
 
 enum scenario_what {
-	/* Bounds alone. */
+	/* A bound alone, without ferry. */
 	SCENARIO_LINE,
 	SCENARIO_COPY,
 	SCENARIO_COPY_TWICE,
-	/* ferry beside its bound. */
+	/* ferry, beside its bound. */
 	SCENARIO_LATENCY,
 	SCENARIO_RATE,
 	SCENARIO_STREAM,
-	/* With an engine, beside the same without one. */
+	/* ferry with an engine, beside ferry without one. */
 	SCENARIO_NEVER_SLOWER,
 	SCENARIO_SENDER_CPU,
 	SCENARIO_MODE,
-	/* A device: through a lane and by posts, beside its bare use. */
+	/* A device, used through a lane and by posts, beside its bare use. */
 	SCENARIO_OFFLOAD,
-	/* Asleep, and woken. */
+	/* What sleeping costs, and what a wake-up costs. */
 	SCENARIO_IDLE,
 	SCENARIO_WAKE,
 	/* Bulk messages: see bulk_scenario.c. */
@@ -35,15 +35,15 @@ enum scenario_what {
 	SCENARIO_BULK_WORK,
 };
 
-/* Numbers to reach; zeros: none. */
+/* Limits that a scenario's numbers are compared with; 0: no such limit. */
 struct target {
-	/* What the table says. */
+	/* The text of the target in the table. */
 	const char *text;
 	double ratio_max;
 	double ratio_min;
-	/* p99 to the bound's p50. */
+	/* Ratio of p99 to the bound's p50. */
 	double p99_max;
-	/* In the row's unit. */
+	/* Limits of the value, in the row's unit. */
 	double value_min;
 	double value_max;
 };
@@ -57,23 +57,24 @@ struct scenario {
 	/* Part of --quick. */
 	bool quick;
 	const struct target *target;
-	/* What the engine has; LANES_NONE: no engine. */
+	/* The engine's lanes; LANES_NONE: no engine. */
 	enum lane_set set;
-	/* What the channel is in; of SCENARIO_MODE and so on. */
+	/* The channel's mode, for SCENARIO_MODE and others. */
 	enum ferry_mode mode;
-	/* enum bulk_sizes, and messages under way; of SCENARIO_BULK_WORK. */
+	/* For SCENARIO_BULK_WORK: enum bulk_sizes, and messages under way. */
 	uint32_t sizes;
 	uint32_t depth;
 };
 
-/* Those with engines (lane_scenario.c). */
+/* The scenarios with engines (lane_scenario.c). */
 extern const struct scenario lane_scenarios[];
 extern const uint32_t n_lane_scenarios;
 
-/* The job of one of these but for never-slower; n and pool are left. */
+/* Make the job of one of these, except never-slower. Does not set n and
+ * pool. */
 void lane_job(const struct scenario *sc, bool bound, struct side_job *job);
 
-/* Those of bulk messages (bulk_scenario.c). */
+/* The scenarios of bulk messages (bulk_scenario.c). */
 extern const struct scenario bulk_scenarios[];
 extern const uint32_t n_bulk_scenarios;
 
@@ -83,43 +84,45 @@ scenario_is_bulk(const struct scenario *sc)
 	return sc->what >= SCENARIO_BULK;
 }
 
-/* The job of one of these as ferry does it; n is left. */
+/* Make the job of one of these for ferry, not for a bound. Does not set n. */
 void bulk_job(const struct scenario *sc, const struct perf_options *o,
 		struct side_job *job);
 
-/* The i-th scenario that the options ask for, NULL behind the last. */
+/* The next scenario that the options ask for, from *at on, which is moved
+ * behind it; NULL behind the last. */
 const struct scenario *scenario_next(const struct perf_options *o,
 		uint32_t *at);
 
-/* Length of the longest name among them, or a bit more. */
+/* Width of a column for the names of these scenarios. */
 int scenario_width(const struct perf_options *o);
 
-/* Print them. */
+/* Print the scenarios that the options ask for. */
 void scenario_list(const struct perf_options *o, FILE *f);
 
-/* The job of a scenario with one of its wires; n is left 0. */
+/* Make the job of a scenario, of its bound or of ferry. n is set to 0. */
 void scenario_job(const struct scenario *sc, const struct perf_options *o,
 		bool bound, struct side_job *job);
 
-/* The most that a side takes for bulk messages in one of them, in bytes. */
+/* Most bytes that a side takes for bulk messages in one of these scenarios. */
 uint64_t scenario_reserve(const struct perf_options *o);
 
 /* Hub memory that the scenarios asked for need, in bytes. */
 uint64_t scenario_memory(const struct perf_options *o);
 
 /*
- * That much cannot be had: cut the rings of bulk messages, leave out the one
- * that needs most, or cut the cold pool. False if nothing is left to cut.
+ * Reduce the memory that the scenarios need: cut the rings of bulk messages,
+ * leave out the scenario that needs most, or cut the cold pool. False if
+ * nothing is left to cut.
  */
 bool scenario_shrink(struct perf_options *o);
 
-/* Whether there are some of bulk messages among them. */
+/* Whether one of these scenarios has bulk messages. */
 bool scenario_has_bulk(const struct perf_options *o);
 
-/* Whether some were left out: a line that names them. */
+/* Whether scenarios were left out. Writes a line that names them to out. */
 bool scenario_left_out(const struct perf_options *o, char *out, size_t len);
 
-/* Measure it and write its rows (measure.c). 0 or negative. */
+/* Measure a scenario and write its rows (measure.c). Returns 0 or negative. */
 int scenario_run(struct perf *p, const struct scenario *sc);
 
 #endif /* PERF_SCENARIO_H */

@@ -192,8 +192,8 @@ command(struct side *s, enum side_op op, const struct side_job *job)
 }
 
 /*
- * Receive a command or an answer of size bytes into what. Whoever has to wait
- * for long sleeps: its CPU may be an engine's or a soft device's, too.
+ * Receive a command or an answer of size bytes into what. A side that waits for
+ * long sleeps, because an engine or a soft device may share its CPU.
  */
 static int
 hear(struct side *s, void *what, uint32_t size)

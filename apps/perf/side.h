@@ -4,8 +4,8 @@
 
 /*
  * The two sides of a measurement. The leader decides what is run, measures and
- * sends; the follower receives, and answers where there is something to answer.
- * Each is one endpoint. They meet in ferry channels and nowhere else:
+ * sends. The follower receives, and answers where an answer is needed. Each
+ * side is one endpoint. They communicate only by ferry channels:
  *
  *     perf-ctl    leader -> follower   struct side_cmd
  *     perf-ack    follower -> leader   struct side_ack
@@ -31,9 +31,9 @@
 #include "histogram.h"
 #include "pool.h"
 
-/* What is done with messages. */
+/* The kind of work that a job does with messages. */
 enum side_kind {
-	/* One message to and fro at a time. */
+	/* One message at a time goes to the follower and back. */
 	SIDE_LATENCY,
 	/* Bursts of small messages one way. */
 	SIDE_RATE,
@@ -41,13 +41,13 @@ enum side_kind {
 	SIDE_STREAM,
 	/* Messages one way in one of the channel's modes: see flow.c. */
 	SIDE_FLOW,
-	/* The same, each consumed before the next is sent. */
+	/* The same, but each message is consumed before the next is sent. */
 	SIDE_SINGLE,
 	/* No messages: a DMA device's copies, see device.c. */
 	SIDE_DEVICE,
 	/* Bulk messages, each received before the next is sent: see bulk.c. */
 	SIDE_BULK,
-	/* Several of them under way. */
+	/* Bulk messages, several of them under way. */
 	SIDE_BULK_STREAM,
 };
 
@@ -57,8 +57,8 @@ enum side_wire {
 	WIRE_COPY,
 	/* ferry: ferry_tx_loan(), ferry_tx_commit(). */
 	WIRE_LOAN,
-	/* Bound of what is not copied: only a stamp in a cache line (latency),
-	 * only writing the payload where it shall be read (stream). */
+	/* Bound without a copy. Latency: only a stamp in a cache line. Stream:
+	 * the sender only writes the payload where the receiver reads it. */
 	WIRE_LINE,
 	/* Bound: the least code that copies the payload. Of SIDE_DEVICE:
 	 * rte_dma alone. */
@@ -69,7 +69,7 @@ enum side_wire {
 	WIRE_LANE,
 	/* ferry: ferry_bulk_send(). */
 	WIRE_BULK,
-	/* Bound: WIRE_BARE by both cores, half each. */
+	/* Bound: as WIRE_BARE, but each of the two cores copies one half. */
 	WIRE_BARE_TWO,
 };
 
@@ -77,14 +77,14 @@ enum side_wire {
 #define SIDE_CHECK (1u << 0)
 /* A cold case: see pool.h. */
 #define SIDE_COLD (1u << 1)
-/* The follower sends, too: it gets a pool, and there is perf-back. */
+/* The follower sends, too: it has a pool, and perf-back is open. */
 #define SIDE_BOTH (1u << 2)
 /* No rewriting: the bounds of copying alone. */
 #define SIDE_NO_REWRITE (1u << 3)
 /* Bulk messages arrive in memory that ferry chooses, not in the ring. */
 #define SIDE_OWN (1u << 4)
 
-/* What both sides are to do. */
+/* A job: what both sides are to do. */
 struct side_job {
 	uint32_t kind;
 	uint32_t wire;
@@ -93,25 +93,27 @@ struct side_job {
 	/* Index into the list of copy kernels, for WIRE_BARE. */
 	uint32_t kernel;
 	uint32_t flags;
-	/* enum ferry_mode of the channel: of SIDE_FLOW and SIDE_SINGLE. */
+	/* For SIDE_FLOW and SIDE_SINGLE: enum ferry_mode of the channel. */
 	uint32_t mode;
 	/* Most posts pending, or bulk messages under way. */
 	uint32_t depth;
-	/* Bulk messages: as in ferry_bulk_options; enum bulk_sizes. */
+	/* Bulk messages: by and place of ferry_bulk_options; sizes is an enum
+	 * bulk_sizes. */
 	uint32_t by;
 	uint32_t place;
 	uint32_t sizes;
-	/* The receiver reads all of them, so many bytes at once; 0: no. */
+	/* Bulk messages: the receiver reads all bytes, so many at a time; 0: it
+	 * does not read them. */
 	uint32_t step;
 	/* Bytes of a slot of the channel; 0: len. */
 	uint32_t slot;
-	/* Where in the rings the first one is: see belt.h. */
+	/* Place of the first bulk message in the rings: see belt.h. */
 	uint64_t at;
 	/* Bytes of memory for a ring, the same in all cases of a run. */
 	uint64_t reserve;
-	/* Nanoseconds that all sleep before a message of SIDE_SINGLE. */
+	/* SIDE_SINGLE: nanoseconds that both sides sleep before a message. */
 	uint64_t gap_ns;
-	/* Messages, or round trips. */
+	/* Number of messages, or of round trips. */
 	uint64_t n;
 	/* Bytes of each side's pool, or ring of bulk messages. */
 	uint64_t pool;
@@ -132,12 +134,12 @@ struct side_cmd {
 
 struct side_ack {
 	int64_t result;
-	/* Not 0: something was received that had not been sent. */
+	/* Not 0: the follower has received wrong content. */
 	uint64_t bad;
-	/* Time stamp counter ticks the follower was busy for. */
+	/* Ticks of the time stamp counter in which the follower was busy. */
 	uint64_t ticks;
-	/* CPU time of the follower's thread, and of its process, of which this
-	 * is the token. */
+	/* CPU time of the follower's thread and of its process, and that
+	 * process's token. */
 	uint64_t cpu_ns;
 	uint64_t process_ns;
 	uint64_t process;
@@ -145,7 +147,7 @@ struct side_ack {
 	uint64_t copied;
 };
 
-/* Names of what is measured. */
+/* Names of the channels that are measured. */
 #define SIDE_FORWARD "perf-fwd"
 #define SIDE_BACK "perf-back"
 /* Elements of the bare ring; also the slots of the channel beside it. */
@@ -159,17 +161,17 @@ struct side_flag {
 	void *data;
 } __rte_aligned(FERRY_APART);
 
-/* Memory for the bounds. Written by one side each, as noted. */
+/* Memory for the bounds. One side writes each part, as noted. */
 struct side_area {
-	/* Leader: all is over, stop spinning. */
+	/* Leader: the measurement is over, stop spinning. */
 	struct side_flag quit;
-	/* Follower: cannot go on, do not wait for it. */
+	/* Follower: it cannot go on, so the leader must not wait for it. */
 	struct side_flag failed;
 	/* Each side's flag for ping-pong: [0] the leader's. */
 	struct side_flag flag[2];
-	/* Follower: has begun so many runs. */
+	/* Follower: how many runs it has begun. */
 	struct side_flag begun;
-	/* Follower: has rewritten its buffer for this round. */
+	/* Follower: it has rewritten its buffer for this round. */
 	struct side_flag ready;
 	/* The bare ring's indices: leader's, follower's. */
 	struct side_flag head;
@@ -181,57 +183,62 @@ struct side_area {
 	struct histogram times;
 	/* Each side's ring of bulk messages: [0] the leader's. */
 	struct side_flag belt[2];
-	/* Follower: when it used a message's first byte, and had the last one;
-	 * valid once its flag is set. */
+	/* Follower: when it used a message's first byte, and when it had the
+	 * last one. Valid once the flag is set. */
 	struct {
 		uint64_t first;
 		uint64_t last;
 	} told __rte_aligned(FERRY_APART);
 };
 
-/* What the leader takes from a run. */
+/* What the leader measures in a run. */
 struct side_slice {
 	/* Ticks of the whole run, and of the part that sends. */
 	uint64_t ticks;
 	uint64_t busy;
-	/* The same of the follower, if it tells. */
+	/* Ticks in which the follower was busy, if it reports them. */
 	uint64_t peer_ticks;
 	/* Not 0: wrong content was received. */
 	uint64_t bad;
-	/* CPU time; CPU_ENGINE is left to who knows the engine. Only CPU_ALL
-	 * and rewriting_ns are of all kinds. */
+	/* CPU time. measure.c fills in CPU_ENGINE, because it knows the engine.
+	 * All kinds of work have CPU_ALL and rewriting_ns, but not all have the
+	 * others. */
 	uint64_t cpu_ns[CPU_N];
-	/* CPU time of the sender that is no part of these: its rewriting. */
+	/* CPU time in which the sender rewrote buffers; no part of the
+	 * above. */
 	uint64_t rewriting_ns;
-	/* Of bulk messages: their bytes, medians of their ticks until the first
-	 * byte was used and until the last one was there, and what sender and
-	 * receiver copied themselves. */
+	/* Bulk messages: their bytes; the medians of the ticks until the first
+	 * byte was used and until the last byte had arrived; and the bytes that
+	 * sender and receiver copied themselves. */
 	uint64_t bytes;
 	uint64_t first;
 	uint64_t last;
 	uint64_t copied[2];
-	/* Ticks of each round trip, burst or send; of a message's way. */
+	/* Ticks of each round trip, burst, send or one-way trip. */
 	struct histogram hist;
 };
 
 struct side {
 	bool lead;
 	struct ferry_endpoint *ep;
-	/* Commands: tx is the leader's, rx the follower's; ack likewise. */
+	/* The ends of perf-ctl and perf-ack that this side has. The leader
+	 * sends commands, the follower answers. */
 	struct ferry_tx *ctl_tx;
 	struct ferry_rx *ctl_rx;
 	struct ferry_tx *area_tx;
 	struct ferry_rx *area_rx;
 	struct side_area *area;
-	/* What is measured; NULL where this side does not send or receive. */
+	/* The measured ends; NULL where this side does not send or receive. */
 	struct ferry_tx *tx;
 	struct ferry_rx *rx;
 	struct pool pool;
-	/* Where bulk messages are, instead; and memory for all such rings. */
+	/* The ring of bulk messages, in place of a pool; and the memory of the
+	 * rings of all cases. */
 	struct belt belt;
 	void *ring;
 	uint64_t ring_size;
-	/* Called now and then by who waits for one to be sent; or NULL. */
+	/* The sender calls this now and then while it waits for a bulk
+	 * message. NULL: it does not. */
 	void (*sample)(void *arg);
 	void *sample_arg;
 	/* Number of the next message, the same on both sides. */
@@ -239,34 +246,36 @@ struct side {
 	/* The last message received, and a loan prepared for the next send. */
 	struct ferry_msg msg;
 	struct ferry_msg loan;
-	/* Runs so far, of both sides. */
+	/* Runs so far, the same number on both sides. */
 	uint64_t runs;
 	/* Stamps of WIRE_LINE, WIRE_BARE and ready: rounds so far. */
 	uint64_t stamp;
 	/* Ring indices so far. */
 	uint64_t ring_at;
-	/* For WIRE_BARE: slots of tx, all on loan, used in turn. */
+	/* For WIRE_BARE: the slots of tx, which are all on loan and are used in
+	 * turn. */
 	struct ferry_msg *slots;
 	uint32_t n_slots;
 	uint32_t slot_at;
-	/* For SIDE_DEVICE: the device, stopped. */
+	/* For SIDE_DEVICE: the device, which is stopped between runs. */
 	int16_t dev;
 	/* Copy kernels, libc's memcpy among them. */
 	const struct ferry_copy_kernel *kernels[FERRY_COPY_KERNEL_MAX + 1];
 	uint32_t n_kernels;
 };
 
-/* Set by signals: end soon. */
+/* A signal sets this: the program is to end soon. */
 extern volatile sig_atomic_t perf_stop;
 
-/* The slow part of side_spin(): false if it is of no use to go on. */
+/* The slow part of side_spin(). Returns false if the other side will never
+ * come. */
 bool side_spin_slow(struct side *s);
 
 /*
- * To be called by every loop that waits for the other side, each time it found
- * nothing: false if the other side will never come. Does not pause: on some
- * CPUs that takes half as long as what is measured. Once in a while it yields,
- * for machines with one CPU.
+ * A loop that waits for the other side calls this each time it has found
+ * nothing. Returns false if the other side will never come. Does not pause,
+ * because on some CPUs a pause takes half as long as what is measured. Yields
+ * once in a while, for machines with one CPU.
  */
 static __rte_always_inline bool
 side_spin(struct side *s, uint32_t *rounds)
@@ -277,9 +286,10 @@ side_spin(struct side *s, uint32_t *rounds)
 }
 
 /*
- * The time, once everything before has been done: a plain rdtsc overtakes a
- * copy of 4 KiB. (rte_rdtsc_precise() also waits for the stores to leave the
- * core, which nobody has to who sends.)
+ * Read the time stamp counter after all earlier instructions have been done,
+ * because a plain rdtsc overtakes a copy of 4 KiB. (rte_rdtsc_precise() would
+ * also wait until the stores have left the core. A sender need not wait for
+ * that.)
  */
 static inline uint64_t
 side_now(void)
@@ -292,7 +302,8 @@ side_now(void)
 	return tsc;
 }
 
-/* Ticks of a tag's unit, as a shift: 32 bits then wrap after ten seconds. */
+/* A tag counts units of 2^SIDE_TAG_SHIFT ticks, so that its 32 bits wrap only
+ * after ten seconds. */
 #define SIDE_TAG_SHIFT 3
 
 /* The time, for a message's tag. */
@@ -309,7 +320,7 @@ side_ticks_since(uint32_t then)
 	return (uint64_t)(uint32_t)(side_stamp() - then) << SIDE_TAG_SHIFT;
 }
 
-/* Waits end so often to see whether the other side still lives: 100 ms. */
+/* A wait ends after 100 ms, to see whether the other side still lives. */
 #define SIDE_LOOK_NS UINT64_C(100000000)
 
 static __rte_always_inline void
@@ -330,22 +341,22 @@ side_next_slot(struct side *s)
 	return slot;
 }
 
-/* Take all slots of tx on loan, and give them back. 0 or negative. */
+/* Take all slots of tx on loan, or give them back. Return 0 or negative. */
 int side_take_slots(struct side *s);
 int side_return_slots(struct side *s);
 
 /*
- * Leader: attach to a hub and meet the follower (within seconds). Follower:
- * the same from the other end. 0 or negative after one line on stderr.
+ * Attach to a hub, and wait some seconds for the other side to do so, too.
+ * lead: this is the leader. Returns 0, or negative after one line on stderr.
  */
 int side_start(struct side *s, const char *hub, bool lead);
 void side_end(struct side *s);
-/* Give the memory of rings back. */
+/* Free the memory of the rings. */
 void side_ring_free(struct side *s);
 /* Leader: make the follower end, whatever it is doing. Before side_end(). */
 void side_quit(struct side *s);
 
-/* Bytes of hub memory beside the channels of a case. */
+/* Bytes of hub memory that both sides need beside the channels of a case. */
 uint64_t side_memory(void);
 
 /* Bytes of hub memory that a case's channels take. */
@@ -353,10 +364,11 @@ uint64_t side_case_memory(const struct side_job *job);
 /* Leader: open and close the channels of a case, on both sides. */
 int side_open(struct side *s, const struct side_job *job);
 int side_close(struct side *s);
-/* Leader: run a job on both sides. 0 or negative. */
+/* Leader: run a job on both sides. Returns 0 or negative. */
 int side_run(struct side *s, const struct side_job *job,
 		struct side_slice *slice);
-/* Follower: do what the leader says until it is done. 0 or negative. */
+/* Follower: carry out the leader's commands until there are no more. Returns 0
+ * or negative. */
 int side_follow(struct side *s);
 
 #endif /* PERF_SIDE_H */

@@ -2,8 +2,8 @@
 #ifndef PIPE_ENGINES_H
 #define PIPE_ENGINES_H
 
-/* The hub's engines: on EAL's worker lcores as far as there are any, then on
- * threads that float over the process's CPUs. */
+/* The hub's engines. Each takes one of EAL's worker lcores. When these are used
+ * up, the others run on threads that may use any CPU of the process. */
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -16,19 +16,19 @@ struct engines {
 	unsigned int n;
 	struct {
 		struct ferry_engine *engine;
-		/* Not on an lcore. */
+		/* Runs on a thread of its own, not on an lcore. */
 		bool floats;
 		pthread_t thread;
 	} all[FERRY_ENGINES_MAX];
 };
 
-/* As many as the options say, with their DMA devices. 0, or negative after a
- * line on stderr; then there are none. */
+/* Start as many engines as the options say, with the DMA devices named there.
+ * Returns 0, or negative after a line on stderr; no engine runs then. */
 int engines_start(struct engines *e, struct ferry_hub *hub,
 		const struct pipe_options *o);
 void engines_stop(struct engines *e);
 
-/* A line for each lane: what it copied. */
+/* Print a line for each lane: what it copied. */
 void engines_report(const struct engines *e);
 
 #endif /* PIPE_ENGINES_H */

@@ -175,7 +175,7 @@ parse_args(struct pipe_options *o, int argc, char **argv, bool hub)
 			FERRY_NAME_MAX - 1);
 		return -EINVAL;
 	}
-	/* Devices are of no use without anybody who drives them. */
+	/* Devices are of no use without an engine that drives them. */
 	if (o->dma != NULL && o->engines == 0)
 		o->engines = 1;
 	if (ret == 0 && ferry_name_check(o->hub) != 0) {

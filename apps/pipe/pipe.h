@@ -5,9 +5,9 @@
 /*
  * ferry-pipe: a byte stream through a channel.
  *
- * On the channel: one BEGIN, any number of DATA, one END. The receiver gives
- * END back only when every byte is written out, so a sender that has drained
- * the channel knows that all has arrived.
+ * The sender sends one BEGIN, any number of DATA and one END. The receiver
+ * gives END back only when it has written out every byte. Therefore a sender
+ * that has drained the channel knows that all bytes have arrived.
  */
 
 #include <signal.h>
@@ -16,13 +16,13 @@
 
 #include "ferry_endpoint.h"
 
-/* ferry_msg.tag */
+/* The kinds of messages, in ferry_msg.tag. */
 enum pipe_tag {
-	/* struct pipe_begin */
+	/* Holds a struct pipe_begin. */
 	PIPE_BEGIN = 0x50420001,
-	/* In a slot, or a bulk message. */
+	/* Bytes of the stream, in a slot or as a bulk message. */
 	PIPE_DATA,
-	/* struct pipe_end */
+	/* Holds a struct pipe_end. */
 	PIPE_END,
 };
 
@@ -36,13 +36,13 @@ struct pipe_begin {
 struct pipe_end {
 	uint64_t bytes;
 	uint64_t msgs;
-	/* Of the bytes: those not passed on in place, and those of them that
+	/* Bytes that were copied, not passed on in place; and how many of these
 	 * the sender copied. */
 	uint64_t copied;
 	uint64_t by_sender;
 };
 
-/* What the command line says. */
+/* The options and arguments of the command line. */
 struct pipe_options {
 	const char *hub;
 	const char *channel;
@@ -50,45 +50,54 @@ struct pipe_options {
 	/* Hub: bytes for channels. */
 	uint64_t memory;
 	uint32_t max_channels;
-	/* Hub: how many engines, and their DMA devices; NULL: none. */
+	/* Hub: how many engines, and the names of their DMA devices, with
+	 * commas between them; NULL: no devices. */
 	uint32_t engines;
 	const char *dma;
-	/* Hub: file of what was measured of their lanes; NULL: none. */
+	/* Hub: file with the measured costs of the engines' lanes, or NULL. */
 	const char *calibration;
 	enum ferry_wait_policy wait;
-	/* Send: in blocks of so many bytes, which are copied. */
+	/* Send: in blocks of so many bytes, which are copied, if copy is set;
+	 * in slots, which are passed on in place, if not. */
 	bool copy;
 	uint64_t block;
 	bool quiet;
 };
 
-/* A message larger than this only takes more cache: the read and write system
- * calls cost a few hundred nanoseconds against 10 us of copying. */
+/*
+ * Length of a slot. Longer ones would only take more cache, because the system
+ * calls read() and write() cost a few hundred nanoseconds beside 10 us of
+ * copying.
+ */
 #define PIPE_SLOT_SIZE (128 * 1024)
-/* 2 MiB under way: enough for two sides that take turns, and still in cache. */
+/* Slots of the channel. 2 MiB let sender and receiver take turns, and fit into
+ * the cache. */
 #define PIPE_SLOTS 16
-/* Long enough that what is done once for each block does not show. */
+/* Length of a block. The costs that arise once a block are small beside it. */
 #define PIPE_BLOCK (UINT64_C(4) << 20)
 #define PIPE_BLOCK_MIN UINT64_C(4096)
 #define PIPE_BLOCK_MAX (UINT64_C(16) << 30)
-/* Memory of so many for either end: one is filled or written out, one copied,
- * and two more, so that nobody waits for whoever is the slowest each time. */
+/*
+ * Blocks that each end has memory for. The sender fills one or the receiver
+ * writes one out, and one is copied. Two more let an end go on while the other
+ * one is slow for a block.
+ */
 #define PIPE_BLOCKS 4
-/* Look for Ctrl-C at least this often. */
+/* A wait looks at pipe_stop at least this often, because of Ctrl-C. */
 #define PIPE_TICK_MS 100
 #define PIPE_TICK_NS (UINT64_C(1000000) * PIPE_TICK_MS)
 
 /* Set by SIGINT and SIGTERM. */
 extern volatile sig_atomic_t pipe_stop;
 
-/* The three commands: an exit code. EAL runs. */
+/* The three commands. EAL has been started. Each returns an exit code. */
 int pipe_hub(const struct pipe_options *o);
 int pipe_send(const struct pipe_options *o);
 int pipe_recv(const struct pipe_options *o);
 
-/* Attach with one line on stderr if it fails. */
+/* Attach to the hub. Prints one line to stderr if that fails. */
 int pipe_attach(struct ferry_endpoint **ep, const struct pipe_options *o);
-/* Say why a channel could not be opened. */
+/* Print why the channel could not be opened; ret is what the call returned. */
 void pipe_open_error(const struct pipe_options *o, int ret);
 
 /* progress.c: the progress line and the summary. */
@@ -97,11 +106,13 @@ struct progress {
 	const char *others;
 	bool show;
 	bool quiet;
-	/* PIPE_SIZE_UNKNOWN if nobody knows. */
+	/* Bytes to come in all; PIPE_SIZE_UNKNOWN if the sender's input is no
+	 * regular file. */
 	uint64_t size;
 	uint64_t bytes;
 	uint64_t msgs;
-	/* Bytes that were copied, and by whom; the rest by the others. */
+	/* Bytes that were copied, and how many of these the sender and the
+	 * receiver copied. What others names copied the rest. */
 	uint64_t copied;
 	uint64_t by_sender;
 	uint64_t by_receiver;
@@ -111,9 +122,9 @@ struct progress {
 
 void progress_init(struct progress *p, const char *verb, const char *others,
 		bool quiet);
-/* So much more has gone through, which ends so many messages. */
+/* Count bytes that have gone through, and msgs messages that end with them. */
 void progress_add(struct progress *p, uint64_t bytes, unsigned int msgs);
-/* End the line and, if all went well, print the summary. */
+/* End the progress line. Prints the summary if ok. */
 void progress_end(struct progress *p, bool ok);
 
 #endif /* PIPE_H */

@@ -83,7 +83,7 @@ progress_add(struct progress *p, uint64_t bytes, unsigned int msgs)
 	}
 }
 
-/* One of those who copied, if he did. */
+/* Print one participant and its bytes, if it copied any. */
 static void
 tell(const char *who, uint64_t bytes)
 {

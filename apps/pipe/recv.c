@@ -11,7 +11,8 @@
 int
 recv_explain(const struct receiver *r, int ret)
 {
-	/* A sender that ends for this reason cancels what is under way. */
+	/* Otherwise ret may be FERRY_E_CANCELLED: a sender that ends because
+	 * the hub has gone cancels the messages under way. */
 	if (ferry_rx_peer(r->rx) == FERRY_END_HUB_GONE)
 		ret = FERRY_E_HUB_GONE;
 	if (pipe_stop)
@@ -24,7 +25,7 @@ recv_explain(const struct receiver *r, int ret)
 	return ret;
 }
 
-/* Signals cut a write short: it may have written something, or nothing. */
+/* A signal may cut a write() short. It has then written a part, or nothing. */
 int
 recv_write(const struct receiver *r, const uint8_t *data, size_t len)
 {
@@ -38,7 +39,7 @@ recv_write(const struct receiver *r, const uint8_t *data, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
-			/* Whoever gave us the output made it non-blocking. */
+			/* The parent process made the output non-blocking. */
 			poll(&output, 1, PIPE_TICK_MS);
 			continue;
 		}
@@ -52,7 +53,8 @@ recv_write(const struct receiver *r, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* One message in a slot: 0, or negative after a line on stderr. */
+/* Process a message in a slot. Returns 0, or negative after a line on
+ * stderr. */
 static int
 take(struct receiver *r, const struct ferry_msg *msg)
 {
@@ -79,7 +81,8 @@ take(struct receiver *r, const struct ferry_msg *msg)
 				"than arrived");
 			return -EPROTO;
 		}
-		/* Late errors of network file systems and quotas. */
+		/* Network file systems and quotas may report an error of an
+		 * earlier write() only now. */
 		if (close(STDOUT_FILENO) != 0) {
 			app_error("cannot write output: %s", strerror(errno));
 			return -EIO;
@@ -107,7 +110,7 @@ recv_look(struct receiver *r)
 	return n;
 }
 
-/* The message whose turn it is. */
+/* Process the message that is first in the ring. */
 static int
 take_next(struct receiver *r)
 {
@@ -118,7 +121,7 @@ take_next(struct receiver *r)
 		ret = recv_block(r, w);
 	} else {
 		ret = take(r, &w->msg);
-		/* At once, so that the sender can go on reading. */
+		/* Give the slot back at once, so that the sender can use it. */
 		if (ret == 0)
 			ferry_rx_release(r->rx, &w->msg, 1);
 	}
@@ -142,7 +145,8 @@ receive_all(struct receiver *r)
 		} else if (n < 0) {
 			return recv_explain(r, n);
 		} else {
-			/* Results other than time-outs show in recv, too. */
+			/* Its result is not needed: recv_look() returns any
+			 * error again. */
 			ferry_rx_wait(r->rx, PIPE_TICK_NS);
 		}
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Blocks: they are copied to memory of the endpoint, by whoever has time, and
- * written from there, the front while the rest is copied.
+ * Receiving blocks. The sender, the receiver or an engine of the hub copies a
+ * block to memory of the receiver's endpoint. The receiver writes the front of
+ * a block while the rest of it is being copied.
  */
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include "app_eal.h"
 #include "recv.h"
 
-/* What is awaited, then written. */
+/* Bytes that the receiver waits for and then writes at once. */
 #define STEP (UINT64_C(1) << 20)
 
 static int
@@ -36,7 +37,7 @@ recv_blocks_accept(struct receiver *r)
 
 	for (i = r->done; i != r->received && r->accepted < PIPE_BLOCKS; i++) {
 		w = &r->waiting[i % WAITING_MAX];
-		/* What fails does so again when its turn comes. */
+		/* recv_block() tries again and reports the failure. */
 		if (ferry_msg_is_bulk(&w->msg) && accept_one(r, w) != 0)
 			break;
 	}
@@ -54,7 +55,7 @@ await(const struct receiver *r, struct ferry_bulk_in *in, uint64_t bytes)
 	return ret;
 }
 
-/* Only what has arrived is written, but not only if all of it has. */
+/* Write each STEP bytes of a block as soon as they have arrived. */
 static int
 write_block(struct receiver *r, struct ferry_bulk_in *in)
 {
@@ -65,7 +66,7 @@ write_block(struct receiver *r, struct ferry_bulk_in *in)
 
 	for (at = 0; at < len; at += step) {
 		step = RTE_MIN(STEP, len - at);
-		/* What comes next is copied by others while this is written. */
+		/* Accept blocks so that others copy them during the write. */
 		recv_look(r);
 		ret = await(r, in, at + step);
 		if (ret != 0)
@@ -83,7 +84,7 @@ recv_block(struct receiver *r, struct waiting *w)
 {
 	int ret;
 
-	/* As long as the hub does not answer, because it is stopped. */
+	/* Try again while the hub is stopped and therefore does not answer. */
 	do {
 		ret = accept_one(r, w);
 	} while (ret == -ETIMEDOUT && !pipe_stop);
@@ -100,7 +101,7 @@ recv_block(struct receiver *r, struct waiting *w)
 		return -EPROTO;
 	}
 	ret = write_block(r, w->in);
-	/* Its memory is the endpoint's: nobody needs to be waited for. */
+	/* Needs no wait for copies, because the memory is the endpoint's. */
 	ferry_bulk_release(w->in, 0);
 	r->accepted--;
 	return ret;

@@ -25,7 +25,8 @@ input_size(void)
 int
 send_explain(const struct sender *s, int ret)
 {
-	/* A receiver that ends for this reason refuses what is under way. */
+	/* Otherwise ret may be FERRY_E_REFUSED: a receiver that ends because
+	 * the hub has gone refuses the messages under way. */
 	if (ferry_tx_peer(s->tx) == FERRY_END_HUB_GONE)
 		ret = FERRY_E_HUB_GONE;
 	if (pipe_stop)
@@ -90,12 +91,13 @@ send_read(struct sender *s, void *buf, size_t len)
 			continue;
 		}
 		n = read(STDIN_FILENO, buf, len);
-		/* Ctrl-C at the writer, too, looks like the end of its pipe. */
+		/* Ctrl-C may have ended the program that writes our input,
+		 * too. Its pipe then ends, but the input is not complete. */
 		if (pipe_stop)
 			break;
 		if (n >= 0)
 			return n;
-		/* Whoever gave us the input may have made it non-blocking. */
+		/* EAGAIN: the parent process made the input non-blocking. */
 		if (errno != EINTR && errno != EAGAIN) {
 			app_error("cannot read input: %s", strerror(errno));
 			return -EIO;
@@ -104,7 +106,7 @@ send_read(struct sender *s, void *buf, size_t len)
 	return send_explain(s, -EINTR);
 }
 
-/* All of the input, in slots: 0, or negative after a message. */
+/* Send all of the input in slots. Returns 0, or negative after a message. */
 static int
 send_slots(struct sender *s)
 {
@@ -150,7 +152,8 @@ send_all(struct sender *s)
 	end.copied = s->progress.copied;
 	end.by_sender = s->progress.by_sender;
 	ret = send_copied(s, &end, sizeof(end), PIPE_END);
-	/* All given back means all written out: see pipe.h. */
+	/* When the receiver has given END back, it has written out all bytes:
+	 * see pipe.h. */
 	while (ret == 0) {
 		ret = ferry_tx_drain(s->tx, PIPE_TICK_NS);
 		if (ret == 0)

@@ -2,7 +2,7 @@
 #ifndef PIPE_SEND_H
 #define PIPE_SEND_H
 
-/* What the two ways to send, in slots and in blocks, have in common. */
+/* What sending in slots (send.c) and in blocks (send_bulk.c) share. */
 
 #include <sys/types.h>
 
@@ -15,24 +15,31 @@ struct sender {
 	struct progress progress;
 };
 
-/* Say why sending ended: the result that was given. */
+/* Print why sending ended with the result ret. Returns ret, or
+ * FERRY_E_HUB_GONE if the hub has gone. */
 int send_explain(const struct sender *s, int ret);
 
-/* Wait, by ferry_tx_wait() or another of its kind, for what a send lacked: 0,
- * or negative if there will be none. */
+/*
+ * Call wait, which is ferry_tx_wait() or a function like it, until there is
+ * what a send lacked. Returns 0, or negative if there will be none.
+ */
 int send_wait(struct sender *s, int (*wait)(struct ferry_tx *tx, uint64_t ns));
 
-/* Send what fits into a slot: 0 or negative. */
+/* Send a message that fits into a slot. Returns 0 or negative. */
 int send_copied(struct sender *s, const void *data, uint32_t len,
 		uint32_t tag);
 
 /*
- * Read input, whenever it comes: 0 at its end, negative after a message. An
- * input that keeps quiet must not hide that nobody is left to send to.
+ * Wait for input and read it. Returns the bytes read, 0 at the input's end, or
+ * negative after a message. The wait also ends when the receiver has gone,
+ * because input may never come.
  */
 ssize_t send_read(struct sender *s, void *buf, size_t len);
 
-/* send_bulk.c: all of the input in blocks: 0, or negative after a message. */
+/*
+ * Send all of the input in blocks. Returns 0, or negative after a message. Is
+ * in send_bulk.c.
+ */
 int send_blocks(struct sender *s);
 
 #endif /* PIPE_SEND_H */

@@ -18,27 +18,29 @@
 #include "ferry_memory.h"
 #include "send.h"
 
-/* What came alone and is not longer than this goes in a slot, if it fits. */
+/* A block filled with no more bytes than this goes in a slot, if it fits. */
 #define SLOT_UP_TO (256 * 1024)
-/* So that Ctrl-C need not wait for a block of gigabytes. */
+/* Bytes of a read at most, because pipe_stop is looked at between reads, and a
+ * block may have gigabytes. */
 #define READ_UP_TO (4 * 1024 * 1024)
 
 struct block {
 	uint8_t *mem;
-	/* NULL: it may be filled. */
+	/* The block's message under way; NULL: none, so it may be filled. */
 	struct ferry_bulk_out *out;
 };
 
 struct blocks {
 	struct sender *s;
-	/* In the order in which they were sent, from the next one on. */
+	/* A ring. From next on they stand in the order of their sending. */
 	struct block all[PIPE_BLOCKS];
 	unsigned int n;
 	unsigned int next;
 };
 
-/* Wait until a block's message has arrived, and help copying it. It could do so
- * without the hub; but nothing after it. */
+/* Wait until a block's message has arrived, and help copying it. Stops waiting
+ * when the hub has gone: this message could still arrive without the hub, but
+ * no later one could. */
 static int
 finish(const struct sender *s, struct block *b)
 {
@@ -69,9 +71,12 @@ finish_all(struct blocks *blocks)
 	return ret;
 }
 
-/* The block to be filled next. There are no more of them than the input needs,
- * and than the hub has memory for; a second one only when the first has
- * arrived, so that the receiver has memory for one, too. */
+/*
+ * Find the block to be filled next, and wait until it may be. Blocks are made
+ * as the input needs them and as far as the hub has memory. The second one is
+ * made only when the first has arrived, so that the receiver gets memory for
+ * one before the sender takes more.
+ */
 static int
 next_block(struct blocks *blocks, struct block **b)
 {
@@ -83,8 +88,8 @@ next_block(struct blocks *blocks, struct block **b)
 		ret = blocks->n == 1 ? finish(s, &blocks->all[0]) : 0;
 		if (ret != 0)
 			return ret;
-		/* The first, as long as the hub does not answer, because it is
-		 * stopped. */
+		/* Try again for the first one while the hub is stopped and
+		 * therefore does not answer. */
 		do {
 			(*b)->mem = ferry_alloc(s->ep, s->o->block);
 		} while ((*b)->mem == NULL && rte_errno == ETIMEDOUT &&
@@ -102,8 +107,9 @@ next_block(struct blocks *blocks, struct block **b)
 }
 
 /*
- * Fill a block with what is there, but not with nothing: who types, or sends
- * little, is passed on at once. As send_read(); *len is right in any case.
+ * Fill a block. Waits for the first bytes, then reads only what is there, so
+ * that input that comes in small pieces is passed on at once. Returns what
+ * send_read() returns. *len is the number of bytes read in any case.
  */
 static ssize_t
 fill(struct sender *s, const struct block *b, uint64_t *len)
@@ -148,8 +154,8 @@ send_block(struct blocks *blocks, struct block *b, uint64_t len)
 	return 0;
 }
 
-/* All of the input, until it has arrived: 0 or negative. *told: the user has
- * been told why. */
+/* Send all of the input, and wait until it has arrived. Returns 0 or negative.
+ * Sets *told if the user has been told why. */
 static int
 send_each(struct blocks *blocks, bool *told)
 {
@@ -164,7 +170,7 @@ send_each(struct blocks *blocks, bool *told)
 			return ret;
 		n = fill(blocks->s, b, &len);
 		*told = n < 0;
-		/* What was read before an error is sent, too. */
+		/* -EIO: the bytes read before the error are sent, too. */
 		if (n < 0 && n != -EIO)
 			return n;
 		ret = len > 0 ? send_block(blocks, b, len) : 0;
@@ -189,7 +195,7 @@ send_blocks(struct sender *s)
 			s->o->block >> 10);
 	else if (ret != 0 && !told)
 		send_explain(s, ret);
-	/* What is under way after an error is cancelled by detaching. */
+	/* After an error, detaching cancels the messages under way. */
 	ferry_bulk_tx_stats(s->tx, &stats);
 	s->progress.copied += stats.bytes;
 	s->progress.by_sender += stats.copied;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * dma: an engine lets DMA devices copy, and tells who copied how much.
+ * dma: an engine lets DMA devices copy, and prints how much each lane copied.
  *
- * Any DPDK dmadev will do. Without such a device, the soft DSA that comes with
- * ferry is one that runs anywhere; it does not make anything faster.
+ * Any DPDK dmadev will do. If you have no such device, use the soft DSA that
+ * comes with ferry. It runs anywhere, but does not make copies faster.
  *
  * Build and run:
  *
@@ -12,13 +12,13 @@
  *     P=$(pkg-config --variable=plugindir libferry)
  *     ./dma -d $P/libferry_softdsa.so
  *
- * With an Intel DSA that the kernel's idxd driver has, give a work queue of
- * type "user" a name that begins with "dpdk_", or with the file prefix and "_".
- * DPDK's driver takes those, and no option is needed:
+ * An Intel DSA may be bound to the kernel's idxd driver. Then give a work queue
+ * of type "user" a name that begins with "dpdk_", or with the file prefix and
+ * "_". DPDK's driver takes such queues, and needs no option:
  *
  *     ./dma
  *
- * With a DSA that is bound to vfio-pci: by its PCI address.
+ * A DSA may be bound to vfio-pci. Then name its PCI address:
  *
  *     ./dma -a 0000:6a:01.0
  */
@@ -60,7 +60,7 @@ on_signal(int sig)
 	stop = 1;
 }
 
-/* Make an engine, with all DMA devices that there are as its lanes. */
+/* Make an engine. All DMA devices of the machine become its lanes. */
 static int
 engine_with_devices(struct ferry_engine **engine, struct ferry_hub *hub)
 {
@@ -79,8 +79,8 @@ run(void *engine)
 	return NULL;
 }
 
-/* Run the engine: on a worker lcore, of which "-l 0,1" makes one; else on a
- * thread, which the system moves between the CPUs. */
+/* Run the engine on a worker lcore if there is one ("-l 0,1" makes one). If
+ * not, run it on a thread, which the system moves between the CPUs. */
 static int
 start(struct ferry_engine *engine, pthread_t *thread, int *has_thread)
 {
@@ -92,7 +92,8 @@ start(struct ferry_engine *engine, pthread_t *thread, int *has_thread)
 	return -pthread_create(thread, NULL, run, engine);
 }
 
-/* Receive what is there: 0; negative: it is not as it should be. */
+/* Receive what is there, and check it. Returns 0, or negative if a message is
+ * wrong. */
 static int
 receive(struct ferry_rx *rx, uint32_t *next)
 {
@@ -125,14 +126,15 @@ transfer(struct ferry_endpoint *ep)
 		ret = ferry_rx_open(&rx, ep, "frames", &channel_config);
 	if (ret != 0)
 		return ret;
-	/* Devices copy whatever is not tiny, the cores as little as can be. */
+	/* In this mode devices copy all messages that are not tiny. */
 	ferry_tx_set_mode(tx, FERRY_MODE_EFFICIENCY);
-	/* A device reaches DPDK's memory only: not what malloc() gives. */
+	/* A device reaches only DPDK's memory, not that of malloc(). */
 	mem = ferry_alloc(ep, N_BUFFERS * MESSAGE_SIZE);
 	if (mem == NULL)
 		return -rte_errno;
 	for (; sent < N_MESSAGES && !stop && ret == 0; sent++) {
-		/* With fewer pending than buffers, the next one is free. */
+		/* Wait until fewer posts are pending than there are buffers.
+		 * The next buffer is free then. */
 		ret = ferry_tx_finish(tx, N_BUFFERS - 1, UINT64_MAX);
 		if (ret != 0)
 			break;
@@ -140,7 +142,7 @@ transfer(struct ferry_endpoint *ep)
 		memset(data, (uint8_t)sent, MESSAGE_SIZE);
 		buf.data = data;
 		buf.tag = sent;
-		/* 0: no slot is free before some messages are received. */
+		/* 0: no slot is free. Receive messages to free some. */
 		while (ret == 0 && (ret = ferry_tx_post(tx, &buf, 1)) == 0)
 			ret = receive(rx, &received);
 		if (ret > 0)
@@ -155,7 +157,7 @@ transfer(struct ferry_endpoint *ep)
 	return ret;
 }
 
-/* Print what each lane did; lane 0 is the core that runs the engine. */
+/* Print what each lane did. Lane 0 is the core that runs the engine. */
 static void
 report(struct ferry_engine *engine)
 {
@@ -169,7 +171,7 @@ report(struct ferry_engine *engine)
 			lane.stats.errors);
 }
 
-/* Say in one line what is wrong, and what to do about it. */
+/* Say in one line what is wrong, and what the user can do about it. */
 static void
 complain(int ret)
 {

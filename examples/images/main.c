@@ -3,11 +3,10 @@
 /*
  * images: a batch of images as bulk messages.
  *
- * A bulk message goes straight from where the sender has it to where the
- * receiver wants it: one copy, at which both of them work. The receiver lends
- * its buffers in advance, so that a copy may begin before the receiver has seen
- * that there is a message. And it reads each image from the front while the
- * rest still arrives.
+ * A bulk message is copied once, from the sender's buffer to the receiver's.
+ * Both of them work at the copy. The receiver lends its buffers in advance, so
+ * that a copy can begin before the receiver has seen the message. The receiver
+ * reads the front of an image while the rest still arrives.
  *
  * Build and run:
  *
@@ -29,16 +28,16 @@
 #include <ferry_endpoint.h>
 #include <ferry_memory.h>
 
-/* A grey image of a megapixel, a byte each. */
+/* A grey image: a megapixel, each of one byte. */
 #define WIDTH UINT64_C(1024)
 #define HEIGHT UINT64_C(1024)
 #define IMAGE_SIZE (WIDTH * HEIGHT)
-/* So many rows of an image are read at a time. */
+/* Rows of an image that the receiver reads at a time. */
 #define ROWS UINT64_C(64)
 #define N_IMAGES 24
 /* Images under way at once, at each end. */
 #define N_BUFFERS 4
-/* Waits end so often, to see whether the user has pressed Ctrl-C: 100 ms. */
+/* A wait ends after 100 ms, to see whether the user has pressed Ctrl-C. */
 #define TICK_NS UINT64_C(100000000)
 
 static const struct ferry_hub_config hub_config = {
@@ -54,7 +53,7 @@ on_signal(int sig)
 	stop = 1;
 }
 
-/* Paint image number n: a diagonal ramp that begins at another grey each. */
+/* Paint image number n: a diagonal ramp. Each image begins at another grey. */
 static void
 paint(uint8_t *pixel, unsigned int n)
 {
@@ -65,7 +64,7 @@ paint(uint8_t *pixel, unsigned int n)
 			pixel[y * WIDTH + x] = (uint8_t)((x + y) / 32 + 5 * n);
 }
 
-/* Wait until a message has arrived. To wait is also to help copying. */
+/* Wait until a message has arrived. A thread that waits also helps to copy. */
 static int
 finish(struct ferry_bulk_out **out)
 {
@@ -96,7 +95,8 @@ send_images(struct ferry_endpoint *ep)
 
 	if (ret != 0)
 		return ret;
-	/* Any memory will do; but into and out of this one all can copy. */
+	/* Any memory will do. But the sender, the receiver and an engine can
+	 * all copy into and out of memory of ferry_alloc(). */
 	mem = ferry_alloc(ep, N_BUFFERS * IMAGE_SIZE);
 	if (mem == NULL)
 		return -rte_errno;
@@ -139,7 +139,7 @@ read_image(struct ferry_bulk_in *in)
 			ret = ferry_bulk_await(in, part, TICK_NS);
 		} while (ret == -ETIMEDOUT && !stop);
 		if (ret != 0)
-			return ret; /* what was read of it is worth nothing */
+			return ret; /* the part that was read is of no use */
 		for (; i < part && i < len; i++)
 			sum += pixel[i];
 	}
@@ -148,7 +148,7 @@ read_image(struct ferry_bulk_in *in)
 	return 0;
 }
 
-/* Lend buffers, and read what arrives in them until the sender has ended. */
+/* Lend buffers, and read the images that arrive until the sender has ended. */
 static int
 receive_images(struct ferry_endpoint *ep)
 {
@@ -175,7 +175,7 @@ receive_images(struct ferry_endpoint *ep)
 			continue;
 		if (!ferry_msg_is_bulk(&msg))
 			return -EBADMSG;
-		/* No place is given: into the buffer that was lent for it. */
+		/* NULL: the image goes into a buffer that was lent. */
 		ret = ferry_bulk_accept(rx, &msg, NULL, 0, &in);
 		if (ret != 0)
 			return ret;
@@ -193,7 +193,7 @@ receive_images(struct ferry_endpoint *ep)
 	return ret;
 }
 
-/* Say in one line what is wrong, and what to do about it. */
+/* Say in one line what is wrong, and what the user can do about it. */
 static void
 complain(int ret)
 {
@@ -224,7 +224,7 @@ main(int argc, char **argv)
 			"images recv|send [EAL options]\n");
 		return 1;
 	}
-	/* Of the rest, argv[0] is ignored as a program's name is. */
+	/* argv[1] stands where EAL ignores the name of the program. */
 	if (ferry_eal_args(&eal, role, argc - 1, argv + 1) != 0 ||
 			ferry_eal_init(&eal, role) != 0) {
 		fprintf(stderr, "images: %s\n", eal.error);
@@ -239,7 +239,7 @@ main(int argc, char **argv)
 		ret = ferry_attach(&ep, NULL, argv[1]);
 	if (ret == 0)
 		ret = send ? send_images(ep) : receive_images(ep);
-	/* The sender has sent all it had. */
+	/* The sender has closed its end after its last image. */
 	if (!send && ret == FERRY_E_CLOSED)
 		ret = 0;
 	if (ret != 0 || stop)

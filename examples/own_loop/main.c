@@ -3,9 +3,10 @@
 /*
  * own_loop: an application with a poll loop of its own drives an engine in it.
  *
- * An engine copies what producers post. Mostly it has an lcore to itself, see
- * ferry_engine_launch(). An application that polls anyway can let the engine
- * have one turn in each round of its own loop instead, and needs no core more.
+ * An engine copies the messages that producers post. Mostly an engine has an
+ * lcore to itself: see ferry_engine_launch(). An application that polls anyway
+ * can instead give the engine one turn in each round of its own loop. Then it
+ * needs no additional core.
  *
  * The application here is one process with two threads:
  *
@@ -56,7 +57,7 @@ on_signal(int sig)
 	stop = 1;
 }
 
-/* Post one buffer. It is not to be written before it has been copied. */
+/* Post one buffer. The producer must not write to it before it is copied. */
 static int
 post(struct ferry_tx *tx, uint8_t *data, uint32_t number)
 {
@@ -69,7 +70,7 @@ post(struct ferry_tx *tx, uint8_t *data, uint32_t number)
 
 	memset(data, (uint8_t)number, MESSAGE_SIZE);
 	while ((ret = ferry_tx_post(tx, &buf, 1)) == 0) {
-		/* All slots are full: the loop has to receive some first. */
+		/* All slots are full: wait until the loop has received some. */
 		ret = ferry_tx_wait(tx, UINT64_MAX);
 		if (ret != 0)
 			break;
@@ -77,8 +78,8 @@ post(struct ferry_tx *tx, uint8_t *data, uint32_t number)
 	return ret;
 }
 
-/* The producer: a thread with an endpoint of its own. It may wait for the
- * engine, because it is not the thread that runs it. */
+/* The producer: a thread with an endpoint of its own. The thread may wait for
+ * the engine, because another thread runs the engine. */
 static void *
 produce(void *arg)
 {
@@ -91,11 +92,12 @@ produce(void *arg)
 	(void)arg;
 	if (ret == 0)
 		ret = ferry_tx_open(&tx, ep, "work", &channel_config);
-	/* In this mode the engine copies all that is not tiny. */
+	/* In this mode the engine copies all messages that are not tiny. */
 	if (ret == 0)
 		ret = ferry_tx_set_mode(tx, FERRY_MODE_EFFICIENCY);
 	for (i = 0; i < N_MESSAGES && ret >= 0 && !stop; i++) {
-		/* With fewer pending than buffers, the next one is free. */
+		/* Wait until fewer posts are pending than there are buffers.
+		 * The next buffer is free then. */
 		ret = ferry_tx_finish(tx, N_BUFFERS - 1, UINT64_MAX);
 		if (ret == 0)
 			ret = post(tx, buffer[i % N_BUFFERS], i);
@@ -110,7 +112,7 @@ produce(void *arg)
 	return NULL;
 }
 
-/* Look at what has arrived: how many messages, or a negative result. */
+/* Look at what has arrived. Returns how many messages, or a negative result. */
 static int
 consume(struct ferry_rx *rx, uint32_t *next)
 {
@@ -141,7 +143,7 @@ loop(struct ferry_engine *engine, struct ferry_rx *rx)
 	int n;
 
 	for (;;) {
-		/* Bounded work, and it never waits. */
+		/* A turn does a bounded amount of work, and never waits. */
 		work = ferry_engine_poll(engine);
 		n = consume(rx, &received);
 		if (n < 0)
@@ -151,8 +153,9 @@ loop(struct ferry_engine *engine, struct ferry_rx *rx)
 			due += period;
 			printf("%" PRIu32 " messages so far\n", received);
 		}
-		/* Nothing to do: an application with a core of its own would
-		 * go round again; this one shares the CPU with its producer. */
+		/* There was nothing to do. An application with a core of its
+		 * own would go on at once. This one may share its CPU with the
+		 * producer, and gives the CPU up. */
 		if (work == 0 && n == 0) {
 			idle++;
 			sched_yield();
@@ -164,13 +167,13 @@ loop(struct ferry_engine *engine, struct ferry_rx *rx)
 		info.bytes >> 20);
 	printf("%" PRIu64 " rounds, %" PRIu64 " of them without work\n",
 		rounds, idle);
-	/* The producer has closed its end, and there is nothing more. */
+	/* The producer has closed its end, and all messages are received. */
 	if (n == FERRY_E_CLOSED)
 		n = received == N_MESSAGES ? 0 : -ECANCELED;
 	return n;
 }
 
-/* Say in one line what is wrong, and what to do about it. */
+/* Say in one line what is wrong, and what the user can do about it. */
 static void
 complain(int ret)
 {
@@ -219,7 +222,7 @@ main(int argc, char **argv)
 	if (ret != 0)
 		complain(ret);
 	ferry_detach(ep);
-	/* After this nothing is left that the producer could wait for. */
+	/* After this the producer does not wait for the engine any more. */
 	ferry_engine_destroy(engine);
 	if (has_producer)
 		pthread_join(producer, NULL);

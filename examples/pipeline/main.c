@@ -6,10 +6,10 @@
  *     source ---- channel "raw" ----> filter ---- channel "done" ----> sink
  *
  * Each stage builds its blocks in slots of shared memory that it has on loan.
- * To pass a block on costs the same for any length, because only the number of
+ * Passing a block on costs the same for any length, because only the number of
  * its slot travels. The next stage reads the block in that slot and then gives
- * the slot back. A slow stage gives its slots back late, and so slows down the
- * stages before it: nothing is dropped.
+ * the slot back. A slow stage gives its slots back late. That slows down the
+ * stages before it, so that no block is dropped.
  *
  * Build and run:
  *
@@ -30,7 +30,7 @@
 #include <ferry_eal.h>
 #include <ferry_endpoint.h>
 
-/* Waits end so often, to see whether the user has pressed Ctrl-C: 100 ms. */
+/* A wait ends after 100 ms, to see whether the user has pressed Ctrl-C. */
 #define TICK_NS UINT64_C(100000000)
 /* A block is 64 KiB. */
 #define N_SAMPLES 16384
@@ -43,7 +43,7 @@ static const struct ferry_channel_config channel_config = {
 	.slot_size = N_SAMPLES * sizeof(uint32_t),
 	.n_slots = 16,
 };
-/* Blocks that this stage has dealt with. */
+/* Blocks that this stage has processed. */
 static uint32_t n_blocks;
 static volatile sig_atomic_t stop;
 
@@ -54,7 +54,8 @@ on_signal(int sig)
 	stop = 1;
 }
 
-/* A free slot to build a block in: 1; 0 after Ctrl-C; negative: none comes. */
+/* A free slot to build a block in: wait for one. Returns 1; 0 after Ctrl-C;
+ * negative if no slot will come. */
 static int
 next_slot(struct ferry_tx *tx, struct ferry_msg *msg)
 {
@@ -68,7 +69,7 @@ next_slot(struct ferry_tx *tx, struct ferry_msg *msg)
 	return stop ? 0 : ret;
 }
 
-/* The next block of the stage before, in the same manner. */
+/* The next block of the stage before: wait for it. Returns as next_slot(). */
 static int
 next_block(struct ferry_rx *rx, struct ferry_msg *msg)
 {
@@ -99,7 +100,7 @@ source(struct ferry_endpoint *ep)
 		sample = msg.data;
 		for (i = 0; i < N_SAMPLES; i++)
 			sample[i] = n_blocks + i;
-		/* All of the slot is used: msg.len is its size already. */
+		/* The block fills the slot, whose size msg.len already is. */
 		ret = ferry_tx_commit(tx, &msg, 1);
 		if (ret < 0)
 			return ret;
@@ -140,7 +141,7 @@ filter(struct ferry_endpoint *ep)
 	return ret;
 }
 
-/* The last stage: check each block, and tell once a second how it goes. */
+/* The last stage: check each block, and print a line once a second. */
 static int
 sink(struct ferry_endpoint *ep)
 {
@@ -169,8 +170,9 @@ sink(struct ferry_endpoint *ep)
 	return ret;
 }
 
-/* Unmake the hub, which owns the memory and so ends last. The other stages
- * learn from their channels that the sink has ended. Wait 10 s for them. */
+/* Unmake the hub. It owns the memory, and therefore ends last. The other
+ * stages learn from their channels that the sink has ended. Wait 10 s for
+ * them. */
 static void
 end_hub(struct ferry_hub *hub)
 {
@@ -227,7 +229,7 @@ main(int argc, char **argv)
 			"pipeline sink|filter|source [EAL options]\n");
 		return 1;
 	}
-	/* Of the rest, argv[0] is ignored as a program's name is. */
+	/* argv[1] stands where EAL ignores the name of the program. */
 	if (ferry_eal_args(&eal, stages[i].role, argc - 1, argv + 1) != 0 ||
 			ferry_eal_init(&eal, stages[i].role) != 0) {
 		fprintf(stderr, "pipeline: %s\n", eal.error);
@@ -242,7 +244,7 @@ main(int argc, char **argv)
 		ret = ferry_attach(&ep, NULL, stages[i].name);
 	if (ret == 0)
 		ret = stages[i].run(ep);
-	/* The stage before, or after, has ended in good order. */
+	/* The stage before, or the one after, has closed its end. */
 	if (ret == FERRY_E_CLOSED)
 		ret = 0;
 	if (ret != 0)

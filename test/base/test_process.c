@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Whose a handle is. What others' memory says of them is in test_bulk_peers. */
+/* Which process a handle belongs to. test_bulk_peers tests what the memory of
+ * other processes says of them. */
 
 #include <setjmp.h>
 #include <stdarg.h>

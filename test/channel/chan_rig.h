@@ -4,9 +4,9 @@
 
 /**
  * @file
- * A channel with both its ends in one process, without EAL or hub. The channel
- * ends where a page without access begins, so that whoever runs over its end
- * dies at once. Include after cmocka.h.
+ * A channel with both its ends in one process, without EAL or hub. The
+ * channel's memory ends where a page without access begins, so that a test
+ * that reads or writes beyond the channel dies at once. Include after cmocka.h.
  */
 
 #include <stdint.h>
@@ -24,19 +24,22 @@
 
 struct rig {
 	struct ferry_channel_shared *ch;
-	/* NULL once stopped. */
+	/* The two ends; NULL once stopped. */
 	struct ferry_tx *tx;
 	struct ferry_rx *rx;
-	/* In shared memory, as the channel is. */
+	/* RIG_BELLS bells, in shared memory as the channel is. */
 	struct ferry_bell *bells;
 	struct ferry_copier copier;
-	/* The producer's own; unused if its room is 0. */
+	/* The producer's own server; unused if its room is 0. */
 	struct ferry_server own;
-	/* Boards for its engines, or none. */
+	/* Boards for the engines of the rig, or none. */
 	struct ferry_boards boards;
-	/* Of both ends: from the heap, and "shared", as all is one process. */
+	/* Memory functions of both ends. They take memory from the heap. They
+	 * say that all memory is shared, because both ends are in one
+	 * process. */
 	struct ferry_channel_memory memory;
-	/* Pieces that are not given back, and holds. */
+	/* Pieces of memory that were not given back, and holds that were not
+	 * ended. */
 	uint32_t n_pieces;
 	int32_t n_holds;
 	/* The mapping: bells, channel, guard page. */
@@ -44,17 +47,18 @@ struct rig {
 	size_t map_size;
 };
 
-/** Shared memory of size bytes up to a guard page, not formatted. */
+/** Map size bytes of shared memory that end at a guard page. The memory is not
+ * formatted. */
 void *rig_map(struct rig *rig, uint64_t size);
 void rig_unmap(struct rig *rig);
 
-/** Format a channel; its ends stay absent. */
+/** Map and format a channel. Neither end is open. */
 void rig_make(struct rig *rig, uint32_t slot_size, uint32_t n_slots);
 
-/** rig_make() and both ends open. */
+/** rig_make(), then open both ends. */
 void rig_start(struct rig *rig, uint32_t slot_size, uint32_t n_slots);
 
-/** End all that runs and free all memory. */
+/** Stop both ends, and free all memory of the rig. */
 void rig_stop(struct rig *rig);
 
 /** rig_start(), with a server and n_boards boards for the producer. */
@@ -71,14 +75,15 @@ struct rig_engine {
 void rig_engine_make(struct rig *rig, struct rig_engine *e, uint32_t i);
 void rig_engine_free(struct rig_engine *e);
 
-/** Serve the rig's channel, which has no server: what ferry_server_add()
- * says. */
+/** Have the engine serve the rig's channel, which must have no server. Returns
+ * what ferry_server_add() returns. */
 int rig_serve(struct rig *rig, struct rig_engine *e);
 
-/** Serve it no more, when the copier has ended what it has of it. */
+/** Have the engine leave the channel, after it has ended the channel's jobs
+ * that its copier has. */
 void rig_leave(struct rig *rig, struct rig_engine *e);
 
-/** What the hub would hand to an endpoint. */
+/** What the hub would hand to an endpoint that opens an end. */
 struct ferry_channel_attach rig_attach(struct rig *rig, uint32_t endpoint);
 
 /**
@@ -87,43 +92,46 @@ struct ferry_channel_attach rig_attach(struct rig *rig, uint32_t endpoint);
  */
 void rig_age(struct rig *rig);
 
-/** Make its rings half as old: twice an index is about to pass 2^32. */
+/** Make the rings half as old: twice a ring's index is about to pass 2^32. */
 void rig_age_half(struct rig *rig);
 
-/** What the hub writes into an end. */
+/** Write the state into an end, as the hub does. */
 void rig_set_state(struct ferry_channel_end *end, enum ferry_end_state state);
 
-/** What an end says of its process: another one's, that this one cannot
- * find. */
+/** Write into an end which process it is in. A stranger is in a process that
+ * this one cannot find. */
 void rig_set_process(struct ferry_channel_end *end,
 		const struct ferry_process *process);
 void rig_be_stranger(struct ferry_channel_end *end);
 
-/** Both ends say so. */
+/** rig_be_stranger() for both ends. */
 void rig_be_strangers(struct rig *rig);
 
 /** For rig.memory.reach: all memory is private. */
 enum ferry_reach rig_reach_none(void *arg, const void *mem, uint64_t len);
 
-/** For rig.memory.reach: all memory is everybody's. */
+/** For rig.memory.reach: producer, consumer and hub reach all memory. */
 enum ferry_reach rig_reach_all(void *arg, const void *mem, uint64_t len);
 
-/** As in two processes that cannot reach each other's memory: neither
- * copies. */
+/** Make the ends as in two processes that cannot reach each other's memory, so
+ * that neither end can copy. */
 void rig_be_apart(struct rig *rig);
 
-/** The endpoint of an end sleeps: its bell's state, which a ring changes. */
+/** Let the endpoint of an end sleep. Returns the state of its bell, which
+ * changes when the bell is rung. */
 uint32_t *rig_sleep(struct rig *rig, struct ferry_channel_end *end,
 		uint32_t endpoint);
 
-/** A bulk message on its way, to be copied by these. */
+/** Send a bulk message. The participants in by (FERRY_BULK_*) may copy it. */
 struct ferry_bulk_out *rig_bulk_send(struct rig *rig, void *data, uint64_t len,
 		uint32_t by);
 
-/** The next message, which is a bulk message, into the endpoint's memory. */
+/** Receive the next message, which must be a bulk message, and accept it into
+ * memory of the endpoint. */
 struct ferry_bulk_in *rig_bulk_accept(struct rig *rig);
 
-/** The census, which must work and add up. */
+/** Take the channel's census. Fails the test if that does not work, or if the
+ * numbers do not add up. */
 struct ferry_channel_census rig_census(const struct ferry_channel_shared *ch);
 
 /**

@@ -18,7 +18,8 @@
 #include "ferry_post.h"
 #include "step_child.h"
 
-/* More than any operation takes: the child went astray. */
+/* Steps after which the child has gone astray, because no operation takes so
+ * many. */
 #define STEPS_MAX 200000
 
 void
@@ -326,8 +327,8 @@ check_consumers_share(const struct stage *stage,
 }
 
 /*
- * The consumer stopped or died here. While nobody knows of it, its producer
- * uses all slots and cells it can get: none may still be the consumer's.
+ * The consumer stopped or died here. Before the producer knows of it, it uses
+ * all slots and cells it can get. None of them may still be the consumer's.
  */
 static const char *
 producer_survives(struct stage *stage, struct ferry_tx *tx)

@@ -4,28 +4,29 @@
 
 /**
  * @file
- * For tests that leave much to chance: one sequence a program, from a seed that
- * they print, and that FERRY_TEST_SEED repeats. One thread only.
+ * For tests that draw random numbers: one sequence for each program. Its seed
+ * is printed; FERRY_TEST_SEED gives a seed, so that a run can be repeated. One
+ * thread only.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-/** Before the tests. */
+/** Choose and print the seed. To be called before the tests. */
 void chance_begin(void);
 
-/** What the sequence has come to: the seed, before the first draw. */
+/** The state of the sequence. Before the first draw it is the seed. */
 uint64_t chance_state(void);
 
 /** Any number below n. */
 uint32_t chance(uint32_t n);
 
-/** Garbage for n bytes. */
+/** Overwrite n bytes with random ones. */
 void chance_scribble(void *at, size_t n);
 
 /**
- * What a process gone mad writes where a number below n belongs: in 2 of `odds`
- * cases one that is out of range, or nearly.
+ * A number that a faulty process may write where one below n belongs. In 2 of
+ * `odds` cases it is n, or any number at all. In the others it is below n.
  */
 uint32_t chance_lie(uint32_t n, uint32_t odds);
 

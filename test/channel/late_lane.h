@@ -4,8 +4,8 @@
 
 /**
  * @file
- * For tests of servers: a lane that copies a job only when it ends it, and ends
- * jobs late and in any order, as the test says. Include after cmocka.h.
+ * For tests of servers: a lane that ends jobs late and in any order, as the
+ * test says. It copies a job only when it ends the job. Include after cmocka.h.
  */
 
 #include <stdbool.h>
@@ -16,17 +16,18 @@
 
 #define LATE_JOBS 256
 
-/** What the lane shall do, and what is in it. */
+/** How the lane behaves, and the jobs that it has. */
 struct late {
-	/** Ends nothing while set. */
+	/** The lane ends no jobs while this is set. */
 	bool hold;
-	/** Ends the newest first, all at once; else some, by chance. */
+	/** A poll ends all jobs, the newest first. If not set, it ends random
+	 * ones. */
 	bool backwards;
-	/** What closing says: not 0, it cannot be stopped. */
+	/** What closing the lane returns. Not 0: it cannot be stopped. */
 	int close_result;
-	/** The next job to end ends with this status. */
+	/** The status of the next job that ends. */
 	enum ferry_copy_status next_status;
-	/** Of chance. */
+	/** State of the random numbers. */
 	uint64_t seed;
 
 	uint32_t nb;
@@ -35,7 +36,7 @@ struct late {
 };
 
 /**
- * Let a copier that has its core only copy with such a lane.
+ * Add such a lane to a copier that has no lane but its core's.
  */
 void late_add(struct ferry_copier *copier, struct late *late);
 

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * A channel in efficiency mode, an engine that is polled by the test, and its
+ * A channel in efficiency mode, an engine that the test polls, and the engine's
  * late lane. Include after cmocka.h.
  */
 
@@ -14,8 +14,8 @@
 #include "chan_rig.h"
 #include "late_lane.h"
 
-/* Bytes of a slot; of a message that the engine copies; and messages whose
- * payloads are kept. */
+/* Bytes of a slot; bytes of a message that is long enough for the engine to
+ * copy; and how many messages' payloads are kept. */
 #define SLOT 4096
 #define LONG 3000
 #define PAYLOADS 128
@@ -30,20 +30,22 @@ struct bench {
 	uint32_t len[PAYLOADS];
 };
 
-/** Make it; nobody serves the channel yet. */
+/** Make the channel with n_slots slots. No engine serves it yet. */
 void bench_start(struct bench *b, uint32_t n_slots);
-/** Have the engine serve it. */
+/** Have the bench's engine serve the channel. */
 void bench_serve(struct bench *b);
 void bench_stop(struct bench *b);
 
-/** The next message, to be posted or sent, and then counted in sent. */
+/** The next message. The caller posts or sends it, and then counts it in
+ * sent. */
 struct ferry_buf bench_buf(struct bench *b, uint32_t len);
-/** Post or send the next message: what the call says. */
+/** Post or send the next message. Returns what the library's call returns. */
 int bench_post(struct bench *b, uint32_t len);
 int bench_send(struct bench *b, uint32_t len);
-/** Receive, check and release all there is: the last call's result. */
+/** Receive, check and release all messages that have come. Returns the last
+ * result of ferry_rx_recv(). */
 int bench_receive(struct bench *b);
-/** Turns until all that was posted is published. */
+/** Poll the engine until all posted messages are published. */
 void bench_serve_all(struct bench *b);
 
 #endif /* POST_BENCH_H */

@@ -16,7 +16,8 @@ static struct {
 	int64_t report;
 } *ours;
 
-/* Parent and child never run at the same time: relaxed will do. */
+/* Shared by parent and child. Relaxed accesses are enough, because the two
+ * never run at the same time. */
 static void
 phase_set(enum step_phase phase)
 {

@@ -4,8 +4,9 @@
 
 /**
  * @file
- * An operation in a child process, one machine instruction at a time. One such
- * child at once: where it is and what it reports is in memory of both.
+ * Runs an operation in a child process, one machine instruction at a time.
+ * There is one such child at a time, because its phase and its report are in
+ * one piece of memory that both processes share.
  */
 
 #include <stdint.h>
@@ -18,35 +19,37 @@ enum step_phase {
 };
 
 /**
- * Start a child that stands before op(arg), and exits behind it.
+ * Start a child that stops before op(arg), and exits after it.
  *
  * @return
- *   Its process; a negative errno: -EPERM if ptrace is not allowed.
+ *   The child's pid, or a negative errno: -EPERM if ptrace is not allowed.
  */
 pid_t step_start(void (*op)(void *arg), void *arg);
 
 /**
- * Let it take a step.
+ * Let the child execute one instruction.
  *
  * @param[out] status
- *   As of waitpid().
+ *   What waitpid() wrote.
  * @return
- *   1: it stands again; 0: it has exited; -1: it crashed.
+ *   1: it has stopped again; 0: it has exited; -1: it crashed.
  */
 int step_one(pid_t child, int *status);
 
-/** Let it go on at full speed until its end; returns as step_one(). */
+/** Let the child go on at full speed until its end. Returns as step_one(). */
 int step_rest(pid_t child, int *status);
 
 void step_kill(pid_t child);
 
-/** Where the child is, in op() or before it or behind. */
+/** Whether the child is before op(), in it, or behind it. */
 enum step_phase step_phase(void);
 
-/** For the operation, in the child: what follows is of no interest. */
+/** The operation calls this, in the child, when its last instruction of
+ * interest is done. */
 void step_done(void);
 
-/** For the operation, in the child: what step_reported() is to be, 0 if not. */
+/** The operation calls this, in the child, to set what step_reported() returns
+ * in the parent. If it does not, step_reported() returns 0. */
 void step_report(int64_t result);
 int64_t step_reported(void);
 

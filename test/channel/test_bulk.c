@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Bulk messages between two ends of one thread: what each call says when. */
+/* Bulk messages between two ends of one thread: what each call returns at each
+ * stage of a message. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -198,7 +199,7 @@ a_lent_buffer_is_filled_before_the_message_is_seen(void **state)
 		free(more);
 	}
 	out = send_one(&rig, data, MIB, 8);
-	/* Nobody has received anything. */
+	/* The consumer has not received the message. */
 	assert_int_equal(ferry_bulk_wait(out, UINT64_MAX), 0);
 	assert_int_equal(ferry_test_check(to, MIB, 2), -1);
 	assert_int_equal(ferry_bulk_unlend(rig.rx, back), 0);
@@ -275,7 +276,7 @@ reach_but_own(void *arg, const void *mem, uint64_t len)
 }
 
 /* As if the ends were in two processes, and all memory but the endpoint's
- * private: by a pid that is nobody's, process_vm_readv() fails. */
+ * private. process_vm_readv() fails, because no process has the pid. */
 static void
 private_to_private_goes_through_a_window(void **state)
 {

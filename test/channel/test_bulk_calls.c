@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What single calls of bulk messages do. Short messages, so that it is
- * quick. */
+/* What single calls of bulk messages do. The messages are short, so that the
+ * tests are quick. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -300,7 +300,7 @@ seeing_copy(struct ferry_lane *lane, const struct ferry_copy_job *jobs,
 	return n;
 }
 
-/* Who copies goes by what the producer said, whoever it is. */
+/* Each participant puts the bytes it copies where the producer said. */
 static void
 the_producer_says_where_the_bytes_are_put(void **state)
 {

@@ -3,10 +3,10 @@
 /*
  * Every instruction of a producer, a consumer and a server of a bulk message as
  * a crash point. The victim runs in a process of its own, one instruction at a
- * time. Whenever it has changed the channel, it may have died there: a second
- * process is told so, and goes on as the survivor with what is in shared
- * memory, which is put back afterwards. It gets the whole message or a clean
- * end, and never hangs.
+ * time. After each change that the victim makes to the channel, the test acts
+ * as if it had died there: it tells a second process, the survivor, which goes
+ * on with what is in shared memory. That memory is put back afterwards. The
+ * survivor gets the whole message or a clean end, and never hangs.
  */
 
 #include <errno.h>

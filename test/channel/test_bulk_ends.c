@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Bulk messages that end early, at each stage, by whoever: what both ends
- * get. */
+/* Bulk messages that one of the participants ends early, at each stage: the
+ * results that producer and consumer get. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -60,7 +60,7 @@ be_orphans(struct bench *b)
 static void
 bench_send(struct bench *b)
 {
-	/* By nobody here: the tests claim by hand. */
+	/* Only an engine may copy, and none runs here: tests claim by hand. */
 	const struct ferry_bulk_options options = { .by = FERRY_BULK_ENGINE };
 	struct iovec iov;
 
@@ -353,7 +353,8 @@ refused_unseen(void **state)
 	bench_end(&b);
 }
 
-/* A lent buffer is lent again, but not before nobody writes to it. */
+/* A lent buffer of a refused message is free to be lent again, but only after
+ * the producer has stopped writing to it. */
 static void
 refused_while_the_producer_writes(void **state)
 {

@@ -2,9 +2,9 @@
 
 /*
  * Hostile bytes in what a channel holds of its bulk messages, at any step of a
- * message: nobody crashes, touches other memory than what all share, or loops
- * for ever; ends and engine come to an end by themselves, and what they say of
- * a message is something that they may say.
+ * message. Neither ends nor engine crash, touch memory other than what they
+ * share, or loop for ever. Ends and engine come to an end by themselves, and
+ * return only results that their functions may return.
  */
 
 #include <errno.h>
@@ -28,8 +28,8 @@
 #define CASES 4000
 #define STEPS 40
 #define LONGEST (UINT64_C(300) << 10)
-/* What all share: sources, and destinations behind them, between pages that
- * nobody may touch. */
+/* Bytes of the memory that ends and engine share: sources, and destinations
+ * behind them. A page without access stands before and behind it. */
 #define AREA (UINT64_C(2) << 20)
 #define PAGE UINT64_C(4096)
 /* All cases together; a loop for ever takes longer. */
@@ -318,7 +318,8 @@ step(struct bench *b)
 	}
 }
 
-/* Nobody helps them: without the frequency of the TSC no end waits for long. */
+/* No other thread helps the ends. They still do not wait for long, because the
+ * frequency of the TSC is not known here. */
 static void
 bench_end(struct bench *b)
 {
@@ -390,8 +391,8 @@ enum when {
 	DST_AFTER,
 };
 
-/* Each word of a side, wrong: an address that kills whoever follows it, and so
- * on. */
+/* How many ways side_spoil() has to make a side wrong, for example by an
+ * address whose use kills the process. */
 #define SPOILS 9
 
 static void
@@ -492,7 +493,7 @@ spoiled(struct bench *b, enum when when, unsigned int spoil)
 			FERRY_E_CORRUPT);
 		assert_int_equal(own[0], 0);
 	} else {
-		/* Whoever copies has read it already. */
+		/* The participant that copies has read the word already. */
 		ferry_server_poll(&b->engine.server);
 		assert_int_equal(ferry_bulk_await(b->in, b->len, UINT64_MAX),
 			0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Units of bulk messages that bear the name of a party which has not claimed
- * them: another process wrote there, or a server came late. Each wait ends.
+ * Units of bulk messages that bear the mark of a participant which has not
+ * claimed them, because another process wrote the mark, or a server came late.
+ * Each wait for such a unit ends.
  */
 
 #include <errno.h>
@@ -106,7 +107,8 @@ mark_holds_up_no_producer(struct bench *b, uint8_t mark)
 	assert_int_equal(ferry_bulk_poll(b->out), 0);
 	waits(b);
 	ferry_bulk_close(b->out);
-	/* Should there be a thread after all: it is whole for nobody. */
+	/* Even if a thread had that mark, and finished its copy now, the
+	 * message would be whole for neither end. */
 	ferry_claim_done(b->block, mark, 3, 1);
 	assert_int_equal(b->block->units[3], FERRY_UNIT_FREE);
 	assert_int_equal(ferry_bulk_await(b->in, LEN, UINT64_MAX),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Bulk messages of one channel against a model of it, by chance: both ends, and
- * two engines that take turns, on lanes that end their copies late and in any
- * order. What a call gives back to its caller is scribbled over or watched. The
- * seed is printed; FERRY_TEST_SEED repeats a run.
+ * Bulk messages of one channel against a model of it, with random calls of both
+ * ends and of two engines that take turns. The engines' lanes end their copies
+ * late and in any order. The test overwrites memory that a call gives back to
+ * its caller, or watches that it does not change. The seed is printed;
+ * FERRY_TEST_SEED repeats a run.
  */
 
 #include <errno.h>
@@ -86,7 +87,8 @@ len_of(uint32_t i)
 	return 1 + (r >> 8) % (r % 3 == 0 ? LONGEST : r % 3 == 1 ? 40000 : 900);
 }
 
-/* Nobody may write it any more. */
+/* Fill and keep mem, which no participant may write any more. A later call
+ * checks that mem has not changed. */
 static void
 bury(struct model *m, uint8_t *mem, uint64_t len)
 {
@@ -209,7 +211,7 @@ model_out(struct model *m)
 	assert_true(ended == ARRIVED || ended == FERRY_E_REFUSED ||
 		(ended == FERRY_E_CANCELLED && s->cancelled));
 	m->tx[s->i] = ended;
-	/* It is this end's again: nobody may read it. */
+	/* The source is the producer's again: no participant may read it. */
 	memset(s->data, 0xee, len_of(s->i));
 	free(s->data);
 	ferry_bulk_close(s->out);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Bulk messages beside a peer that is not what it seems: another process under
- * its number, one of which nothing is known, a device that cannot be stopped,
- * and bytes that no party has written.
+ * Bulk messages with a peer that is not what it seems: another process that has
+ * the peer's pid now, a process of which nothing is known, a device that cannot
+ * be stopped, and bytes that no participant has written.
  */
 
 #include <errno.h>
@@ -96,7 +96,7 @@ a_forked_child_is_another_process(void **state)
 	assert_true(child.token != self.token);
 	assert_false(ferry_process_same(&self, &child));
 	stranger_end(&child);
-	/* What is not known is nobody's, and not the same as itself. */
+	/* An unknown process is the same as no process, not even as itself. */
 	self.token = 0;
 	assert_false(ferry_process_same(&self, &self));
 }
@@ -260,7 +260,8 @@ a_namesake_is_not_read(void **state)
 	}
 }
 
-/* The end says later that it is another process: nobody asks again. */
+/* The producer's end names another process later. The consumer does not read
+ * the name again. */
 static void
 an_end_is_one_process_for_ever(void **state)
 {
@@ -552,8 +553,8 @@ a_device_that_cannot_be_stopped_ends_its_messages(void **state)
 	bench_end(&b);
 }
 
-/* Units that look claimed, by a consumer that lives: a handle is closed all the
- * same, and the message is whole for nobody. */
+/* Units look claimed by a participant that lives. The producer closes its
+ * handle all the same, and the message is whole for neither end. */
 static void
 closing_a_message_does_not_wait_for_ever(void **state)
 {
@@ -589,7 +590,8 @@ closing_a_message_does_not_wait_for_ever(void **state)
 	}
 }
 
-/* Units that nobody can have written: both ends are told, and do not wait. */
+/* Marks of units that no participant can have written: both ends get an error,
+ * and do not wait. */
 static void
 units_that_no_party_has_written_end_a_message(void **state)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Races about the memory of bulk messages. One party runs in a process of its
- * own, one machine instruction at a time, up to one of the steps around each
- * change that it makes to the channel. There it stands while the other party
- * acts, and then goes on. Whatever a call gave back to its caller stays as it
- * is.
+ * Races about the memory of bulk messages. One participant runs in a process of
+ * its own, one machine instruction at a time, and stops at a step near a change
+ * that it makes to the channel. The other participant acts, then the first one
+ * goes on. Memory that a call gave back to its caller must not change any more.
  */
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Who copies bulk messages: what is learnt from made-up times. */
+/* Which participants copy bulk messages: what a channel learns from made-up
+ * times. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A producer, a consumer and an engine, a thread each: messages of all sizes in
- * one order, ended early by chance by either end. Whatever happens, the two
- * agree on what arrived, and what arrived is right.
+ * A producer, a consumer and an engine, each in a thread of its own. Messages
+ * of all sizes arrive in order. Either end ends some of them early, at random.
+ * Producer and consumer always agree on which messages arrived, and these have
+ * the right bytes.
  */
 
 #include <errno.h>
@@ -107,7 +108,7 @@ finish(struct party *p, struct sent *s)
 	p->result[s->i] = ferry_bulk_poll(s->out);
 	expect(p, p->result[s->i] != 0);
 	ferry_bulk_close(s->out);
-	/* It is this end's again: nobody may read it. */
+	/* The source is the producer's again: no participant may read it. */
 	memset(s->data, 0xee, length_of(s->i));
 	free(s->data);
 	s->out = NULL;
@@ -116,7 +117,7 @@ finish(struct party *p, struct sent *s)
 static void
 send_bulk(struct party *p, struct sent *s, uint32_t i)
 {
-	/* Nobody, and each combination of the three. */
+	/* None of the three participants, and each combination of them. */
 	const struct ferry_bulk_options options = {
 		.tag = i,
 		.by = (uint32_t)(ferry_test_random(&p->seed) % 8) << 1,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Waits of ends with bulk messages: they look, and sleep while others copy. */
+/* Waits of ends with bulk messages: an end that waits looks again and again,
+ * and sleeps while other participants copy. */
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Memory that cannot be had: who asked for it is told, and nothing is left. And
- * what an end asks of the kernel. */
+/* Allocations that fail: the call returns an error, and leaves no memory
+ * behind. Also which system calls an end makes. */
 
 #include <errno.h>
 #include <setjmp.h>

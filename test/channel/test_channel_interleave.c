@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A consumer stopped between any two of its instructions, while the producer
- * does something: what the consumer looks at first must not hide what came in
- * between. See chan_step.h.
+ * A consumer is stopped between any two of its instructions while the producer
+ * sends. What the consumer has read by then must not hide the messages that
+ * come meanwhile. See chan_step.h.
  */
 
 #include <errno.h>

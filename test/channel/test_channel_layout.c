@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What a channel looks like in memory, and what is not taken for one. */
+/* The layout of a channel in memory, and which memory is refused as a
+ * channel. */
 
 #include <errno.h>
 #include <setjmp.h>

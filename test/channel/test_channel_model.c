@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A channel against a model of it, by chance; and against a peer that writes
- * garbage. The seed is printed; FERRY_TEST_SEED repeats a run.
+ * A channel against a model of it, with random calls; and against a peer that
+ * writes garbage. The seed is printed; FERRY_TEST_SEED repeats a run.
  */
 
 #include <errno.h>
@@ -177,7 +177,7 @@ model_release(struct model *m)
 		const struct ferry_msg msg = m->held[other];
 		const uint64_t number = m->number[other];
 
-		/* Nobody has touched it since it was received. */
+		/* No end has written to it since it was received. */
 		rig_assert_msg(&msg, len_of(m, number), number);
 		m->held[other] = m->held[last];
 		m->number[other] = m->number[last];

@@ -164,7 +164,8 @@ a_short_send_does_not_wait_for_posts_before_it(void **state)
 		assert_int_equal(bench_post(&b, LONG), 1);
 		b.rig.ch->service.mode = m;
 		b.rig.tx->end.mode = (uint8_t)m;
-		/* Nobody runs the engine: it would wait for ever. */
+		/* A send that waited for the engine would never return, because
+		 * no thread runs the engine. */
 		assert_int_equal(bench_send(&b, 500), 1);
 		assert_int_equal(bench_send(&b, 20), 1);
 		/* Nor are they posts. */
@@ -382,7 +383,7 @@ what_a_dead_hub_has_left_its_producer_carries_out(void **state)
 	bench_stop(&b);
 }
 
-/* Nobody but the producer may write that it serves itself. */
+/* Only the producer may write that it serves itself. */
 static void
 a_claim_that_another_process_wrote_is_none(void **state)
 {

@@ -2,9 +2,9 @@
 
 /*
  * Every instruction of a producer that posts, of one that serves itself, of a
- * server and of their consumer as a crash point: see chan_step.h. What was
- * posted is then carried out by another server, as a hub does it for the dead:
- * all of it is received once, whole and in order.
+ * server and of their consumer as a crash point: see chan_step.h. Another
+ * server then carries out the posted jobs, as a hub's engine does for a dead
+ * process. The consumer receives each posted message once, whole and in order.
  */
 
 #include <errno.h>

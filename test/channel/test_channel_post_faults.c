@@ -423,8 +423,8 @@ turns_make(void *arg)
 	return NULL;
 }
 
-/* Nobody sees the jobs: the producer tells of them again, and waits for them as
- * long as they take, but not for ever. */
+/* The jobs are hidden from the engine. The producer announces them again, and
+ * waits for them as long as they take, but not for ever. */
 static void
 jobs_that_were_hidden_are_told_of_again(void **state)
 {

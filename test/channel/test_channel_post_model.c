@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Posts, sends and commits of one channel against a model of it, by chance,
- * with two engines and a producer that serves itself taking turns, on lanes
- * that end their copies late and in any order. The seed is printed;
+ * Posts, sends and commits of one channel against a model of it, with random
+ * calls. Two engines and the producer itself take turns to serve the channel.
+ * Their lanes end their copies late and in any order. The seed is printed;
  * FERRY_TEST_SEED repeats a run.
  */
 
@@ -33,7 +33,8 @@ struct model {
 	struct rig_engine engines[2];
 	struct late late[2];
 	struct late own;
-	/* Who has the channel; NULL: nobody, or the producer. */
+	/* The engine that serves the channel; NULL: the producer serves it, or
+	 * no server does. */
 	struct rig_engine *engine;
 	uint64_t sent, received;
 	/* Payloads of posts, by their number; which message each is. */

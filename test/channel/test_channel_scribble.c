@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A process that writes garbage anywhere into a channel, while both ends and an
- * engine work: each of them goes on, says what is wrong, and comes to an end.
- * The channel lies before a page without access, so that no end leaves it
- * unnoticed.
+ * A process writes garbage anywhere into a channel while both ends and an
+ * engine work. Each of these goes on, reports the error, and comes to an end. A
+ * page without access follows the channel, so that an access behind the channel
+ * is noticed.
  */
 
 #include <errno.h>
@@ -378,8 +378,8 @@ a_servers_index_is_checked(void **state)
 	bench_stop(&b);
 }
 
-/* Nor is what the server says of a stuck channel lost: who has erased it makes
- * nobody wait for ever. */
+/* A producer that erases the server's word of a stuck channel does not wait for
+ * ever, because the hub has the server write the word again. */
 static void
 a_stuck_channel_is_told_again(void **state)
 {

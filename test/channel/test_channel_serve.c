@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Who carries posts out: what a producer goes by when it chooses, boards, and
- * what servers do for their channels. */
+/* Which server carries posts out: how a producer chooses, boards, and what
+ * servers do for their channels. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -440,7 +440,8 @@ a_server_counts_its_turns(void **state)
 	bench_stop(&b);
 }
 
-/* However many turns a device takes: nobody tells the engine of its end. */
+/* The engine stays awake however many turns the device takes, because no thread
+ * wakes the engine when the device is done. */
 static void
 an_engine_stays_awake_for_what_its_device_copies(void **state)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A process gone mad writes over memory that all share, at the same time as two
- * ends and an engine work there, each in a process of its own. Whatever it
- * writes, they live: their calls return what is documented, they end when they
- * are told to, and a channel beside theirs loses nothing.
+ * A faulty process writes over shared memory while two ends and an engine work
+ * there, each in a process of its own. Whatever it writes, ends and engine live
+ * on. Their calls return only documented results, they end when they are told
+ * to, and a channel beside theirs loses no message.
  *
  * FERRY_TEST_TRIALS: trials of each region, 20 if it is not set.
  */

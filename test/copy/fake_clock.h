@@ -4,16 +4,16 @@
 
 /**
  * @file
- * Included first into every source of the copier's tests, the copier's own
- * among them (meson.build), so that the time stamp counter they read is the
- * tests' clock (fake_lane.h).
+ * meson.build includes this first into every source of the copier's tests, and
+ * into the copier's own sources. All of them then read the tests' clock
+ * (fake_lane.h) in place of the time stamp counter.
  */
 
 #include <stdint.h>
 
 #include <rte_cycles.h>
 
-/** The tests' clock, after the time that a look at it takes. */
+/** Move the tests' clock by the time that reading it takes, then read it. */
 uint64_t fake_tsc(void);
 
 #define rte_rdtsc fake_tsc

@@ -5,7 +5,7 @@
 /**
  * @file
  * Included first into the sources of a test of the copy kernels, so that the
- * CPU they ask is the test's.
+ * test decides what the CPU seems to be.
  */
 
 #include <cpuid.h>
@@ -14,7 +14,8 @@
 #include <rte_cpuflags.h>
 #include <rte_vect.h>
 
-/** As those of the compiler and of EAL. */
+/** Stand for the functions of the compiler and of EAL that the macros below
+ * replace. */
 int fake_cpuid(unsigned int leaf, unsigned int sub, unsigned int *eax,
 		unsigned int *ebx, unsigned int *ecx, unsigned int *edx);
 int fake_flag(enum rte_cpu_flag_t flag);

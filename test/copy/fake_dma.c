@@ -22,7 +22,7 @@ static int seem_max_desc = -1;
 static const struct fake_dma *seem_stats;
 static bool seem_secondary;
 
-/* These stand in front of DPDK's own for all libraries of this process. */
+/* All libraries of this process call these functions in place of DPDK's own. */
 int
 rte_dma_info_get(int16_t dev_id, struct rte_dma_info *info)
 {

@@ -25,16 +25,17 @@ struct fake_dma_op {
 	enum rte_dma_status_code code;
 };
 
-/** The fake; the first part is for the test to set, the second to read. */
+/** The fake. The test sets the first part, and reads the second. */
 struct fake_dma {
 	/** Operations it can hold. */
 	uint16_t size;
 	/** Operations it carries out per call of a completed function. */
 	uint16_t pace;
-	/** Carries out nothing within so many nanoseconds of the last time. */
+	/** After it has carried out operations, carries out none for so many
+	 * nanoseconds. */
 	uint64_t nap_ns;
-	/** The thread sleeps so long in the next so many of these calls, in
-	 * which nothing is carried out. */
+	/** In each of the next `pauses` calls of a completed function the
+	 * calling thread sleeps for pause_us, and nothing is carried out. */
 	unsigned int pause_us, pauses;
 	/** Operations per doorbell beyond which it reports no capacity. */
 	uint16_t max_batch;
@@ -48,7 +49,7 @@ struct fake_dma {
 	bool hang;
 	/** Halts at each failure, under a driver like ioat of DPDK 22.11. */
 	bool ioat;
-	/** And cannot be restarted. */
+	/** With ioat: cannot be restarted after it has halted. */
 	bool unrecoverable;
 	/** Number of doorbells to fail. */
 	unsigned int bad_doorbells;
@@ -56,18 +57,20 @@ struct fake_dma {
 	enum rte_dma_status_code (*verdict)(uint64_t n);
 	/** What making of operation number n returns, if not 0; NULL: 0. */
 	int (*refuse)(uint64_t n);
-	/** Where in the process a device address is; NULL: at the same. */
+	/** Turns a device address into one of the process; NULL: they are the
+	 * same. */
 	void *(*where)(rte_iova_t iova);
 
-	/** Operations made, carried out, reported; attempts to make one. */
+	/** Operations made, carried out and reported; attempts to make one. */
 	uint64_t made, ran, told, tries;
 	/** Operations the device was told of with a doorbell. */
 	uint64_t rung;
 	unsigned int doorbells;
 	uint32_t longest;
-	/** As ioat: it halted at operation ran. */
+	/** With ioat: the device has halted at operation number ran. */
 	bool halted;
-	/** As ioat: met by rte_dma_completed(), status not yet asked for. */
+	/** With ioat: the failure that rte_dma_completed() met and whose status
+	 * the lane has not asked for yet. */
 	enum rte_dma_status_code failure;
 	/** When it last carried out something. */
 	uint64_t ran_ns;
@@ -89,13 +92,13 @@ void fake_dma_install(struct fake_dma *fake, int16_t dev_id);
 /** Undo fake_dma_install(). */
 void fake_dma_remove(struct fake_dma *fake);
 
-/** Capabilities that the device's info will additionally, or not, have. */
+/** Add capabilities to the device's info, and take others from it. */
 void fake_dma_capa(uint64_t add, uint64_t without);
 
-/** Descriptors that the device's info will say it has; below 0: its own. */
+/** Set the number of descriptors in the device's info; below 0: its own. */
 void fake_dma_max_desc(int max_desc);
 
-/** Name that every device's info will have; NULL: its own. */
+/** Set the name in every device's info; NULL: its own. */
 void fake_dma_name(const char *name);
 
 /** Let this process seem a secondary, or itself again. */

@@ -57,7 +57,8 @@ fake_close(struct ferry_lane *lane)
 	fake->closes++;
 	if (fake->unstoppable)
 		return -EBUSY;
-	/* A device writes until it is stopped: whoever was first loses. */
+	/* A device may write until it is stopped. It overwrites what another
+	 * lane has copied to the same destination before. */
 	for (i = 0; i < fake->nb; i++)
 		memset(fake->q[i].job.dst, 0xee, fake->q[i].job.len);
 	fake->nb = 0;

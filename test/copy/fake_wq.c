@@ -19,7 +19,7 @@
 
 #include "fake_wq.h"
 
-/* How long the thread waits for somebody to ask. */
+/* How long the thread waits for a write to the FIFO. */
 #define ASK_MS 300000
 
 static char root[64], fifo[128];
@@ -57,7 +57,7 @@ fake_wq_set(const char *attribute, const char *text)
 		return;
 	fputs(text, f);
 	fclose(f);
-	/* As in sysfs, nobody sees half of it. */
+	/* As in sysfs, a reader never sees half of the text. */
 	rename(fresh, path);
 }
 

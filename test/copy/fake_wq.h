@@ -10,30 +10,32 @@
 
 #include <stdbool.h>
 
-/** How the queue is unbound. */
+/** The file by which the queue can be unbound. */
 enum fake_wq_file {
 	/** drivers/user/unbind, a FIFO. */
 	FAKE_WQ_USER,
 	/** drivers/dsa/unbind, a FIFO: an older kernel. */
 	FAKE_WQ_DSA,
-	/** A FIFO that nobody reads. */
+	/** A FIFO without a reader. */
 	FAKE_WQ_UNREAD,
-	/** Not at all. */
+	/** There is no unbind file. */
 	FAKE_WQ_NONE,
 };
 
 /** Make the tree, the queue enabled. */
 void fake_wq_make(enum fake_wq_file file);
 
-/** Let a thread read the FIFO, and disable the queue so many ms after. */
+/** Start a thread that reads the FIFO, and disables the queue delay_ms after it
+ * was asked to. */
 void fake_wq_serve(unsigned int delay_ms);
 
 /** Write an attribute of the queue; NULL removes it. */
 void fake_wq_set(const char *attribute, const char *text);
 
-/** What was written to the FIFO; "" if nothing. Ends the thread. */
+/** Wait until the FIFO was written to, and end the thread. Returns what was
+ * written; "" if nothing. */
 const char *fake_wq_asked(void);
-/** The same without waiting until somebody asks. */
+/** The same without waiting for a write. */
 const char *fake_wq_asked_so_far(void);
 
 /** Remove the tree. */

@@ -18,7 +18,7 @@
 #define DEPTH 64
 #define LEN 1000
 #define MAX_TRANSFER 100
-/** So many operations make a job of LEN. */
+/** Operations that a job of LEN bytes is cut into. */
 #define OPS (LEN / MAX_TRANSFER)
 #define JOBS 8
 
@@ -43,16 +43,18 @@ int faulty_lane_teardown(void **state);
 /** Submit job i, with cookie i, from and to the buffers at i * LEN. */
 uint16_t submit(unsigned int i, size_t len);
 
-/** Poll until a completion comes; so many polls without at most. */
+/** Poll until a completion comes. At most so many polls may find none. */
 struct ferry_copy_done take(unsigned int polls);
 
-/** take() the success of job i. */
+/** take(), and check that job i has succeeded. */
 void take_ok(unsigned int i, size_t len, unsigned int polls);
 
-/** Job i was copied up to len, and its destination not touched from there. */
+/** Check that the first len bytes of job i were copied, and that the rest of
+ * its destination has not changed. */
 void assert_copied(unsigned int i, size_t len);
 
-/** Close the lane, within bounds; was the device stopped for it? */
+/** Close the lane, which must not take too long. Returns whether the device was
+ * stopped for that. */
 bool close_stops(void);
 
 #endif /* FERRY_TEST_FAULTY_LANE_H */

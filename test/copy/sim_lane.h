@@ -4,8 +4,8 @@
 
 /**
  * @file
- * For tests of calibration: lanes that take exactly the time they are told, by
- * a clock that only they and looking at it move.
+ * For tests of calibration: lanes that take exactly the time that the test
+ * sets. Only these lanes and readings of the clock move the clock.
  */
 
 #include <stdbool.h>
@@ -14,34 +14,36 @@
 #include "ferry_calib.h"
 #include "ferry_copy_driver.h"
 
-/** What looking at the clock takes, in its ns. */
+/** Nanoseconds by which a reading moves the clock. */
 #define SIM_LOOK 20
 
-/** A lane to be; the first part is the test's to set. */
+/** Describes a lane. The test sets the first part. */
 struct sim {
 	const char *name;
 	uint32_t flags;
 	uint32_t depth;
 	uint64_t max_job;
-	/** Models; of an asynchronous lane that of AUTO for all. */
+	/** A model for each placement. An asynchronous lane uses that of AUTO
+	 * for all. */
 	struct ferry_lane_model model[FERRY_PLACES];
-	/** Of a job's bytes behind the first so many (0: all) each takes as
-	 * long as this says, whatever the model does. */
+	/** Bytes of a job beyond the first `bend` are copied at this speed, not
+	 * at the model's; bend 0: the model holds for all bytes. */
 	uint64_t bend;
 	double beyond_bytes_per_ns;
-	/** What submitting one takes the core, and a poll. */
+	/** Time of the core for submitting a job, and for a poll. */
 	double submit_ns, poll_ns;
-	/** Each so many-th copy takes a hundred times as long; 0: none. */
+	/** Every bumpy-th copy takes a hundred times as long; 0: none does. */
 	unsigned int bumpy;
-	/** How jobs end from the n-th on (from 1; 0: never). */
+	/** From this job on (from 1; 0: never) jobs end with the status bad. */
 	unsigned int bad_from;
 	enum ferry_copy_status bad;
-	/** From this job on it takes none; from this one on none ends. */
+	/** From job refuse_from on the lane takes none; from job hang_from on
+	 * no job ends. */
 	unsigned int refuse_from, hang_from;
 	/** Hung jobs end at this time; 0: never. */
 	double wakes_ns;
-	/** In this job (from 1; 0: none) everything is stopped for 5 s: the
-	 * lane, too, which then takes another 100 us. */
+	/** In this job (from 1; 0: none) the whole process is stopped for 5 s,
+	 * the lane too, which then takes another 100 us. */
 	unsigned int stopped_in;
 
 	/** Jobs so far. */
@@ -49,7 +51,7 @@ struct sim {
 	/** Jobs not of placement AUTO. */
 	unsigned int placed;
 
-	/** Jobs in the queue, and how many of them it has been told of. */
+	/** Jobs in the queue, and how many of them were flushed. */
 	unsigned int nb, flushed;
 	struct {
 		struct ferry_copy_job job;
@@ -59,17 +61,18 @@ struct sim {
 	double free_at;
 };
 
-/** The time. */
+/** The clock, in nanoseconds. */
 extern double sim_now;
 
-/** ferry_calib_options.clock. */
+/** Reads the clock, for ferry_calib_options.clock. */
 uint64_t sim_clock(void *arg);
 
-/** A lane with this model that does all it is asked; waited for or not. */
+/** Describe a lane with this model that does every job. sync: a submit copies
+ * at once; if not, the copies are asynchronous. */
 struct sim sim_good(const char *name, bool sync, double t0_ns,
 		double bytes_per_ns);
 
-/** Open it. */
+/** Open the lane that sim describes. */
 struct ferry_lane *sim_open(struct sim *sim);
 
 /** The seed of all these lanes. */

@@ -126,7 +126,7 @@ test_a_core_is_measured_by_placement(void **state)
 		assert_model(lane, i / FERRY_HEATS, i % FERRY_HEATS, 50,
 			bw[i / FERRY_HEATS]);
 	assert_near(ferry_lane_model(lane).bytes_per_ns, 20, 1);
-	/* Nobody's jobs were done. */
+	/* The copies of the measurement do not count as jobs. */
 	ferry_lane_stats(lane, &stats);
 	assert_int_equal(stats.jobs, 0);
 	assert_true(calib.took_ns < BUDGET_NS);
@@ -348,7 +348,7 @@ test_a_hanging_lane_does_not_stop_the_rest(void **state)
 	}
 }
 
-/* A lane that did not answer while nobody ran does not hang. */
+/* A lane that did not answer while the process was stopped does not hang. */
 static void
 test_a_stop_is_no_hang(void **state)
 {

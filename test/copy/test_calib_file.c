@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Calibration files: what is written is read, and nothing else is. */
+/* Calibration files: a written file can be read, and any other is refused. */
 
 #include <dirent.h>
 #include <errno.h>

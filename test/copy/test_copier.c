@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The copier against lanes that work, each in its own way: which lane gets
- * what, in which pieces, and what happens where lanes take little or refuse.
- * Every test checks content.
+ * The copier with lanes that work, each in its own way: which lane gets which
+ * job, in which pieces, and what happens when lanes take few jobs or refuse
+ * them. Every test checks the copied bytes.
  */
 
 #include <errno.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The copier over time: lanes that fail and recover, that become slower and
- * quicker again, and copies of latency mode that find out where they are best.
+ * The copier over time: lanes fail and recover, or become slower and quicker
+ * again; and the copier finds out which lane is best for copies of latency
+ * mode.
  */
 
 #include <setjmp.h>
@@ -97,7 +98,7 @@ test_quarantine_and_return_are_counted(void **state)
 	burst_free(&b);
 }
 
-/* Nobody waits for a lane on probation that does not answer. */
+/* The copier does not wait for a lane on probation that does not answer. */
 static void
 test_probation_holds_nobody_up(void **state)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The copier behind one's back: submit, poll, what waits and for what. Every
- * test checks content.
+ * Asynchronous copies: submit and poll, and which jobs wait for what. Every
+ * test checks the copied bytes.
  */
 
 #include <errno.h>
@@ -97,7 +97,7 @@ test_core_alone_copies_a_chunk_per_call(void **state)
 		assert_int_equal(lane_bytes(&c, 0), i * 65536);
 	}
 	assert_int_equal(ferry_copier_poll(&c, done, 0), 0);
-	/* Its first job is done, but nobody took it. */
+	/* The first job is done, but its completion was not taken. */
 	assert_int_equal(ferry_copier_inflight(&c), 2);
 	assert_int_equal(ferry_copier_next_ns(&c), 0);
 	assert_int_equal(lane_bytes(&c, 0), 4 * 65536);
@@ -367,7 +367,8 @@ test_copy_in_between(void **state)
 	finish(&c, &b);
 	burst_free(&b);
 
-	/* Also when its table is full of done jobs that nobody takes. */
+	/* Also when its table is full of jobs whose completions the caller does
+	 * not take. */
 	b = burst_same(64, 256);
 	set_mode(&b, FERRY_MODE_LATENCY);
 	assert_int_equal(ferry_copier_submit(&c, b.jobs, b.n), b.n);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The copier against lanes that fail half-way, hang, are slow or lie, and a
- * core that does not copy. Every test checks content.
+ * The copier with lanes that fail half-way, hang, are slow or report wrong
+ * completions, and with a core that does not copy. Every test checks the copied
+ * bytes.
  */
 
 #include <errno.h>
@@ -29,7 +30,7 @@ set_model(struct ferry_copier *c, unsigned int i, double t0_ns,
 	assert_int_equal(ferry_lane_set_model(c->lanes[i].lane, &model), 0);
 }
 
-/* A core that does not copy is the one thing nobody can mend. */
+/* When the core itself does not copy, no other lane can do its jobs. */
 static void
 test_cpu_broken(void **state)
 {
@@ -470,7 +471,8 @@ test_absurd_model(void **state)
 	ferry_copier_fini(&c);
 }
 
-/* Completions nobody waits for complete nothing. */
+/* A completion of a job that its lane does not have under way completes
+ * nothing. */
 static void
 test_lies(void **state)
 {

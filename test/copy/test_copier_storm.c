@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The copier against lanes that do everything at once, at random: all bytes
- * right, none outside touched, every cookie exactly once.
+ * The copier with lanes that misbehave in all ways at random. All bytes are
+ * right, no byte outside of a job is written, and every cookie comes back
+ * exactly once.
  */
 
 #include <errno.h>
@@ -206,7 +207,8 @@ test_every_job_is_done_once_and_right(void **state)
 	}
 }
 
-/* A device that cannot be stopped: nobody touches what it may still write. */
+/* A device cannot be stopped: the copier does not touch memory that the device
+ * may still write. */
 static void
 test_unsafe_memory_is_left_alone(void **state)
 {
@@ -262,7 +264,8 @@ test_unsafe_memory_is_left_alone(void **state)
 		assert_int_equal(stats.unsafe, unsafe);
 		assert_int_equal(stats.drops, 1);
 		assert_int_equal(bad.closes, 1);
-		/* What it holds is as it was: nobody copied that. */
+		/* The copier made no copy of the jobs that the device holds:
+		 * their destinations are as they were. */
 		held = bad.nb;
 		assert_true(held > 0 && unsafe > 0 && unsafe <= held);
 		for (k = 0; k < held; k++) {

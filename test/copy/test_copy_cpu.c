@@ -225,7 +225,8 @@ test_lane_placement(void **state)
 		assert_int_equal(ferry_lane_poll(lane, &done, 1), 1);
 		assert_true(done.bytes == cases[i].len);
 	}
-	/* A place nobody defined is refused, not looked up. */
+	/* The lane refuses a placement that is not in the enum. It does not use
+	 * the value as an index. */
 	job.place = (enum ferry_placement)77;
 	assert_int_equal(ferry_lane_submit(lane, &job, 1), 0);
 	assert_int_equal(ferry_lane_inflight(lane), 0);
@@ -264,7 +265,7 @@ test_lane_copies(void **state)
 	free(dst);
 }
 
-/* Runs first: nobody has set a limit, and EAL has not started. */
+/* Runs first, while no test has set a limit and EAL has not started. */
 static void
 test_lane_default_limit(void **state)
 {

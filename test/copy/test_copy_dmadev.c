@@ -402,7 +402,8 @@ test_impossible_job(void **state)
 	rte_free(mem);
 }
 
-/* Closing waits: the copies are made, though nobody hears of them. */
+/* Closing a lane waits until its copies are made, though no caller takes their
+ * completions. */
 static void
 test_close_waits(void **state)
 {

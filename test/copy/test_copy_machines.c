@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What the copy kernels make of machines that are not this one. */
+/* Which copy kernels are chosen on machines other than this one. */
 
 #include <setjmp.h>
 #include <stdarg.h>

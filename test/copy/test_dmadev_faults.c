@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The dmadev driver on a device that fails, hangs and lies. */
+/* The dmadev driver on a device that fails, hangs and reports wrong numbers. */
 
 #include <errno.h>
 #include <setjmp.h>

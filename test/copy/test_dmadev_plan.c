@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* How a copy is cut into operations, for layouts of memory nobody has. */
+/* How a copy is cut into operations, for layouts of memory that no real machine
+ * has. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -235,7 +236,7 @@ test_reaches(void **state)
 	assert_false(dmadev_plan_reaches(empty_page, SRC_BASE, 1));
 }
 
-/* Taking less than was offered, as nobody does yet, must work too. */
+/* A caller may take fewer bytes than it was offered, though none does yet. */
 static void
 test_random(void **state)
 {

@@ -110,7 +110,8 @@ test_larger_ring(void **state)
 		take_ok(i, LEN, 3);
 }
 
-/* Nobody says how long the ring is, and it seems full: the longest possible. */
+/* The ring seems full, so that its length cannot be found: the lane assumes the
+ * longest one that the device can have. */
 static void
 test_unknown_depth(void **state)
 {
@@ -125,7 +126,8 @@ test_unknown_depth(void **state)
 	assert_int_equal(ferry_lane_info(lane)->depth, 8192);
 	ferry_lane_close(lane);
 	lane = NULL;
-	/* Nor does it say how long it could be: as short as can be. */
+	/* The device does not say its longest ring either: the lane assumes the
+	 * shortest ring there can be. */
 	fake_dma_max_desc(0);
 	assert_int_equal(ferry_lane_open(&lane, ferry_copy_dmadev(),
 		&(struct ferry_copy_dmadev_config) { .dev_id = DEV },

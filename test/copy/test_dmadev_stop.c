@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Stopping a device, one of those the kernel owns above all. */
+/* Stopping a device, above all one whose work queue the kernel owns. */
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -189,7 +189,8 @@ test_older_kernel(void **state)
 	kernel_stops(FAKE_WQ_DSA, 0);
 }
 
-/* rte_dma_stop() would have said 0; and nobody may set up the rings anew. */
+/* rte_dma_stop() would have returned 0 here. The lane must not set up the rings
+ * anew, because the device may still use them. */
 static void
 test_kernel_does_not_answer(void **state)
 {

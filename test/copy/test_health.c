@@ -11,7 +11,7 @@
 
 #define MS UINT64_C(1000000)
 
-/* Eight errors, the last of which quarantines. */
+/* Report eight errors. The last one puts the lane into quarantine. */
 static void
 spoil(struct ferry_health *h, uint64_t now)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Inline or not, against worlds in which either is better, or changes. */
+/* Whether the route copies inline. Made-up times make the one or the other way
+ * better, or change which one is. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Where the front of a job goes: every branch, with plain numbers. */
+/* Which lane gets the front of a job: every branch, with plain numbers. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -389,7 +389,7 @@ test_a_device_is_kept_for_small_jobs(void **state)
 	/* Not if there is only one, ... */
 	lanes[1].usable = false;
 	check(ask(4 * MIB, EFFICIENCY), 2, FERRY_SCHED_BEST, 64 * KIB);
-	/* ... or nobody to keep it for. */
+	/* ... or if there are no small copies to keep it for. */
 	lanes[1].usable = true;
 	others.small = false;
 	lanes[1].bulk = 100 * MIB;

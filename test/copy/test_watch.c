@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* How long something was watched, with a clock of numbers. */
+/* When the time limit of a watch is over, by a clock that the test sets. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@ looks(uint64_t limit, uint64_t step)
 	return n;
 }
 
-/* Whoever looks often waits for as long as the limit says. */
+/* A caller that looks often waits for as long as the limit says. */
 static void
 test_often(void **state)
 {
@@ -36,7 +36,7 @@ test_often(void **state)
 	assert_int_equal(looks(0, 1), 2);
 }
 
-/* Whoever looks seldom, or was stopped, looks sixteen times. */
+/* A caller that looks seldom, or was stopped, looks sixteen times. */
 static void
 test_seldom(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Files and directories of EAL's start, where descriptors, memory and mounts
- * are not as usual. */
+/* The files and directories that EAL's start needs, on systems whose
+ * descriptors, memory or mounts are unusual. */
 
 #include <dirent.h>
 #include <dlfcn.h>

@@ -2,8 +2,9 @@
 
 /*
  * Each allocation and system call of libferry in ferry_eal_init() fails once;
- * those of EAL itself do not. Each try has a process of its own. It starts, or
- * says why not; it ends; it leaves nothing that hinders the next one.
+ * those of EAL itself do not. Each try has a process of its own. EAL starts in
+ * it, or the call says why not. The process ends, and leaves nothing that
+ * hinders the next one.
  */
 
 #include <errno.h>

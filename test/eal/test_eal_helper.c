@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Calls of EAL that may not end, without EAL: memory that is given back. */
+/* The helper for EAL calls that may never return, tested without EAL: it gives
+ * its memory back. */
 
 #include <dlfcn.h>
 #include <errno.h>

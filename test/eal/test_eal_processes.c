@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* EAL's start and end beside processes that died or are stopped, real ones. */
+/* EAL's start and end while real processes of the same file prefix have died or
+ * are stopped. */
 
 #include <ctype.h>
 #include <dirent.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What EAL would need is missing: it is not started, and one line says why. */
+/* Something that EAL needs is missing: EAL is not started, and one line says
+ * why. */
 
 #include <errno.h>
 #include <fcntl.h>

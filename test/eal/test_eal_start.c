@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What EAL says when it does not start, in all the ways in which it can. */
+/* What ferry_eal_init() reports in each of the ways in which EAL fails to
+ * start. */
 
 #include <errno.h>
 #include <fcntl.h>

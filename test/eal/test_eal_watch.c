@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The time limit around EAL's start, around things that wait for good. */
+/* The time limit of EAL's start, with calls that would wait for ever. */
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* In place of apps/common/app_eal.c: nothing is printed, and no EAL started. */
+/* Takes the place of apps/common/app_eal.c. Prints nothing and starts no
+ * EAL. */
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What does not change, and is asked for in each input: remembered, because a
- * system call takes long, and CPUID in a virtual machine takes longer.
+ * Wrappers that remember answers which do not change. Each input would ask for
+ * them again, and a system call takes long; CPUID in a virtual machine takes
+ * even longer.
  */
 
 #include <unistd.h>

@@ -14,7 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/** The bytes of an input that are still to be read; past its end are zeros. */
+/** The bytes of an input that are still to be read. A read past the end gives
+ * zeros. */
 struct fuzz_in {
 	const uint8_t *at;
 	size_t left;
@@ -67,12 +68,13 @@ fuzz_below(struct fuzz_in *in, uint32_t n)
 }
 
 /**
- * The rest of the input as text, ended by a zero, in memory of its own so that
- * a read behind its end is seen. To be freed.
+ * The rest of the input as text, ended by a zero. It is in memory of its own,
+ * so that the sanitizer sees a read behind its end. The caller frees it.
  */
 char *fuzz_text(struct fuzz_in *in);
 
-/** What must hold. The input that breaks it is kept by libFuzzer. */
+/** End the process if the condition does not hold. libFuzzer keeps the input
+ * that broke it. */
 #define fuzz_check(condition) do { \
 	if (!(condition)) \
 		fuzz_failed(__FILE__, __LINE__, #condition); \
@@ -81,7 +83,7 @@ char *fuzz_text(struct fuzz_in *in);
 void fuzz_failed(const char *file, int line, const char *what)
 	__attribute__((noreturn));
 
-/** The target. */
+/** The target: libFuzzer calls it with each input. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /** Called once, before the first input, if the target defines it. */

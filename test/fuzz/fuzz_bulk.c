@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Bulk messages: blocks, their sides and units, and lent buffers are scribbled
- * over while messages are sent, accepted, copied by both ends and an engine,
- * cancelled and released. Nothing but the shared area is read or written.
+ * Bulk messages: the input scribbles over blocks, their sides and units, and
+ * lent buffers, while messages are sent, accepted, copied by both ends and an
+ * engine, cancelled and released. Ends and engine read and write no memory but
+ * the shared area.
  */
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Calibration files, which are in memory here. What is read can be written and
- * read again, to the same values but for rounding; what is refused leaves
- * nothing but the reason.
+ * Calibration files, which are in memory here. A file that is read can be
+ * written and read again, and gives the same values but for rounding. A file
+ * that is refused leaves only the reason.
  */
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Cells, rings, descriptors and held tables: two ends send, lend, receive and
- * give back while what they share is scribbled over.
+ * Cells, rings, descriptors and held tables: two ends send, loan, receive and
+ * release while the input scribbles over the memory that they share.
  */
 
 #include "live.h"

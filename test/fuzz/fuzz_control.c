@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What a hub is told: an input is a list of requests of its process's threads,
- * of packets of other processes, of deaths, of telemetry's questions, and of
- * writes into what endpoints can write to. Endpoints, epochs, channels and
- * memory exist, existed or never did. When all endpoints have ended, the hub is
- * as it was made, and each descriptor that came is closed.
+ * The control paths of a hub. An input is a list of requests of threads of the
+ * hub's process, of packets of other processes, of deaths, of telemetry's
+ * questions, and of writes into memory that endpoints can write. The endpoints,
+ * epochs, channels and memory that they name exist, existed or never did. When
+ * all endpoints have ended, the hub is as it was made, and each descriptor that
+ * came with a packet is closed.
  */
 
 #include <errno.h>

@@ -2,9 +2,9 @@
 
 /*
  * EAL command lines: the first byte chooses the role, the rest is arguments,
- * each ended by a line feed. What is taken ends with NULL, begins with the
- * user's own arguments and stays within the structure; what is refused says
- * why, in one line.
+ * each ended by a line feed. An accepted command line ends with NULL, begins
+ * with the user's own arguments and stays within the structure. For a refused
+ * one there is a reason of one line.
  */
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Jobs, servers and boards: a producer posts, an engine takes the jobs and
- * comes and goes, and the job ring, the out ring, the words about who serves
- * and the board are scribbled over.
+ * Jobs, servers and boards: a producer posts; an engine takes the jobs, and
+ * comes and goes. Meanwhile the input scribbles over the job ring, the out
+ * ring, the words that name the server, and the board.
  */
 
 #include "live.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A channel's layout: what the hub made is scribbled over before anybody has
- * opened it, is checked, counted, and opened if it passes. What passes has the
- * offsets that its size and number of slots ask for.
+ * A channel's layout: the input scribbles over a channel that the hub has made,
+ * before an end is opened. The channel is checked and counted, and its ends are
+ * opened if it passes. A channel that passes has the offsets that its slots'
+ * size and number ask for.
  */
 
 #include <stdlib.h>

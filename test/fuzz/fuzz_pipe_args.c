@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The command line of ferry-pipe: arguments, each ended by a line feed. Its
- * main() is run whole, but for what it does once it knows what is wanted. The
- * exit code is that of the guide, and what is wanted is possible.
+ * The command line of ferry-pipe: arguments, each ended by a line feed. All of
+ * main() runs, except the three commands. The exit code is one that the guide
+ * documents, and the options that a command gets are within their limits.
  */
 
 #include <fcntl.h>

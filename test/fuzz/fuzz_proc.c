@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What /proc says of another process, which has chosen the names in it: its
- * maps, in which the hub's hugepage files are looked for, and its command. The
+ * Files of another process in /proc, whose names that process has chosen: its
+ * maps, in which ferry looks for the hub's hugepage files, and its command. The
  * first byte chooses the file, the second one whether the pages are found; the
- * rest is its text. What is said of it is one line.
+ * rest is the file's text. What ferry says of the process is one line.
  */
 
 #include <errno.h>

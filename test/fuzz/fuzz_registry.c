@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The registry that an endpoint reads at attach: what a hub made is scribbled
- * over, and perhaps fewer bytes of it are there. What passes fits into these.
+ * The registry that an endpoint reads when it attaches: the input scribbles
+ * over a hub's registry, and may cut it short. A registry that passes fits into
+ * the bytes that are there.
  */
 
 #include <sanitizer/asan_interface.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What an endpoint of another process is told by its hub: replies that are
- * right but for what the input changes, on a registry and boards that the input
- * writes to. The hub's packets, its memory and the time are this file's; the
- * endpoint attaches, opens, allocates, lists and detaches. Whatever it was
- * told, it closes each descriptor.
+ * A hub's replies to an endpoint of another process. They are right except for
+ * what the input changes. The input also writes to the registry and the boards.
+ * This file makes the hub's packets, its memory and the time. The endpoint
+ * attaches, opens, allocates, lists and detaches. Whatever the replies say, the
+ * endpoint closes each descriptor.
  */
 
 #include <errno.h>

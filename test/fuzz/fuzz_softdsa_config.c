@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What FERRY_SOFTDSA and ferry_softdsa_set() say: the first byte chooses
- * whether the device runs already. What is taken lies within the limits; what
- * is refused changes nothing and names a reason of one line.
+ * The text of FERRY_SOFTDSA and of ferry_softdsa_set(): the first byte chooses
+ * whether the device runs already. Accepted values lie within the limits. A
+ * refused text changes nothing, and gives a reason of one line.
  */
 
 #include <stdlib.h>

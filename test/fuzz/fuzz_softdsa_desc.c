@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Descriptors of the soft DSA: each input is a list of them. One that passes
- * softdsa_check() is executed on an area between pages without access. A record
- * says how much was done, and nothing outside of that is written.
+ * Descriptors of the soft DSA: each input is a list of them. A descriptor that
+ * passes softdsa_check() is executed on an area between pages without access.
+ * Its completion record says how much was done. No byte beyond that is written.
  */
 
 #include <signal.h>

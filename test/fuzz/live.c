@@ -91,8 +91,8 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e,
 long
 __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-	/* No process is watched, nobody sleeps, and a single thread needs no
-	 * barrier, which takes milliseconds. */
+	/* The fuzzer watches no process and never sleeps. Its single thread
+	 * needs no barrier, which would take milliseconds. */
 	if (number == SYS_pidfd_open) {
 		errno = ESRCH;
 		return -1;
@@ -253,7 +253,7 @@ live_serve(struct live *l)
 
 	if (l->served)
 		return;
-	/* As the hub takes a channel: from nobody. */
+	/* The hub, too, gives an engine only a channel without a server. */
 	if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != FERRY_SERVER_NONE)
 		return;
 	__atomic_store_n(word, l->engine.word, __ATOMIC_RELEASE);
@@ -430,7 +430,8 @@ live_release(struct live *l, struct fuzz_in *in)
 	l->held[i] = l->held[--l->n_held];
 }
 
-/* What the hub does once whose claims these are has ended: nobody copies. */
+/* Free all claims, as the hub does when the process that held them has ended.
+ * No participant copies meanwhile. */
 static void
 claims_forget(struct live *l)
 {

@@ -5,12 +5,12 @@
 /**
  * @file
  * A living channel for fuzz targets: both its ends and an engine are in this
- * process, on memory that begins behind poisoned bytes and ends at a page
- * without access. An input is a list of operations; some of them are scribbles,
- * which write what the input says somewhere into what others can write.
+ * process. The channel's memory begins behind poisoned bytes and ends at a page
+ * without access. An input is a list of operations. Some of them are scribbles:
+ * they write the input's bytes into memory that another process could write.
  *
- * The ends take each other for strangers: neither believes the other's
- * addresses, as if they were in processes of their own.
+ * The ends take each other for strangers. Neither uses the other's addresses
+ * unchecked, as if they were in processes of their own.
  */
 
 #include <setjmp.h>
@@ -31,10 +31,12 @@
 #define LIVE_OPS 200
 /** Most messages that the consumer holds. */
 #define LIVE_HELD 16
-/** Memory that all share: sources of messages, then destinations. */
+/** Bytes of memory that ends and engine share: sources of messages, then
+ * destinations. */
 #define LIVE_AREA (UINT64_C(512) << 10)
 
-/** Parts of what others can write; see live_scribble(). */
+/** Parts of the memory that other processes could write: see
+ * live_scribble(). */
 enum live_part {
 	LIVE_HEAD,
 	LIVE_TX,
@@ -58,7 +60,7 @@ enum live_part {
 };
 
 #define LIVE_BIT(part) (UINT32_C(1) << (part))
-/** What the ends write for each other. */
+/** The parts that one end writes and the other reads. */
 #define LIVE_ENDS (LIVE_BIT(LIVE_TX) | LIVE_BIT(LIVE_RX) | \
 	LIVE_BIT(LIVE_SERVICE) | LIVE_BIT(LIVE_WISH) | LIVE_BIT(LIVE_CREDITS))
 #define LIVE_ALL (LIVE_BIT(LIVE_PARTS) - 1)
@@ -71,38 +73,40 @@ struct live {
 	struct ferry_channel_shared head;
 	uint8_t *area;
 	uint64_t area_used;
-	/* Not shared: reached by process_vm_readv() only. */
+	/* Private memory: only process_vm_readv() reaches it. */
 	uint8_t *own;
-	/* What the consumer holds. */
+	/* Messages that the consumer holds. */
 	struct ferry_msg held[LIVE_HELD];
 	uint32_t n_held;
 };
 
-/** A channel with both ends open; the same one each time. */
+/** Make a channel and open both its ends. Each call gives an equal one. */
 struct live *live_begin(void);
 
-/** Have the engine serve it, or no more. */
+/** Have the engine serve the channel, or leave it. */
 void live_serve(struct live *l);
 void live_leave(struct live *l);
 
 /**
- * Write what the input says into one of the parts of a set of LIVE_BIT().
+ * Write bytes of the input into one of the parts that are set in parts
+ * (LIVE_BIT()).
  */
 void live_scribble(struct live *l, struct fuzz_in *in, uint32_t parts);
 
 /** Receive up to n messages, check where they are, and hold them. */
 void live_receive(struct live *l, uint32_t n);
 
-/** Give back one that is held; the input says which. */
+/** Release a held message. The input says which one. */
 void live_release(struct live *l, struct fuzz_in *in);
 
 /**
- * Close both ends, which must end soon whatever was written. The input says in
- * which order, and whether the hub has said before that the other one died.
+ * Close both ends. That must end soon, whatever was written. The input says in
+ * which order they are closed, and whether the hub has told the first one
+ * before that the other one died.
  */
 void live_end(struct live *l, struct fuzz_in *in);
 
-/** A result must be a count up to most, or one of those documented. */
+/** Check that a result is a count up to most, or a documented error. */
 #define live_check_result(ret, most) do { \
 	const int64_t ret_ = (ret); \
 	fuzz_check(ret_ >= 0 ? ret_ <= (int64_t)(most) : \

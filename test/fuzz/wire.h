@@ -4,9 +4,10 @@
 
 /**
  * @file
- * What comes to a hub from outside of its process, without system calls: a
- * packet with descriptors on its control socket, and telemetry's questions.
- * The calls by which the hub receives, answers and closes are wrapped.
+ * Gives a hub what comes from outside of its process: a packet with descriptors
+ * on its control socket, or a question of telemetry. Needs no system calls,
+ * because wrappers take the place of those by which the hub receives, answers
+ * and closes.
  */
 
 #include <rte_telemetry.h>
@@ -14,21 +15,21 @@
 #include "fuzz.h"
 #include "hub_ctl.h"
 
-/** The hub's own pidfd, which it keeps. */
+/** The hub's pidfd of its own process. The hub keeps it open. */
 #define WIRE_SELF 1000000
 
 /**
- * Have the hub take a packet with a request; the input says what else is with
- * it, how long it is, who sent it, and whether the answer arrives. Returns
- * whether it did.
+ * Have the hub take a packet with a request. The input says which descriptors
+ * come with it, how long it is, which process sent it, and whether the answer
+ * arrives. Returns whether the answer arrived.
  */
 bool wire_packet(struct ferry_hub *hub, const struct hub_request *req,
 		struct fuzz_in *in, struct hub_reply *rep);
 
-/** Descriptors that came with packets and are not closed. */
+/** How many descriptors came with packets and are not closed. */
 uint32_t wire_open(void);
 
-/** Ask one of the questions that the hub answers, by number. */
+/** Ask the hub question number which of telemetry. */
 void wire_ask(uint32_t which, const char *params, struct rte_tel_data *d);
 
 #endif /* FUZZ_WIRE_H */

@@ -3,9 +3,9 @@
 #define CONTROL_H
 
 /*
- * The test itself as a client of a hub's control socket, for what no endpoint
- * sends; and what the hub and the directory have meanwhile. Include after
- * cmocka.h.
+ * Makes the test itself a client of a hub's control socket, so that it can send
+ * packets that no endpoint sends. Also counts the hub's descriptors. Include
+ * after cmocka.h.
  */
 
 #include <sys/socket.h>
@@ -14,7 +14,7 @@
 #include "hub_ctl.h"
 #include "peer.h"
 
-/* What takes longer hangs. A request's own limit is 3 s. */
+/* A step that takes longer than this hangs. A request ends after 3 s. */
 #define HANGS SECONDS(60)
 
 /* EAL's directory of the test. */
@@ -23,22 +23,23 @@ const char *control_dir(void);
 int control_socket(const char *name, struct sockaddr_un *sa);
 /* Connect to the hub. */
 int control_dial(void);
-/* Send a packet with descriptors: what sendmsg() says. */
+/* Send a packet with descriptors. Returns what sendmsg() returns. */
 ssize_t control_say(int conn, const void *data, size_t len, const int *fds,
 		unsigned int n);
-/* All of it: connect, send, wait for the reply. Its result. */
+/* Connect, send a packet and wait for the reply. Returns the reply's result. */
 int control_ask(const void *data, size_t len, const int *fds, unsigned int n,
 		struct hub_reply *rep);
-/* What the hub says that it is. */
+/* Ask the hub for its incarnation number. */
 uint64_t control_incarnation(void);
-/* A request to attach that is right; a pidfd goes with it. */
+/* Make a correct request to attach. It must be sent with a pidfd. */
 struct hub_request control_attach(void);
 
-/* A process's descriptors. */
+/* How many descriptors a process has open. */
 unsigned int fds_of(pid_t pid);
-/* The hub's, after it has done what former requests led to. */
+/* How many the hub has open, once it has completed earlier requests. */
 unsigned int hub_fds(const struct peer *hub);
-/* Their number comes back to what it was. */
+/* Wait until a process has n descriptors open. Fails the test if it never
+ * has. */
 void await_fds(pid_t pid, unsigned int n);
 
 #endif /* CONTROL_H */

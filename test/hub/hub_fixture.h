@@ -13,8 +13,8 @@
 #define HUB "test"
 #define MIB (UINT64_C(1) << 20)
 
-/* One EAL for all tests of the file; none if the machine has no pages. EAL may
- * not take more than 128 MiB, so that asking for more fails. */
+/* Start one EAL for all tests of the file, if the machine has hugepages. EAL
+ * may take no more than 128 MiB, so that asking for more fails. */
 static inline int
 hub_eal_start(void **state)
 {
@@ -52,7 +52,8 @@ hub_join(const char *hub, const char *name)
 	return ep;
 }
 
-/* Nobody attached, no channels, all memory free in one piece. */
+/* Check that no endpoint is attached, that there are no channels, and that all
+ * memory is free in one piece. */
 static inline void
 hub_check_empty(struct ferry_hub *hub)
 {

@@ -18,19 +18,19 @@
 #define SECONDS(n) ((n) * UINT64_C(1000000000))
 /* How long the test waits for a peer's report before it takes it for a hang. */
 #define REPORT_MS 600000
-/* What takes milliseconds on an idle machine takes less than this on any. It is
- * less than the 3 s of a request that is not answered. */
+/* A step that takes milliseconds on an idle machine takes less than this on any
+ * machine. It is less than the 3 s after which an unanswered request ends. */
 #define PEER_SOON_NS (SECONDS(5) / 2)
 
 enum peer_op {
-	/* A hub's. */
+	/* Orders of a hub. */
 	PEER_CREATE,
 	PEER_DESTROY,
 	PEER_INFO,
-	/* Also starts the device. */
+	/* Copy by a DMA device. Starts the device, too. */
 	PEER_DMA_COPY,
 	PEER_DMA_STOP,
-	/* A secondary's. */
+	/* Orders of a secondary. */
 	PEER_ATTACH,
 	PEER_DETACH,
 	PEER_OPEN_TX,
@@ -39,7 +39,7 @@ enum peer_op {
 	PEER_SEND,
 	PEER_RECV,
 	PEER_WAIT_RX,
-	/* Its own main. */
+	/* Call peer_order.custom. */
 	PEER_CUSTOM,
 	/* rte_eal_cleanup() and exit. */
 	PEER_EXIT,
@@ -53,38 +53,39 @@ struct peer_order {
 	char name[FERRY_NAME_MAX + 8];
 	struct ferry_channel_config config;
 	enum ferry_wait_policy wait;
-	/* SEND: messages, and how many at most in a call; longest. */
+	/* SEND: number of messages, how many at most in a call, and the length
+	 * of the longest. */
 	uint64_t n;
 	uint32_t burst;
 	uint32_t longest;
 	uint64_t seed;
 	/* SEND, RECV, WAIT_RX: give up with -ETIMEDOUT. */
 	uint64_t timeout_ns;
-	/* CUSTOM: runs in the process, which was forked with this test. */
+	/* CUSTOM: a function of the test. It runs in the peer's process. */
 	int (*custom)(struct peer *peer);
 };
 
 struct peer_report {
 	int result;
-	/* Messages. */
+	/* How many messages were sent or received. */
 	uint64_t count;
 	/* When the result was known, and how long the order took. */
 	uint64_t at_ns;
 	uint64_t took_ns;
-	/* INFO. */
+	/* Results of INFO. */
 	struct ferry_hub_info info;
 	uint32_t n_channels;
 	struct ferry_hub_channel channels[2];
 };
 
-/* What the test sees of a process at any time. */
+/* Counters of a process that the test can read at any time. */
 struct peer_progress {
 	uint64_t sent;
 	uint64_t received;
 	uint64_t wrong;
 };
 
-/* A process. The pointers are valid in the process only. */
+/* A process. Its pointers are valid only in that process. */
 struct peer {
 	struct ferry_proc proc;
 	struct peer_progress *progress;
@@ -97,29 +98,31 @@ struct peer {
 	const char *eal;
 };
 
-/* Start a process: what its EAL's start has returned. */
+/* Start a process. Returns what the start of its EAL returned. */
 int peer_try_start(struct peer *peer, enum ferry_eal_role role,
 		const char *eal);
-/* The same, to fail the test if EAL does not start. */
+/* The same, but fails the test if EAL does not start. */
 void peer_start(struct peer *peer, enum ferry_eal_role role, const char *eal);
-/* A hub process with a hub of that much memory. */
+/* Start a process with a hub of so many bytes of memory. */
 void peer_start_hub(struct peer *peer, uint64_t memory);
-/* A secondary that is attached. */
+/* Start a secondary, and attach it to the hub. */
 void peer_start_endpoint(struct peer *peer);
 /* Give an order; the report comes later. */
 void peer_order(struct peer *peer, const struct peer_order *order);
 /* Wait for the report. */
 struct peer_report peer_report(struct peer *peer);
-/* Both. */
+/* Give an order and wait for the report. */
 struct peer_report peer_do(struct peer *peer, const struct peer_order *order);
 int peer_simple(struct peer *peer, enum peer_op op);
 int peer_open(struct peer *peer, enum peer_op op, const char *name,
 		const struct ferry_channel_config *config);
-/* Let it exit; expects code 0. */
+/* Let the process exit. Fails the test if its exit code is not 0. */
 void peer_exit(struct peer *peer);
-/* The hub exits in good order, and nothing of the test is left anywhere. */
+/* Let the hub exit in good order. Fails the test if files or memory of the test
+ * are left. */
 void peer_exit_hub(struct peer *peer);
-/* The hub has so many endpoints, no channels, and all its memory. */
+/* Check that the hub has so many endpoints, no channels, and all its memory
+ * free. */
 void peer_check_hub(struct peer *hub, uint32_t endpoints);
 
 #endif /* PEER_H */

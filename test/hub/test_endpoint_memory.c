@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The memory of an endpoint alone, with a hub that is made up here: how much it
- * asks for and when, and the ranges that are registered. What is handed out is
- * never touched.
+ * The memory functions of an endpoint, with a made-up hub: how much memory the
+ * endpoint asks for and when, and the ranges that are registered. The memory
+ * that is handed out is never read or written.
  */
 
 #include <errno.h>
@@ -29,7 +29,7 @@
 #define PIECES 4096
 #define BLOCKS 64
 
-/* An address range that nobody reads or writes. */
+/* An address range that neither the library nor the test reads or writes. */
 static uint8_t *const base = (uint8_t *)(uintptr_t)(UINT64_C(1) << 40);
 
 struct ferry_endpoint {

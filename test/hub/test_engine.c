@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Engines in the hub's process: who copies, in what order, and who when. */
+/* Engines in the hub's process: which engine or producer copies, when, and in
+ * which order. */
 
 #include <errno.h>
 #include <pthread.h>

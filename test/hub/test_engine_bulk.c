@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Engines and bulk messages: who helps, and that nobody waits behind them. */
+/* Engines and bulk messages: which engines help to copy, and that other jobs do
+ * not wait behind bulk messages. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -124,7 +125,8 @@ a_huge_message_does_not_stop_other_channels(void **state)
 	stage_stop(&s);
 }
 
-/* Messages that nobody says anything of, while only the engine is turned. */
+/* Send messages whose options do not name who copies, while the ends only look
+ * and the engine is polled. Returns the bytes that the engine copied. */
 static uint64_t
 helped(bool worker)
 {

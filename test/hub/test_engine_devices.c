@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Devices that do not do what they should: as an engine's lanes, and for memory
- * that is registered. */
+/* Devices that misbehave, as lanes of an engine, and when memory is
+ * registered. */
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Who may run an engine, with which lanes, and what it costs when idle. */
+/* Which threads may run an engine, with which lanes, and what an idle engine
+ * costs. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -464,7 +465,7 @@ a_producer_that_finishes_sleeps_meanwhile(void **state)
 	assert_int_equal(ferry_tx_set_mode(s.tx, FERRY_MODE_EFFICIENCY), 0);
 	assert_int_equal(ferry_tx_post(s.tx, &buf, 1), 1);
 	getrusage(RUSAGE_THREAD, &before);
-	/* Nobody runs the engine. */
+	/* No thread runs the engine. */
 	assert_int_equal(ferry_tx_finish(s.tx, 0, 3 * SECOND), -ETIMEDOUT);
 	getrusage(RUSAGE_THREAD, &after);
 	/* It slept, a nap at a time: more often than it was put off the CPU. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Bulk messages between processes: from what memory to what memory, and with
- * either end killed. */
+/* Bulk messages between processes: with each kind of memory as source and
+ * destination, and with either end killed. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -117,7 +117,7 @@ send_both(struct peer *peer)
 		ret = send_from(peer, both, &stats);
 	if (ret == 0 && stats.private_msgs != 0)
 		ret = -EPROTO;
-	/* Nobody reads it any more. */
+	/* No participant reads the memory any more. */
 	return ret != 0 ? ret : ferry_unregister(peer->ep, both, PIECE);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* A hub's connections to its clients: late ones, open ones at its end, and none
- * at all; and a client of something that is no hub. */
+/* A hub's connections to its clients: late ones, ones that are open when the
+ * hub ends, and none at all; and a client of a program that is no hub. */
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Requests to a hub: nonsense, silence, strangers, processes without
- * descriptors, children; and the sockets in the hub's directory. */
+/* Requests to a hub: nonsense, clients that keep silent, other users, processes
+ * without free descriptors, children; and the sockets in the hub's
+ * directory. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -139,7 +140,8 @@ ask_nonsense(void)
 		len = i % 2 ? (size_t)(ferry_test_random(&random) %
 			sizeof(noise)) + 1 : sizeof(req);
 		if (i % 4 == 0) {
-			/* Nearly right, but in nobody's name. */
+			/* Nearly right, but for an endpoint that there is
+			 * not. */
 			req = good;
 			req.endpoint = 77;
 			req.op = (uint32_t)(ferry_test_random(&random) %
@@ -514,7 +516,8 @@ run_out_of_fds(struct peer *peer)
 	while (n < (int)RTE_DIM(fds) &&
 			(fds[n] = open("/dev/null", O_RDONLY)) >= 0)
 		n++;
-	/* Whoever is attached can give back what it has, and have more. */
+	/* An endpoint that is attached can close what it has and open more,
+	 * though its process has no file descriptor left. */
 	ferry_tx_close(peer->tx);
 	ret = ferry_rx_open(&peer->rx, peer->ep, "full", &small);
 	while (n > 0)

@@ -27,8 +27,9 @@
 
 static const struct ferry_channel_config small = { 256, 64 };
 
-/* Two secondaries: one sleeps for a message that does not come, the other one
- * for a slot of a channel that nobody empties. */
+/* Two secondaries: one sleeps until a message comes, which does not come. The
+ * other one sleeps until a slot is free in a channel that no consumer
+ * empties. */
 static void
 start_waiting(struct peer *rx, struct peer *tx)
 {

@@ -2,8 +2,8 @@
 
 /*
  * Each allocation and system call of the control paths fails once. A scenario
- * is repeated, and each time the next call fails: it ends with an error that
- * fits or without one, leaves nothing behind, and works the next time.
+ * is repeated, and each time the next call fails. The scenario then ends with a
+ * fitting error or with none, leaves nothing behind, and works the next time.
  */
 
 #include <errno.h>

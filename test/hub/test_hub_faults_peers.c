@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * As test_hub_faults, of a hub with a socket, and of a secondary: each call of
- * either fails once on the way of the other's requests.
+ * The same as test_hub_faults, with a hub that has a socket, and a secondary.
+ * Each call that hub or secondary makes for a request fails once.
  */
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Memory of endpoints that die, with others copying there. Claims in bulk
- * messages are written by hand: who has them is alive or dead, but does not
- * move.
+ * Memory of endpoints that die while other processes copy there. The test
+ * writes claims in bulk messages by hand. The process that holds a claim is
+ * alive or dead, but does not act.
  */
 
 #include <errno.h>
@@ -300,7 +300,8 @@ a_stopped_process_keeps_what_it_copies(void **state)
 	start(&hub, &owner, &other, false);
 	assert_int_equal(do_custom(&other, claim), 0);
 	ferry_proc_signal(&other.proc, SIGSTOP);
-	/* In good order, too: nobody can wait for it. */
+	/* The hub keeps the memory also when the owner detaches in good order,
+	 * because the owner cannot wait for a stopped process. */
 	assert_int_equal(peer_simple(&owner, PEER_DETACH), 0);
 	await_memory(&hub, BYTES, 0);
 	usleep(350000);
@@ -366,7 +367,7 @@ buffers_that_a_dead_consumer_lent_are_not_given_out(void **state)
 	start(&hub, &owner, &other, false);
 	assert_int_equal(do_custom(&owner, grants_make), 0);
 	ferry_proc_kill(&owner.proc);
-	/* One was taken, by a message that nobody has seen. */
+	/* A message that no consumer has received has taken one of them. */
 	await_memory(&hub, BYTES, 0);
 	assert_int_equal(do_custom(&other, grants_check), 0);
 	usleep(350000);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Neighbours of a hub, of its own user: they come, die and leave their
- * descriptors with others, or flood its socket. The hub forgets them, and
- * serves the rest.
+ * Processes of the hub's own user. They attach, die and leave their descriptors
+ * with other processes, or flood the hub's socket. The hub forgets them, and
+ * serves the other processes.
  */
 
 #include <dirent.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Posts of secondaries, and whoever dies or stops over them. */
+/* Posts of secondaries, and processes that die or stop while posts are
+ * pending. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -92,7 +93,7 @@ engine_numbers(struct peer *peer)
 	return 0;
 }
 
-/* Nobody runs it any more, but it has its channels. */
+/* Stop the thread that runs the engine. The engine keeps its channels. */
 static int
 engine_halt(struct peer *peer)
 {
@@ -129,7 +130,8 @@ engine_invent(struct peer *peer)
 	__atomic_store_n(server, FERRY_SERVER_ENGINE + 1, __ATOMIC_RELEASE);
 }
 
-/* In a producer's process: post until all is posted or nobody receives. */
+/* In a producer's process: post until all is posted or the consumer has
+ * gone. */
 static int
 do_post(struct peer *peer)
 {
@@ -391,7 +393,8 @@ what_a_killed_producer_posted_is_received_without_an_engine(void **state)
 	await_above(&b.progress->received, 100);
 	assert_int_equal(custom_do(&hub, engine_halt), 0);
 	usleep(20000);
-	/* It finds its jobs with nobody, and no time to look at them. */
+	/* The producer is stopped before the engine gives its jobs up, and is
+	 * killed before it can find them without a server. */
 	ferry_proc_signal(&victim.proc, SIGSTOP);
 	assert_int_equal(custom_do(&hub, engine_go_on), 0);
 	assert_int_equal(custom_do(&hub, engine_end), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What an endpoint believes of a registry, which any process may have
- * written. */
+/* What an endpoint accepts as a registry. Any process may have written to
+ * it. */
 
 #include <setjmp.h>
 #include <stdarg.h>

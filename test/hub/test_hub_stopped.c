@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Requests to a hub that is stopped, or killed meanwhile, and what is left of
- * those that were given up. The wall clock jumps all the time. */
+/* Requests to a hub that is stopped, or is killed meanwhile, and what is left
+ * of requests that the endpoint gave up. The wall clock jumps all the time. */
 
 #include <errno.h>
 #include <pthread.h>

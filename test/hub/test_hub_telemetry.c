@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What dpdk-telemetry.py is told: over its socket, from this very process. */
+/* The answers that dpdk-telemetry.py gets. The test asks over the same socket,
+ * from the hub's own process. */
 
 #include <inttypes.h>
 #include <sched.h>

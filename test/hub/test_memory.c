@@ -198,7 +198,8 @@ memory_waits_for_what_the_engine_copies_there(void **state)
 	hub = hub_make(HUB, 48 * MIB, 4, 4);
 	a = hub_join(HUB, "a");
 	for (round = 0; round < 2; round++) {
-		/* Nobody runs it: it does not look at what is written here. */
+		/* No thread runs the engine, so it does not read what the test
+		 * writes. */
 		assert_int_equal(ferry_engine_create(&engine, hub, NULL), 0);
 		b = hub_join(HUB, "b");
 		assert_int_equal(ferry_tx_open(&tx, a, "c", NULL), 0);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The hub's arena alone, against a map of which grain belongs to whom. The
- * memory handed out is never touched: the arena works with addresses.
+ * The hub's arena alone, against the test's map of which owner has which grain.
+ * The memory that is handed out is never read or written, because the arena
+ * works only with addresses.
  */
 
 #include <setjmp.h>
@@ -24,7 +25,7 @@
 #define SIZE (GRAINS * GRAIN)
 #define PIECES 128
 
-/* An address range that nobody reads or writes. */
+/* An address range that neither the arena nor the test reads or writes. */
 static uint8_t *const base = (uint8_t *)(uintptr_t)(UINT64_C(1) << 40);
 
 /* What the arena should know. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Who reaches memory: each answer, and where it ends. The stretches are of
- * DPDK, registered with EAL, declared, or none of these.
+ * Which processes and devices reach memory: each answer, and at which address
+ * it ends. A stretch of memory is DPDK's, registered with EAL, declared, or
+ * none of these.
  */
 
 #include <dlfcn.h>
@@ -28,7 +29,8 @@
 /* Whatever of it is unused is none of a test's. */
 #define PLACE (16 * HUGE_PAGE)
 
-/* Addresses without memory, which the kernel gives to nobody else. */
+/* Reserve addresses without memory, so that the kernel places no other mapping
+ * there. */
 static uint64_t
 place_make(void)
 {

@@ -38,8 +38,8 @@
  * Proved: a unit is copied by one living party at a time; nothing is read from
  * the source or written to the destination after its O4; DONE only after the
  * copy; the consumer finds the bytes of what is DONE; both ends agree on whole
- * or not; a message that nobody ends is whole in the end (assertions, and no
- * run ends otherwise); and none is endless (pan -l).
+ * or not; a message that neither end ends early is whole in the end
+ * (assertions, and no run ends otherwise); and none is endless (pan -l).
  *
  * -DDEATH=TX, RX or SERVER: that one is killed between any two instructions,
  * which the others learn later and for certain. The server: what it had is FREE
@@ -307,7 +307,7 @@ inline is_busy(me, g)
 	fi
 }
 
-/* For nobody to poll in vain: whether it is worth looking. */
+/* Whether there is something to find, so that no process polls in vain. */
 #define HELD(i, p) (mem[U(i)] == PARTY(p) && ALIVE(p))
 #define BUSY(i, me) (HELD(i, 1 - me) || HELD(i, SERVER))
 #define ANY(g, what, me) (what(0, me) || (UNITS(g) > 1 && what(1, me)))

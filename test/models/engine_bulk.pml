@@ -73,13 +73,14 @@ inline ready(me, r)
 	r = (r != 0)
 }
 
-/* Of a dead consumer's message nobody waits for the copy. */
+/* No process waits for the copy of a dead consumer's message. */
 #define QUIET (busy == 0 && empty(sb[TX]) && empty(sb[RX]) && \
 	mem[RING] == served && (dead || mem[MSG] == 2 * MSGS))
 
 #include "bell.inc"
 
-/* Copy what has begun, if nobody else has: who and when does not matter. */
+/* Copy the message that has begun, if no other process has copied it. Which
+ * process copies, and when, does not matter. */
 inline copy(me)
 {
 	d_step {

@@ -44,7 +44,7 @@ mtype = { assign, leave, left };
 chan order[4] = [1] of { mtype };
 chan reply = [1] of { mtype };
 
-byte served;			/* jobs, by whoever holds server */
+byte served;			/* jobs served by holders of server */
 byte busy = 2;			/* the producer, the hub */
 
 #define WRITTEN(p, a)	skip

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Who takes the jobs of a channel. Word server: 0 nobody, 1 the producer
- * itself, k engine k. Only who holds it takes jobs and publishes results.
+ * Who takes the jobs of a channel. Word server: 0 no server, 1 the producer
+ * itself, k engine k. Only the holder of the word takes jobs and publishes
+ * results.
  *
  *     producer, posting                   engine k, leaving
  *     P1  publish the job, release        L1  serve until the ring is empty
@@ -23,7 +24,7 @@
  *     S4  store cons, release
  *
  * The producer may die between any two instructions, also while it serves. S3
- * and S4 are two stores, so that whoever comes next may find a job done whose
+ * and S4 are two stores, so that the next holder may find a job done whose
  * place in the ring is not free yet: hence S1.
  *
  * A producer that lives on need not look again after its last post.

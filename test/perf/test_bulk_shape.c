@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What ferry-perf sends in bulk messages, and where these lie. */
+/* The lengths of ferry-perf's bulk messages, and where in a ring they lie. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -12,7 +12,7 @@
 
 #define MS UINT64_C(1000000)
 
-/* Use CPU time, and tell how much it was. */
+/* Use CPU time, and return how much it was. */
 static uint64_t
 burn(uint64_t ns)
 {

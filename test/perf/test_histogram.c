@@ -22,7 +22,8 @@ reset(void **state)
 	return 0;
 }
 
-/* What comes back for a value that was recorded alone, beside a larger one. */
+/* The value that the histogram gives back for one that was recorded once,
+ * beside a larger one. */
 static uint64_t
 read_back(uint64_t value)
 {

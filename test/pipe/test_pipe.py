@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""ferry-pipe from outside: bytes arrive as they are, whoever comes first; what
-goes wrong is told in one line, with an exit code; nothing is left behind.
+"""ferry-pipe from outside: bytes arrive unchanged, whether the sender or the
+receiver starts first. A failure is told in one line and by the exit code. No
+file is left behind.
 
     test_pipe.py FERRY_PIPE NAME
 

@@ -20,7 +20,7 @@
 #include "fleet.h"
 
 #define SLOTS 8
-/* Payloads of a producer: more posts than slots are never under way. */
+/* Payloads of a producer. There are never more posts than slots under way. */
 #define BUFS (2 * SLOTS)
 /* Payloads begin anywhere in a line. */
 #define SLACK 64
@@ -67,8 +67,8 @@ len_of(const struct fleet_channel *ch, uint64_t i)
 	return most - (uint32_t)(ferry_test_random(&rng) % ((most + 1) / 2));
 }
 
-/* Payloads of finished posts are ours again: whoever still reads them gets
- * something else. */
+/* Overwrite the payloads of finished posts, which are the sender's again. A
+ * reader that still uses them finds other bytes. */
 static void
 sender_free(struct sender *s, uint64_t pending)
 {

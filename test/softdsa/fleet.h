@@ -4,9 +4,9 @@
 
 /**
  * @file
- * Traffic over engines whose lanes are work queues of a soft DSA: channels,
- * each with a thread that posts and a thread that checks what arrives. Threads
- * do not assert; they count, and fleet_stop() and the tests look.
+ * Traffic over engines whose lanes are work queues of a soft DSA. Each channel
+ * has a thread that posts and a thread that checks what arrives. These threads
+ * only count errors. fleet_stop() and the tests assert on the counts.
  */
 
 #include <pthread.h>
@@ -22,7 +22,7 @@
 #define FLEET_ENGINES 2
 /** Longest message. */
 #define FLEET_SLOT (UINT32_C(1) << 20)
-/** No wait in a test that goes well takes so long. */
+/** Nanoseconds of the longest wait. A wait that takes so long fails. */
 #define FLEET_ANY_TIME FERRY_TEST_HANG_NS
 /** fleet_config.mode: each producer goes through all modes. */
 #define FLEET_MODE_ALL FERRY_MODES
@@ -34,9 +34,9 @@ struct fleet_config {
 	const char *dma[FLEET_ENGINES];
 	/** enum ferry_mode or FLEET_MODE_ALL, of each channel. */
 	unsigned int mode[FLEET_CHANNELS];
-	/** All messages are so long; 0: 1 byte to FLEET_SLOT. */
+	/** Length of all messages; 0: random, from 1 byte to FLEET_SLOT. */
 	uint32_t len;
-	/** A lane is given up after so many milliseconds, about. */
+	/** About how long an engine waits for a lane before it gives it up. */
 	double patience_ms;
 	/** ferry_engine_config.close_wait_ms. */
 	uint32_t close_wait_ms;
@@ -45,11 +45,11 @@ struct fleet_config {
 /** What a consumer found. */
 struct fleet_found {
 	uint64_t received;
-	/** Not the one that was next. */
+	/** Messages that were not the next one in order. */
 	uint64_t misordered;
-	/** The one that was next, but not as it was sent. */
+	/** Messages that were the next one, but with other bytes than sent. */
 	uint64_t damaged;
-	/** What its calls returned, if not what they should. */
+	/** The wrong result of a call, or 0. */
 	int error;
 };
 
@@ -78,15 +78,16 @@ struct fleet {
 	bool running;
 };
 
-/** For cmocka: before a group; and before each test, devices as new. */
+/** For cmocka: set up a group; before each test, make the devices as new. */
 int fleet_group_setup(void **state);
 int fleet_setup(void **state);
-/** And after it: end what a failed test has left running. */
+/** For cmocka, after each test: end what a failed test has left running. */
 int fleet_teardown(void **state);
 
 /**
- * Begin. All channels have both ends when this returns. The fleet is the only
- * one, and not on the stack: fleet_teardown() may have to end it.
+ * Start the fleet. All channels have both ends open when this returns. There
+ * may be only one fleet. It may not be on the stack, because fleet_teardown()
+ * may have to end it.
  */
 void fleet_start(struct fleet *f, const struct fleet_config *config);
 
@@ -94,7 +95,8 @@ void fleet_start(struct fleet *f, const struct fleet_config *config);
 void fleet_engine_start(struct fleet *f, unsigned int i);
 void fleet_engine_stop(struct fleet *f, unsigned int i);
 
-/** Let each channel get n more messages across. False: that takes too long. */
+/** Wait until each channel has carried n more messages. False: that takes too
+ * long. */
 bool fleet_flow(struct fleet *f, uint64_t n);
 
 /** Let messages flow until the condition holds; the test fails if it never
@@ -109,10 +111,11 @@ bool fleet_flow(struct fleet *f, uint64_t n);
 	} \
 } while (0)
 
-/** End all threads and engines, take the hub down. */
+/** End all threads and engines, and destroy the hub. */
 void fleet_end(struct fleet *f);
 
-/** fleet_end(), and every message arrived once, in order, as it was sent. */
+/** fleet_end(), then check that every message has arrived once, in order and
+ * unchanged. */
 void fleet_stop(struct fleet *f);
 
 /** Stop a device that an engine has left, so that another may take it. */
@@ -121,16 +124,17 @@ void fleet_release(unsigned int wq);
 /** The hub's id of a channel. */
 uint64_t fleet_id(struct fleet *f, unsigned int channel);
 
-/** Numbers of an engine's copier, and of one of its lanes by a part of its
- * name; zeros if there is none. Lanes of that name are added up. */
+/** Statistics of an engine's copier, and of its lanes whose names contain name.
+ * The numbers of several such lanes are added up. Zeros if there is none. */
 struct ferry_copier_stats fleet_copier(struct fleet *f, unsigned int engine);
 struct ferry_lane_stats fleet_lane(struct fleet *f, unsigned int engine,
 		const char *name);
 
-/** Lanes of an engine that are not dropped, its core included. */
+/** How many lanes of an engine are not dropped, its core's included. */
 unsigned int fleet_open(struct fleet *f, unsigned int engine);
 
-/** Set faults; the test fails if the device does not know them. */
+/** Set faults of the device. Fails the test if the device does not know
+ * them. */
 void fleet_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif /* FLEET_H */

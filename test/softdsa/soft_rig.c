@@ -30,7 +30,8 @@ int (*rig_stats)(unsigned int wq, struct ferry_softdsa_stats *stats);
 const char *(*rig_root)(void);
 int (*rig_take_signals)(void);
 
-/* EAL takes nothing from below a directory that others may write to. */
+/* The plugin is copied, because EAL loads none from below a directory that
+ * other users may write to. */
 void
 rig_plugin_place(struct rig_plugin *plugin)
 {

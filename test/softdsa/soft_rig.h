@@ -30,27 +30,28 @@ extern int (*rig_stats)(unsigned int wq, struct ferry_softdsa_stats *stats);
 extern const char *(*rig_root)(void);
 extern int (*rig_take_signals)(void);
 
-/** A copy of the plugin, for the time of rte_eal_init(). */
+/** A copy of the plugin, which exists while rte_eal_init() runs. */
 struct rig_plugin {
 	char dir[32];
 	char path[64];
 };
 
-/** Copy the plugin named by FERRY_TEST_PLUGIN to where EAL takes it. */
+/** Copy the plugin that FERRY_TEST_PLUGIN names to a directory from which EAL
+ * loads plugins. */
 void rig_plugin_place(struct rig_plugin *plugin);
 
-/** Find its functions, once EAL has loaded it, and remove the copy. */
+/** Find the plugin's functions, once EAL has loaded it, and remove the copy. */
 void rig_plugin_open(const struct rig_plugin *plugin);
 
 /**
- * For cmocka, before a group: an EAL with the plugin, dmadevs configured. The
- * library FERRY_TEST_FIRST, if it is set, is loaded before.
+ * For cmocka, before a group: start an EAL with the plugin, and configure the
+ * dmadevs. If FERRY_TEST_FIRST is set, that library is loaded first.
  */
 int rig_group_setup(void **state);
 
 /**
- * Set the environment that the plugin reads: what is above, and the text of
- * FERRY_TEST_SOFTDSA.
+ * Set the environment that the plugin reads: the constants above, and the text
+ * of FERRY_TEST_SOFTDSA.
  */
 void rig_environment(void);
 
@@ -58,14 +59,14 @@ void rig_environment(void);
 void rig_devices(void);
 
 /**
- * Before each test: no faults, all work queues enabled, idxd as new, counters
- * noted.
+ * For cmocka, before each test: turn all faults off, enable all work queues,
+ * make the idxd dmadevs as new, and note the counters.
  */
 int rig_setup(void **state);
 
 /**
- * At the start of each test: skip it if there cannot be an EAL. cmocka has
- * installed its handlers by now; the device's go in front of them.
+ * At the start of each test: skip it if there cannot be an EAL. Put the
+ * device's signal handlers in front of cmocka's, which are installed by now.
  */
 #define rig_begin() do { \
 	ferry_test_need_eal(); \
@@ -80,26 +81,26 @@ extern struct ferry_softdsa_stats rig_before[RIG_WQS];
 struct ferry_softdsa_stats rig_stats_now(unsigned int wq);
 
 /**
- * Take completions until there are n, or for some seconds.
+ * Take completions until there are n, but for some seconds at most.
  *
  * @param[out] status
- *   One for each, or NULL: then an error fails the test.
+ *   Status of each completion. NULL: an error fails the test.
  * @return
- *   How many came.
+ *   How many completions came.
  */
 unsigned int rig_wait(unsigned int wq, unsigned int n,
 		enum rte_dma_status_code *status);
 
-/** Whether a completion comes within ms milliseconds: none is taken. */
+/** Whether no completion comes within ms milliseconds. Takes one that comes. */
 bool rig_silent(unsigned int wq, unsigned int ms);
 
 /** Write a work queue's name to bind or unbind, and wait for its state. */
 void rig_bind(unsigned int wq, bool on);
 
-/** Text of a fault of a work queue at random: none that damages data. */
+/** Write the text of a random fault of a work queue: none that damages data. */
 void rig_fault(uint64_t *rng, char *text, size_t size);
 
-/** Content of an attribute of a work queue. */
+/** The content of an attribute of a work queue in sysfs. */
 const char *rig_attribute(unsigned int wq, const char *name);
 
 #endif /* SOFT_RIG_H */

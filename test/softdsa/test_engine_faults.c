@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Each fault of the soft DSA while messages flow through an engine: all arrive,
- * and the counters tell what went wrong.
+ * Each fault of the soft DSA while messages flow through an engine. All
+ * messages arrive, and the counters show the fault.
  */
 
 #include <setjmp.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Who copies how much: devices that are slow, and devices of several kinds. */
+/* How much each lane of an engine copies: slow devices, and devices of several
+ * kinds. */
 
 #include <setjmp.h>
 #include <stdarg.h>

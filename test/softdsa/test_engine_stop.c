@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Devices that wake up late: what they were given up for is not theirs to write
- * any more, or nobody uses it any more.
+ * Devices that wake up after the engine has given them up. Either a device can
+ * no longer write the destinations of its jobs, or no thread uses these any
+ * more.
  */
 
 #include <errno.h>
@@ -311,7 +312,7 @@ a_device_that_cannot_be_stopped_costs_its_channel(void **state)
 	assert_int_equal(turn(&s), 0);
 	receive(&s, msgs, SLOTS, 500);
 	sleep_until_late(&s);
-	/* The device did write, where nobody is. */
+	/* The device did write, but to memory that no channel uses. */
 	assert_true(rig_grown(0, bytes) > bytes);
 	assert_int_not_equal(slots_sum(given_up), sum);
 	for (i = 0; i < SLOTS; i++)

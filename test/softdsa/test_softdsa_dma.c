@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* DPDK's idxd driver on a soft DSA that is in order. */
+/* DPDK's idxd driver on a soft DSA without faults. */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -360,7 +360,7 @@ test_a_copy_under_way_is_stopped(void **state)
 				(uintptr_t)b, len, 0) >= 0);
 		rte_dma_submit(rig_dev[0], 0);
 		rig_bind(0, false);
-		/* Nobody writes to it any more. */
+		/* The unbound device writes to b no more. */
 		memset(b, 0x5a, AREA);
 		usleep(2000);
 		for (done = 0; done < AREA && b[done] == 0x5a; done++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Where the soft DSA's directory is made, whose it is, and what of others is
- * left alone. Some of it needs root, to be another user for a while.
+ * Where the soft DSA makes its directory, which user owns that, and which
+ * directories of others it leaves alone. Some tests need root, because they act
+ * as another user for a while.
  */
 
 #include <dirent.h>
@@ -32,7 +33,7 @@
 #include "softdsa_dir.h"
 
 #define HANG_MS 60000
-/* Two users that are nobody's. */
+/* Two user ids that no user of this machine has. */
 #define USER 61001
 #define OTHER 61002
 
@@ -585,7 +586,8 @@ test_a_lock_that_cannot_be_taken(void **state)
 	close(fd);
 }
 
-/* What is no lock of ours says nothing, and holds nobody up. */
+/* A file in the lock's place that is not a lock of the soft DSA says nothing
+ * about its directory, and does not hold up the process that looks at it. */
 static void
 test_odd_locks(void **state)
 {

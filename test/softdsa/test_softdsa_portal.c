@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * From an instruction to a work queue, without the instruction: this processor
- * takes only one of the two ways. The context of a handler is made up.
+ * How the signal handler takes a descriptor from an instruction to a work
+ * queue. The instruction is not executed, because this processor has only one
+ * of the two ways. The handler's context is made up.
  */
 
 #include <fcntl.h>

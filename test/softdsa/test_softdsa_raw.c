@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Descriptors that idxd never makes, stored to a portal by the test itself. */
+/* Descriptors that idxd never makes. The test itself stores them to a
+ * portal. */
 
 #include <fcntl.h>
 #include <sched.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Signals that are not the soft DSA's go where they would go without it. */
+/* Signals that do not come from the soft DSA's portals reach the handlers that
+ * would get them without the soft DSA. */
 
 #include <cpuid.h>
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Threads and processes that the soft DSA starts beside a program's. */
+/* The threads and processes that the soft DSA adds to a program's own. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +27,8 @@
 #include "softdsa_dir.h"
 #include "softdsa_engine.h"
 
-/* A user that is nobody's, nor another test's: its processes are counted. */
+/* A user id that no user of this machine and no other test has, because the
+ * test counts the processes of this user. */
 #define USER 61003
 
 static sem_t started;

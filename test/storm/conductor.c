@@ -13,7 +13,7 @@
 #include "conductor.h"
 #include "ferry_test.h"
 
-/* A trap that is not entered in this time is not waited for. */
+/* How long the conductor waits for a worker to enter the place of its trap. */
 #define TRAP_NS (400 * MS)
 /* Inside rte_eal_init() for so long, with EAL's locks perhaps held. */
 #define INIT_NS (8 * SECOND)

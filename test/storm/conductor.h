@@ -4,8 +4,8 @@
 
 /**
  * @file
- * What makes a storm: a schedule of events, drawn from a seed, and processes
- * that they happen to. A round is the life of one hub.
+ * The conductor makes the storm: it draws a schedule of events from a seed, and
+ * lets them happen to the processes. A round is the life of one hub.
  */
 
 #include <stdbool.h>
@@ -20,11 +20,11 @@
 #define SECOND UINT64_C(1000000000)
 #define MS UINT64_C(1000000)
 
-/** What can happen. */
+/** The events that can happen. */
 enum event {
 	EVENT_KILL,
 	EVENT_KILL_TWO,
-	/** Both ends of a channel. */
+	/** Kill the processes of both ends of a channel. */
 	EVENT_KILL_PAIR,
 	/** SIGSTOP, and SIGCONT or SIGKILL some time later. */
 	EVENT_STOP,
@@ -32,7 +32,7 @@ enum event {
 	EVENT_STOP_HUB,
 	/** A worker ends in good order, and another one takes its place. */
 	EVENT_EXIT,
-	/** A kill inside rte_eal_init() or rte_eal_cleanup(). */
+	/** A worker is killed inside rte_eal_init() or rte_eal_cleanup(). */
 	EVENT_KILL_INIT,
 	EVENT_KILL_EXIT,
 	EVENT_FAULT,
@@ -45,7 +45,7 @@ enum event {
 	EVENT_HOG,
 	EVENT_FDS_WORKER,
 	EVENT_FDS_HUB,
-	/** The next worker's monotonic clock is another one. */
+	/** The next worker gets another monotonic clock. */
 	EVENT_CLOCK,
 	/** The hub is killed: the round ends. */
 	EVENT_KILL_HUB,
@@ -57,29 +57,29 @@ extern const char *const event_names[EVENTS];
 struct place {
 	struct ferry_proc proc;
 	bool alive;
-	/** It was killed, or will be. */
+	/** The process was killed, or will be. */
 	bool doomed;
-	/** Inside EAL's start or end, on purpose. */
+	/** The process is to be killed inside EAL's start or end. */
 	bool in_eal;
-	/** Was told to end. */
+	/** The process was told to end. */
 	bool ending;
 	bool stopped;
 	bool dies_stopped;
-	/** Has few descriptors. */
+	/** The process has few file descriptors. */
 	bool limited;
-	/** Its next process has a monotonic clock of its own. */
+	/** The next process of this place has another monotonic clock. */
 	bool other_clock;
-	/** When: it goes on, is killed for certain, gets its descriptors
-	 * back, is started, was told to end. */
+	/** When the process goes on, is killed for certain, gets its
+	 * descriptors back, is started, was told to end. */
 	uint64_t resume_ns;
 	uint64_t deadline_ns;
 	uint64_t relief_ns;
 	uint64_t start_ns;
 	uint64_t end_ns;
-	/** The trap of its next process: a place and 1, or 0. */
+	/** The trap of the next process: its storm_place plus 1, or 0. */
 	uint32_t next_trap;
 	uint32_t next_trap_ns;
-	/** When it last got on. */
+	/** The process's last beat, and when it was seen. */
 	uint32_t beat;
 	uint64_t beat_ns;
 };
@@ -93,8 +93,9 @@ struct tally {
 	uint64_t rounds;
 	uint64_t rests;
 	uint64_t starts;
-	/** Newcomers that did not come up, or hubs that did not end, after a
-	 * kill inside EAL's init or cleanup: its locks stay held. */
+	/** Counts of what follows a kill inside EAL's start or end, because
+	 * EAL's locks stay held: new workers that did not come up, processes
+	 * that were stuck, hubs that did not end. */
 	uint64_t eal_refused;
 	uint64_t eal_stuck;
 	uint64_t eal_hub_stuck;
@@ -112,19 +113,19 @@ struct tally {
 };
 
 struct conductor {
-	/** Draws of each event; 0: it does not happen. */
+	/** How often an event is drawn, relative to the others; 0: never. */
 	unsigned int weights[EVENTS];
 	/** Longest pause between two events. */
 	uint64_t gap_ns;
 	/** Events between two rests. */
 	unsigned int rest_every;
-	/** A process that does not get on for so long hangs. */
+	/** A process without a new beat for so long hangs. */
 	uint64_t hang_ns;
-	/** A process that was told to end does so in that time. */
+	/** A process that was told to end must end in this time. */
 	uint64_t end_limit_ns;
-	/** What is to be noticed, or STORM_WRONGS. */
+	/** The wrong that the storm is expected to find; STORM_WRONGS: none. */
 	enum storm_wrong awaited;
-	/** Ends the round when reached. */
+	/** The round ends after so many kills. */
 	uint64_t kills_goal;
 	uint64_t until_ns;
 
@@ -138,35 +139,37 @@ struct conductor {
 	uint64_t hub_resume_ns;
 	/** A process was killed inside EAL: its locks may be held. */
 	bool tainted;
-	/** The hub is to be ended for that. */
+	/** The hub is to be ended because of that. */
 	bool give_up;
-	/** Of the hub before anybody attached. */
+	/** What the hub told before a worker attached. */
 	struct hub_told base;
-	/** Its descriptors when it first rested with all attached. */
+	/** The hub's descriptors at its first rest with all attached. */
 	uint32_t fds_rest;
-	/** The hub's worker last got on. */
+	/** The last beat of the hub's own worker, and when it was seen. */
 	uint32_t local_beat;
 	uint64_t local_beat_ns;
-	/** Something was stopped until then. */
+	/** Until then a process was stopped. */
 	uint64_t calm_ns;
 	uint64_t n_events;
 	uint64_t round_kills;
 	struct tally tally;
 };
 
-/** One round: 0, or negative if it could not begin. */
+/** Run one round. Returns 0, or negative if it could not begin. */
 int conductor_round(struct conductor *c);
 
-/** Let time pass: processes end, begin, go on, and are looked at. */
+/** Let time pass: end, start and continue processes that are due, and check
+ * that all of them live and get on. */
 void conductor_pump(struct conductor *c);
-/** All workers are there and none is stopped or about to die. */
+/** Wait until all workers run, and none is stopped or about to die. False: that
+ * takes too long, or the hub is to end or dead. */
 bool conductor_settle(struct conductor *c);
-/** Give the hub an order. False: it does not answer; told is all zeros. */
+/** Give the hub an order. False: the hub does not answer; told is all zeros. */
 bool conductor_order(struct conductor *c, const struct hub_order *order,
 		struct hub_told *told);
-/** Tell what a process is doing, and complain. */
+/** Complain that a process hangs, and print what it is doing. */
 void conductor_hung(pid_t pid, const char *what);
-/** Kill a worker when it enters a place, or now. */
+/** Kill a worker when it enters a place, or at once. */
 void conductor_kill(struct conductor *c, unsigned int worker,
 		enum storm_place place, uint32_t delay_ns);
 /** Whether a worker is inside EAL's start or end. */
@@ -174,14 +177,15 @@ bool conductor_in_eal(unsigned int worker);
 void conductor_stop(struct conductor *c, unsigned int worker, uint64_t ns,
 		bool dies);
 
-/** event.c: draw an event and let it happen. */
+/** Draw an event and let it happen. Is in event.c. */
 void event_happen(struct conductor *c);
 
-/** oracle.c: all rest; what must hold then. */
+/** Let all workers rest, and check what must hold then. Is in oracle.c. */
 void oracle_rest(struct conductor *c);
-/** All workers have ended, the hub has not. */
+/** Check what must hold when all workers have ended, but the hub has not. */
 void oracle_alone(struct conductor *c);
-/** All have ended; killed: the hub did not end in good order. */
+/** Check what must hold when all processes have ended. killed: the hub was
+ * killed. */
 void oracle_gone(struct conductor *c, bool killed);
 
 #endif /* CONDUCTOR_H */

@@ -11,7 +11,7 @@
 #include "worker.h"
 
 #define BURST 16
-/* Without memory for so many turns: refused. */
+/* A bulk message is refused after so many turns without memory for it. */
 #define TRIES 200
 /* A bulk message that is not whole is given up one time in so many. */
 #define GIVE_UP_ONE_IN 16

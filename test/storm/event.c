@@ -15,7 +15,7 @@ const char *const event_names[EVENTS] = {
 	"clock", "kill-hub",
 };
 
-/* Longer than what ferry's requests and lanes wait. */
+/* Longer than any wait of ferry's requests and lanes. */
 #define STOP_LONG_NS (4 * SECOND)
 #define FDS_NS (500 * MS)
 /* rte_eal_init() of a secondary takes about so long. */
@@ -39,7 +39,7 @@ is_fit(const struct conductor *c, unsigned int worker)
 		!conductor_in_eal(worker);
 }
 
-/* Whom it happens to: STORM_LOCAL if there is nobody. */
+/* Choose the worker that an event happens to; STORM_LOCAL if there is none. */
 static unsigned int
 victim(struct conductor *c, uint64_t *rng)
 {

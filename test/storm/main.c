@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Kills under verified load.
+ * Kills processes while checked messages flow.
  *
  *     storm kills N [SEED]       N kills in each mode, faults and moves
  *     storm minutes M [SEED]     everything that can happen
- *     storm spoil 1 [SEED]       no kills; each wrong is done once on purpose:
- *                                does the storm notice?
+ *     storm spoil 1 [SEED]       no kills; a worker makes each error once on
+ *                                purpose: does the storm find it?
  *
  * FERRY_STORM_WITHOUT names events that shall not happen, with commas between
- * them. Exit code 77: it cannot work here.
+ * them. Exit code 77: the storm cannot work on this machine.
  */
 
 #include <errno.h>
@@ -298,7 +298,7 @@ main(int argc, char **argv)
 	storm_hold_end();
 	/* What fails an assertion of cmocka's says which, and leaves a core. */
 	setenv("CMOCKA_TEST_ABORT", "1", 1);
-	/* Whoever is left by a process that ended becomes a child. */
+	/* A process whose parent has ended becomes a child of this process. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (strcmp(argv[1], "spoil") == 0)
 		return spoil_each();

@@ -11,8 +11,8 @@
 #include "step.h"
 #include "storm.h"
 
-/* One in so many calls of the data path sleeps at some instruction; fewer of
- * those that are called again and again, until something has happened. */
+/* One in so many calls of the data path sleeps at some instruction. It is one
+ * in more of those calls that are repeated until something has happened. */
 #define SLEEP_ONE_IN 64
 #define SLEEP_POLL_ONE_IN 1024
 #define SLEEP_NS UINT32_C(1500000)

@@ -50,7 +50,8 @@ struct storm_route {
 };
 extern const struct storm_route storm_routes[STORM_ROUTES];
 
-/** What a worker is doing: the last one before its death is where it died. */
+/** The call that a worker is in. A dead worker's last place is where it
+ * died. */
 enum storm_place {
 	STORM_INIT,
 	STORM_ATTACH,
@@ -81,7 +82,7 @@ enum storm_place {
 };
 extern const char *const storm_place_names[STORM_PLACES];
 
-/** What is counted by workers and hub. */
+/** The counts of workers and hub. */
 enum storm_count {
 	STORM_N_CELLS,
 	STORM_N_BURSTS,
@@ -114,16 +115,16 @@ enum storm_count {
 };
 extern const char *const storm_count_names[STORM_COUNTS];
 
-/** What must not be. */
+/** The errors that a storm finds. */
 enum storm_wrong {
-	/** Promised, but not received by a consumer that lived. */
+	/** A message was promised, but a living consumer did not receive it. */
 	STORM_LOST,
 	STORM_DOUBLED,
 	STORM_MISORDERED,
 	STORM_DAMAGED,
-	/** Received, but never sent. */
+	/** A message was received, but never sent. */
 	STORM_INVENTED,
-	/** A call returned what it should not have. */
+	/** A call returned a wrong result. */
 	STORM_UNEXPECTED,
 	STORM_CRASHED,
 	STORM_HUNG,
@@ -132,18 +133,18 @@ enum storm_wrong {
 };
 extern const char *const storm_wrong_names[STORM_WRONGS];
 
-/** What a worker does wrong on purpose, to see that it is noticed. */
+/** Errors that a worker makes on purpose, to test that the storm finds them. */
 enum storm_spoil {
 	STORM_SPOIL_NOTHING,
 	/** A message is sent twice. */
 	STORM_SPOIL_DOUBLE,
 	/** A message is left out. */
 	STORM_SPOIL_SKIP,
-	/** A byte is another one. */
+	/** A byte of a message is changed. */
 	STORM_SPOIL_DAMAGE,
 	/** More is promised than was sent. */
 	STORM_SPOIL_PROMISE,
-	/** A message is sent that was not begun. */
+	/** A message is sent that the ledger does not have. */
 	STORM_SPOIL_INVENT,
 	/** A process ends by itself. */
 	STORM_SPOIL_CRASH,
@@ -153,7 +154,7 @@ enum storm_spoil {
 	STORM_SPOIL_LEAK,
 	/** Messages are sent before their bytes are there. */
 	STORM_SPOIL_EARLY,
-	/** They are read after they were given back. */
+	/** Messages are read after they were given back. */
 	STORM_SPOIL_LATE,
 	/** A payload that was posted is overwritten before it is copied. */
 	STORM_SPOIL_REUSE,
@@ -168,24 +169,24 @@ enum storm_exit {
 	STORM_EXIT_NO_HUB = 5,
 };
 
-/** What the conductor tells a worker, and learns of it. */
+/** What the conductor tells a worker, and what the worker tells it. */
 struct storm_worker {
-	/** The conductor's: end in good order. */
+	/** The conductor writes the first part. Not 0: end in good order. */
 	uint32_t end;
-	/** Arm a timer that kills, when this place is entered next;
-	 * STORM_PLACES: none. And so many nanoseconds later. */
+	/** When the worker enters this place next, it arms a timer that kills
+	 * it after so many nanoseconds; STORM_PLACES: none. */
 	uint32_t trap;
 	uint32_t trap_ns;
-	/** Take all memory of the hub for a moment. */
+	/** Not 0: take all memory of the hub for a moment. */
 	uint32_t hog;
 
-	/** The worker's: enum storm_place. */
+	/** The worker writes the second part. This is an enum storm_place. */
 	uint32_t place;
-	/** Grows while it gets on. */
+	/** Grows while the worker gets on. */
 	uint32_t beat;
-	/** One of its ends has got a message across since it started. */
+	/** One of its ends has carried a message since the worker started. */
 	uint32_t settled;
-	/** storm.rest that it has heeded. */
+	/** The storm.rest and the storm.freeze that it has obeyed. */
 	uint32_t drained;
 	uint32_t frozen;
 } __attribute__((aligned(64)));
@@ -193,17 +194,17 @@ struct storm_worker {
 /** What all processes share. */
 struct storm {
 	uint64_t seed;
-	/** Which hub it is, from 1. */
+	/** The hub's number, from 1. */
 	uint32_t generation;
 	/** enum ferry_mode or STORM_MODE_ALL. */
 	uint32_t mode;
-	/** Ends are closed, endpoints detached, one time in so many turns. */
+	/** In one of so many turns a worker closes an end or detaches. */
 	uint32_t churn;
 	/** enum storm_spoil. */
 	uint32_t spoil;
 	/** Not 0: producers drain and send no more. */
 	uint32_t rest;
-	/** Equal to rest: everybody keeps still. */
+	/** Equal to rest: all workers keep still. */
 	uint32_t freeze;
 	struct storm_worker workers[STORM_WORKERS];
 	uint64_t counts[STORM_COUNTS];
@@ -211,44 +212,45 @@ struct storm {
 	struct ledger ledger;
 };
 
-/** The one there is, in every process. */
+/** The storm, mapped in every process. */
 extern struct storm *storm;
 
-/** Count. */
+/** Add n to a count. */
 void storm_count(enum storm_count what, uint64_t n);
 
-/** Something is wrong: count it and say it. */
+/** Count an error and print it. */
 void storm_complain(enum storm_wrong what, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/** Whether the caller is to do this wrong, now and once. */
+/** Whether the caller is to make this error, now and only once. */
 bool storm_spoils(enum storm_spoil what);
 
-/** Whether this is to be done wrong, until it is noticed. */
+/** Whether this error is to be made until the storm finds it. */
 bool storm_is_spoilt(enum storm_spoil what);
 
-/** How much is wrong. */
+/** How many errors were counted. */
 uint64_t storm_wrong(void);
 
-/** The worker enters a place: its number is in the calling thread. */
+/** The calling thread's worker (see storm_is()) enters a place. */
 void storm_at(enum storm_place place);
 
-/** This thread is that worker from now on; what it draws depends on the
+/** Make the calling thread this worker. Its random numbers depend on the
  * seed. */
 void storm_is(unsigned int worker, uint64_t seed);
 
 /**
- * SIGINT and SIGTERM. The conductor holds them back and looks; its processes
- * inherit that, so that none is lost before they have a handler.
+ * SIGINT and SIGTERM. The conductor blocks them and looks whether one is
+ * pending. Its processes inherit the blocking, so that no signal is lost before
+ * they have a handler: storm_on_end() installs it and unblocks the signals.
  */
 void storm_hold_end(void);
 bool storm_is_asked_to_end(void);
 void storm_on_end(void (*handler)(int signal));
 
-/** A decision that depends on the seed and the numbers only. */
+/** A random number that depends only on the seed, a and b. */
 uint64_t storm_mix(uint64_t a, uint64_t b);
 
-/** Run a worker until it is told to end: enum storm_exit. */
+/** Run a worker until it is told to end. Returns an enum storm_exit. */
 int storm_work(unsigned int worker, uint64_t seed);
 
 /** Main functions of processes, as for ferry_proc_start(). */

@@ -15,9 +15,9 @@
  * Start EAL.
  *
  * @param plugin
- *   A hub's soft DSA.
+ *   The soft DSA's plugin, for a hub.
  * @return
- *   As ferry_eal_init(). Why not is printed.
+ *   As ferry_eal_init(). Prints the reason of a failure.
  */
 int storm_eal_start(struct ferry_eal_args *args, enum ferry_eal_role role,
 		const char *plugin);

@@ -159,7 +159,8 @@ end_step(struct worker *w, struct end *e)
 	return 1;
 }
 
-/* Nobody else gets memory for a while. */
+/* Take all memory of the hub for a while, so that no other endpoint gets
+ * any. */
 static void
 hog(struct worker *w)
 {

@@ -4,12 +4,12 @@
 
 /**
  * @file
- * The ends of a worker. Each step does a little and never waits for long, since
+ * The ends of a worker. A step does a little and never waits for long, because
  * a worker has several ends in one thread.
  *
- * Steps return a number above 0 if something was done, 0 if nothing could be,
- * or why the end is over: FERRY_E_CLOSED, FERRY_E_PEER_GONE, FERRY_E_HUB_GONE.
- * Everything else is complained of.
+ * A step returns a number above 0 if it did something, 0 if it could do
+ * nothing, or the reason why the end is over: FERRY_E_CLOSED,
+ * FERRY_E_PEER_GONE or FERRY_E_HUB_GONE. It complains of every other result.
  */
 
 #include <stdbool.h>
@@ -36,9 +36,10 @@ struct loan {
 struct producer_bulk {
 	struct ferry_bulk_out *out;
 	struct loan loan;
-	/** It is the n-th bulk message of the channel. */
+	/** The message is the n-th bulk message of the channel. */
 	uint64_t n;
-	/** Two places for the payload: private, and the endpoint's or NULL. */
+	/** Two places for the payload: private memory, and memory of the
+	 * endpoint or NULL. */
 	uint8_t *mem[2];
 };
 
@@ -46,26 +47,27 @@ struct producer {
 	struct ferry_endpoint *ep;
 	struct ferry_tx *tx;
 	struct ledger_page *page;
-	/** What the contents depend on besides number and length. */
+	/** Contents of messages depend on this, their number and length. */
 	uint64_t key;
 	uint64_t rng;
-	/** Messages begun with, and bulk messages among them. */
+	/** Messages that were begun, and bulk messages among them. */
 	uint64_t seq;
 	uint64_t n_bulk;
-	/** Posts, and those known to be done. */
+	/** Posts, and how many of them are known to be done. */
 	uint64_t posted;
 	uint64_t freed;
 	struct loan posts[PRODUCER_POSTS];
 	struct producer_bulk bulk[PRODUCER_BULK];
 	uint8_t *scratch;
-	/** For posts: private, and the endpoint's or NULL. */
+	/** For posts: private memory, and memory of the endpoint or NULL. */
 	uint8_t *mem[2];
 	unsigned int mode;
 };
 
 struct consumer_bulk {
 	struct ferry_bulk_in *in;
-	/** It is whole, and looked at once more before it is given back. */
+	/** The message is whole. It is checked once more before it is given
+	 * back. */
 	bool whole;
 	uint64_t seq;
 	uint64_t n;
@@ -84,7 +86,8 @@ struct consumer {
 	uint64_t kept_seq[CONSUMER_KEPT];
 	unsigned int n_kept;
 	struct consumer_bulk bulk[CONSUMER_BULK];
-	/** Announced, and not accepted yet for want of memory. */
+	/** A bulk message that was announced, but not accepted yet because
+	 * memory was lacking. */
 	struct ferry_msg waiting;
 	uint64_t waiting_seq;
 	uint64_t waiting_n;
@@ -92,29 +95,30 @@ struct consumer {
 	bool waits;
 };
 
-/** Contents of a message. */
+/** The seed of a message's contents. */
 uint64_t content_seed(uint64_t key, uint64_t seq, uint64_t len);
-/** A length of any magnitude, from 4 up. */
+/** A random length of any magnitude, from 4 to most. */
 uint64_t content_len(uint64_t *rng, uint64_t most);
 
-/** Get memory for a producer: 0 or -ENOMEM. Its endpoint's is a wish. */
+/** Get memory for a producer. Returns 0 or -ENOMEM. It can do without memory of
+ * its endpoint. */
 int producer_init(struct producer *p, struct ferry_endpoint *ep, uint64_t rng);
 void producer_fini(struct producer *p);
-/** Its end was opened. */
+/** To be called when the producer's end was opened. */
 int producer_opened(struct producer *p);
 int producer_step(struct producer *p);
-/** For the rest: true when nothing of it is under way any more. */
+/** For the rest: whether no message of the producer is under way any more. */
 bool producer_rested(struct producer *p);
-/** Wait for room, at most that long. */
+/** Wait for room, for ns nanoseconds at most. */
 int producer_wait(struct producer *p, uint64_t ns);
-/** End what is under way and close. */
+/** End all messages under way, and close the end. */
 void producer_close(struct producer *p);
 
 int consumer_init(struct consumer *c, struct ferry_endpoint *ep, uint64_t rng);
 void consumer_fini(struct consumer *c);
 int consumer_opened(struct consumer *c);
 int consumer_step(struct consumer *c);
-/** Give back all that is kept. */
+/** For the rest: give back all messages that are kept. */
 bool consumer_rested(struct consumer *c);
 int consumer_wait(struct consumer *c, uint64_t ns);
 void consumer_close(struct consumer *c);

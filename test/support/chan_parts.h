@@ -3,8 +3,8 @@
 #define CHAN_PARTS_H
 
 /*
- * Where the parts of a channel are, as its head says: for tests that look into
- * a channel, or spoil it. The library finds them by ferry_channel_find().
+ * Find the parts of a channel by the offsets in its head, for tests that read
+ * or spoil them. The library itself finds them by ferry_channel_find().
  */
 
 #include "ferry_bulk_layout.h"

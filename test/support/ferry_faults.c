@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What libferry calls is what "nm -D -u libferry.so" lists. Those below may
- * fail. These are called, too, and are not made to fail:
+ * "nm -D -u libferry.so" lists the functions that libferry calls. The functions
+ * in the table below are made to fail. libferry also calls these, which are not
+ * made to fail:
  *
- * - close, closedir, fclose, munmap, free: what they give back is gone even if
- *   they report an error, so that there is nothing to do about it.
- * - shutdown, prctl, pthread_setschedparam, sched_yield: libferry does without
- *   what they are for.
+ * - close, closedir, fclose, munmap, free: the resource is gone even if they
+ *   report an error, so that the caller can do nothing about it.
+ * - shutdown, prctl, pthread_setschedparam, sched_yield: libferry works also if
+ *   they fail.
  * - clock_gettime, nanosleep, usleep, getpid, getuid, geteuid, sched_getcpu,
  *   the pthread calls for mutexes, attributes and condition variables,
  *   sigaction, pthread_sigmask: with the arguments they get they cannot fail on
@@ -16,11 +17,11 @@
  *   eventfd_write: they cannot fail on a descriptor of that kind.
  * - pthread_join, pthread_clockjoin_np: a failure means that the thread is not
  *   there.
- * - fread, fgets, fscanf, getmntent, fprintf and others of stdio: they fail
- *   like the end of the file, which tests of the readers have.
- * - write, pwrite, fsync, fwrite fail on disks that are full; that is a test of
- *   the calibration file.
- * - what unlinks, and the rte_ calls that undo something: as close.
+ * - fread, fgets, fscanf, getmntent, fprintf and others of stdio: a failure
+ *   looks like the end of the file, which the tests of the readers cover.
+ * - write, pwrite, fsync, fwrite: they fail on full disks, which the test of
+ *   the calibration file covers.
+ * - unlink and the like, and the rte_ calls that undo something: as close.
  * - rte_ calls that only look something up.
  */
 

@@ -4,24 +4,25 @@
 
 /**
  * @file
- * Allocations and system calls of libferry that fail when a test wants it. Only
- * libferry's own calls do: the test replaces the addresses in libferry's
- * linkage table, so that EAL, the C library and the test itself are spared.
- * The library must be a shared one.
+ * Makes allocations and system calls of libferry fail. The test replaces the
+ * addresses in libferry's linkage table. Therefore only libferry's own calls
+ * fail, not those of EAL, the C library or the test, and the library must be a
+ * shared one.
  *
- * One fault at a time in a process, whichever thread makes the call. Not
- * thread-safe itself.
+ * There is one fault at a time in a process. It hits the thread that makes the
+ * call. These functions are not thread-safe.
  */
 
 #include <stdint.h>
 
-/** What a sweep's fault was. */
+/** The fault that happened. */
 struct ferry_fault {
-	/** The function that failed; NULL: fewer calls than that were made. */
+	/** The function that failed; NULL: none, because there were fewer calls
+	 * than k. */
 	const char *name;
-	/** Its error, a positive errno. */
+	/** The error that it failed with, a positive errno. */
 	int error;
-	/** Calls of functions that could fail. */
+	/** How many calls of functions that can fail were made. */
 	uint32_t calls;
 };
 
@@ -34,22 +35,23 @@ enum ferry_fault_kind {
 	FERRY_FAULT_KINDS,
 };
 
-/** Take libferry's linkage table over: 0, or -ENOENT if there is none. */
+/** Replace the addresses in libferry's linkage table. Returns 0, or -ENOENT if
+ * there is no such table. */
 int ferry_faults_open(void);
 
 /**
- * From now on count the calls, and let the k-th fail, from 1; 0: only count.
+ * From now on count the calls, and let the k-th (from 1) fail; 0: only count.
  */
 void ferry_faults_arm(uint32_t k, enum ferry_fault_kind kind);
 
 /**
- * From the next ferry_faults_arm() on, only the first so many calls of each
- * function count and can fail; 0: all. For loops over many things that are
- * alike.
+ * From the next ferry_faults_arm() on, only the first `most` calls of each
+ * function count and can fail; 0: all calls. For loops that make the same call
+ * many times.
  */
 void ferry_faults_each(uint32_t most);
 
-/** Let no more fail, and tell what did. */
+/** Let no more calls fail. Returns the fault that happened. */
 struct ferry_fault ferry_faults_disarm(void);
 
 /**
@@ -58,7 +60,7 @@ struct ferry_fault ferry_faults_disarm(void);
  */
 int64_t ferry_faults_blocks(void);
 
-/** Descriptors of this process. */
+/** How many descriptors this process has open. */
 unsigned int ferry_faults_fds(void);
 
 #endif /* FERRY_FAULTS_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * In every test a mutex is taken once and given up by the thread that has it,
- * or the test ends: a mutex without attributes checks that from here on. What
- * ThreadSanitizer does, it does itself.
+ * Makes every mutex without attributes one that checks for errors. A test ends
+ * if a thread takes a mutex that it has, or gives up one that it does not have.
+ * Under ThreadSanitizer this file does nothing, because that checks the same.
  */
 
 #include <dlfcn.h>

@@ -19,9 +19,10 @@
 #define PAGES_DIR "/dev/hugepages"
 #define RUN_DIR "/var/run/dpdk"
 
-/* Not waited for yet. 0: a free place. */
+/* Processes that were not waited for yet. 0: a free place. */
 static pid_t alive[FERRY_PROCS_MAX];
-/* Whose processes these are: a forked one must not kill its siblings. */
+/* The process that forked these. Only this one may kill them: a forked process
+ * must not kill its siblings. */
 static pid_t owner;
 static char prefix[32];
 

@@ -4,10 +4,10 @@
 
 /**
  * @file
- * Tests of several processes. The test's own process starts no EAL: it forks
+ * Tests of several processes. The test's own process starts no EAL. It forks
  * the hub and its secondaries, talks to them over a socket, kills them, and
- * looks at what they leave behind. A process that is still there when the test
- * ends, however it ends, is killed.
+ * looks at what they leave behind. Processes that are left when the test ends,
+ * however it ends, are killed.
  */
 
 #include <stdbool.h>
@@ -21,11 +21,11 @@
 /** A process of the test. */
 struct ferry_proc {
 	pid_t pid;
-	/** Packets to and from it. */
+	/** A socket for packets between the test and this process. */
 	int fd;
 };
 
-/** What a process does. fd: packets to and from the test. */
+/** A process's main function. fd: a socket for packets to and from the test. */
 typedef int (*ferry_proc_main_t)(int fd, void *arg);
 
 /**
@@ -60,13 +60,14 @@ void ferry_proc_signal(const struct ferry_proc *proc, int signal);
  */
 int ferry_proc_wait(struct ferry_proc *proc, uint32_t timeout_ms);
 
-/** SIGKILL and wait. Harmless on a process that was waited for. */
+/** Send SIGKILL and wait. Does nothing if the process was waited for before. */
 void ferry_proc_kill(struct ferry_proc *proc);
 
 /** Kill all processes that have not been waited for. */
 void ferry_procs_kill(void);
 
-/** EAL file prefix of this test: the same in the processes it forks. */
+/** The EAL file prefix of this test. It is the same in the processes that the
+ * test forks. */
 const char *ferry_test_prefix(void);
 
 /**
@@ -85,10 +86,11 @@ int ferry_procs_end(void **state);
 /** Memory that the forked processes share with the test, zeroed. */
 void *ferry_test_shared(size_t size);
 
-/** Why a test of several processes cannot work here; NULL if it can. */
+/** Why a test of several processes cannot work on this machine; NULL if it
+ * can. */
 const char *ferry_procs_skip_reason(void);
 
-/** Skip the cmocka test that calls this if it cannot work here. */
+/** Skip the cmocka test that calls this if it cannot work on this machine. */
 #define ferry_procs_need() do { \
 	const char *reason_ = ferry_procs_skip_reason(); \
 	if (reason_ != NULL) { \

@@ -17,7 +17,7 @@
 #include "ferry_test.h"
 
 #define MAX_ARGS 32
-/* What -m below needs, in 2 MiB pages. */
+/* How many 2 MiB pages the option -m below needs. */
 #define EAL_PAGES 32
 
 /* The EAL keeps pointers into its arguments. */

@@ -4,8 +4,9 @@
 
 /**
  * @file
- * What several tests need: an EAL, a clock, and buffers that tell where they
- * were damaged. Include after the headers that cmocka.h asks for.
+ * Functions that several tests need: an EAL, a clock, and patterns that show
+ * which byte of a buffer is wrong. Include after the headers that cmocka.h asks
+ * for.
  */
 
 #include <stdbool.h>
@@ -35,8 +36,8 @@ int ferry_test_eal_start(const char *lcores, ...) __attribute__((sentinel));
 const char *ferry_test_eal_skip_reason(void);
 
 /**
- * Set-up of a cmocka group some of whose tests need an EAL, if only for the
- * TSC's frequency: it is started if it can be.
+ * Set-up of a cmocka group in which some tests need an EAL, if only for the
+ * TSC's frequency. Starts EAL if that can work on this machine.
  */
 int ferry_test_eal_setup(void **state);
 
@@ -53,8 +54,9 @@ int ferry_test_eal_setup(void **state);
 uint64_t ferry_test_now_ns(void);
 
 /**
- * How long a test waits for what must happen, in nanoseconds, before it takes
- * it for a hang: a thousand times and more what it takes on an idle machine.
+ * How long a test waits, in nanoseconds, for an event that must happen, before
+ * it calls the wait a hang. On an idle machine the event takes a thousandth of
+ * that or less.
  */
 #define FERRY_TEST_HANG_NS UINT64_C(300000000000)
 
@@ -71,9 +73,9 @@ uint64_t ferry_test_now_ns(void);
 uint64_t ferry_test_others_cpu_ns(uint64_t spin_ns);
 
 /**
- * Wait until all other threads of the process sleep: until they use less than a
- * twentieth of the time for which the calling one spins. Naps of 100 ms are
- * allowed.
+ * Wait until all other threads of the process sleep. They count as asleep when
+ * they use less than a twentieth of the CPU time for which the calling thread
+ * spins. They may sleep in naps of 100 ms.
  *
  * @return
  *   The share that they use in the end; 1 or more if they do not fall asleep.
@@ -85,13 +87,13 @@ double ferry_test_await_sleep(void);
  * a second without waking up once.
  *
  * @return
- *   Whether it does, sooner or later.
+ *   Whether it does so before the test's time limit.
  */
 bool ferry_test_await_rest(pid_t pid);
 
 /**
- * Entries of a process's directory in /proc, "." and ".." among them: "fd" or
- * "task". Ends the test if it cannot be looked at.
+ * Count the entries, with "." and "..", of a process's directory in /proc: what
+ * is "fd" or "task". Ends the test if the directory cannot be read.
  */
 unsigned int ferry_test_entries(pid_t pid, const char *what);
 

@@ -25,7 +25,7 @@
 
 #define MS UINT64_C(1000000)
 
-/* An owner thread asleep on a bell, seen from outside. */
+/* An owner's thread that sleeps on a bell, as another thread sees it. */
 struct sleeper {
 	struct ferry_bell bell;
 	pthread_t thread;

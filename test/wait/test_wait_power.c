@@ -23,10 +23,10 @@
 #include "wait_peer.h"
 
 /*
- * The rungs of a CPU with WAITPKG on any CPU: the functions of DPDK that ferry
- * asks are replaced by the ones below, which the linker prefers. The monitor
- * here is stricter than the real one: it wakes for a changed value only, and
- * never for reasons of its own.
+ * Tests the waits of a CPU with WAITPKG on any CPU. The linker prefers the
+ * functions below to those of DPDK that ferry calls. The monitor here is
+ * stricter than the real one: it wakes only for a changed value, and never for
+ * reasons of its own.
  */
 
 static struct {

@@ -3,9 +3,9 @@
 #define WAIT_PEER_H
 
 /*
- * What the wait tests share, above all: hand work from a ringer to an owner
- * that sleeps on its bell, often and with random delays, and notice if a
- * wake-up is lost.
+ * What the wait tests share. The main part: a ringer hands work to an owner
+ * that sleeps on its bell, often and with random delays. A lost wake-up is
+ * noticed.
  */
 
 #include <stdbool.h>
@@ -19,10 +19,12 @@
 #include "ferry_test.h"
 #include "ferry_wait.h"
 
-/* Far above any scheduling delay: a sleep this long was not woken. */
+/* A sleep that lasts so long was not woken, because no scheduling delay comes
+ * near it. */
 #define LOST_NS UINT64_C(60000000000)
 
-/* Enough of it: on busy CPUs a handover takes a time slice. */
+/* After so long the ringer stops handing over item by item, because on busy
+ * CPUs each handover takes a time slice. */
 #define HANDOVER_NS UINT64_C(4000000000)
 
 /* Shared by owner and ringer, which may be two processes. */
@@ -34,11 +36,11 @@ struct wait_peer {
 	uint64_t taken __rte_cache_aligned;
 	/* Sleeps that began; written by the owner. */
 	uint64_t slept;
-	/* Either side gave up. */
+	/* Not 0: owner or ringer has given up. */
 	uint32_t failed;
 } __rte_cache_aligned;
 
-/* The owner's side: what ready() looks at. */
+/* The owner's side. Its ready() function gets this. */
 struct wait_owner {
 	struct wait_peer *peer;
 	uint64_t next;
@@ -53,7 +55,8 @@ wait_owner_ready(void *arg)
 		owner->next;
 }
 
-/* Sleep at most LOST_NS: -ETIMEDOUT means that the wake-up was lost. */
+/* A function that sleeps for LOST_NS at most. It returns -ETIMEDOUT if the
+ * wake-up was lost. */
 typedef int (*wait_sleep_t)(struct ferry_bell *bell, ferry_bell_ready_t ready,
 		void *arg);
 
@@ -67,22 +70,22 @@ wait_peer_delay(uint64_t *seed, unsigned int most)
 }
 
 /*
- * Take n items, sleeping for each without polling first, so that arming and
- * ringing meet as often as possible. Returns 0 or the number of the item whose
- * wake-up was lost.
+ * Take n items. Sleep for each item without polling first, so that arming and
+ * ringing coincide as often as possible. Returns 0, or the number of the item
+ * whose wake-up was lost.
  */
 uint64_t wait_peer_own(struct wait_peer *peer, uint64_t n, wait_sleep_t sleep);
 
 /*
- * Hand over n items, each once the one before is taken, and when time is up
- * all that are left at once. Returns as above.
+ * Hand over n items, each one when the owner has taken the one before. After
+ * HANDOVER_NS hand over all that are left at once. Returns as above.
  */
 uint64_t wait_peer_ring(struct wait_peer *peer, uint64_t n);
 
-/* A peer to be shared with other threads and forked processes. */
+/* Map a peer that other threads and forked processes can share. */
 struct wait_peer *wait_peer_map(void);
 
-/* A thread that rings: wait_ringer_main() of a struct wait_ringer. */
+/* The argument of wait_ringer_main(), the function of a ringer's thread. */
 struct wait_ringer {
 	struct wait_peer *peer;
 	uint64_t n;
@@ -90,16 +93,17 @@ struct wait_ringer {
 
 void *wait_ringer_main(void *arg);
 
-/* What to tell as ready(). */
+/* Functions to pass as ready(): one says no, the other yes. */
 bool wait_never(void *arg);
 bool wait_always(void *arg);
-/* arg is the bell, which is armed: ring it before the owner sleeps. */
+/* A ready() function that rings the armed bell arg before the owner sleeps. */
 bool wait_ring_in_between(void *arg);
 
-/* How often this thread went to sleep so far. */
+/* How often the calling thread has gone to sleep so far. */
 long wait_times_blocked(void);
 
-/* Blocked in the kernel, as /proc tells, and not just about to be. */
+/* Whether /proc says that the thread is blocked in the kernel. False if it is
+ * only about to be. */
 bool wait_is_blocked(pid_t tid);
 
 #endif /* WAIT_PEER_H */
