@@ -106,7 +106,10 @@ build()
 		return
 	}
 	if [ "$suite" != all ]; then
-		devtools/suite-targets.py "$dir" "$suite" > "$dir/targets"
+		devtools/suite-targets.py "$dir" "$suite" > "$dir/targets" || {
+			lost "$name"
+			return
+		}
 		mapfile -t targets < "$dir/targets"
 	fi
 	step "$name: build" ninja -C "$dir" "${targets[@]}" || lost "$name"

@@ -48,14 +48,18 @@ engine_best(const struct hub_engines *all)
 			NULL);
 	const int memory_node = page != NULL ? page->socket_id : SOCKET_ID_ANY;
 	struct ferry_engine *best = NULL;
+	uint64_t least = UINT64_MAX;
 	uint32_t i;
 
 	for (i = 0; i < FERRY_ENGINES_MAX; i++) {
 		struct ferry_engine *e = all->engine[i];
+		const uint64_t load = e != NULL ? engine_load(e, memory_node) :
+			UINT64_MAX;
 
-		if (e != NULL && (best == NULL || engine_load(e, memory_node) <
-				engine_load(best, memory_node)))
+		if (load < least) {
 			best = e;
+			least = load;
+		}
 	}
 	return best;
 }
